@@ -1,0 +1,1 @@
+"""Stain-translation augmentation for digital pathology, at scale."""

@@ -1,0 +1,97 @@
+"""The seam: what a chain is. Encoded images in, variants out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augengine.engines.base import Engine
+from augengine.sample import Failure
+from augengine.spec import NoiseSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One source image to make variants of: its key, and the image as encoded bytes."""
+
+    key: str
+    image: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variants:
+    """The variants of one source image.
+
+    Attributes:
+        key: The source's key.
+        images_khwc: uint8 (K, H, W, 3) in the source's own size; row k is variant k + 1.
+        sigmas: The K standard deviations drawn, in units of [-1, 1].
+    """
+
+    key: str
+    images_khwc: NDArray[np.uint8]
+    sigmas: tuple[float, ...]
+
+
+Outcome = Variants | Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translators:
+    """The two engines of a stain, of one size and device."""
+
+    to_reference: Engine
+    from_reference: Engine
+
+
+class Chain(Protocol):
+    """decode -> [-1, 1] -> G_BA -> A' (float) -> + N(0, sigma) -> G_AB -> 8-bit, batch after batch.
+
+    A batch that was put comes back from `get` whole and in order: one outcome a request. It writes no files
+    and knows no shards. A result depends on the request alone, never on its batch.
+
+    Attributes:
+        batch: The most requests of one `put`.
+        depth: How many batches may be under way at once; `put` beyond it is an error.
+    """
+
+    batch: int
+    depth: int
+
+    def put(self, requests: Sequence[Request]) -> None:
+        """Start a batch of 1 ... ``batch`` requests."""
+        ...
+
+    def get(self) -> list[Outcome]:
+        """Wait for the oldest batch. A bad image is a `Failure` beside its neighbours' `Variants`.
+
+        Raises:
+            EngineError, ChainError: The batch failed for another reason than a sample's content; the chain
+                cannot be used further.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release engines' buffers and threads; batches under way are dropped."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainSpec:
+    """What a chain needs besides its engines.
+
+    Attributes:
+        noise: eps and seed.
+        variants: K.
+        batch: Source images a batch.
+        threads: CPU threads for decoding.
+    """
+
+    noise: NoiseSpec
+    variants: int
+    batch: int = 4
+    threads: int = 1

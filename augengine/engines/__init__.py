@@ -1,0 +1,1 @@
+"""Compiled generators: one seam (`base`), three backends, the store that finds them and the noise budget."""

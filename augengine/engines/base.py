@@ -1,0 +1,158 @@
+"""The seam: what an engine is, what a backend does, and the manifest that says what an engine was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from augengine.errors import BatchTooLarge, SpecError
+from augengine.spec import MIN_SIDE, SIDE_MULTIPLE, Precision
+
+Array = Any
+"""A NumPy array on a CPU; on a GPU anything with ``__cuda_array_interface__`` or ``__dlpack__``."""
+
+
+class Engine(Protocol):
+    """Runs one compiled generator: a batch of images in, a batch out.
+
+    It reads no files, adds no noise and knows no stain.
+
+    Attributes:
+        height, width: The static size of its images, in pixels.
+        batch: The most images of one call.
+        device: ``cpu`` or ``cuda``: where its arrays live.
+    """
+
+    height: int
+    width: int
+    batch: int
+    device: str
+
+    def __call__(self, x_nchw: Array, out_nchw: Array, *, stream: int = 0) -> None:
+        """Translate a batch into ``out_nchw``.
+
+        A sample's result depends neither on N nor on its neighbours: a short batch is padded inside.
+
+        Args:
+            x_nchw: float32 (N, 3, height, width), C-contiguous, nominally in [-1, 1], 1 <= N <= ``batch``;
+                never clamped.
+            out_nchw: Filled; same shape and type, owned by the caller, on the engine's device.
+            stream: CUDA stream to enqueue on, as an integer; ignored on a CPU.
+
+        Raises:
+            BatchTooLarge: N exceeds ``batch``.
+            EngineError: Shapes or types that do not fit, or a failure of the runtime.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what it holds; it cannot be called afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSpec:
+    """What an engine is made from, but for the weights.
+
+    Attributes:
+        precision: Of the arithmetic inside; input and output are always float32.
+        height, width: Static, multiples of 4, at least 16.
+        batch: Static batch the engine is compiled for.
+    """
+
+    precision: Precision
+    height: int
+    width: int
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        for side in (self.height, self.width):
+            if side < MIN_SIDE or side % SIDE_MULTIPLE:
+                raise SpecError(f"an engine's side is a multiple of {SIDE_MULTIPLE}, at least {MIN_SIDE}, got {side}")
+        if self.batch < 1:
+            raise SpecError(f"batch must be at least 1, got {self.batch}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What an engine in the store was made from; its id is a digest of this.
+
+    Attributes:
+        weights_digest: blake2b of the stored ONNX file.
+        backend: ``openvino``, ``tensorrt`` or ``torch``.
+        backend_version: Package and version, as ``openvino 2026.4.1``.
+        device_class: The machine it was made for, as the backend names it.
+        spec: Precision and static shape.
+        plan_digest: Digest of the compiled bytes where a rebuild has other bits (TensorRT), else empty.
+    """
+
+    weights_digest: str
+    backend: str
+    backend_version: str
+    device_class: str
+    spec: EngineSpec
+    plan_digest: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**{**data, "spec": EngineSpec(**data["spec"])})
+
+
+class Backend(Protocol):
+    """Compiles and loads engines; one a package. It is cheap to make and imports its package only when used.
+
+    Attributes:
+        name: ``openvino``, ``tensorrt`` or ``torch``.
+    """
+
+    name: str
+
+    def why_unavailable(self) -> str:
+        """Empty if engines can be built and run here, else the reason in a sentence with the next step."""
+        ...
+
+    def version(self) -> str:
+        """Package and version."""
+        ...
+
+    def device_class(self) -> str:
+        """The kind of machine: engines of one class run on every machine of it with equal bits."""
+        ...
+
+    def precisions(self) -> tuple[Precision, ...]:
+        """What runs natively here, fastest first; ``float32`` is always in it."""
+        ...
+
+    def static_batch(self, height: int, width: int) -> int:
+        """The batch that engines of this size are compiled for."""
+        ...
+
+    def build(self, onnx_file: Path, spec: EngineSpec, folder: Path) -> str:
+        """Compile the stored ONNX form into ``folder`` (which exists) and return the plan's digest, or "".
+
+        Raises:
+            EngineError: The compiler refused it.
+        """
+        ...
+
+    def load(self, folder: Path, manifest: Manifest, *, threads: int) -> Engine:
+        """Load what `build` left. ``threads``: CPU threads the engine may use; ignored on a GPU.
+
+        Raises:
+            BackendUnavailable: The package or the device is missing.
+            EngineError: The files cannot be loaded.
+        """
+        ...
+
+
+def check_batch(n: int, batch: int) -> None:
+    """Raise `BatchTooLarge` if ``n`` images do not fit an engine's batch."""
+    if not 1 <= n <= batch:
+        raise BatchTooLarge(f"{n} images in a call, the engine takes 1 ... {batch}")

@@ -1,0 +1,95 @@
+"""A job, and the report of what became of it: the two values that travel between driver and workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from augengine.sample import Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One shard to make.
+
+    Attributes:
+        index: Position in the plan, from 0.
+        source: Where the samples are: a tar's URL, or a folder.
+        first: Ordinal of its first sample within that source.
+        count: How many samples, good and bad.
+        size: Bytes of its inputs.
+        digest: blake2b over the names and sizes of its inputs.
+        output: Name of the shard, without an extension.
+        excluded: Samples known to be bad when planned (key collisions): ordinal within the source -> reason.
+    """
+
+    index: int
+    source: str
+    first: int
+    count: int
+    size: int
+    digest: str
+    output: str
+    excluded: Mapping[int, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return asdict(self) | {"excluded": {str(k): v for k, v in sorted(self.excluded.items())}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**{**data, "excluded": {int(k): v for k, v in data["excluded"].items()}})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What became of a job. Written last, beside the shard: it is the mark that the shard is committed.
+
+    It depends on the input, the spec, the engines and the encoder alone: no time, host or worker in it.
+
+    Attributes:
+        output: Name of the shard, without an extension.
+        samples_in: Source samples read, good and bad.
+        samples_out: Samples written: variants, and sources where they are included.
+        failures: Dropped samples with reasons, in source order.
+        error: Why the whole shard failed; empty if it was made.
+        sha256: Digest of the tar; empty if it failed or holds no sample.
+        size: Bytes of the tar.
+        input_sha256: Digest over the source bytes that were read, in order.
+        pixels: Pixels of the images written.
+        channel_sum: Sum of the 8-bit values written, per channel R, G, B.
+        channel_sum_sq: Sum of their squares.
+        class_pixels: Class id -> pixels over the masks written.
+    """
+
+    output: str
+    samples_in: int = 0
+    samples_out: int = 0
+    failures: tuple[Failure, ...] = ()
+    error: str = ""
+    sha256: str = ""
+    size: int = 0
+    input_sha256: str = ""
+    pixels: int = 0
+    channel_sum: tuple[int, int, int] = (0, 0, 0)
+    channel_sum_sq: tuple[int, int, int] = (0, 0, 0)
+    class_pixels: Mapping[int, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return asdict(self) | {"class_pixels": {str(k): v for k, v in sorted(self.class_pixels.items())}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(
+            **{
+                **data,
+                "failures": tuple(Failure(**failure) for failure in data["failures"]),
+                "channel_sum": tuple(data["channel_sum"]),
+                "channel_sum_sq": tuple(data["channel_sum_sq"]),
+                "class_pixels": {int(k): v for k, v in data["class_pixels"].items()},
+            }
+        )

@@ -1,0 +1,91 @@
+"""A sample: one image with its mask and metadata, still encoded, and the rules for its key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from augengine.errors import ContentError
+
+MAX_MEMBER_BYTES = 100
+"""Longest member name of a shard: DALI's reader silently drops longer ones."""
+
+SOURCE_VARIANT = 0
+MASK_EXT = "seg.png"
+_LONGEST_OWN_EXT = MASK_EXT
+_VARIANT_SUFFIX_BYTES = len("-v0001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One source sample, as bytes.
+
+    Attributes:
+        key: Unique in a dataset; no dot, see `check_key`.
+        image: The encoded image.
+        image_ext: Its extension without the dot, lower case: ``png``, ``jpg``, ``tif`` ...
+        mask: The encoded mask of class ids, if there is one.
+        meta: The source's own json, verbatim; empty if it has none.
+        extras: Other members of the source by extension (``cls``, ``txt`` ...); they travel along.
+    """
+
+    key: str
+    image: bytes
+    image_ext: str
+    mask: bytes | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    extras: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def mpp(self) -> float | None:
+        """Micrometres a pixel as the source's json states it (field ``mpp``), or None."""
+        value = self.meta.get("mpp")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return float(value) if 0 < value < float("inf") else None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A sample that was dropped, and why, in a sentence."""
+
+    key: str
+    reason: str
+
+
+def make_key(relative_name: str) -> str:
+    """The key of a file: its relative path without the last extension, ``/`` and ``.`` replaced by ``_``.
+
+    >>> make_key("patient.1/tile_7.png")
+    'patient_1_tile_7'
+    """
+    stem, dot, _ = relative_name.rpartition(".")
+    return (stem if dot and "/" not in _ else relative_name).replace("/", "_").replace(".", "_")
+
+
+def check_key(key: str, extensions: tuple[str, ...] = ()) -> str:
+    """Return a key that fits every reader, or say why it does not.
+
+    Args:
+        key: The source's key, without a variant suffix.
+        extensions: Extensions of the members that travel along.
+
+    Raises:
+        ContentError: Empty, a dot, a slash or a control character, or too long with its variant suffix.
+    """
+    if not key or any(bad in key for bad in "./\\") or not key.isprintable():
+        raise ContentError(f"the key {key[:120]!r} is empty or holds a dot, a slash or an unprintable character")
+    longest = max((_LONGEST_OWN_EXT, *extensions), key=lambda ext: len(ext.encode()))
+    room = MAX_MEMBER_BYTES - _VARIANT_SUFFIX_BYTES - 1 - len(longest.encode())
+    if (size := len(key.encode())) > room:
+        raise ContentError(
+            f"the key is {size} bytes long, {room} fit (variant suffix and .{longest} included in {MAX_MEMBER_BYTES})",
+            hint="shorten the file name or its folder's",
+        )
+    return key
+
+
+def variant_key(key: str, variant: int) -> str:
+    """The key of a variant: ``k-v0001`` ...; ``k-v0000`` is the source."""
+    return f"{key}-v{variant:04d}"

@@ -1,0 +1,102 @@
+"""What to augment and how: frozen values that check themselves, and their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, get_args
+
+from augengine.errors import SpecError
+
+ImageFormat = Literal["png", "jpg", "webp"]
+Precision = Literal["float32", "float16", "bfloat16"]
+
+MIN_SIDE = 16
+SIDE_MULTIPLE = 4
+"""A generator halves an image twice, so its sides divide by 4."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseSpec:
+    """Zero-mean Gaussian noise on the intermediate translation.
+
+    Attributes:
+        eps: Upper bound of the standard deviation, in units of the [-1, 1] image range. Each variant
+            draws sigma uniformly from (0, eps]. Source: section 3 of the paper (ISBI 2021).
+        seed: Root of every draw; the same seed gives the same dataset.
+    """
+
+    eps: float
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.eps <= 2:
+            raise SpecError(f"eps must be in (0, 2], got {self.eps}", hint="the paper's best value is 0.05")
+        if not 0 <= self.seed < 2**63:
+            raise SpecError(f"seed must be in [0, 2**63), got {self.seed}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentSpec:
+    """Everything that decides a dataset's content besides its input, its engines and the encoder.
+
+    Attributes:
+        stain: Name of the source's stain.
+        reference: Name of the stain between (PAS in the paper).
+        noise: The noise on the intermediate translation.
+        variants: Variants of each source sample (K); they cost 1 + K passes.
+        include_source: Write the source too, as ``k-v0000``.
+        image_format: Of the images written; png is lossless.
+        mpp: um/px of the source where its own json does not say; None if unknown.
+        allow_mpp: Accept a um/px more than 20 % off the generators' own.
+        skip_classes: Samples of these classes pass through untouched, as ``k-v0000`` alone.
+        limit: Only the first samples of the source; None for all.
+    """
+
+    stain: str
+    reference: str
+    noise: NoiseSpec
+    variants: int = 1
+    include_source: bool = False
+    image_format: ImageFormat = "png"
+    mpp: float | None = None
+    allow_mpp: bool = False
+    skip_classes: tuple[str, ...] = ()
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.variants <= 9999:
+            raise SpecError(f"variants must be 1 ... 9999, got {self.variants}")
+        if self.image_format not in get_args(ImageFormat):
+            raise SpecError(f"unknown image format {self.image_format!r}", hint="png, jpg or webp")
+        if self.mpp is not None and not 0 < self.mpp < 100:
+            raise SpecError(f"mpp must be in (0, 100) um/px, got {self.mpp}")
+        if self.limit is not None and self.limit < 1:
+            raise SpecError(f"limit must be at least 1, got {self.limit}")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return asdict(self) | {"skip_classes": list(self.skip_classes)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        noise = NoiseSpec(**data["noise"])
+        return cls(**{**data, "noise": noise, "skip_classes": tuple(data["skip_classes"])})
+
+
+def round_side(pixels: int) -> int:
+    """The smallest engine side that holds ``pixels``: a multiple of 4, at least 16."""
+    return max(MIN_SIDE, -(-pixels // SIDE_MULTIPLE) * SIDE_MULTIPLE)
+
+
+def digest(value: Any) -> str:
+    """blake2b (16 bytes, hex) of a json value in its canonical form."""
+    return hashlib.blake2b(canonical_json(value), digest_size=16).hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """Json with sorted keys and no spaces: the same value, the same bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
