@@ -60,9 +60,7 @@ def _normals(x: NDArray[np.int64], y: NDArray[np.int64], variant: int, key: int)
     return np.stack(normals).astype(np.float32)
 
 
-def add_noise(
-    image_chw: FloatImage, out_chw: FloatImage, *, sigma: float, seed: int, key: str, variant: int
-) -> None:
+def add_noise(image_chw: FloatImage, out_chw: FloatImage, *, sigma: float, seed: int, key: str, variant: int) -> None:
     """Write ``image + sigma * noise`` into ``out``; nothing is clamped.
 
     Args:
