@@ -1,0 +1,35 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real histology for development; tests that need it skip where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the shared histology data is not beside the checkout")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads() -> None:
+    """Keep libraries that read it at import from taking every core in every process."""
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> object:
+    """With AUGENGINE_REQUIRE_GPU=1 a skipped gpu test is a failed one."""
+    report = yield
+    required = os.environ.get("AUGENGINE_REQUIRE_GPU") == "1"
+    if required and report.skipped and item.get_closest_marker("gpu"):
+        report.outcome = "failed"
+        report.longrepr = f"a GPU is required, yet this was skipped: {report.longrepr}"
+    return report
