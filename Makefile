@@ -1,0 +1,43 @@
+# Every target sets up what it needs in .venv, from PyPI alone.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SETUP := pyproject.toml constraints.txt
+
+.PHONY: help install demo test lint check clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: .venv/installed ## .venv with what augment and build-engines need (no torch)
+
+demo: install ## augmented shards from a real picture, and a contact sheet to look at
+	$(BIN)/augengine augment --stain hdab --eps 0.3 --variants 4 --include-source --out demo/
+	$(BIN)/augengine verify demo/
+	$(BIN)/augengine sheet demo/ --out demo.png
+
+test: .venv/installed-dev ## the tests that need no GPU
+	$(BIN)/pytest -m "not gpu"
+
+lint: .venv/installed-dev ## ruff, mypy and the floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test ## all that continuous integration runs
+
+clean: ## remove the environment and what the demo made
+	rm -rf .venv demo demo.png
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: $(SETUP) | .venv/bin/python
+	$(PIP) --editable .
+	@touch $@
+
+.venv/installed-dev: $(SETUP) | .venv/installed
+	$(PIP) --editable .[dev]
+	@touch $@
