@@ -1,0 +1,284 @@
+"""Bytes to pixels and back: decode with the bad ones isolated, encode with one pinned library.
+
+Images are decoded by nvimgcodec, which leaves a bad picture's neighbours alone, and encoded by OpenCV, whose
+bytes depend on the pixels and its version alone. Masks hold class ids, so Pillow reads them: it shows palette
+indices as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL.ImageFile import ImageFile
+
+from augengine.errors import ContentError, SpecError
+from augengine.spec import ImageFormat
+
+RgbImage = NDArray[np.uint8]
+"""(H, W, 3), 8-bit R, G, B."""
+
+Mask = NDArray[np.uint8]
+"""(H, W) class ids."""
+
+_AS_RGB = "save it as 8-bit RGB, for example with Pillow: Image.open(f).convert('RGB').save(f)"
+_AS_CLASS_IDS = "save the mask as an 8-bit greyscale or palette PNG whose values are class ids"
+
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_PNG_CLASS_IDS = ((8, 0), (8, 3))  # (bit depth, colour type): greyscale and palette
+
+# Spelled out rather than left to OpenCV's defaults, which changed between its versions. PNG: 160/s at 512 px; the
+# better filters save 6 % and halve the speed, since the noise of histology leaves nothing for deflate to find.
+_ENCODERS: dict[ImageFormat, tuple[str, list[int]]] = {
+    "png": (
+        ".png",
+        [
+            cv2.IMWRITE_PNG_COMPRESSION, 1,
+            cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+            cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB,
+        ],
+    ),
+    "jpg": (
+        ".jpg",
+        [
+            cv2.IMWRITE_JPEG_QUALITY, 95,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+        ],
+    ),
+    "webp": (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101]),  # above 100 means lossless
+}  # fmt: skip
+_MASK_PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, 6, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
+
+_WARNINGS = threading.Lock()
+_Opener = Callable[[BinaryIO], ImageFile]
+# Pillow's classes by name, not Image.open: no bomb check that would hide the size, no exotic formats to attack.
+_OPENERS: tuple[tuple[bytes, _Opener], ...] = (
+    (_PNG_MAGIC, PngImagePlugin.PngImageFile),
+    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+    (b"II*\0", TiffImagePlugin.TiffImageFile),
+    (b"MM\0*", TiffImagePlugin.TiffImageFile),
+    (b"BM", BmpImagePlugin.BmpImageFile),
+    (b"RIFF", WebPImagePlugin.WebPImageFile),
+)
+# What Pillow's plugins raise on damaged files, as its own Image.open expects, and what fuzzed files added.
+_PILLOW_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, MemoryError, struct.error,
+)  # fmt: skip
+
+
+@cache
+def _nvimgcodec() -> Any:
+    """The package, imported late: it reads its verbosity then, and says every corrupt file on stderr otherwise."""
+    os.environ.setdefault("PYNVIMGCODEC_VERBOSITY", "0")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    from nvidia import nvimgcodec
+
+    return nvimgcodec
+
+
+def check_image(data: bytes, *, max_side: int) -> tuple[int, int]:
+    """(height, width) of an encoded image, from its header alone.
+
+    Args:
+        data: The encoded image.
+        max_side: Longest side allowed, in pixels; what stops decompression bombs.
+
+    Raises:
+        ContentError: Anything but one 8-bit RGB picture of at most ``max_side``.
+    """
+    stream = _inspect(data, max_side)
+    return int(stream.height), int(stream.width)
+
+
+def _inspect(data: bytes, max_side: int) -> Any:
+    if not data:
+        raise ContentError("the image is empty (0 bytes)")
+    try:
+        stream = _nvimgcodec().CodeStream(data)
+        height, width = int(stream.height), int(stream.width)  # the header is parsed here, on first use
+    except RuntimeError as error:
+        hint = "png, jpg, tif, webp and bmp are read; check that the file was copied whole"
+        raise ContentError(f"the image ({len(data)} bytes) is truncated or no picture", hint=hint) from error
+    if max(height, width) > max_side:
+        raise too_large(height, width, max_side)
+    if reason := _why_not_rgb8(stream):
+        raise ContentError(f"the image is {reason}, not 8-bit RGB", hint=_AS_RGB)
+    if stream.num_images != 1:
+        hint = "cut slides and pyramids with `augengine tile`; save other pages as files of their own"
+        raise ContentError(f"the image holds {stream.num_images} pages", hint=hint)
+    return stream
+
+
+def too_large(height: int, width: int, max_side: int) -> ContentError:
+    """The error for an image whose side exceeds ``max_side``."""
+    hint = "cut it into tiles with `augengine tile`, or raise --max-side"
+    return ContentError(f"the image is {width} x {height} px, the longest side allowed is {max_side}", hint=hint)
+
+
+def _why_not_rgb8(stream: Any) -> str:
+    spec, codec = stream.color_spec, _nvimgcodec().ColorSpec
+    if spec in (codec.CMYK, codec.YCCK):
+        return "CMYK"
+    if spec == codec.PALETTE:
+        return "a palette image"
+    if stream.num_channels in (2, 4):
+        return "an image with an alpha channel"
+    if stream.num_channels == 1 or spec == codec.GRAY:
+        return "greyscale"
+    if np.dtype(stream.dtype) != np.uint8:
+        return f"{np.dtype(stream.dtype)}"
+    if stream.num_channels != 3 or spec not in (codec.SRGB, codec.SYCC):
+        return f"{stream.num_channels} channels in the colour space {spec.name}"
+    return ""
+
+
+class Decoder:
+    """Decodes images on CPU threads; a bad one does not touch its neighbours.
+
+    EXIF orientation is not applied, since masks are copied as they are.
+
+    Args:
+        threads: CPU threads; at least 1.
+        max_side: Longest side allowed, in pixels.
+    """
+
+    def __init__(self, *, threads: int, max_side: int) -> None:
+        if threads < 1 or max_side < 1:
+            raise SpecError(f"threads and max_side must be at least 1, got {threads} and {max_side}")
+        codec = _nvimgcodec()
+        self._max_side = max_side
+        self._params = codec.DecodeParams(apply_exif_orientation=False)
+        self._decoder = codec.Decoder(
+            device_id=codec.NVIMGCODEC_DEVICE_CPU_ONLY,
+            backends=[codec.Backend(codec.BackendKind.CPU_ONLY)],
+            max_num_cpu_threads=threads,
+        )
+
+    def decode(self, encoded: Sequence[bytes]) -> list[RgbImage | ContentError]:
+        """One outcome an image, in order: uint8 (H, W, 3), or why it is bad."""
+        outcomes: list[Any] = [self._check(data) for data in encoded]
+        good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, ContentError)]
+        decoded = self._decoder.decode([outcomes[i] for i in good], params=self._params) if good else []
+        for i, picture in zip(good, decoded, strict=True):
+            damaged = ContentError(f"the image ({len(encoded[i])} bytes) is damaged or truncated: it cannot be decoded")
+            outcomes[i] = damaged if picture is None else np.asarray(picture.cpu())
+        return outcomes
+
+    def _check(self, data: bytes) -> Any:
+        try:
+            return _inspect(data, self._max_side)
+        except ContentError as error:
+            return error
+
+
+def read_size(file: BinaryIO) -> tuple[int, int] | None:
+    """(height, width) from an image file's header, or None if it cannot be read; no pixel is decoded.
+
+    Args:
+        file: Seekable and at 0, the image's first byte; only the header is read.
+    """
+    head = file.read(30)
+    file.seek(0)
+    if head[:4] == b"RIFF":  # Pillow would read and set up the whole file
+        return _webp_size(head)
+    try:
+        width, height = _open(head, file).size
+    except _PILLOW_ERRORS:
+        return None
+    return (height, width) if height > 0 and width > 0 else None
+
+
+def _open(head: bytes, file: BinaryIO) -> ImageFile:
+    for magic, opener in _OPENERS:
+        if head.startswith(magic):
+            # Pillow warns of damaged TIFF tags; the filters of `warnings` are global, so one thread at a time.
+            with _WARNINGS, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return opener(file)
+    raise OSError("not a png, jpg, tif, bmp or webp file")
+
+
+def _webp_size(head: bytes) -> tuple[int, int] | None:
+    kind, body = head[12:16], head[20:]
+    if len(head) < 30:
+        return None
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(body[7:10], "little"), 1 + int.from_bytes(body[4:7], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return 1 + (bits >> 14 & 0x3FFF), 1 + (bits & 0x3FFF)
+    if kind == b"VP8 ":
+        return int.from_bytes(body[8:10], "little") & 0x3FFF, int.from_bytes(body[6:8], "little") & 0x3FFF
+    return None
+
+
+def read_mask(data: bytes, *, max_side: int) -> Mask:
+    """The class ids of a mask, uint8 (H, W): grey levels or palette indices as they are, 1-bit as 0 and 1.
+
+    Raises:
+        ContentError: Unreadable, larger than ``max_side``, or no 8-bit class ids (colour, 16-bit ...).
+    """
+    try:
+        picture = _open(data[:30], io.BytesIO(data))
+        if max(picture.size) > max_side:
+            raise too_large(picture.height, picture.width, max_side)
+        if reason := _why_not_class_ids(picture):
+            raise ContentError(f"the mask is {reason}, not 8-bit class ids", hint=_AS_CLASS_IDS)
+        return np.asarray(picture).astype(np.uint8)
+    except _PILLOW_ERRORS as error:
+        raise ContentError(f"the mask cannot be read: {error}", hint=_AS_CLASS_IDS) from error
+
+
+def _why_not_class_ids(picture: ImageFile) -> str:
+    if picture.mode not in ("L", "P", "1"):
+        return f"of Pillow's mode {picture.mode}"
+    raw = picture.tile[0].args if picture.tile else None
+    raw_mode = raw[0] if isinstance(raw, tuple) else raw
+    # Pillow stretches 2-bit and 4-bit grey levels to 0 ... 255, and inverts TIFF's white-is-zero.
+    return f"greyscale packed as {raw_mode}" if picture.mode == "L" and str(raw_mode) not in ("L", "None") else ""
+
+
+def mask_is_canonical(data: bytes) -> bool:
+    """Whether a mask is an 8-bit greyscale or palette PNG already, so that it is copied byte for byte."""
+    return data.startswith(_PNG_MAGIC) and len(data) > 25 and (data[24], data[25]) in _PNG_CLASS_IDS
+
+
+def encode_image(rgb_hwc: RgbImage, fmt: ImageFormat) -> bytes:
+    """Encode uint8 (H, W, 3): png and webp lossless, jpg at quality 95 without chroma subsampling.
+
+    The same pixels give the same bytes. The GIL is released while it works.
+    """
+    extension, parameters = _ENCODERS[fmt]
+    return _imencode(extension, cv2.cvtColor(rgb_hwc, cv2.COLOR_RGB2BGR), parameters)
+
+
+def encode_mask(mask: Mask) -> bytes:
+    """Encode class ids, uint8 (H, W), as an 8-bit greyscale PNG."""
+    return _imencode(".png", mask, _MASK_PARAMETERS)
+
+
+def _imencode(extension: str, pixels: NDArray[Any], parameters: list[int]) -> bytes:
+    if pixels.dtype != np.uint8:  # OpenCV would write 16-bit files, or cut floats to integers
+        raise SpecError(f"8-bit pixels are encoded, got {pixels.dtype}")
+    try:
+        return bytes(cv2.imencode(extension, pixels, parameters)[1])
+    except cv2.error as error:
+        raise SpecError(f"cannot encode an array of shape {pixels.shape} as {extension}: {error.err}") from error
+
+
+@cache
+def encoder_version() -> str:
+    """The encoder and its codecs: what the bytes of an encoded image depend on besides its pixels."""
+    found = re.findall(r"^ +(ZLib|JPEG|WEBP|PNG): .*\(ver (.*)\)", cv2.getBuildInformation(), re.MULTILINE)
+    return "; ".join((f"opencv {cv2.__version__}", *(f"{name.lower()} {version}" for name, version in found)))

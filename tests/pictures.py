@@ -1,0 +1,69 @@
+"""Small pictures and masks that look like tissue to a codec, and damaged ones."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+
+
+def tissue(height: int = 48, width: int = 64, seed: int = 0) -> Pixels:
+    """uint8 (height, width, 3): a pale field with darker blobs and a little noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    density = np.zeros((height, width))
+    for _ in range(12):
+        cy, cx, radius = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(2, 6)
+        density += np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * radius**2))
+    colour = np.exp(-density[..., None] * np.array([0.65, 0.70, 0.29])) * 235
+    pixels: Pixels = np.clip(colour + rng.normal(0, 3, colour.shape), 0, 255).astype(np.uint8)
+    return pixels
+
+
+def class_ids(height: int = 48, width: int = 64, classes: int = 3, seed: int = 0) -> Pixels:
+    """uint8 (height, width): blocks of class ids below ``classes``."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, classes, (-(-height // 8), -(-width // 8)), dtype=np.uint8)
+    return coarse.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
+
+
+def encode(pixels: Pixels, fmt: str = "PNG", mode: str | None = None, **options: object) -> bytes:
+    """Encode by Pillow, after a conversion to ``mode`` if one is given."""
+    picture = Image.fromarray(pixels)
+    out = io.BytesIO()
+    (picture.convert(mode) if mode else picture).save(out, fmt, **options)
+    return out.getvalue()
+
+
+def decode(data: bytes) -> Pixels:
+    """Decode by Pillow, as the file says: class ids stay class ids."""
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def bomb(side: int = 60000) -> bytes:
+    """A PNG of a few hundred bytes whose header promises ``side`` x ``side`` pixels."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def write_folder(folder: Path, names: list[str], *, masks: bool = False, height: int = 48, width: int = 64) -> Path:
+    """A folder of PNG tissue, one picture a name (a relative path without extension), masks beside them if asked."""
+    for seed, name in enumerate(names):
+        file = folder / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encode(tissue(height, width, seed)))
+        if masks:
+            file.with_name(f"{file.stem}_mask.png").write_bytes(encode(class_ids(height, width, seed=seed)))
+    return folder
