@@ -11,11 +11,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from augengine.cards import DIRECTIONS, Card, Direction, Parity, file_digest, write_card
+
 WIDTH = 4
 BLOCKS = 1
 OPSET = 20
 RECIPE = {"name": "zhu2017", "width": WIDTH, "blocks": BLOCKS, "affine": False, "relu_after_add": False}
-DIRECTIONS = ("to-reference", "from-reference")
 
 
 class _Graph:
@@ -135,9 +136,23 @@ def write_small_pair(
     for index, direction in enumerate(DIRECTIONS):
         model = identity_generator() if identity else small_generator(2 * seed + index)
         file = _write(pair / f"{direction}.onnx", model)
-        card = {"stain": stain, "reference": reference, "direction": direction, "recipe": RECIPE, "mpp": 0.5}
-        file.with_suffix(".json").write_text(json.dumps(card))
+        write_card(_card(file, stain, reference, direction), file.with_suffix(".json"))
     return pair
+
+
+def _card(file: Path, stain: str, reference: str, direction: Direction) -> Card:
+    return Card(
+        stain=stain,
+        reference=reference,
+        direction=direction,
+        recipe=RECIPE,
+        mpp=0.5,
+        training="none: random weights",
+        limits="for tests",
+        checkpoint_digest="none",
+        weights_digest=file_digest(file),
+        parity=Parity(max=0.0, rms=0.0),
+    )
 
 
 def _write(file: Path, model: onnx.ModelProto) -> Path:
