@@ -1,0 +1,257 @@
+"""Generator weights on disk: the card beside each ONNX file, and the search for a stain's pair.
+
+Place: ``{root}/{reference}-{stain}/{to-reference,from-reference}.onnx`` with a ``.json`` card each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from platformdirs import user_data_path
+
+from augengine.errors import SpecError, WeightsError
+
+Direction = Literal["to-reference", "from-reference"]
+"""``to-reference`` is the paper's G_BA (stain to PAS), ``from-reference`` its G_AB."""
+
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+CARD_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """Largest and root-mean-square difference from the checkpoint in torch, in units of the [-1, 1] range."""
+
+    max: float
+    rms: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.rms <= self.max <= 2):
+            raise SpecError(f"parity is 0 <= rms <= max <= 2, got rms {self.rms}, max {self.max}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What a stored generator is, and what it is not good for.
+
+    Attributes:
+        stain: The stain of the pair that is not the reference.
+        reference: The reference stain.
+        direction: Which way it translates.
+        recipe: The generator's architecture as plain json values.
+        mpp: um/px of the images it was trained on.
+        training: What it was trained on and how, in prose.
+        limits: What it must not be used for, in prose.
+        checkpoint_digest: blake2b (16 bytes, hex) of the checkpoint file it was exported from.
+        weights_digest: blake2b (16 bytes, hex) of the ONNX file beside the card.
+        parity: Difference of the stored ONNX, its weights rounded to float16, from the checkpoint.
+        format: Version of these fields.
+    """
+
+    stain: str
+    reference: str
+    direction: Direction
+    recipe: Mapping[str, Any]
+    mpp: float
+    training: str
+    limits: str
+    checkpoint_digest: str
+    weights_digest: str
+    parity: Parity
+    format: int = CARD_FORMAT
+
+    def __post_init__(self) -> None:
+        if self.format != CARD_FORMAT:
+            raise SpecError(f"the card has format {self.format}, this version reads {CARD_FORMAT}")
+        if self.direction not in DIRECTIONS:
+            raise SpecError(f"a card's direction is one of {', '.join(DIRECTIONS)}, got {self.direction!r}")
+        if not (math.isfinite(self.mpp) and 0 < self.mpp < 100):
+            raise SpecError(f"mpp must be in (0, 100) um/px, got {self.mpp}")
+        for name in ("stain", "reference", "training", "limits", "checkpoint_digest", "weights_digest"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value:
+                raise SpecError(f"a card's {name} is a text, got {value!r}")
+        if self.stain == self.reference:
+            raise SpecError(f"a card's stain and reference differ, got {self.stain!r} for both")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return asdict(self) | {"recipe": dict(self.recipe)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            SpecError: Missing or unknown fields, or values out of range.
+        """
+        known = {field.name for field in fields(cls)}
+        if wrong := known.symmetric_difference(data):
+            raise SpecError(f"a card's fields are missing or unknown: {', '.join(sorted(wrong))}")
+        try:
+            return cls(**{**data, "parity": Parity(**data["parity"]), "recipe": dict(data["recipe"])})
+        except (TypeError, ValueError) as error:
+            raise SpecError(f"a card's field has the wrong type or value: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsPair:
+    """Both generators of a stain, found and checked.
+
+    Attributes:
+        reference, stain: The pair's stains.
+        folder: Where they lie.
+        cards: By direction.
+        digests: blake2b (16 bytes, hex) of the ONNX files, by direction.
+    """
+
+    reference: str
+    stain: str
+    folder: Path
+    cards: Mapping[Direction, Card]
+    digests: Mapping[Direction, str]
+
+    def path(self, direction: Direction) -> Path:
+        """The ONNX file of a direction."""
+        return self.folder / f"{direction}.onnx"
+
+    @property
+    def to_reference(self) -> Path:
+        """Stain to reference: G_BA."""
+        return self.path("to-reference")
+
+    @property
+    def from_reference(self) -> Path:
+        """Reference to stain: G_AB."""
+        return self.path("from-reference")
+
+    @property
+    def mpp(self) -> float:
+        """um/px both generators were trained at."""
+        return self.cards["to-reference"].mpp
+
+
+def home() -> Path:
+    """Where augengine keeps weights and engines: ``$AUGENGINE_HOME``, or the user's data folder."""
+    own = os.environ.get("AUGENGINE_HOME")
+    return Path(own).expanduser() if own else user_data_path("augengine")
+
+
+def weight_roots(extra: Path | None = None) -> tuple[Path, ...]:
+    """The folders that are searched, in order: ``extra``, ``home() / "weights"``, the package's own (read-only).
+
+    Raises:
+        WeightsError: ``extra`` is no folder.
+    """
+    if extra is not None and not extra.is_dir():
+        raise WeightsError(f"the weights folder {extra} does not exist", hint="--weights names an existing folder")
+    return (*([extra] if extra else []), home() / "weights", Path(__file__).parent / "weights")
+
+
+def find_weights(reference: str, stain: str, roots: Sequence[Path]) -> WeightsPair:
+    """The pair of a stain, from the first root that has its folder.
+
+    Raises:
+        WeightsError: None found, or the one found is incomplete, damaged or mislabelled.
+    """
+    folder = _pair_folders(roots).get((reference, stain))
+    if folder is None:
+        found = ", ".join(sorted("-".join(pair) for pair in _pair_folders(roots))) or "none"
+        raise WeightsError(
+            f"no weights for {reference}-{stain} in {', '.join(str(root) for root in roots)}",
+            hint=f"found there: {found}; train a pair, or name its folder: augengine build-engines --weights DIR",
+        )
+    return _read_pair(folder, reference, stain)
+
+
+def list_weights(roots: Sequence[Path]) -> list[WeightsPair]:
+    """Every pair, by name; of two with one name the earlier root's.
+
+    Raises:
+        WeightsError: One is incomplete, damaged or mislabelled.
+    """
+    return [_read_pair(folder, *pair) for pair, folder in sorted(_pair_folders(roots).items())]
+
+
+def read_card(file: Path) -> Card:
+    """Read a card.
+
+    Raises:
+        WeightsError: Missing, unreadable, or not a card.
+    """
+    try:
+        return Card.from_json(json.loads(file.read_bytes()))
+    except FileNotFoundError as error:
+        raise WeightsError(f"the card {file} is missing", hint=_RESTORE) from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, SpecError, AttributeError) as error:
+        raise WeightsError(f"cannot read the card {file}: {error}", hint=_RESTORE) from error
+
+
+def write_card(card: Card, file: Path) -> None:
+    """Write a card, to be read by people too.
+
+    Raises:
+        WeightsError: The file cannot be written.
+    """
+    try:
+        file.write_text(json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WeightsError(f"cannot write {file}: {error.strerror}", hint="choose a folder with room") from error
+
+
+def file_digest(file: Path) -> str:
+    """blake2b (16 bytes, hex) of a file's bytes.
+
+    Raises:
+        WeightsError: It cannot be read.
+    """
+    try:
+        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"cannot read {file}: {error.strerror}", hint=_RESTORE) from error
+
+
+_RESTORE = "a pair has four files, (to|from)-reference.onnx and .json: copy them again, or export the checkpoints anew"
+
+
+def _pair_folders(roots: Iterable[Path]) -> dict[tuple[str, str], Path]:
+    """Folders named ``{reference}-{stain}`` with an ONNX file or a card; the earlier root wins."""
+    found: dict[tuple[str, str], Path] = {}
+    for root in roots:
+        for folder in sorted(root.glob("*-*/")):
+            reference, _, stain = folder.name.partition("-")
+            if any((folder / f"{d}{ext}").exists() for d in DIRECTIONS for ext in (".onnx", ".json")):
+                found.setdefault((reference, stain), folder)
+    return found
+
+
+def _read_pair(folder: Path, reference: str, stain: str) -> WeightsPair:
+    cards: dict[Direction, Card] = {}
+    digests: dict[Direction, str] = {}
+    for direction in DIRECTIONS:
+        file = folder / f"{direction}.onnx"
+        if not file.is_file():
+            raise WeightsError(f"half a pair: {file} is missing", hint=_RESTORE)
+        card = cards[direction] = read_card(file.with_suffix(".json"))
+        _check_place(card, file, (reference, stain, direction))
+        digests[direction] = file_digest(file)
+        if digests[direction] != card.weights_digest:
+            raise WeightsError(f"{file} is not the file its card describes: the digests differ", hint=_RESTORE)
+    if len(found := {card.mpp for card in cards.values()}) > 1:
+        raise WeightsError(f"the two generators in {folder} differ in um/px: {sorted(found)}", hint=_RESTORE)
+    return WeightsPair(reference=reference, stain=stain, folder=folder, cards=cards, digests=digests)
+
+
+def _check_place(card: Card, file: Path, place: tuple[str, str, Direction]) -> None:
+    says = (card.reference, card.stain, card.direction)
+    if says != place:
+        raise WeightsError(
+            f"the card beside {file} is for {says[0]}-{says[1]}, {says[2]}", hint="move the file where its card says"
+        )

@@ -1,0 +1,251 @@
+"""Generators as ONNX: the one stored form, and the float32 and float16 graphs derived from it, without torch.
+
+The stored form is a float32 graph whose initialisers are float16, each followed by a Cast to float32: half the
+bytes, and every float32 backend computes with the same rounded weights. Every function returns a new model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper, shape_inference
+
+from augengine.errors import WeightsError
+
+RECIPE_KEY = "augengine.recipe"
+INPUT, OUTPUT = "x", "y"
+
+_CAST_SUFFIX = ".float32"
+_NORM = "InstanceNormalization"
+_ONNX_ERRORS = (checker.ValidationError, shape_inference.InferenceError, ValueError, TypeError)
+
+
+def read_model(path: Path) -> ModelProto:
+    """Read a generator from an ONNX file and check it.
+
+    Raises:
+        WeightsError: Unreadable, malformed, with weights in other files, or not a generator's input and output.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+        if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+            raise WeightsError(f"{path} keeps its weights in other files", hint="export it with the weights inside")
+        return _checked(model, str(path))
+    except (OSError, DecodeError) as error:
+        raise WeightsError(f"cannot read {path} as ONNX: {error}", hint="copy it again, or export it anew") from error
+
+
+def to_bytes(model: ModelProto) -> bytes:
+    """The model serialised: equal models give equal bytes."""
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def save(model: ModelProto, path: Path) -> None:
+    """Write the model; equal models give equal bytes.
+
+    Raises:
+        WeightsError: The file cannot be written.
+    """
+    try:
+        path.write_bytes(to_bytes(model))
+    except OSError as error:
+        raise WeightsError(f"cannot write {path}: {error.strerror}", hint="choose a folder with room") from error
+
+
+def tidy(model: ModelProto, recipe: dict[str, Any]) -> ModelProto:
+    """An exporter's model without its traces (paths, stacks), its sides named, and the recipe in its metadata.
+
+    Raises:
+        WeightsError: Not a generator with input ``x`` and output ``y``.
+    """
+    out = _copy(model)
+    graph = out.graph
+    for node in graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.doc_string = ""
+        del value.metadata_props[:]
+    del graph.metadata_props[:], out.metadata_props[:], graph.value_info[:]
+    graph.name, graph.doc_string, out.doc_string = "generator", "", ""
+    out.producer_name, out.producer_version = "augengine", ""
+    _set_shape(out, ("batch", 3, "height", "width"))
+    helper.set_model_props(out, {RECIPE_KEY: json.dumps(recipe, sort_keys=True)})
+    return _checked(out, "the exported generator")
+
+
+def recipe_of(model: ModelProto) -> dict[str, Any]:
+    """The architecture the model was exported from, as plain json values.
+
+    Raises:
+        WeightsError: It carries none.
+    """
+    text = next((prop.value for prop in model.metadata_props if prop.key == RECIPE_KEY), "")
+    try:
+        recipe = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise WeightsError(
+            f"the ONNX model carries no {RECIPE_KEY}", hint="export the generator with augengine, from its checkpoint"
+        ) from error
+    if not isinstance(recipe, dict):
+        raise WeightsError(f"the ONNX model's {RECIPE_KEY} is no object: {text[:80]}", hint="export it anew")
+    return recipe
+
+
+def weights_of(model: ModelProto) -> dict[str, NDArray[np.float32]]:
+    """The generator's weights in float32 by their names in the checkpoint (``model.1.weight`` ...)."""
+    return {
+        tensor.name: numpy_helper.to_array(tensor).astype(np.float32)
+        for tensor in model.graph.initializer
+        if tensor.name.startswith("model.")
+    }
+
+
+def store_half(model: ModelProto) -> ModelProto:
+    """The stored form of a float32 graph: initialisers rounded to float16, each followed by a Cast.
+
+    Raises:
+        WeightsError: A weight outside float16's range, +-65504.
+    """
+    out = _copy(model)
+    casts = [
+        helper.make_node("Cast", [name], [name + _CAST_SUFFIX], name=f"cast {name}", to=TensorProto.FLOAT)
+        for name in _convert_initialisers(out, TensorProto.FLOAT, np.float16)
+    ]
+    _rename_inputs(out.graph.node, {cast.input[0]: cast.output[0] for cast in casts})
+    _replace_nodes(out, [*casts, *out.graph.node])
+    return _checked(out, "the stored form")
+
+
+def to_float32(model: ModelProto) -> ModelProto:
+    """The stored form with its Casts folded away: a plain float32 graph with the same, rounded weights."""
+    out = _copy(model)
+    folded = set(_convert_initialisers(out, TensorProto.FLOAT16, np.float32))
+    casts = [node for node in out.graph.node if node.op_type == "Cast" and node.input[0] in folded]
+    _replace_nodes(out, [node for node in out.graph.node if node not in casts])
+    _rename_inputs(out.graph.node, {cast.output[0]: cast.input[0] for cast in casts})
+    return _checked(out, "the float32 form")
+
+
+def to_float16(model: ModelProto, *, float32_norm: bool = True) -> ModelProto:
+    """A graph that computes in float16 between a float32 input and a float32 output.
+
+    The last tanh runs in float32, since a float16 output near 1 has steps of 5e-4.
+
+    Args:
+        model: The stored form or the float32 form.
+        float32_norm: Run InstanceNormalization in float32, between Casts: its sums over an image are where
+            float16 loses most.
+    """
+    out = to_float32(model)
+    norm_weights = {name for node in out.graph.node if node.op_type == _NORM for name in node.input[1:]}
+    _convert_initialisers(out, TensorProto.FLOAT, np.float16, keep=norm_weights if float32_norm else set())
+    nodes = [_cast(INPUT, f"{INPUT}.half", TensorProto.FLOAT16)]
+    for node in out.graph.node:
+        _rename_inputs([node], {INPUT: f"{INPUT}.half"})
+        if list(node.output) == [OUTPUT]:
+            nodes += _output_island(node)
+        elif node.op_type == _NORM and float32_norm:
+            nodes += _norm_island(node)
+        else:
+            nodes.append(node)
+    _replace_nodes(out, nodes)
+    return _checked(out, "the float16 form")
+
+
+def fix_shape(model: ModelProto, batch: int, height: int, width: int) -> ModelProto:
+    """The model for one static shape, every value's shape inferred.
+
+    Raises:
+        WeightsError: The generator does not give images of the size it takes.
+    """
+    out = _copy(model)
+    del out.graph.value_info[:]
+    shape = (batch, 3, height, width)
+    _set_shape(out, shape)
+    return _checked(out, f"the generator at {batch} x {height} x {width}", keep_shapes=True)
+
+
+def _copy(model: ModelProto) -> ModelProto:
+    out = ModelProto()
+    out.CopyFrom(model)
+    return out
+
+
+def _checked(model: ModelProto, what: str, *, keep_shapes: bool = False) -> ModelProto:
+    graph = model.graph
+    names = [value.name for value in graph.input], [value.name for value in graph.output]
+    if names != ([INPUT], [OUTPUT]):
+        raise WeightsError(
+            f"{what} has inputs and outputs {names}, expected {INPUT!r} and {OUTPUT!r}", hint="export it with augengine"
+        )
+    try:
+        checker.check_model(model)
+        inferred = shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    except _ONNX_ERRORS as error:
+        reason = " ".join(str(error).split())[:300]
+        raise WeightsError(f"{what} is not valid ONNX: {reason}", hint="export the checkpoint anew") from error
+    return inferred if keep_shapes else model
+
+
+def _set_shape(model: ModelProto, shape: Iterable[int | str]) -> None:
+    for value in (*model.graph.input, *model.graph.output):
+        value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, list(shape)))
+
+
+def _convert_initialisers(
+    model: ModelProto, source: int, dtype: type[np.floating[Any]], keep: set[str] | frozenset[str] = frozenset()
+) -> list[str]:
+    """Convert the initialisers of type ``source`` in place and return their names."""
+    converted = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == source and tensor.name not in keep:
+            values = numpy_helper.to_array(tensor)
+            if np.abs(values).max(initial=0) > np.finfo(dtype).max:
+                raise WeightsError(
+                    f"{tensor.name} holds a weight beyond {dtype.__name__}", hint="its training diverged"
+                )
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(dtype), tensor.name))
+            converted.append(tensor.name)
+    return converted
+
+
+def _cast(source: str, target: str, to: int) -> NodeProto:
+    return helper.make_node("Cast", [source], [target], name=f"cast {target}", to=to)
+
+
+def _norm_island(node: NodeProto) -> list[NodeProto]:
+    before, after = f"{node.output[0]}.in", node.output[0]
+    casts = _cast(node.input[0], before, TensorProto.FLOAT), _cast(f"{after}.out", after, TensorProto.FLOAT16)
+    node.input[0], node.output[0] = before, f"{after}.out"
+    return [casts[0], node, casts[1]]
+
+
+def _output_island(node: NodeProto) -> list[NodeProto]:
+    if node.op_type == "Tanh":
+        cast = _cast(node.input[0], f"{OUTPUT}.in", TensorProto.FLOAT)
+        node.input[0] = f"{OUTPUT}.in"
+        return [cast, node]
+    node.output[0] = f"{OUTPUT}.half"
+    return [node, _cast(f"{OUTPUT}.half", OUTPUT, TensorProto.FLOAT)]
+
+
+def _rename_inputs(nodes: Iterable[NodeProto], names: dict[str, str]) -> None:
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+
+
+def _replace_nodes(model: ModelProto, nodes: Iterable[NodeProto]) -> None:
+    copies = []
+    for node in nodes:
+        copies.append(NodeProto())
+        copies[-1].CopyFrom(node)
+    del model.graph.node[:], model.graph.value_info[:]
+    model.graph.node.extend(copies)

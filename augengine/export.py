@@ -1,0 +1,160 @@
+"""A generator to the stored ONNX form and its card, compared with torch after its weights were rounded."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from onnx import ModelProto
+from onnx.reference import ReferenceEvaluator
+
+from augengine.cards import Card, Direction, Parity, file_digest, write_card
+from augengine.engines.onnx_types import INPUT, OUTPUT, save, store_half, tidy, to_bytes
+from augengine.errors import WeightsError
+from augengine.generator import Generator
+
+OPSET = 20
+"""The lowest with everything the exporter uses for a generator; every backend reads it."""
+
+LARGEST_RMS = 0.01
+"""A stored form further than this from its checkpoint (1.3 grey levels) is refused."""
+
+_EXPORTER_LOG = "torch.onnx._internal.exporter._registration"
+_DRAWN_SIDE = 128
+
+Tile = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a card says that the weights do not; fields as in `augengine.cards.Card`."""
+
+    stain: str
+    reference: str
+    direction: Direction
+    mpp: float
+    training: str
+    limits: str
+    checkpoint_digest: str
+
+
+def export_generator(
+    generator: Generator, provenance: Provenance, root: Path, *, tile_nchw: Tile | None = None
+) -> Card:
+    """Write ``{root}/{reference}-{stain}/{direction}.onnx`` and its card.
+
+    Args:
+        generator: In float32, on the CPU.
+        provenance: What the card will say of it.
+        root: A folder of weights; made if missing.
+        tile_nchw: float32 (1, 3, H, W) in [-1, 1] to compare with torch on; a drawn one if None.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        WeightsError: Weights that float16 cannot hold or that change too much in it, or files that cannot be written.
+    """
+    stored = store_half(to_onnx(generator))
+    parity = measure_parity(generator, stored, drawn_tile() if tile_nchw is None else tile_nchw)
+    if parity.rms > LARGEST_RMS:
+        raise WeightsError(
+            f"rounded to float16, the generator is {parity.rms:.2g} RMS off its checkpoint, accepted is {LARGEST_RMS}",
+            hint="its weights are too unequal for the stored form: train it further, with weight decay",
+        )
+    file = root / f"{provenance.reference}-{provenance.stain}" / f"{provenance.direction}.onnx"
+    _make_folder(file.parent)
+    save(stored, file)
+    card = Card(
+        **asdict(provenance), recipe=generator.recipe.to_json(), weights_digest=file_digest(file), parity=parity
+    )
+    write_card(card, file.with_suffix(".json"))
+    return card
+
+
+def to_onnx(generator: Generator) -> ModelProto:
+    """The generator as a float32 ONNX graph with dynamic sides; weights keep their names in the checkpoint.
+
+    Raises:
+        WeightsError: The exporter failed.
+    """
+    dynamic = torch.export.Dim.DYNAMIC
+    try:
+        with _quiet_exporter():
+            program = torch.onnx.export(
+                generator.eval(),
+                # Two images of unequal sides: the exporter takes sides of 1 and equal sides for constants.
+                (torch.zeros(2, 3, 32, 24),),
+                dynamo=True,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_shapes=({0: dynamic, 2: dynamic, 3: dynamic},),
+            )
+    except (torch.onnx.OnnxExporterError, RuntimeError) as error:
+        raise WeightsError(
+            f"torch could not export the generator: {error}", hint="install the extra: augengine[train]"
+        ) from error
+    # Only dynamo=False returns None.
+    return tidy(cast(torch.onnx.ONNXProgram, program).model_proto, generator.recipe.to_json())
+
+
+def measure_parity(generator: Generator, stored: ModelProto, tile_nchw: Tile) -> Parity:
+    """How far the stored form is from torch on one tile, in units of the [-1, 1] range."""
+    with torch.inference_mode():
+        expected = generator(torch.from_numpy(tile_nchw)).numpy()
+    difference = np.abs(expected.astype(np.float64) - run_onnx(stored, tile_nchw))
+    return Parity(max=float(difference.max()), rms=float(np.sqrt(np.mean(difference**2))))
+
+
+def run_onnx(model: ModelProto, x_nchw: Tile) -> Tile:
+    """Run a graph by onnxruntime if it is installed, else by onnx's own reference (minutes at full width)."""
+    try:
+        import onnxruntime
+    except ImportError:
+        (y,) = ReferenceEvaluator(model).run(None, {INPUT: x_nchw})
+    else:
+        session = onnxruntime.InferenceSession(to_bytes(model), providers=["CPUExecutionProvider"])
+        (y,) = session.run(None, {INPUT: x_nchw})
+    out: Tile = np.asarray(y, dtype=np.float32)
+    return out
+
+
+def drawn_tile(seed: int = 0) -> Tile:
+    """Smooth coloured blobs and fine grain, float32 (1, 3, 128, 128) in [-1, 1]: both scales that tissue has."""
+    rng = np.random.default_rng(seed)
+    side = _DRAWN_SIDE
+    blobs = rng.uniform(-1, 1, (3, side // 16, side // 16)).repeat(16, axis=1).repeat(16, axis=2)
+    image = 0.8 * blobs + rng.normal(0, 0.1, (3, side, side))
+    return np.clip(image, -1, 1).astype(np.float32)[None]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WeightsError(f"cannot make {folder}: {error.strerror}", hint="choose a folder you may write") from error
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[Any]:
+    """Silence the exporter's remarks on a missing torchvision and on its own deprecated calls."""
+    log = logging.getLogger(_EXPORTER_LOG)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        log.setLevel(level)

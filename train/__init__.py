@@ -1,0 +1,1 @@
+"""Making weights: it imports augengine, never the reverse."""
