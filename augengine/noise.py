@@ -38,7 +38,10 @@ def unit_noise(seed: int, key: str, variant: int, height: int, width: int) -> Fl
     A pixel's value depends on its own (x, y) alone, so a larger frame only adds pixels. Box-Muller runs in
     float64 and is rounded once: float32 logarithms and cosines differ between vector units.
     """
-    philox_key = derive_key(seed, key)
+    return _keyed_unit_noise(derive_key(seed, key), variant, height, width)
+
+
+def _keyed_unit_noise(philox_key: int, variant: int, height: int, width: int) -> FloatImage:
     out = np.empty((3, height * width), dtype=np.float32)
     for start in range(0, height * width, _BLOCK):
         pixel = np.arange(start, min(start + _BLOCK, height * width), dtype=np.int64)
@@ -71,6 +74,11 @@ def add_noise(image_chw: FloatImage, out_chw: FloatImage, *, sigma: float, seed:
         key: The source sample's key.
         variant: 1 ... K.
     """
-    noise = unit_noise(seed, key, variant, *image_chw.shape[1:])
+    add_keyed_noise(image_chw, out_chw, sigma=sigma, philox_key=derive_key(seed, key), variant=variant)
+
+
+def add_keyed_noise(image_chw: FloatImage, out_chw: FloatImage, *, sigma: float, philox_key: int, variant: int) -> None:
+    """As `add_noise`, with (seed, key) already folded into a Philox key: what travels inside a pipeline."""
+    noise = _keyed_unit_noise(philox_key, variant, *image_chw.shape[1:])
     noise *= np.float32(sigma)
     np.add(image_chw, noise, out=out_chw)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.engines.base import Engine
+from augengine.errors import SpecError
 from augengine.sample import Failure
 from augengine.spec import NoiseSpec
 
@@ -46,6 +47,26 @@ class Translators:
 
     to_reference: Engine
     from_reference: Engine
+
+    def __post_init__(self) -> None:
+        there, back = ((e.height, e.width, e.device) for e in (self.to_reference, self.from_reference))
+        if there != back:
+            raise SpecError(f"the two engines differ in height, width or device: {there} and {back}")
+
+    @property
+    def height(self) -> int:
+        """The engines' static height, in pixels."""
+        return self.to_reference.height
+
+    @property
+    def width(self) -> int:
+        """The engines' static width, in pixels."""
+        return self.to_reference.width
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda``."""
+        return self.to_reference.device
 
 
 class Chain(Protocol):
@@ -95,3 +116,8 @@ class ChainSpec:
     variants: int
     batch: int = 4
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("variants", "batch", "threads"):
+            if (value := getattr(self, name)) < 1:
+                raise SpecError(f"{name} must be at least 1, got {value}")

@@ -1,0 +1,90 @@
+"""G_BA, keyed noise and G_AB on arrays in main memory: what lies between [-1, 1] and 8 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augengine.chain.base import Translators
+from augengine.engines.base import Array, Engine
+from augengine.errors import AugengineError, ChainError
+from augengine.noise import FloatImage, add_keyed_noise
+
+Finite = NDArray[np.bool_]
+
+
+def translate(
+    translators: Translators,
+    x_nchw: FloatImage,
+    key_words: Sequence[NDArray[np.uint32]],
+    sigmas: Sequence[NDArray[np.float32]],
+) -> tuple[FloatImage, Finite]:
+    """Translate a batch there and, K times with noise, back: 1 + K passes a sample.
+
+    Nothing is clamped or quantised in between. The noise covers the padding too: the second generator then sees one
+    texture from edge to edge, and since padding lies right and below, the image's own pixels have the noise
+    they would have without it.
+
+    Args:
+        translators: The two engines, on the CPU.
+        x_nchw: float32 (N, 3, height, width) in [-1, 1].
+        key_words: N Philox keys, uint32 (2,), low word first.
+        sigmas: N times the K standard deviations, float32.
+
+    Returns:
+        float32 (N, K, 3, height, width), and for each sample whether A' and all its variants are finite.
+
+    Raises:
+        EngineError, ChainError: An engine failed.
+    """
+    a_nchw = np.empty_like(x_nchw)
+    run_engine(translators.to_reference, x_nchw, a_nchw)
+    noisy = np.empty((len(x_nchw), len(sigmas[0]), *x_nchw.shape[1:]), dtype=np.float32)
+    for sample, image in enumerate(a_nchw):
+        _add_draws(image, noisy[sample], key_words[sample], sigmas[sample])
+    y_nkchw = np.empty_like(noisy)
+    flat = (-1, *x_nchw.shape[1:])
+    run_engine(translators.from_reference, noisy.reshape(flat), y_nkchw.reshape(flat))
+    return y_nkchw, _finite(a_nchw) & _finite(y_nkchw)
+
+
+def _add_draws(a_chw: FloatImage, out_kchw: FloatImage, words: NDArray[np.uint32], sigmas: NDArray[np.float32]) -> None:
+    philox_key = int(words[0]) | int(words[1]) << 32
+    for row, sigma in enumerate(sigmas):
+        add_keyed_noise(a_chw, out_kchw[row], sigma=float(sigma), philox_key=philox_key, variant=row + 1)
+
+
+def _finite(x: FloatImage) -> Finite:
+    return np.array([bool(np.isfinite(sample).all()) for sample in x])
+
+
+def run_engine(engine: Engine, x_nchw: Array, out_nchw: Array, *, stream: int = 0) -> None:
+    """Run any number of images through an engine, at most its batch at a time.
+
+    Raises:
+        EngineError: As the engine raised it.
+        ChainError: The engine raised something else.
+    """
+    for start in range(0, len(x_nchw), engine.batch):
+        rows = slice(start, start + engine.batch)
+        try:
+            engine(x_nchw[rows], out_nchw[rows], stream=stream)
+        except AugengineError:
+            raise
+        except Exception as error:
+            raise ChainError(f"an engine failed: {type(error).__name__}: {error}") from error
+
+
+def normalise(frames_hwc: Sequence[NDArray[np.uint8]]) -> FloatImage:
+    """8-bit (H, W, 3) images to float32 (N, 3, H, W) in [-1, 1]: ``x / 127.5 - 1``."""
+    nchw = np.stack(frames_hwc).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(nchw, dtype=np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def quantise(y_kchw: FloatImage) -> NDArray[np.uint8]:
+    """float32 (K, 3, H, W) to 8-bit (K, H, W, 3): ``round(127.5 * (y + 1))``, clipped."""
+    grey = np.rint((y_kchw + np.float32(1)) * np.float32(127.5))
+    khwc: NDArray[np.uint8] = np.clip(grey, 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    return khwc
