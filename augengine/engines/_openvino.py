@@ -115,7 +115,8 @@ class OpenVinoEngine:
                 raise EngineError("the engine is closed")
             try:
                 for x, out in zip(_rows(x_nchw), _rows(out_nchw), strict=True):
-                    self._queue.start_async({0: _openvino().Tensor(x, shared_memory=True)}, out)
+                    # OpenVINO shares only arrays that it could write to; a read-only one is copied.
+                    self._queue.start_async({0: _openvino().Tensor(x, shared_memory=x.flags.writeable)}, out)
                 self._queue.wait_all()
             except RuntimeError as error:
                 raise EngineError(f"OpenVINO failed while it ran the generator: {error}") from error

@@ -1,0 +1,293 @@
+"""TensorRT and TensorRT for RTX: two packages, one interface.
+
+TensorRT for RTX builds without a GPU or a driver; running needs both, and CuPy. Types come from the graph (strongly
+typed): float32 without TF32, or the float16 form whose InstanceNorms run in float32.
+
+Written against the documented interface; what touches a device is not yet run on a GPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib
+import importlib.util
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from augengine.engines.base import Array, EngineSpec, Manifest, check_batch
+from augengine.engines.onnx_types import INPUT, OUTPUT, fix_shape, read_model, to_bytes, to_float16, to_float32
+from augengine.errors import BackendUnavailable, EngineError
+from augengine.spec import Precision
+
+_PACKAGES = ("tensorrt", "tensorrt_rtx")
+_INSTALL = "pip install 'augengine[rtx]', or 'augengine[gpu]' where NVIDIA's own index is reachable"
+_ON_CPU = "--backend openvino runs on the CPU"
+_PLAN = "engine.plan"
+_MAJOR, _MINOR = 75, 76
+"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR."""
+
+_DLPACK_CUDA = 2
+_ALIGNMENT = 256
+"""Bytes; TensorRT takes only addresses that are a multiple of it."""
+
+
+def why_no_driver() -> str:
+    """Empty if there is an NVIDIA driver and a device, else the reason.
+
+    Asked before anything of TensorRT that needs a driver: without one, a Runtime crashes the process at its exit.
+    """
+    try:
+        _compute_capability()
+    except BackendUnavailable as error:
+        return error.message
+    return ""
+
+
+class TensorRtBackend:
+    """Builds and loads TensorRT plans."""
+
+    name = "tensorrt"
+
+    def why_unavailable(self) -> str:
+        """Empty if engines can be built and run here, else what is missing."""
+        try:
+            _package()
+        except BackendUnavailable as error:
+            return f"{error.message}: {error.hint}"
+        if reason := why_no_driver():
+            return reason
+        return "" if importlib.util.find_spec("cupy") else f"the package cupy is not installed: {_INSTALL}"
+
+    def version(self) -> str:
+        """As ``tensorrt_rtx 1.7.1.116``."""
+        return f"{_package().__name__} {_package().__version__}"
+
+    def device_class(self) -> str:
+        """``cuda-sm90``; without a driver ``cuda-any``: such a plan shows that it builds, no machine loads it."""
+        if why_no_driver():
+            return "cuda-any"
+        major, minor = _compute_capability()
+        return f"cuda-sm{major}{minor}"
+
+    def precisions(self) -> tuple[Precision, ...]:
+        """float16 and float32. A bfloat16 ConvTranspose does not build in TensorRT for RTX 1.7."""
+        return ("float16", "float32")
+
+    def static_batch(self, height: int, width: int) -> int:
+        """8 up to 256 px, 4 above: work enough for a large GPU at 256 px, and half the waiting for a short batch."""
+        return 8 if height * width <= 256 * 256 else 4
+
+    def build(self, onnx_file: Path, spec: EngineSpec, folder: Path) -> str:
+        """Compile a plan. A rebuild has other bits, so the plan's digest is part of what the engine is.
+
+        Raises:
+            BackendUnavailable: Neither package is installed.
+            EngineError: A precision it does not have, or TensorRT refused the graph.
+        """
+        if spec.precision not in self.precisions():
+            raise EngineError(f"tensorrt has no {spec.precision}", hint="--precision float16 or float32")
+        model = read_model(onnx_file)
+        typed = to_float16(model, float32_norm=True) if spec.precision == "float16" else to_float32(model)
+        plan = _build_plan(to_bytes(fix_shape(typed, spec.batch, spec.height, spec.width)))
+        (folder / _PLAN).write_bytes(plan)
+        return hashlib.blake2b(plan, digest_size=16).hexdigest()
+
+    def load(self, folder: Path, manifest: Manifest, *, threads: int) -> TensorRtEngine:  # noqa: ARG002 - the seam's
+        """Load a plan onto the current device.
+
+        Raises:
+            BackendUnavailable: Package, driver or CuPy is missing.
+            EngineError: TensorRT cannot load the plan.
+        """
+        if reason := self.why_unavailable():
+            raise BackendUnavailable(f"a TensorRT engine cannot run here: {reason}")
+        try:
+            plan = (folder / _PLAN).read_bytes()
+        except OSError as error:
+            raise EngineError(f"cannot read {folder / _PLAN}: {error.strerror}", hint="build it again") from error
+        try:
+            return TensorRtEngine(plan, manifest.spec)
+        except MemoryError as error:
+            raise EngineError(f"no room on the GPU for {folder}: {error}", hint="use fewer workers a GPU") from error
+
+
+class TensorRtEngine:
+    """One plan and its execution context, see `augengine.engines.base.Engine`.
+
+    Arrays are anything that CuPy takes without a copy (``__cuda_array_interface__`` or DLPack). A full batch at an
+    aligned address is used in place, anything else goes through the engine's own buffers. Calls on different
+    streams wait for each other, since they share the context.
+    """
+
+    device = "cuda"
+
+    def __init__(self, plan: bytes, spec: EngineSpec) -> None:
+        cupy = _cupy()
+        cupy.cuda.Device().use()  # The plan loads into CuPy's context.
+        self.height, self.width, self.batch = spec.height, spec.width, spec.batch
+        self._runtime = _package().Runtime(_log())
+        self._engine = _checked(self._runtime.deserialize_cuda_engine(plan), "cannot load the plan")
+        self._context: Any = _checked(self._engine.create_execution_context(), "cannot make an execution context")
+        shape = (self.batch, 3, self.height, self.width)
+        self._x, self._y = (cupy.zeros(shape, dtype=cupy.float32) for _ in range(2))
+        self._done, self._last_stream = cupy.cuda.Event(disable_timing=True), 0
+        cupy.cuda.get_current_stream().synchronize()
+        self._lock = Lock()
+
+    def __call__(self, x_nchw: Array, out_nchw: Array, *, stream: int = 0) -> None:
+        """Enqueue a batch on ``stream``; it returns before the device is done."""
+        cupy = _cupy()
+        x, out = _as_cupy(x_nchw), _as_cupy(out_nchw)
+        self._check(x, out)
+        with self._lock, cupy.cuda.ExternalStream(stream) as current:
+            if self._context is None:
+                raise EngineError("the engine is closed")
+            if stream != self._last_stream:
+                current.wait_event(self._done)
+            try:
+                self._enqueue(x, out, stream)
+                self._done.record(current)
+            except cupy.cuda.runtime.CUDARuntimeError as error:
+                raise EngineError(f"CUDA failed while the generator ran: {error}") from error
+            self._last_stream = stream
+
+    def _enqueue(self, x: Any, out: Any, stream: int) -> None:
+        n = len(x)
+        # Rows beyond n keep what an earlier batch left: images do not see each other.
+        if not (x_in_place := self._fits(x)):
+            self._x[:n] = x
+        y = out if self._fits(out) else self._y
+        self._context.set_tensor_address(INPUT, (x if x_in_place else self._x).data.ptr)
+        self._context.set_tensor_address(OUTPUT, y.data.ptr)
+        if not self._context.execute_async_v3(stream):
+            raise EngineError(f"TensorRT failed while it ran the generator: {_log().drain()}")
+        if y is not out:
+            out[...] = self._y[:n]
+
+    def _fits(self, array: Any) -> bool:
+        return len(array) == self.batch and array.data.ptr % _ALIGNMENT == 0
+
+    def _check(self, x: Any, out: Any) -> None:
+        for name, array in (("input", x), ("output", out)):
+            if array.dtype != "float32" or not array.flags.c_contiguous:
+                raise EngineError(f"the engine's {name} must be C-contiguous float32, got {array.dtype}")
+            if array.shape[1:] != (3, self.height, self.width):
+                raise EngineError(f"the engine's {name} is (N, 3, {self.height}, {self.width}), got {array.shape}")
+        if x.shape != out.shape:
+            raise EngineError(f"the output must be shaped like the input, {x.shape}, got {out.shape}")
+        check_batch(len(x), self.batch)
+
+    def close(self) -> None:
+        """Wait for what is enqueued and release the context and the buffers; closing twice is fine."""
+        with self._lock:
+            if self._context is not None:
+                _cupy().cuda.Device().synchronize()
+            self._context = self._engine = self._runtime = self._x = self._y = None
+
+
+def _as_cupy(array: Array) -> Any:
+    cupy = _cupy()
+    if isinstance(array, cupy.ndarray):
+        return array
+    if hasattr(array, "__cuda_array_interface__"):
+        return cupy.asarray(array)
+    if hasattr(array, "__dlpack__") and array.__dlpack_device__()[0] == _DLPACK_CUDA:
+        return cupy.from_dlpack(array)
+    raise EngineError(f"a TensorRT engine takes arrays in device memory, got {type(array).__name__}")
+
+
+def _build_plan(model: bytes) -> bytes:
+    trt, log = _package(), _log()
+    if trt.__name__ == "tensorrt" and (reason := why_no_driver()):
+        raise BackendUnavailable(f"tensorrt builds only on a GPU: {reason}", hint="tensorrt_rtx builds without one")
+    log.drain()
+    builder = trt.Builder(log)
+    network = builder.create_network(_network_flags())
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse(model):
+        errors = [parser.get_error(index) for index in range(parser.num_errors)]
+        reasons = "; ".join(f"{error.node_operator()} {error.node_name()}: {error.desc()}" for error in errors)
+        raise EngineError(f"TensorRT cannot read the generator: {reasons}", hint="export it with augengine")
+    config = builder.create_builder_config()
+    if hasattr(trt.BuilderFlag, "TF32"):  # On by default, with 10 bits of mantissa in "float32" convolutions.
+        config.clear_flag(trt.BuilderFlag.TF32)
+    return bytes(_checked(builder.build_serialized_network(network, config), "cannot build the generator"))
+
+
+def _network_flags() -> int:
+    # Version 11 has strong typing only, and may drop the flag that asks for it.
+    flag = getattr(_package().NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
+
+
+def _checked(result: Any, what: str) -> Any:
+    if result is None:
+        raise EngineError(f"TensorRT {what}: {_log().drain()}", hint="--backend torch runs without TensorRT")
+    return result
+
+
+@cache
+def _package() -> Any:
+    """The first of the two packages that can be imported; deferred, as it maps hundreds of megabytes."""
+    reasons = []
+    for name in _PACKAGES:
+        if importlib.util.find_spec(name) is None:
+            continue
+        try:
+            return importlib.import_module(name)
+        except (ImportError, OSError) as error:
+            reasons.append(f"{name} cannot be imported ({error})")
+    raise BackendUnavailable("; ".join(reasons) or "neither tensorrt nor tensorrt_rtx is installed", hint=_INSTALL)
+
+
+def _cupy() -> Any:
+    try:
+        import cupy
+    except ImportError as error:
+        raise BackendUnavailable(f"cupy cannot be imported: {error}", hint=_INSTALL) from error
+    return cupy
+
+
+@cache
+def _log() -> Any:
+    """TensorRT's one logger a process: it keeps the last errors for our own messages and prints nothing."""
+    trt = _package()
+
+    class Log(trt.ILogger):  # type: ignore[misc, name-defined] # the base class is known only once imported
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self._errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity <= trt.ILogger.ERROR:
+                self._errors = [*self._errors[-9:], message]
+
+        def drain(self) -> str:
+            """The errors since the last call, in one line."""
+            errors, self._errors = self._errors, []
+            return "; ".join(errors) or "no reason given"
+
+    return Log()
+
+
+@cache
+def _compute_capability() -> tuple[int, int]:
+    """Of the first visible device, asked from the driver alone."""
+    try:
+        cuda: Any = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        raise BackendUnavailable(f"no NVIDIA driver here ({error})", hint=_ON_CPU) from error
+    device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    # In this order; each answers 0 or an error code.
+    code = (
+        cuda.cuInit(0)
+        or cuda.cuDeviceGet(ctypes.byref(device), 0)
+        or cuda.cuDeviceGetAttribute(ctypes.byref(major), _MAJOR, device)
+        or cuda.cuDeviceGetAttribute(ctypes.byref(minor), _MINOR, device)
+    )
+    if code:
+        raise BackendUnavailable(f"the NVIDIA driver finds no device (CUDA error {code})", hint=_ON_CPU)
+    return major.value, minor.value
