@@ -55,13 +55,27 @@ class Failure:
 
 
 def make_key(relative_name: str) -> str:
-    """The key of a file: its relative path without the last extension, ``/`` and ``.`` replaced by ``_``.
+    """The key of a file: its relative path without the last extension, made fit by `clean_key`.
 
-    >>> make_key("patient.1/tile_7.png")
+    >>> make_key("patient.1/tile 7.png")
     'patient_1_tile_7'
     """
     stem, dot, _ = relative_name.rpartition(".")
-    return (stem if dot and "/" not in _ else relative_name).replace("/", "_").replace(".", "_")
+    return clean_key(stem if dot and "/" not in _ else relative_name)
+
+
+def clean_key(stem: str) -> str:
+    """A name as a key: ``/``, ``.`` and space become ``_`` (DALI's index is split at spaces).
+
+    What cannot be printed is escaped with a backslash, which `check_key` refuses: such a key can be named in a
+    report, and nothing else.
+    """
+    return printable(stem.replace("/", "_").replace(".", "_").replace(" ", "_"))
+
+
+def printable(name: str) -> str:
+    """A file's name for messages and reports: control characters and undecodable bytes are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def check_key(key: str, extensions: tuple[str, ...] = ()) -> str:
@@ -72,10 +86,10 @@ def check_key(key: str, extensions: tuple[str, ...] = ()) -> str:
         extensions: Extensions of the members that travel along.
 
     Raises:
-        ContentError: Empty, a dot, a slash or a control character, or too long with its variant suffix.
+        ContentError: Empty, a dot, a slash, a space or a control character, or too long with its variant suffix.
     """
-    if not key or any(bad in key for bad in "./\\") or not key.isprintable():
-        raise ContentError(f"the key {key[:120]!r} is empty or holds a dot, a slash or an unprintable character")
+    if not key or any(bad in key for bad in "./\\ ") or not key.isprintable():
+        raise ContentError(f"the key {key[:120]!r} is empty or holds a dot, slash, space or unprintable character")
     longest = max((_LONGEST_OWN_EXT, *extensions), key=lambda ext: len(ext.encode()))
     room = MAX_MEMBER_BYTES - _VARIANT_SUFFIX_BYTES - 1 - len(longest.encode())
     if (size := len(key.encode())) > room:

@@ -1,0 +1,127 @@
+"""What a source holds, as far as names, sizes and headers tell: the values that a plan is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from augengine.errors import ContentError, SourceError
+from augengine.sample import check_key
+from augengine.spec import digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One source sample, unread.
+
+    Attributes:
+        key: Its key in the dataset.
+        files: Name and bytes of each of its files or members, the image first.
+        height, width: From the image's header, in pixels; 0 if that cannot be read.
+        reason: Why it is known to be bad already; empty if it is not.
+    """
+
+    key: str
+    files: tuple[tuple[str, int], ...]
+    height: int = 0
+    width: int = 0
+    reason: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(size for _, size in self.files)
+
+    @property
+    def name(self) -> str:
+        """How the source calls it."""
+        return self.files[0][0] if self.files else self.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """A folder, or one tar: entries in the order in which they are read."""
+
+    source: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """All units of a source.
+
+    Attributes:
+        units: In reading order; no key occurs twice among entries without a ``reason``.
+        mpps: The um/px values seen, each once: of the first sample of each tar, of a folder's first sidecar.
+        splits: Whether a unit may be cut into several shards; tars are kept one to one.
+    """
+
+    units: tuple[Unit, ...]
+    mpps: tuple[float, ...] = ()
+    splits: bool = False
+
+    def entries(self) -> Iterator[Entry]:
+        """All entries, unit after unit."""
+        return (entry for unit in self.units for entry in unit.entries)
+
+    @property
+    def samples(self) -> int:
+        """How many samples, good and bad."""
+        return sum(len(unit.entries) for unit in self.units)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size for entry in self.entries())
+
+    @property
+    def bad(self) -> tuple[Entry, ...]:
+        """The entries known to be bad."""
+        return tuple(entry for entry in self.entries() if entry.reason)
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """The largest height and the largest width of the good entries, in pixels; (0, 0) if there are none."""
+        good = [entry for entry in self.entries() if not entry.reason]
+        return max((e.height for e in good), default=0), max((e.width for e in good), default=0)
+
+
+def make_listing(units: Iterable[Unit], *, mpps: Iterable[float] = (), splits: bool = False) -> Listing:
+    """A listing whose entries with keys that are taken, too long or malformed say so in ``reason``."""
+    taken: dict[str, str] = {}
+    checked = [replace(unit, entries=tuple(_check(entry, taken) for entry in unit.entries)) for unit in units]
+    return Listing(units=tuple(checked), mpps=tuple(dict.fromkeys(mpps)), splits=splits)
+
+
+def _check(entry: Entry, taken: dict[str, str]) -> Entry:
+    if entry.reason:
+        return entry
+    try:
+        check_key(entry.key)
+    except ContentError as error:
+        return replace(entry, reason=error.message)
+    first = taken.setdefault(entry.key, entry.name)
+    if first is not entry.name:
+        return replace(entry, reason=f"{entry.name} has the key {entry.key!r}, which {first} has already")
+    return entry
+
+
+def check_sides(listing: Listing, max_side: int) -> None:
+    """Refuse a source with images larger than ``max_side`` pixels.
+
+    Raises:
+        SourceError: It names the first such image and how many there are.
+    """
+    large = [entry for entry in listing.entries() if not entry.reason and max(entry.height, entry.width) > max_side]
+    if large:
+        first = large[0]
+        raise SourceError(
+            f"{len(large)} of {listing.samples} images are larger than {max_side} px, "
+            f"as {first.name} with {first.width} x {first.height}",
+            hint="cut them into tiles with `augengine tile`, or raise --max-side",
+        )
+
+
+def digest_entries(entries: Sequence[Entry]) -> str:
+    """Digest over the names and sizes of some entries' files."""
+    return digest([list(map(list, entry.files)) for entry in entries])

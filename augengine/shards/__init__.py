@@ -1,0 +1,19 @@
+"""Shards: read one, write one the same bytes every time, publish it, verify a folder of them."""
+
+from augengine.shards.read import TarListing, read_tar, scan_tar
+from augengine.shards.verify import Verification, verify
+from augengine.shards.write import ShardWriter, Written, members_of, publish, read_report, write_report
+
+__all__ = [
+    "ShardWriter",
+    "TarListing",
+    "Verification",
+    "Written",
+    "members_of",
+    "publish",
+    "read_report",
+    "read_tar",
+    "scan_tar",
+    "verify",
+    "write_report",
+]

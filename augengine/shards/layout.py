@@ -1,0 +1,52 @@
+"""Where things lie in a dataset's folder: shards at the top, everything else under ``.augengine/``.
+
+::
+
+    cd68-000000.tar, cd68-000000.idx      a shard and its index, for readers
+    .augengine/plan.json                  what the dataset is made from
+    .augengine/cd68-000000.json           the shard's report, written last: the mark that it is committed
+    .augengine/lock                       who writes at present
+    .augengine/spool/                     unfinished files
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+OWN_FOLDER = ".augengine"
+PLAN_NAME = "plan.json"
+
+
+def plan_file(folder: Path) -> Path:
+    """The plan of the dataset in ``folder``."""
+    return folder / OWN_FOLDER / PLAN_NAME
+
+
+def lock_file(folder: Path) -> Path:
+    """The lock of the dataset in ``folder``."""
+    return folder / OWN_FOLDER / "lock"
+
+
+def spool_folder(folder: Path) -> Path:
+    """Where unfinished files lie; removed under the lock."""
+    return folder / OWN_FOLDER / "spool"
+
+
+def spool_file(folder: Path, output: str) -> Path:
+    """Where the shard ``output`` is written before it is published; its index lies beside it."""
+    return spool_folder(folder) / f"{output}.tar"
+
+
+def report_file(folder: Path, output: str) -> Path:
+    """The report of the shard ``output``."""
+    return folder / OWN_FOLDER / f"{output}.json"
+
+
+def tar_file(folder: Path, output: str) -> Path:
+    """The shard ``output``."""
+    return folder / f"{output}.tar"
+
+
+def index_file(folder: Path, output: str) -> Path:
+    """The shard's index for DALI's reader."""
+    return folder / f"{output}.idx"
