@@ -8,6 +8,7 @@ the reference implementation, so that its state dicts load as they are.
 
 from __future__ import annotations
 
+import copy
 import pickle
 import re
 from collections.abc import Mapping
@@ -145,6 +146,37 @@ def _decoder(recipe: Recipe) -> list[nn.Module]:
     for c in (2 * w, w):
         layers += [nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1), *_norm_relu(c, recipe)]
     return [*layers, nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7), nn.Tanh()]
+
+
+class _Float32(nn.Module):
+    """Runs a module in float32 between float16 neighbours."""
+
+    def __init__(self, inner: nn.Module, out: torch.dtype) -> None:
+        super().__init__()
+        self.inner, self.out = inner, out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.inner(x.float())
+        return y.to(self.out)
+
+
+def to_half(generator: Generator) -> nn.Module:
+    """A copy that computes in float16 between a float32 input and output; norms and the last tanh in float32.
+
+    The same types as `augengine.engines.onnx_types.to_float16` gives a graph.
+    """
+    half = copy.deepcopy(generator).half()
+    for parent in [module for module in half.modules() if isinstance(module, nn.Sequential)]:
+        for index, layer in enumerate(parent):
+            if isinstance(layer, nn.InstanceNorm2d):
+                parent[index] = _Float32(layer.float(), torch.float16)
+    half.model[-1] = _Float32(half.model[-1], torch.float32)
+    return nn.Sequential(_ToHalf(), half)
+
+
+class _ToHalf(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.half()
 
 
 def load_checkpoint(path: Path, *, recipe: RecipeName | None = None) -> Generator:
