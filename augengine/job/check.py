@@ -1,0 +1,45 @@
+"""What makes a sample unfit before any engine sees it, and which samples pass through untouched."""
+
+from __future__ import annotations
+
+import io
+
+from augengine.errors import ContentError
+from augengine.images import check_image, read_size
+from augengine.job.spec import WorkerSpec, mpp_fits
+from augengine.sample import Failure, Sample
+from augengine.spec import AugmentSpec
+
+
+def check_sample(sample: Sample, worker: WorkerSpec) -> Sample | Failure:
+    """The sample itself, or why it is bad: its image's header, its mask's size, its um/px."""
+    try:
+        size = check_image(sample.image, max_side=worker.max_side)
+        _check_mask(sample, size)
+        _check_mpp(sample, worker)
+    except ContentError as error:
+        return Failure(sample.key, error.message)
+    return sample
+
+
+def _check_mask(sample: Sample, size: tuple[int, int]) -> None:
+    if sample.mask is None:
+        return
+    mask_size = read_size(io.BytesIO(sample.mask))
+    if mask_size is not None and mask_size != size:
+        (height, width), (mask_height, mask_width) = size, mask_size
+        raise ContentError(f"the mask is {mask_width} x {mask_height} px, its image {width} x {height} px")
+
+
+def _check_mpp(sample: Sample, worker: WorkerSpec) -> None:
+    own = worker.engines.mpp
+    if sample.mpp is not None and not worker.spec.allow_mpp and not mpp_fits(sample.mpp, own):
+        raise ContentError(f"the sample has {sample.mpp:g} um/px, the generators were trained at {own:g}")
+
+
+def passes_through(sample: Sample, spec: AugmentSpec) -> bool:
+    """Whether a sample's class (its ``cls`` member, or ``class`` in its json) is one to leave untouched."""
+    if not spec.skip_classes:
+        return False
+    named = sample.extras.get("cls", b"").decode(errors="replace").strip() or str(sample.meta.get("class", ""))
+    return named in spec.skip_classes

@@ -1,0 +1,93 @@
+"""One shard under way: its samples in source order, its report, and its commit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+from augengine.errors import ContentError
+from augengine.job.members import Encoded, Statistics
+from augengine.report import Job, Report
+from augengine.sample import Failure, Sample
+from augengine.shards import layout
+from augengine.shards.write import ShardWriter, publish, write_report
+
+
+class ShardBuilder:
+    """Collects what becomes of a job's samples and commits the shard: tar, index, and last the report.
+
+    Everything is written in the spool first. `discard` leaves nothing behind.
+
+    Args:
+        job: The shard to make.
+        target: The dataset's folder.
+    """
+
+    def __init__(self, job: Job, target: Path) -> None:
+        self.job = job
+        self.target = target
+        self.done: Future[Report] = Future()
+        self._writer: ShardWriter | None = None
+        self._failures: list[Failure] = []
+        self._statistics = Statistics()
+        self._samples_in = 0
+        self._samples_out = 0
+        self._input = hashlib.sha256()
+
+    def drop(self, failure: Failure) -> None:
+        """Count a bad sample."""
+        self._samples_in += 1
+        self._failures.append(failure)
+        self._input.update(f"bad\0{failure.key}\0".encode())
+
+    def add(self, sample: Sample, encode: Callable[[], Encoded]) -> None:
+        """Write a sample's variants; a bad mask or image makes it a dropped one."""
+        try:
+            encoded = encode()
+        except ContentError as error:
+            self.drop(Failure(sample.key, error.message))
+            return
+        self._samples_in += 1
+        self._statistics += encoded.statistics
+        for part in (sample.image, sample.mask or b""):
+            self._input.update(hashlib.sha256(part).digest())
+        for key, members in encoded.variants:
+            self._open_writer().add(key, members)
+            self._samples_out += 1
+
+    def finish(self) -> Report:
+        """Publish tar and index, then the report, which is the commit mark. Without any sample only the report."""
+        report = self._report()
+        if self._writer is not None:
+            written = self._writer.close()
+            report = replace(report, sha256=written.sha256, size=written.size)
+            publish(written.tar, str(layout.tar_file(self.target, self.job.output)))
+            publish(written.index, str(layout.index_file(self.target, self.job.output)))
+        write_report(self.target, report)
+        return report
+
+    def _report(self) -> Report:
+        return Report(
+            output=self.job.output,
+            samples_in=self._samples_in,
+            samples_out=self._samples_out,
+            failures=tuple(self._failures),
+            input_sha256=self._input.hexdigest(),
+            pixels=self._statistics.pixels,
+            channel_sum=self._statistics.channel_sum,
+            channel_sum_sq=self._statistics.channel_sum_sq,
+            class_pixels=self._statistics.class_pixels,
+        )
+
+    def _open_writer(self) -> ShardWriter:
+        if self._writer is None:
+            self._writer = ShardWriter(layout.spool_file(self.target, self.job.output))
+        return self._writer
+
+    def discard(self) -> None:
+        """Remove what was written; nothing of it was published."""
+        if self._writer is not None:
+            self._writer.discard()
