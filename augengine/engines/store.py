@@ -1,0 +1,312 @@
+"""Engines on disk: found by what they were made from, built when missing, refused when they do not fit the machine.
+
+``{root}/{engine id}/manifest.json`` beside the engine's files; ``{root}/budgets`` holds the noise budgets of pairs.
+A folder appears under its final name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from augengine.engines._openvino import OpenVinoBackend
+from augengine.engines._tensorrt import TensorRtBackend, why_no_driver
+from augengine.engines._torch import TorchBackend
+from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
+from augengine.engines.fidelity import Budget
+from augengine.errors import BackendUnavailable, EngineError, SpecError, WrongDevice
+from augengine.spec import digest
+
+BackendName = Literal["auto", "openvino", "tensorrt", "torch"]
+
+_MANIFEST = "manifest.json"
+_BUDGETS = "budgets"
+_BUILDING = ".building-"
+_ABANDONED_S = 86_400.0
+_REBUILD = "build it again: augengine build-engines"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEngine:
+    """A complete engine in a store.
+
+    Attributes:
+        id: Digest of the manifest.
+        folder: Where its files lie.
+        manifest: What it was made from.
+    """
+
+    id: str
+    folder: Path
+    manifest: Manifest
+
+
+def engine_id(manifest: Manifest) -> str:
+    """The digest that names an engine: equal for equal weights, backend, machine, shape and plan."""
+    return digest(manifest.to_json())
+
+
+def backends() -> tuple[Backend, ...]:
+    """Every backend, fastest first, available or not."""
+    return TensorRtBackend(), TorchBackend(), OpenVinoBackend()
+
+
+def pick_backend(name: BackendName = "auto") -> Backend:
+    """The backend of this name; ``auto`` takes TensorRT, then torch on a GPU, then OpenVINO.
+
+    Raises:
+        SpecError: An unknown name.
+        BackendUnavailable: It cannot run here; the message says why.
+    """
+    if name == "auto":
+        name = _best_backend()
+    by_name = {backend.name: backend for backend in backends()}
+    if name not in by_name:
+        raise SpecError(f"unknown backend {name!r}", hint=f"auto, {', '.join(sorted(by_name))}")
+    if reason := by_name[name].why_unavailable():
+        raise BackendUnavailable(f"the backend {name} cannot run here: {reason}", hint="--backend auto picks one")
+    return by_name[name]
+
+
+def _best_backend() -> BackendName:
+    # Without a driver neither of the first two is asked: torch answers only after seconds of import.
+    if why_no_driver():
+        return "openvino"
+    if not TensorRtBackend().why_unavailable():
+        return "tensorrt"
+    torch = TorchBackend()
+    return "torch" if not torch.why_unavailable() and torch.device_class().startswith("cuda") else "openvino"
+
+
+class EngineStore:
+    """Engines under a folder, ``$AUGENGINE_HOME/engines`` or a dataset's own.
+
+    Several processes may use it at once.
+
+    Args:
+        root: The folder; it is made when something is built.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def find(self, weights_digest: str, backend: Backend, spec: EngineSpec) -> StoredEngine | None:
+        """A sound engine of these weights for this machine, or None. Damaged ones are passed over."""
+        wanted = _manifest(weights_digest, backend, spec)
+        for folder in sorted(self.root.glob("*/")):
+            with suppress(EngineError):
+                if replace(_read_manifest(folder)[0], plan_digest="") == wanted:
+                    return _read(folder)
+        return None
+
+    def build(self, onnx_file: Path, backend: Backend, spec: EngineSpec) -> StoredEngine:
+        """Compile a generator and put it into the store.
+
+        Args:
+            onnx_file: The stored form.
+            backend: Compiles it.
+            spec: Precision and static shape.
+
+        Raises:
+            BackendUnavailable: The backend's package is missing.
+            EngineError: The compiler refused it, or the store cannot be written.
+            WeightsError: The ONNX file cannot be read.
+        """
+        with self._building() as folder, _translated(self.root):
+            plan_digest = backend.build(onnx_file, spec, folder)
+            manifest = _manifest(_file_digest(onnx_file), backend, spec, plan_digest)
+            _write_manifest(folder, manifest)
+            return self._publish(folder, manifest)
+
+    def get_or_build(self, onnx_file: Path, backend: Backend, spec: EngineSpec) -> StoredEngine:
+        """The engine from the store, compiled first if it is missing or damaged; errors as in `build`."""
+        found = self.find(_file_digest(onnx_file), backend, spec)
+        return found or self.build(onnx_file, backend, spec)
+
+    def adopt(self, stored: StoredEngine) -> StoredEngine:
+        """Copy an engine of another store into this one, so that a dataset keeps what it was made with."""
+        with self._building() as folder, _translated(self.root):
+            shutil.copytree(stored.folder, folder, dirs_exist_ok=True)
+            return self._publish(folder, _read(folder, engine=stored.id).manifest)
+
+    def get(self, engine: str) -> StoredEngine:
+        """The engine of this id.
+
+        Raises:
+            EngineError: Not there, incomplete or damaged.
+        """
+        folder = self.root / engine
+        if not engine or Path(engine).name != engine or not folder.is_dir():
+            raise EngineError(f"no engine {engine!r} in {self.root}", hint=_REBUILD)
+        return _read(folder)
+
+    def load(self, engine: str, *, threads: int) -> Engine:
+        """Load an engine by its id.
+
+        Args:
+            engine: Its id.
+            threads: CPU threads it may use; ignored on a GPU.
+
+        Raises:
+            EngineError: Not there, damaged, or of an unknown backend.
+            WrongDevice: Made for another kind of machine, or by another version.
+            BackendUnavailable: Its backend's package is missing.
+        """
+        stored = self.get(engine)
+        name = stored.manifest.backend
+        backend = next((backend for backend in backends() if backend.name == name), None)
+        if backend is None:
+            raise EngineError(f"the engine {engine} is of the unknown backend {name!r}", hint=_REBUILD)
+        if reason := backend.why_unavailable():
+            raise BackendUnavailable(f"the engine {engine} needs {name}: {reason}", hint=_REBUILD)
+        _check_machine(stored, backend)
+        return backend.load(stored.folder, stored.manifest, threads=threads)
+
+    def write_budget(self, to_id: str, from_id: str, budget: Budget) -> None:
+        """Keep the noise budget of a pair of engines.
+
+        Raises:
+            EngineError: The store cannot be written.
+        """
+        file = self._budget_file(to_id, from_id)
+        with _translated(self.root):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            spool = _unique(file.parent)
+            spool.write_text(json.dumps(budget.to_json(), indent=2), encoding="utf-8")
+            spool.replace(file)
+
+    def read_budget(self, to_id: str, from_id: str) -> Budget | None:
+        """The noise budget of a pair of engines, or None if none was measured or its file is damaged."""
+        try:
+            return Budget.from_json(json.loads(self._budget_file(to_id, from_id).read_bytes()))
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+
+    def _budget_file(self, to_id: str, from_id: str) -> Path:
+        return self.root / _BUDGETS / f"{to_id}-{from_id}.json"
+
+    @contextmanager
+    def _building(self) -> Iterator[Path]:
+        """A new folder beside the final ones; whatever is left in it at the end is removed."""
+        with _translated(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            (folder := _unique(self.root)).mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what builders that were killed left behind; a build takes minutes, never a day."""
+        for folder in self.root.glob(f"{_BUILDING}*/"):
+            with suppress(FileNotFoundError):
+                if time.time() - folder.stat().st_mtime > _ABANDONED_S:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def _publish(self, folder: Path, manifest: Manifest) -> StoredEngine:
+        """Rename a complete folder to its id. If another builder was first, theirs stays, unless it is damaged."""
+        final = self.root / engine_id(manifest)
+        while not _renamed(folder, final) and not _is_sound(final):
+            aside = _unique(self.root)
+            with suppress(FileNotFoundError):
+                final.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        return _read(final)
+
+
+def _unique(folder: Path) -> Path:
+    # Not by `tempfile`, whose folders nobody else may read: a store may be shared.
+    return folder / f"{_BUILDING}{uuid.uuid4().hex}"
+
+
+def _renamed(folder: Path, final: Path) -> bool:
+    try:
+        folder.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
+
+
+def _is_sound(folder: Path) -> bool:
+    try:
+        _read(folder)
+    except EngineError:
+        return False
+    return True
+
+
+def _manifest(weights_digest: str, backend: Backend, spec: EngineSpec, plan_digest: str = "") -> Manifest:
+    return Manifest(
+        weights_digest=weights_digest,
+        backend=backend.name,
+        backend_version=backend.version(),
+        device_class=backend.device_class(),
+        spec=spec,
+        plan_digest=plan_digest,
+    )
+
+
+def _check_machine(stored: StoredEngine, backend: Backend) -> None:
+    made, here = stored.manifest, (backend.device_class(), backend.version())
+    if (made.device_class, made.backend_version) != here:
+        raise WrongDevice(
+            f"the engine {stored.id} was made for {made.device_class} by {made.backend_version}, "
+            f"this machine is {here[0]} with {here[1]}",
+            hint="its results would have other bits here; " + _REBUILD,
+        )
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    files = {file.name: _file_digest(file) for file in sorted(folder.iterdir())}
+    with _translated(folder):
+        text = json.dumps({"manifest": manifest.to_json(), "files": files}, indent=2)
+        (folder / _MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _read(folder: Path, *, engine: str = "") -> StoredEngine:
+    """Read an engine's folder and check it: its id (its name, unless given) and the digest of every file."""
+    manifest, files = _read_manifest(folder)
+    if engine_id(manifest) != (engine or folder.name):
+        raise EngineError(f"the manifest in {folder} belongs to another engine", hint=f"delete it and {_REBUILD}")
+    for name, expected in files.items():
+        if _file_digest(folder / name) != expected:
+            raise EngineError(f"{folder / name} is damaged: its digest differs", hint=f"delete it and {_REBUILD}")
+    return StoredEngine(id=engine_id(manifest), folder=folder, manifest=manifest)
+
+
+def _read_manifest(folder: Path) -> tuple[Manifest, dict[str, Any]]:
+    file = folder / _MANIFEST
+    try:
+        data = json.loads(file.read_bytes())
+        return Manifest.from_json(data["manifest"]), dict(data["files"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise EngineError(f"{file} cannot be read: {error}", hint=f"delete {folder} and {_REBUILD}") from error
+
+
+def _file_digest(file: Path) -> str:
+    try:
+        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+    except OSError as error:
+        raise EngineError(f"cannot read {file}: {error.strerror}", hint=_REBUILD) from error
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = f"choose another place with AUGENGINE_HOME, now {os.environ.get('AUGENGINE_HOME') or 'not set'}"
+        raise EngineError(f"cannot write the engine store {folder}: {error.strerror or error}", hint=hint) from error
