@@ -162,7 +162,7 @@ class CudaTranslation:
         from nvidia.dali.python_function_plugin import current_dali_stream
 
         stream = current_dali_stream()
-        with self._cp.cuda.Device(self._device_id), self._cp.cuda.ExternalStream(stream):
+        with self._cp.cuda.Device(self._device_id), self._cp.cuda.Stream.from_external(_ForeignStream(stream)):
             if idle:
                 outputs = self._turn(len(x_nchw))
             else:
@@ -198,6 +198,16 @@ class CudaTranslation:
             return self._cp.stack(rows)
         memory = self._cp.cuda.UnownedMemory(first.data.ptr, len(rows) * first.nbytes, rows, self._device_id)
         return self._cp.ndarray((len(rows), *first.shape), first.dtype, self._cp.cuda.MemoryPointer(memory, 0))
+
+
+class _ForeignStream:
+    """A CUDA stream's address as an object with the protocol's method."""
+
+    def __init__(self, address: int) -> None:
+        self._address = address
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self._address
 
 
 class _Held:
