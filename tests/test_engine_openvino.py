@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from augengine.cards import find_weights, weight_roots
 from augengine.engines._openvino import MOST_IMAGES, OpenVinoBackend
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
 from augengine.errors import EngineError
+from augengine.spec import Precision
 from tests.engine_contract import HEIGHT, WIDTH, EngineContract, draw_images
 
 
@@ -54,6 +56,23 @@ class TestOpenVinoBfloat16(OpenVinoContract):
     precision = "bfloat16"
 
 
+@pytest.mark.parametrize("precision", OpenVinoBackend().precisions())
+def test_the_bits_of_a_trained_generator_do_not_depend_on_threads_or_batch(
+    precision: Precision, tmp_path: Path
+) -> None:
+    backend, side = OpenVinoBackend(), 128
+    spec = EngineSpec(precision=precision, height=side, width=side)
+    manifest = Manifest(weights_digest="", backend="openvino", backend_version="", device_class="", spec=spec)
+    backend.build(find_weights("pas", "cd68", weight_roots()).to_reference, spec, tmp_path)
+    x = np.random.default_rng(0).uniform(-1, 1, (3, 3, side, side)).astype(np.float32)
+    one, two = (backend.load(tmp_path, manifest, threads=threads) for threads in (1, 2))
+    whole, rows = np.empty_like(x), np.empty_like(x)
+    two(x, whole)
+    for index in range(len(x)):
+        one(x[index : index + 1], rows[index : index + 1])
+    np.testing.assert_array_equal(rows, whole)
+
+
 def test_other_precisions_and_batches_are_refused(tmp_path: Path) -> None:
     spec = EngineSpec(precision="float32", height=HEIGHT, width=WIDTH)
     for bad in (replace(spec, precision="float16"), replace(spec, batch=2)):
@@ -68,6 +87,7 @@ def test_a_worker_pinned_to_one_core_gets_one_stream(tmp_path: Path) -> None:
 import os
 os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
 from pathlib import Path
+from augengine.cards import find_weights, weight_roots
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.base import EngineSpec, Manifest
 from tests.small_generator import write_small_generator
@@ -85,6 +105,7 @@ print(len(backend.load(folder, manifest, threads=2)._queue))
 def test_the_package_is_not_imported_before_it_is_used() -> None:
     code = """
 import sys
+from augengine.cards import find_weights, weight_roots
 from augengine.engines._openvino import OpenVinoBackend
 backend = OpenVinoBackend()
 assert backend.why_unavailable() == "" and backend.version() and backend.device_class()

@@ -14,6 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from augengine.cards import find_weights, weight_roots
 from augengine.engines._tensorrt import TensorRtBackend, why_no_driver
 from augengine.engines.base import Array, Backend, Engine, EngineSpec, Manifest
 from augengine.errors import BackendUnavailable, EngineError
@@ -37,6 +38,17 @@ def test_a_plan_is_built_and_named_by_its_bytes(precision: Precision, tmp_path: 
     digest = TensorRtBackend().build(onnx_file, spec_of(precision), folder)
     (plan,) = folder.iterdir()
     assert digest == hashlib.blake2b(plan.read_bytes(), digest_size=16).hexdigest()
+
+
+@needs_rtx
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_plan_is_built_of_a_trained_generator(precision: Precision, tmp_path: Path) -> None:
+    onnx_file = find_weights("pas", "cd68", weight_roots()).from_reference
+    spec = EngineSpec(precision=precision, height=256, width=256, batch=TensorRtBackend().static_batch(256, 256))
+    assert TensorRtBackend().build(onnx_file, spec, tmp_path)
+    (plan,) = tmp_path.iterdir()
+    # 1.97 million weights of 4 or 2 bytes, and kernels.
+    assert plan.stat().st_size > 1.9e6 * (4 if precision == "float32" else 2)
 
 
 @needs_rtx
@@ -72,6 +84,7 @@ def test_a_graph_that_tensorrt_cannot_read_is_refused_with_its_reason(tmp_path: 
 def test_without_a_driver_it_says_so_and_nothing_crashes(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
+from augengine.cards import find_weights, weight_roots
 from augengine.engines._tensorrt import TensorRtBackend
 from augengine.engines.base import EngineSpec, Manifest
 from augengine.errors import BackendUnavailable
@@ -102,6 +115,7 @@ def test_without_a_driver_it_is_unavailable_with_a_reason() -> None:
 def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
     code = """
 import sys
+from augengine.cards import find_weights, weight_roots
 from augengine.engines._tensorrt import TensorRtBackend
 # From here on nothing installed is found.
 sys.path[:] = [p for p in sys.path if "site-packages" not in p]
