@@ -99,7 +99,7 @@ class Preparation:
 
     def _slot(self, key: str, image: RgbImage | ContentError) -> Item | Failure:
         if isinstance(image, ContentError):
-            return Failure(key, "; ".join(filter(None, (image.message, image.hint))))
+            return Failure(key, image.message)
         height, width = image.shape[:2]
         if height > self._height or width > self._width:
             size = f"the image is {width} x {height} px, the engines take at most {self._width} x {self._height}"
