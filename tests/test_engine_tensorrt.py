@@ -15,8 +15,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from augengine.cards import find_weights, weight_roots
-from augengine.engines._tensorrt import TensorRtBackend, why_no_driver
+from augengine.engines._tensorrt import TensorRtBackend
 from augengine.engines.base import Array, Backend, Engine, EngineSpec, Manifest
+from augengine.engines.driver import why_no_driver
 from augengine.errors import BackendUnavailable, EngineError
 from augengine.spec import Precision
 from tests.engine_contract import EngineContract, Images, draw_images

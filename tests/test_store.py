@@ -18,8 +18,8 @@ import pytest
 
 from augengine.cards import file_digest
 from augengine.engines._openvino import OpenVinoBackend
-from augengine.engines._tensorrt import why_no_driver
 from augengine.engines.base import EngineSpec
+from augengine.engines.driver import why_no_driver
 from augengine.engines.store import EngineStore, StoredEngine, backends, engine_id, pick_backend
 from augengine.errors import BackendUnavailable, EngineError, SpecError, WeightsError, WrongDevice
 from tests.small_generator import write_identity_generator, write_small_generator

@@ -8,7 +8,6 @@ Written against the documented interface; what touches a device is not yet run o
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import importlib
 import importlib.util
@@ -18,32 +17,17 @@ from threading import Lock
 from typing import Any
 
 from augengine.engines.base import Array, EngineSpec, Manifest, check_batch
+from augengine.engines.driver import compute_capability, why_no_driver
 from augengine.engines.onnx_types import INPUT, OUTPUT, fix_shape, read_model, to_bytes, to_float16, to_float32
 from augengine.errors import BackendUnavailable, EngineError
 from augengine.spec import Precision
 
 _PACKAGES = ("tensorrt", "tensorrt_rtx")
 _INSTALL = "pip install 'augengine[rtx]', or 'augengine[gpu]' where NVIDIA's own index is reachable"
-_ON_CPU = "--backend openvino runs on the CPU"
 _PLAN = "engine.plan"
-_MAJOR, _MINOR = 75, 76
-"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR."""
-
 _DLPACK_CUDA = 2
 _ALIGNMENT = 256
 """Bytes; TensorRT takes only addresses that are a multiple of it."""
-
-
-def why_no_driver() -> str:
-    """Empty if there is an NVIDIA driver and a device, else the reason.
-
-    Asked before anything of TensorRT that needs a driver: without one, a Runtime crashes the process at its exit.
-    """
-    try:
-        _compute_capability()
-    except BackendUnavailable as error:
-        return error.message
-    return ""
 
 
 class TensorRtBackend:
@@ -69,7 +53,7 @@ class TensorRtBackend:
         """``cuda-sm90``; without a driver ``cuda-any``: such a plan shows that it builds, no machine loads it."""
         if why_no_driver():
             return "cuda-any"
-        major, minor = _compute_capability()
+        major, minor = compute_capability()
         return f"cuda-sm{major}{minor}"
 
     def precisions(self) -> tuple[Precision, ...]:
@@ -271,23 +255,3 @@ def _log() -> Any:
             return "; ".join(errors) or "no reason given"
 
     return Log()
-
-
-@cache
-def _compute_capability() -> tuple[int, int]:
-    """Of the first visible device, asked from the driver alone."""
-    try:
-        cuda: Any = ctypes.CDLL("libcuda.so.1")
-    except OSError as error:
-        raise BackendUnavailable(f"no NVIDIA driver here ({error})", hint=_ON_CPU) from error
-    device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
-    # In this order; each answers 0 or an error code.
-    code = (
-        cuda.cuInit(0)
-        or cuda.cuDeviceGet(ctypes.byref(device), 0)
-        or cuda.cuDeviceGetAttribute(ctypes.byref(major), _MAJOR, device)
-        or cuda.cuDeviceGetAttribute(ctypes.byref(minor), _MINOR, device)
-    )
-    if code:
-        raise BackendUnavailable(f"the NVIDIA driver finds no device (CUDA error {code})", hint=_ON_CPU)
-    return major.value, minor.value

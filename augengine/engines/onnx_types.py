@@ -7,7 +7,7 @@ bytes, and every float32 backend computes with the same rounded weights. Every f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,26 @@ def weights_of(model: ModelProto) -> dict[str, NDArray[np.float32]]:
         for tensor in model.graph.initializer
         if tensor.name.startswith("model.")
     }
+
+
+def replace_weights(model: ModelProto, weights: Mapping[str, NDArray[np.float32]]) -> ModelProto:
+    """The model with other values for its weights.
+
+    Args:
+        model: A float32 graph.
+        weights: All of them, by their names in the checkpoint, in the model's own shapes.
+
+    Raises:
+        WeightsError: Names or shapes that differ from the model's.
+    """
+    if {name: values.shape for name, values in weights_of(model).items()} != {n: w.shape for n, w in weights.items()}:
+        odd = sorted(weights_of(model).keys() ^ weights.keys()) or "their shapes"
+        raise WeightsError(f"the graph's weights are not the generator's: {odd} differ", hint="report this exporter")
+    out = _copy(model)
+    for tensor in out.graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(numpy_helper.from_array(weights[tensor.name].astype(np.float32), tensor.name))
+    return out
 
 
 def store_half(model: ModelProto) -> ModelProto:

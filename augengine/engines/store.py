@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from augengine.engines._openvino import OpenVinoBackend
-from augengine.engines._tensorrt import TensorRtBackend, why_no_driver
+from augengine.engines._tensorrt import TensorRtBackend
 from augengine.engines._torch import TorchBackend
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
+from augengine.engines.driver import why_no_driver
 from augengine.engines.fidelity import Budget
 from augengine.errors import BackendUnavailable, EngineError, SpecError, WrongDevice
 from augengine.spec import digest
@@ -150,12 +151,8 @@ class EngineStore:
             raise EngineError(f"no engine {engine!r} in {self.root}", hint=_REBUILD)
         return _read(folder)
 
-    def load(self, engine: str, *, threads: int) -> Engine:
-        """Load an engine by its id.
-
-        Args:
-            engine: Its id.
-            threads: CPU threads it may use; ignored on a GPU.
+    def check(self, engine: str) -> tuple[StoredEngine, Backend]:
+        """An engine that this machine can load, and what loads it; nothing is loaded yet.
 
         Raises:
             EngineError: Not there, damaged, or of an unknown backend.
@@ -170,6 +167,16 @@ class EngineStore:
         if reason := backend.why_unavailable():
             raise BackendUnavailable(f"the engine {engine} needs {name}: {reason}", hint=_REBUILD)
         _check_machine(stored, backend)
+        return stored, backend
+
+    def load(self, engine: str, *, threads: int) -> Engine:
+        """Load an engine by its id; errors as in `check`.
+
+        Args:
+            engine: Its id.
+            threads: CPU threads it may use; ignored on a GPU.
+        """
+        stored, backend = self.check(engine)
         return backend.load(stored.folder, stored.manifest, threads=threads)
 
     def write_budget(self, to_id: str, from_id: str, budget: Budget) -> None:

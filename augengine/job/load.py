@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
+from augengine.cards import home
 from augengine.chain import make_chain
 from augengine.chain.base import Chain, ChainSpec, Translators
 from augengine.engines.store import EngineStore
-from augengine.job.spec import WorkerSpec
+from augengine.errors import EngineError
+from augengine.job.spec import EnginesSpec, WorkerSpec
+from augengine.shards.layout import OWN_FOLDER
 
 
 def load_chain(worker: WorkerSpec) -> Chain:
@@ -32,3 +36,13 @@ def load_translators(worker: WorkerSpec) -> Translators:
         for engine_id in (worker.engines.to_reference, worker.engines.from_reference)
     )
     return Translators(to_reference=to_reference, from_reference=from_reference)
+
+
+def find_store(dataset: Path, engines: EnginesSpec) -> EngineStore | None:
+    """The store that holds a dataset's engines: its own, or the user's; None if neither does."""
+    for store in (EngineStore(dataset / OWN_FOLDER / "engines"), EngineStore(home() / "engines")):
+        with suppress(EngineError):
+            store.get(engines.to_reference)
+            store.get(engines.from_reference)
+            return store
+    return None

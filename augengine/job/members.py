@@ -133,7 +133,8 @@ _ANY_SIDE = 1 << 16
 def _decode(sample: Sample) -> NDArray[np.uint8]:
     if not hasattr(_thread, "decoder"):
         _thread.decoder = Decoder(threads=1, max_side=_ANY_SIDE)
-    (pixels,) = _thread.decoder.decode([sample.image])
+    decoder: Decoder = _thread.decoder
+    (pixels,) = decoder.decode([sample.image])
     if isinstance(pixels, ContentError):
         raise pixels
     return pixels

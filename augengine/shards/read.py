@@ -94,6 +94,16 @@ def read_tar(url: str, first: int, count: int, excluded: Mapping[int, str]) -> I
         raise SourceError(f"{url} holds {first + found} samples, {first + count} were planned", hint=hint)
 
 
+def read_members(url: str, key: str) -> dict[str, bytes]:
+    """The members of one sample as they are, by extension; empty if the tar has no such key.
+
+    Raises:
+        SourceError: As `scan_tar`.
+    """
+    with _open(url, "r:") as (tar, _):
+        return {ext: _data(tar, info).read() for found, ext, info in _members(tar, url) if found == key}
+
+
 def parse_meta(data: bytes) -> dict[str, Any]:
     """The object of a sample's json.
 

@@ -1,0 +1,92 @@
+"""Which engines a run uses: those of its plan if the dataset has one, else the fastest within the noise budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from augengine.augment.request import Watcher
+from augengine.augment.resolve import Run
+from augengine.build import BuiltPair, build_pairs, choose_pair, tiles_of
+from augengine.cards import home
+from augengine.engines.store import EngineStore
+from augengine.errors import PlanMismatch, WrongDevice
+from augengine.job import EnginesSpec
+from augengine.job.load import find_store
+from augengine.shards.layout import OWN_FOLDER
+
+
+def find_engines(run: Run, planned: EnginesSpec | None, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:
+    """The engines, and the store they are in; missing ones are compiled, with a line that says so.
+
+    Args:
+        run: What is to be made.
+        planned: What the dataset's plan names, if it has one.
+        watcher: Told what takes a while.
+
+    Raises:
+        PlanMismatch: The request names other weights or another precision than the plan.
+        WrongDevice: The plan's engines belong to another kind of machine.
+        EngineError: One is missing and may not be compiled, or cannot be.
+    """
+    if planned is not None:
+        return _resume(run, planned, watcher)
+    store = EngineStore(home() / "engines")
+    engines = choose_pair(_built(run, store, watcher), run.spec.noise.eps, run.request.precision)
+    watcher.note(f"engines: {engines.backend}, {engines.precision} ({engines.why})")
+    return store, engines
+
+
+def keep_plans(store: EngineStore, engines: EnginesSpec, folder: Path) -> EngineStore:
+    """Copy engines whose rebuild would have other bits (TensorRT) into the dataset, and use them from there."""
+    own = EngineStore(folder / OWN_FOLDER / "engines")
+    if store.root == own.root or not store.get(engines.to_reference).manifest.plan_digest:
+        return store
+    for engine in (engines.to_reference, engines.from_reference):
+        own.adopt(store.get(engine))
+    return own
+
+
+def _built(run: Run, store: EngineStore, watcher: Watcher) -> list[BuiltPair]:
+    height, width = run.size
+    precision = run.request.precision
+    return build_pairs(
+        run.weights,
+        run.backend,
+        store,
+        height=height,
+        width=width,
+        tiles=tiles_of(run.source, run.listing, run.stain),
+        precisions=None if precision is None else (precision,),
+        may_build=not run.request.no_build,
+        on_note=watcher.note,
+    )
+
+
+def _resume(run: Run, planned: EnginesSpec, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:
+    _check_request(run, planned)
+    if store := find_store(run.request.out, planned):
+        for engine in (planned.to_reference, planned.from_reference):
+            store.check(engine)
+        return store, planned
+    store = EngineStore(home() / "engines")
+    built = {(pair.to_reference, pair.from_reference) for pair in _built(run, store, watcher)}
+    if (planned.to_reference, planned.from_reference) not in built:
+        raise WrongDevice(
+            f"the dataset in {run.request.out} was begun with engines that this machine does not make",
+            hint="go on with it on a machine of the same kind and versions, or start in another folder",
+        )
+    return store, planned
+
+
+def _check_request(run: Run, planned: EnginesSpec) -> None:
+    wanted = run.request.precision
+    if wanted is not None and wanted != planned.precision:
+        raise PlanMismatch(
+            f"the dataset in {run.request.out} was begun in {planned.precision}, now {wanted} is asked for",
+            hint="leave out --precision, or choose another folder",
+        )
+    if (run.weights.digests["to-reference"], run.weights.digests["from-reference"]) != planned.weights:
+        raise PlanMismatch(
+            f"the dataset in {run.request.out} was begun with other generators for {run.spec.stain}",
+            hint="name their folder with --weights, or choose another folder for the output",
+        )

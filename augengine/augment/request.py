@@ -1,0 +1,76 @@
+"""What a user asks for, and who follows the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from augengine.chain import ChainName
+from augengine.engines.store import BackendName
+from augengine.spec import ImageFormat, Precision
+
+
+class Watcher(Protocol):
+    """Follows a run."""
+
+    def note(self, text: str) -> None:
+        """One line about what happens."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """One line that matters even in a quiet run."""
+        ...
+
+    def begin(self, total: int, already: int) -> None:
+        """A run of ``total`` samples starts, of which ``already`` were done before."""
+        ...
+
+    def advance(self, samples: int) -> None:
+        """``samples`` were finished since `begin`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentRequest:
+    """What a user asks for; the command line's options, one to one.
+
+    Attributes:
+        stain: Name of the source's stain, or a stain file.
+        out: Folder of the dataset.
+        eps: Upper bound of the noise's deviation; None takes the stain's recommended one.
+        source: Folder, shards, or None for the sample set.
+        masks, mask_suffix: Where a folder's masks are.
+        variants, include_source, seed, image_format, mpp, allow_mpp, skip_classes, limit: See `AugmentSpec`.
+        samples_per_shard: Source samples a shard; None for about 256 MB of output.
+        weights: Folder searched first.
+        backend, precision, chain: What runs; None lets the noise budget choose the precision.
+        no_build: Refuse to compile a missing engine.
+        workers: How many; None for one a GPU, or one on a CPU.
+        ray_address: A running cluster.
+        max_side: Longest side of an image, pixels.
+    """
+
+    stain: str
+    out: Path
+    eps: float | None = None
+    source: str | None = None
+    masks: Path | None = None
+    mask_suffix: str = "_mask"
+    variants: int = 1
+    include_source: bool = False
+    seed: int = 0
+    image_format: ImageFormat = "png"
+    mpp: float | None = None
+    allow_mpp: bool = False
+    skip_classes: tuple[str, ...] = ()
+    limit: int | None = None
+    samples_per_shard: int | None = None
+    weights: Path | None = None
+    backend: BackendName = "auto"
+    precision: Precision | None = None
+    chain: ChainName = "dali"
+    no_build: bool = False
+    workers: int | None = None
+    ray_address: str | None = None
+    max_side: int = 1024

@@ -1,0 +1,102 @@
+"""From a request to a run that is known to make sense; nothing is written yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from augengine.augment.request import AugmentRequest, Watcher
+from augengine.cards import WeightsPair, find_weights, home, weight_roots
+from augengine.engines.base import Backend
+from augengine.engines.store import pick_backend
+from augengine.errors import SourceError, SpecError
+from augengine.job import mpp_fits
+from augengine.listing import Listing, check_sides
+from augengine.sources import SampleSet, Source, open_source
+from augengine.sources.sample_set import NOTE
+from augengine.spec import AugmentSpec, NoiseSpec, round_side
+from augengine.stains import Stain, find_stain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A request, resolved and checked; nothing is written yet."""
+
+    request: AugmentRequest
+    stain: Stain
+    spec: AugmentSpec
+    source: Source
+    listing: Listing
+    weights: WeightsPair
+    backend: Backend
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the engines."""
+        height, width = self.listing.largest
+        return round_side(height), round_side(width)
+
+
+def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
+    """Check a request against its stain, its source and its weights.
+
+    Raises:
+        AugengineError: It is refused, with the reason and the next step.
+    """
+    stain = find_stain(request.stain, home() / "stains")
+    spec = _spec(request, stain, watcher)
+    weights = find_weights(spec.reference, spec.stain, weight_roots(request.weights))
+    source = open_source(
+        request.source,
+        stain=stain.name,
+        masks=None if request.masks is None else str(request.masks),
+        mask_suffix=request.mask_suffix,
+    )
+    listing = source.scan()
+    _check_listing(listing, request)
+    _check_mpp(spec, listing, weights, watcher)
+    if isinstance(source, SampleSet) and stain.name != "hdab":
+        watcher.note(f"no --in: {NOTE}")
+    backend = pick_backend(request.backend)
+    return Run(
+        request=request, stain=stain, spec=spec, source=source, listing=listing, weights=weights, backend=backend
+    )
+
+
+def _spec(request: AugmentRequest, stain: Stain, watcher: Watcher) -> AugmentSpec:
+    if stain.reference is None:
+        raise SpecError(f"{stain.name} is a reference stain", hint="name the stain of your source, as cd68")
+    eps = request.eps if request.eps is not None else stain.recommended_eps
+    if eps is None:
+        raise SpecError(f"nobody measured an eps for {stain.name}", hint="give --eps; the paper's best value is 0.05")
+    if stain.realistic_eps is not None and eps > stain.realistic_eps:
+        watcher.warn(f"eps {eps:g} is above {stain.realistic_eps:g}, where {stain.name} stops looking real")
+    return AugmentSpec(
+        stain=stain.name,
+        reference=stain.reference,
+        noise=NoiseSpec(eps=eps, seed=request.seed),
+        variants=request.variants,
+        include_source=request.include_source,
+        image_format=request.image_format,
+        mpp=request.mpp,
+        allow_mpp=request.allow_mpp,
+        skip_classes=request.skip_classes,
+        limit=request.limit,
+    )
+
+
+def _check_listing(listing: Listing, request: AugmentRequest) -> None:
+    check_sides(listing, request.max_side)
+    if not any(listing.largest):
+        raise SourceError(f"no readable image in {request.source}", hint="png, jpg, tif, webp and bmp are read")
+
+
+def _check_mpp(spec: AugmentSpec, listing: Listing, weights: WeightsPair, watcher: Watcher) -> None:
+    seen = [*listing.mpps, *([spec.mpp] if spec.mpp else [])]
+    if not seen:
+        watcher.warn(f"the um/px of the source are unknown, the generators need about {weights.mpp:g}; say --mpp")
+    off = [mpp for mpp in seen if not mpp_fits(mpp, weights.mpp)]
+    if off and not spec.allow_mpp:
+        raise SpecError(
+            f"the source has {off[0]:g} um/px, the generators were trained at {weights.mpp:g}",
+            hint="resample the source (`augengine tile --mpp`), or accept it with --allow-mpp",
+        )

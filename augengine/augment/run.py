@@ -1,0 +1,114 @@
+"""A whole run: a dataset made, or gone on with where an earlier run stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from augengine.augment.engines import find_engines, keep_plans
+from augengine.augment.outcome import Prediction, Summary
+from augengine.augment.request import AugmentRequest, Watcher
+from augengine.augment.resolve import Run, resolve
+from augengine.build import cpu_threads, seconds_a_pass
+from augengine.engines.driver import gpu_count
+from augengine.engines.store import EngineStore
+from augengine.errors import SpecError
+from augengine.fleet import run_local, run_ray
+from augengine.images import encoder_version
+from augengine.job import EnginesSpec, WorkerSpec
+from augengine.plan import Plan, check_plan, committed, make_jobs, open_target, read_plan
+from augengine.report import Report
+from augengine.shards.write import target_errors
+
+
+def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
+    """Make a dataset, or go on with one.
+
+    Raises:
+        AugengineError: The request is refused, or the target cannot be written; finished shards stay.
+    """
+    run = resolve(request, watcher)
+    with open_target(request.out):
+        before = read_plan(request.out)
+        planned = None if before is None else EnginesSpec.from_json(before.engines)
+        store, engines = find_engines(run, planned, watcher)
+        plan = make_plan(run, engines)
+        check_plan(request.out, plan)
+        with target_errors(request.out):
+            store = keep_plans(store, engines, request.out)
+        done = committed(request.out, plan)
+        watcher.begin(plan.samples, sum(report.samples_in for report in done.values()))
+        began = time.monotonic()
+        made = _execute(run, plan, engines, store, done, watcher)
+        seconds = time.monotonic() - began
+    return Summary(
+        folder=request.out,
+        reports=tuple({**done, **made}[job.output] for job in plan.jobs),
+        resumed=len(done),
+        seconds=seconds,
+        engines=engines,
+    )
+
+
+def predict(request: AugmentRequest, watcher: Watcher) -> Prediction:
+    """What a run would make, its time from one measured pass; the target is not touched."""
+    run = resolve(request, watcher)
+    store, engines = find_engines(run, None, watcher)
+    plan = make_plan(run, engines)
+    passes = plan.samples * (1 + run.spec.variants)
+    return Prediction(
+        samples_in=plan.samples,
+        samples_out=plan.samples * (run.spec.variants + run.spec.include_source),
+        shards=len(plan.jobs),
+        gigabytes=plan.estimated_bytes / 1e9,
+        minutes=passes * seconds_a_pass(store, engines.to_reference) / 60,
+        engines=f"{engines.backend}, {engines.precision}",
+    )
+
+
+def make_plan(run: Run, engines: EnginesSpec) -> Plan:
+    """The plan of a run: equal for an equal request on an equal input, so that it can be gone on with."""
+    return Plan(
+        spec=run.spec.to_json(),
+        source=run.source.to_json(),
+        engines=engines.to_json(),
+        encoder=encoder_version(),
+        jobs=make_jobs(run.listing, run.spec, samples_per_shard=run.request.samples_per_shard),
+    )
+
+
+def _execute(
+    run: Run, plan: Plan, engines: EnginesSpec, store: EngineStore, done: Mapping[str, Report], watcher: Watcher
+) -> dict[str, Report]:
+    workers, threads = _shares(run)
+    jobs = [job for job in plan.jobs if job.output not in done]
+    worker = WorkerSpec(
+        target=str(run.request.out.absolute()),
+        spec=run.spec,
+        source=run.source.to_json(),
+        engines=engines,
+        store=str(store.root.absolute()),
+        chain=run.request.chain,
+        threads=threads,
+        device_id=0 if _on_gpu(run) else None,
+        max_side=run.request.max_side,
+    )
+    if not jobs:
+        return {}
+    execute = run_local if workers == 1 and run.request.ray_address is None else run_ray
+    reports = execute(jobs, worker, workers=workers, address=run.request.ray_address, on_progress=watcher.advance)
+    return {report.output: report for report in reports}
+
+
+def _shares(run: Run) -> tuple[int, int]:
+    """How many workers, and the CPU threads of each: one a GPU; on a CPU one worker uses every core best."""
+    workers = run.request.workers
+    if workers is None and run.request.ray_address is not None:
+        raise SpecError("how many workers a cluster should run is not known", hint="say --workers N beside --ray")
+    if workers is None:
+        workers = gpu_count() if _on_gpu(run) else 1
+    return workers, max(1, cpu_threads() // workers)
+
+
+def _on_gpu(run: Run) -> bool:
+    return run.backend.device_class().startswith("cuda")

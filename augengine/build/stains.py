@@ -1,0 +1,68 @@
+"""Every stain's engines in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from augengine.build.pairs import BuiltPair, OnNote, build_pairs
+from augengine.build.tiles import tiles_of
+from augengine.cards import WeightsPair, find_weights, home, list_weights, weight_roots
+from augengine.engines.store import BackendName, EngineStore, pick_backend
+from augengine.errors import SpecError
+from augengine.sources import SampleSet, open_source
+from augengine.spec import round_side
+from augengine.stains import find_stain
+
+DEFAULT_SIZE = 256
+"""Side that `build-engines` compiles for, in pixels: the size of the sample set's tiles."""
+
+
+def build_stains(
+    stain: str | None,
+    *,
+    weights: Path | None,
+    tiles: str | None,
+    backend: BackendName,
+    size: int,
+    on_note: OnNote = lambda _: None,
+) -> list[BuiltPair]:
+    """Build and measure the engines of one stain, or of every stain that has weights.
+
+    Args:
+        stain: Its name; None for all.
+        weights: Folder searched first.
+        tiles: A source of real tiles; None for the sample set.
+        backend: Which compiles.
+        size: Side of the images, pixels; rounded up to a multiple of 4.
+        on_note: Told what takes a while.
+
+    Raises:
+        AugengineError: No weights, no backend, or a compiler that refuses.
+    """
+    roots, picked = weight_roots(weights), pick_backend(backend)
+    side, store = round_side(size), EngineStore(home() / "engines")
+    built = []
+    for pair in _pairs(stain, roots):
+        its_stain = find_stain(pair.stain, home() / "stains")
+        source = open_source(tiles, stain=its_stain.name) if tiles else SampleSet()
+        made = build_pairs(
+            pair,
+            picked,
+            store,
+            height=side,
+            width=side,
+            tiles=tiles_of(source, source.scan(), its_stain),
+            measure_again=True,
+            on_note=on_note,
+        )
+        built.extend(made)
+    return built
+
+
+def _pairs(stain: str | None, roots: tuple[Path, ...]) -> list[WeightsPair]:
+    if stain is None:
+        return list_weights(roots)
+    known = find_stain(stain, home() / "stains")
+    if known.reference is None:
+        raise SpecError(f"{known.name} is a reference stain", hint="name a stain that is translated to it, as cd68")
+    return [find_weights(known.reference, known.name, roots)]

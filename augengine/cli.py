@@ -1,0 +1,164 @@
+"""The command line: each command parses, makes one call, prints."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from augengine.augment import AugmentRequest, augment, predict
+from augengine.build import DEFAULT_SIZE, build_stains
+from augengine.chain import ChainName
+from augengine.console import Console, print_budgets, print_prediction, print_summary, print_verification
+from augengine.engines.store import BackendName
+from augengine.errors import AugengineError
+from augengine.replay import draw_sheet, replay
+from augengine.shards.verify import verify
+from augengine.spec import ImageFormat, Precision
+
+EXIT_FAILURES = 1
+EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
+
+
+class _Group(click.Group):
+    """Turns our errors into one line and a hint, and Ctrl-C into its own exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AugengineError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exception(error)
+            click.secho(f"error: {error.message}", err=True, fg="red")
+            if error.hint:
+                click.echo(f"hint: {error.hint}", err=True)
+            ctx.exit(EXIT_REFUSED)
+        except KeyboardInterrupt:
+            click.echo("interrupted: finished shards are kept, the same command goes on from there", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="augengine")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:  # noqa: ARG001 - read by the group, when an error passes it
+    """Stain-translation augmentation for digital pathology, at scale."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+_weights = click.option(
+    "--weights", type=click.Path(path_type=Path), help="Folder of generator weights, searched before the others."
+)
+_backend = click.option(
+    "--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True, help="Runs the engines."
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
+
+
+@main.command("build-engines")
+@click.option("--stain", help="Only this stain's engines; by default every stain with weights.")
+@_weights
+@click.option("--tiles", "tiles", metavar="SOURCE", help="Real tiles to measure the noise budget on.")
+@_backend
+@click.option("--size", type=int, default=DEFAULT_SIZE, show_default=True, help="Side of the images, in pixels.")
+@_as_json
+def build_engines_command(
+    stain: str | None, weights: Path | None, tiles: str | None, backend: BackendName, size: int, as_json: bool
+) -> None:
+    """Compile generators and measure what each precision costs in fidelity."""
+    with Console(quiet=as_json) as console:
+        pairs = build_stains(stain, weights=weights, tiles=tiles, backend=backend, size=size, on_note=console.note)
+    print_budgets(pairs, as_json=as_json)
+
+
+@main.command("augment")
+@click.option("--stain", required=True, help="Stain of the source: cd68, cd34, hdab, or your own.")
+@click.option("--eps", type=float, help="Upper bound of the noise's deviation, in units of [-1, 1].")
+@click.option("--out", "out", type=click.Path(path_type=Path), required=True, help="Folder of the augmented shards.")
+@click.option("--in", "source", help="Folder of images, or source shards; by default the sample picture.")
+@click.option("--masks", type=click.Path(path_type=Path), help="Folder of masks, parallel to the folder of images.")
+@click.option("--mask-suffix", default="_mask", show_default=True, help="What a mask's name adds to its image's.")
+@click.option("--variants", type=int, default=1, show_default=True, help="Variants of each sample.")
+@click.option("--include-source", is_flag=True, help="Write the source samples too, as k-v0000.")
+@click.option("--skip-class", "skip_classes", multiple=True, help="Pass samples of this class through untouched.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Root of every draw.")
+@click.option("--workers", default="auto", show_default=True, help="How many; auto: one a GPU, or one on a CPU.")
+@click.option("--ray", "ray_address", metavar="ADDRESS", help="Join this Ray cluster.")
+@click.option("--format", "image_format", type=click.Choice(get_args(ImageFormat)), default="png", show_default=True)
+@click.option("--samples-per-shard", type=int, help="Source samples a shard; by default about 256 MB of output.")
+@click.option("--precision", type=click.Choice(["auto", *get_args(Precision)]), default="auto", show_default=True)
+@click.option("--chain", type=click.Choice(get_args(ChainName)), default="dali", show_default=True)
+@_weights
+@_backend
+@click.option("--no-build", is_flag=True, help="Refuse to compile an engine that is missing.")
+@click.option("--mpp", type=float, help="um/px of the source, where it does not say so itself.")
+@click.option("--allow-mpp", is_flag=True, help="Accept um/px far from the generators' own.")
+@click.option("--max-side", type=int, default=1024, show_default=True, help="Longest side of an image, in pixels.")
+@click.option("--limit", type=int, help="Only the first samples.")
+@click.option("--allow-failures", type=int, default=0, show_default=True, help="Bad samples that still exit with 0.")
+@click.option("--dry-run", is_flag=True, help="Predict samples, gigabytes and minutes; write nothing.")
+@_as_json
+def augment_command(
+    dry_run: bool, as_json: bool, allow_failures: int, workers: str, precision: str, **options: Any
+) -> None:
+    """Write augmented shards of a stain's images."""
+    request = AugmentRequest(
+        workers=_workers(workers),
+        precision=None if precision == "auto" else precision,
+        **options,  # type: ignore[arg-type]
+    )
+    with Console(quiet=as_json) as console:
+        if dry_run:
+            print_prediction(predict(request, console), as_json=as_json)
+            return
+        summary = augment(request, console)
+    print_summary(summary, as_json=as_json)
+    sys.exit(0 if summary.complete(allow_failures) else EXIT_FAILURES)
+
+
+def _workers(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise click.BadParameter(f"{text!r} is neither auto nor a number of at least 1", param_hint="--workers")
+
+
+@main.command("verify")
+@click.argument("shards", type=click.Path(path_type=Path))
+@_as_json
+def verify_command(shards: Path, as_json: bool) -> None:
+    """Read a dataset again, every byte, and name what is wrong."""
+    verification = verify(shards)
+    print_verification(verification, as_json=as_json)
+    sys.exit(0 if verification.ok else EXIT_FAILURES)
+
+
+@main.command("replay")
+@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("key")
+@_as_json
+def replay_command(shards: Path, key: str, as_json: bool) -> None:
+    """Make one sample again from its json and compare the bytes."""
+    result = replay(shards, key)
+    click.echo(json.dumps(result.to_json()) if as_json else result.sentence())
+    sys.exit(0 if result.same else EXIT_FAILURES)
+
+
+@main.command("sheet")
+@click.argument("shards", type=click.Path(path_type=Path))
+@click.option("--out", "out", type=click.Path(path_type=Path), default="sheet.png", show_default=True)
+@click.option("--rows", type=int, default=3, show_default=True, help="How many sources to draw.")
+def sheet_command(shards: Path, out: Path, rows: int) -> None:
+    """Draw sources, their translations, variants, and where the variants differ."""
+    click.echo(str(draw_sheet(shards, out, rows=rows)))

@@ -1,0 +1,170 @@
+"""What a person sees: notes, progress with rate and time left, and results as text or json."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from augengine.augment import Prediction, Summary
+from augengine.build import BuiltPair
+from augengine.engines.fidelity import EPS_SHARE
+from augengine.shards.verify import Verification
+
+_LOG_SECONDS = 15.0
+_SHOWN_FAILURES = 20
+
+
+class Console:
+    """Shows a run on standard error: a bar on a terminal, plain lines elsewhere.
+
+    Args:
+        quiet: Say nothing but warnings.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._rich = RichConsole(stderr=True, highlight=False)
+        self._quiet = quiet
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._total = 0
+        self._already = 0
+        self._began = self._logged = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def note(self, text: str) -> None:
+        """One line about what happens."""
+        if not self._quiet:
+            self._rich.print(text, markup=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """One line that matters even in a quiet run."""
+        self._rich.print(f"warning: {text}", markup=False, soft_wrap=True, style="yellow")
+
+    def begin(self, total: int, already: int) -> None:
+        """A run of ``total`` samples starts, of which ``already`` were done before."""
+        self._total, self._already = total, already
+        self._began = self._logged = time.monotonic()
+        if self._quiet or not self._rich.is_terminal:
+            return
+        columns = (
+            TextColumn("augmenting"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(*columns, console=self._rich)
+        self._task = self._progress.add_task("", total=total, completed=already, rate="")
+        self._progress.start()
+
+    def advance(self, samples: int) -> None:
+        """``samples`` were finished since `begin`."""
+        rate = samples / max(time.monotonic() - self._began, 1e-3)
+        if self._progress is not None and self._task is not None:
+            done = min(self._already + samples, self._total)
+            self._progress.update(self._task, completed=done, rate=f"{rate:.1f} samples/s")
+        elif not self._quiet and time.monotonic() - self._logged > _LOG_SECONDS:
+            self._logged = time.monotonic()
+            left = (self._total - self._already - samples) / rate if samples else float("inf")
+            self.note(f"{self._already + samples}/{self._total} samples, {rate:.1f}/s, {left / 60:.1f} min left")
+
+
+def print_json(value: Any) -> None:
+    """A json value on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def _out() -> RichConsole:
+    return RichConsole(highlight=False, soft_wrap=True)
+
+
+def print_budgets(pairs: Sequence[BuiltPair], *, as_json: bool) -> None:
+    """The table of `build-engines`: what each precision costs, as noise."""
+    if as_json:
+        print_json([pair.to_json() for pair in pairs])
+        return
+    table = Table(title="engines and their noise budget")
+    for name in (
+        "stain",
+        "size",
+        "precision",
+        "error of A'",
+        "of the chain",
+        "equals sigma",
+        "good for eps from",
+        "tiles",
+    ):
+        table.add_column(name, justify="left" if name in ("stain", "precision") else "right")
+    for pair in pairs:
+        table.add_row(*_budget_row(pair))
+    console = _out()
+    console.print(table)
+    console.print("errors: root mean square in [-1, 1] against float32; (s): on recoloured surrogate tiles")
+
+
+def _budget_row(pair: BuiltPair) -> tuple[str, ...]:
+    size, budget = f"{pair.width} x {pair.height}", pair.budget
+    if budget is None:
+        return pair.weights.stain, size, pair.precision, "0", "0", "0", "any", "-"
+    return (
+        pair.weights.stain,
+        size,
+        pair.precision,
+        f"{budget.error_a:.1e}",
+        f"{budget.error_chain:.1e}",
+        f"{budget.equivalent_sigma:.1e}",
+        f"{budget.equivalent_sigma / EPS_SHARE:.2g}",
+        f"{budget.tiles}{' (s)' if budget.surrogate else ''}",
+    )
+
+
+def print_prediction(prediction: Prediction, *, as_json: bool) -> None:
+    """What a run would make."""
+    if as_json:
+        print_json(prediction.to_json())
+    else:
+        _out().print(prediction.sentence(), markup=False)
+
+
+def print_summary(summary: Summary, *, as_json: bool) -> None:
+    """What a run made, and each failure with its reason."""
+    if as_json:
+        print_json(summary.to_json())
+        return
+    console = _out()
+    console.print(summary.sentence(), markup=False)
+    for line in summary.failure_lines()[:_SHOWN_FAILURES]:
+        console.print(f"  {line}", markup=False)
+    if (more := len(summary.failure_lines()) - _SHOWN_FAILURES) > 0:
+        console.print(f"  and {more} more, in {summary.folder}/.augengine/*.json", markup=False)
+
+
+def print_verification(verification: Verification, *, as_json: bool) -> None:
+    """What `verify` found."""
+    if as_json:
+        print_json(
+            {"ok": verification.ok, "shards": verification.shards, "samples": verification.samples}
+            | {"problems": list(verification.problems)}
+        )
+        return
+    console = _out()
+    for problem in verification.problems:
+        console.print(problem, markup=False)
+    verdict = "sound" if verification.ok else f"{len(verification.problems)} problems"
+    console.print(f"{verification.shards} shards, {verification.samples} samples: {verdict}", markup=False)
