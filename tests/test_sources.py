@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from augengine.errors import SourceError
+from augengine.images import Decoder, read_mask
+from augengine.listing import Listing, check_sides, digest_entries
+from augengine.report import Job
+from augengine.sample import Failure, Sample
+from augengine.shards import ShardWriter, publish
+from augengine.sources import FolderSource, SampleSet, Source, TarsSource, open_source, source_from_json
+from tests.pictures import bomb, class_ids, encode, tissue, write_folder
+
+Outcome = Sample | Failure
+
+
+def whole_unit(listing: Listing, unit: int = 0) -> Job:
+    entries = listing.units[unit].entries
+    return Job(
+        index=0,
+        source=listing.units[unit].source,
+        first=0,
+        count=len(entries),
+        size=0,
+        digest=digest_entries(entries),
+        output="out",
+        excluded={i: entry.reason for i, entry in enumerate(entries) if entry.reason},
+    )
+
+
+def read_all(source: Source) -> list[Outcome]:
+    listing = source.scan()
+    return [outcome for u in range(len(listing.units)) for outcome in source.read(whole_unit(listing, u))]
+
+
+def open_cd68(text: Path | str | None, **options: str) -> Source:
+    return open_source(None if text is None else str(text), stain="cd68", **options)
+
+
+def write_tar(file: Path, keys: list[str]) -> Path:
+    with ShardWriter(file) as writer:
+        for key in keys:
+            writer.add(key, [("png", encode(tissue())), ("json", b'{"mpp": 0.25}')])
+    return file
+
+
+# A folder of images
+
+
+def test_images_are_found_at_any_depth_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["b/2", "a", "b/10", "c.d/e f"])
+    (tmp_path / "z.TIF").write_bytes(encode(tissue(), "TIFF"))
+    listing = open_cd68(tmp_path).scan()
+    assert [entry.key for entry in listing.entries()] == ["a", "b_10", "b_2", "c_d_e_f", "z"]
+    assert listing.largest == (48, 64)
+    assert listing.splits
+
+
+def test_masks_and_sidecars_beside_an_image_come_with_it(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["a", "b"], masks=True)
+    (tmp_path / "a.json").write_text('{"mpp": 0.25, "patient": 7}')
+    (tmp_path / "c.jpg").write_bytes(encode(tissue(), "JPEG"))
+    source = open_cd68(tmp_path)
+    a, b, c = read_all(source)
+    assert isinstance(a, Sample)
+    assert isinstance(b, Sample)
+    assert isinstance(c, Sample)
+    assert a.meta == {"mpp": 0.25, "patient": 7}
+    assert b.mask == encode(class_ids(seed=1))
+    assert (c.mask, c.image_ext) == (None, "jpg")
+    assert source.scan().mpps == (0.25,)
+
+
+def test_masks_of_another_suffix_are_told_from_images(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode(tissue()))
+    (tmp_path / "a-labels.tif").write_bytes(encode(class_ids(), "TIFF"))
+    (sample,) = read_all(open_cd68(tmp_path, mask_suffix="-labels"))
+    assert isinstance(sample, Sample)
+    assert sample.mask is not None
+    np.testing.assert_array_equal(read_mask(sample.mask, max_side=64), class_ids())
+
+
+def test_a_mask_without_an_image_is_named(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["a"])
+    (tmp_path / "b_mask.png").write_bytes(encode(class_ids()))
+    _, orphan = read_all(open_cd68(tmp_path))
+    assert isinstance(orphan, Failure)
+    assert "without an image" in orphan.reason
+
+
+@pytest.mark.parametrize("suffix", ["", "_mask"])
+@pytest.mark.parametrize("masks", ["masks", "images/masks"])
+def test_a_parallel_folder_holds_the_masks(tmp_path: Path, masks: str, suffix: str) -> None:
+    write_folder(tmp_path / "images", ["x/a", "x/b"])
+    (tmp_path / masks / "x").mkdir(parents=True)
+    (tmp_path / masks / "x" / f"a{suffix}.png").write_bytes(encode(class_ids()))
+    a, b = read_all(open_cd68(tmp_path / "images", masks=str(tmp_path / masks)))
+    assert isinstance(a, Sample)
+    assert a.mask == encode(class_ids())
+    assert isinstance(b, Failure)
+    assert "no mask" in b.reason
+
+
+def test_a_parallel_folder_that_fits_no_image_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path / "images", ["a"])
+    write_folder(tmp_path / "masks", ["other"])
+    with pytest.raises(SourceError, match="no mask in"):
+        open_cd68(tmp_path / "images", masks=str(tmp_path / "masks")).scan()
+    with pytest.raises(SourceError, match="there is no folder"):
+        open_cd68(tmp_path / "images", masks=str(tmp_path / "nowhere"))
+
+
+def test_colliding_and_over_long_keys_are_bad_samples_that_are_named(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["a/b", "a_b", "k" * 120, "ok"])
+    (tmp_path / "a.b.png").write_bytes(encode(tissue()))
+    outcomes = read_all(open_cd68(tmp_path))
+    reasons = {outcome.reason for outcome in outcomes if isinstance(outcome, Failure)}
+    assert [isinstance(outcome, Sample) for outcome in outcomes] == [True, False, False, False, True]
+    assert any("120 bytes" in reason for reason in reasons)
+    assert sum("which a.b.png has already" in reason for reason in reasons) == 2
+
+
+def test_unreadable_files_are_failures_beside_good_ones(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["good"])
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "loose.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "meta.png").write_bytes(encode(tissue()))
+    (tmp_path / "meta.json").write_text("{")
+    outcomes = read_all(open_cd68(tmp_path))
+    assert [type(outcome) for outcome in outcomes] == [Sample, Failure, Failure, Failure]
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Failure)]
+    for reason, expected in zip(reasons, ("no plain file", "json", "no plain file"), strict=True):
+        assert expected in reason
+
+
+def test_a_name_that_cannot_be_printed_is_a_bad_sample_with_a_printable_name(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["good"])
+    Path(os.fsdecode(bytes(tmp_path) + b"/\xff\x1b.png")).write_bytes(encode(tissue()))
+    _, bad = read_all(open_cd68(tmp_path))
+    assert isinstance(bad, Failure)
+    assert (bad.key + bad.reason).isprintable()
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path / "in", ["a"])
+    write_folder(tmp_path / "out", ["secret"])
+    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "out" / "secret.png")
+    with pytest.raises(SourceError, match="leads out of"):
+        open_cd68(tmp_path / "in").scan()
+    (tmp_path / "in" / "link.png").unlink()
+    (tmp_path / "in" / "folder").symlink_to(tmp_path / "out")
+    with pytest.raises(SourceError, match="leads out of"):
+        open_cd68(tmp_path / "in").scan()
+
+
+def test_hidden_files_are_left_out(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["a", ".b", ".checkpoints/c"])
+    assert [entry.key for entry in open_cd68(tmp_path).scan().entries()] == ["a"]
+
+
+def test_images_that_changed_since_the_plan_are_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["a", "b"])
+    source = open_cd68(tmp_path)
+    job = whole_unit(source.scan())
+    assert len(list(source.read(job))) == 2
+    (tmp_path / "b.png").write_bytes(b"shorter")
+    with pytest.raises(SourceError, match="changed since out was planned"):
+        list(source.read(job))
+
+
+def test_large_images_are_refused_naming_tile(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["a"])
+    (tmp_path / "b.png").write_bytes(bomb())
+    listing = open_cd68(tmp_path).scan()
+    with pytest.raises(SourceError, match=r"1 of 2 .* b\.png with 60000 x 60000") as caught:
+        check_sides(listing, 1024)
+    assert "augengine tile" in caught.value.hint
+    check_sides(listing, 60000)
+
+
+# Tars
+
+
+def test_patterns_globs_folders_and_urls_name_the_same_tars(tmp_path: Path) -> None:
+    folder = tmp_path / "x[1]"
+    folder.mkdir()
+    for i in range(3):
+        write_tar(folder / f"s-{i}.tar", [f"k{i}"])
+        write_tar(tmp_path / f"t-{i}.tar", [f"k{i}"])
+        publish(write_tar(tmp_path / "u.tar", [f"k{i}"]), f"memory://tars/s-{i}.tar")
+    texts = [folder, tmp_path / "t-{0..2}.tar", tmp_path / "t-*.tar", "memory://tars", "memory://tars/s-{0,1,2}.tar"]
+    for text in (*map(str, texts), "memory://tars/s-*.tar"):
+        source = open_cd68(text)
+        assert isinstance(source, TarsSource)
+        listing = source.scan()
+        assert [entry.key for entry in listing.entries()] == ["k0", "k1", "k2"]
+        assert listing.mpps == (0.25,)
+        assert not listing.splits
+        assert [outcome.key for outcome in read_all(source)] == ["k0", "k1", "k2"]
+
+
+def test_a_key_that_an_earlier_tar_has_is_a_bad_sample(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", ["k", "l"])
+    write_tar(tmp_path / "b.tar", ["l", "m"])
+    outcomes = read_all(open_cd68(tmp_path))
+    assert [type(outcome) for outcome in outcomes] == [Sample, Sample, Failure, Sample]
+    assert "l.png has already" in outcomes[2].reason  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nowhere", "there is no"),
+        ("nowhere-{0..2}.tar", "there is no"),
+        ("nowhere-*.tar", "nothing matches"),
+        ("shards-{0..99999999999}.tar", "more than"),
+        ("nosuch://bucket/a", "cannot read"),
+        ("memory://empty", "empty"),
+    ],
+)
+def test_what_does_not_exist_is_refused(text: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        open_cd68(text)
+
+
+def test_ambiguous_and_unfit_inputs_are_refused_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="neither images"):
+        open_cd68(tmp_path)
+    write_folder(tmp_path, ["a"])
+    with pytest.raises(SourceError, match="is no tar") as caught:
+        open_cd68(tmp_path / "a.png")
+    assert str(tmp_path) in caught.value.hint
+    write_tar(tmp_path / "a.tar", ["k"])
+    with pytest.raises(SourceError, match="both images and tars"):
+        open_cd68(tmp_path)
+    with pytest.raises(SourceError, match="--masks"):
+        open_cd68(tmp_path / "a.tar", masks=str(tmp_path))
+    (tmp_path / "slide.svs").write_bytes(b"")
+    with pytest.raises(SourceError, match="is a slide") as caught:
+        open_cd68(tmp_path / "slide.svs")
+    assert "tile" in caught.value.hint
+
+
+# The sample set
+
+
+@pytest.mark.parametrize("stain", ["hdab", "cd68"])
+def test_without_an_input_the_sample_picture_is_cut_into_nine_tiles(stain: str) -> None:
+    source = open_source(None, stain=stain)
+    samples = read_all(source)
+    assert len(samples) == 9
+    images = Decoder(threads=1, max_side=256).decode([s.image for s in samples if isinstance(s, Sample)])
+    assert [image.shape for image in images if isinstance(image, np.ndarray)] == [(256, 256, 3)] * 9
+    for sample in samples:
+        assert isinstance(sample, Sample)
+        assert sample.mask is not None
+        assert sample.mpp == 0.5
+        tissue_share = read_mask(sample.mask, max_side=256).mean()
+        assert 0.6 < tissue_share <= 1
+    assert source.scan().mpps == (0.5,)
+
+
+def test_neighbouring_tiles_show_the_same_pixels_where_they_overlap() -> None:
+    images = Decoder(threads=1, max_side=256).decode(
+        [s.image for s in read_all(SampleSet())[:2] if isinstance(s, Sample)]
+    )
+    left, right = (image for image in images if isinstance(image, np.ndarray))
+    np.testing.assert_array_equal(left[:, 128:], right[:, :128])
+
+
+def test_a_stain_without_a_sample_picture_names_in() -> None:
+    with pytest.raises(SourceError, match="cd34") as caught:
+        open_source(None, stain="cd34")
+    assert "--in" in caught.value.hint
+
+
+# All kinds
+
+
+@pytest.mark.parametrize(
+    "source",
+    [FolderSource(folder="/x", masks="/y", mask_suffix="-m"), TarsSource(urls=("a.tar", "s3://b/c.tar")), SampleSet()],
+)
+def test_a_source_survives_json_and_pickling(source: Source) -> None:
+    assert source_from_json(json.loads(json.dumps(source.to_json()))) == source
+    assert pickle.loads(pickle.dumps(source)) == source  # noqa: S301
+
+
+def test_a_source_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(SourceError, match="'zip'"):
+        source_from_json({"kind": "zip"})
+
+
+def test_real_tissue_is_listed_as_it_is(shared_data: Path) -> None:
+    listing = open_cd68(shared_data / "hannover" / "cd68_glomeruli_20x").scan()
+    assert listing.samples == 3
+    assert listing.largest == (512, 512)
+    assert not listing.bad
