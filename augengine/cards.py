@@ -92,6 +92,8 @@ class Card:
         Raises:
             SpecError: Missing or unknown fields, or values out of range.
         """
+        if not isinstance(data, Mapping):
+            raise SpecError(f"a card is an object of fields, got {type(data).__name__}")
         known = {field.name for field in fields(cls)}
         if wrong := known.symmetric_difference(data):
             raise SpecError(f"a card's fields are missing or unknown: {', '.join(sorted(wrong))}")
@@ -190,7 +192,7 @@ def read_card(file: Path) -> Card:
         return Card.from_json(json.loads(file.read_bytes()))
     except FileNotFoundError as error:
         raise WeightsError(f"the card {file} is missing", hint=_RESTORE) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, SpecError, AttributeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, SpecError) as error:
         raise WeightsError(f"cannot read the card {file}: {error}", hint=_RESTORE) from error
 
 

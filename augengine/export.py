@@ -17,7 +17,7 @@ from onnx import ModelProto
 from onnx.reference import ReferenceEvaluator
 
 from augengine.cards import Card, Direction, Parity, file_digest, write_card
-from augengine.engines.onnx_types import INPUT, OUTPUT, save, store_half, tidy, to_bytes
+from augengine.engines.onnx_types import INPUT, OUTPUT, replace_weights, save, store_half, tidy, to_bytes
 from augengine.errors import WeightsError
 from augengine.generator import Generator
 
@@ -90,7 +90,7 @@ def to_onnx(generator: Generator) -> ModelProto:
     try:
         with _quiet_exporter():
             program = torch.onnx.export(
-                generator.eval(),
+                _distinct(generator),
                 # Two images of unequal sides: the exporter takes sides of 1 and equal sides for constants.
                 (torch.zeros(2, 3, 32, 24),),
                 dynamo=True,
@@ -105,7 +105,9 @@ def to_onnx(generator: Generator) -> ModelProto:
             f"torch could not export the generator: {error}", hint="install the extra: augengine[train]"
         ) from error
     # Only dynamo=False returns None.
-    return tidy(cast(torch.onnx.ONNXProgram, program).model_proto, generator.recipe.to_json())
+    model = cast(torch.onnx.ONNXProgram, program).model_proto
+    weights = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
+    return replace_weights(tidy(model, generator.recipe.to_json()), weights)
 
 
 def measure_parity(generator: Generator, stored: ModelProto, tile_nchw: Tile) -> Parity:
@@ -143,6 +145,15 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WeightsError(f"cannot make {folder}: {error.strerror}", hint="choose a folder you may write") from error
+
+
+def _distinct(generator: Generator) -> Generator:
+    """The same architecture with drawn weights: the exporter merges equal tensors, such as biases still zero."""
+    same = Generator(generator.recipe).eval()
+    random = torch.Generator().manual_seed(0)
+    for parameter in same.parameters():
+        torch.nn.init.uniform_(parameter, 0.1, 0.2, generator=random)
+    return same.requires_grad_(requires_grad=False)
 
 
 @contextmanager

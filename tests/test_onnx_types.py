@@ -16,6 +16,7 @@ from augengine.engines.onnx_types import (
     fix_shape,
     read_model,
     recipe_of,
+    replace_weights,
     save,
     store_half,
     to_bytes,
@@ -178,6 +179,17 @@ def test_a_model_without_a_recipe_says_so() -> None:
             helper.set_model_props(model, {"augengine.recipe": value})
         with pytest.raises(WeightsError, match=r"augengine\.recipe"):
             recipe_of(model)
+
+
+def test_weights_can_be_replaced_all_at_once_and_only_by_ones_that_fit() -> None:
+    model = to_float32(small_generator())
+    other = weights_of(small_generator(seed=5))
+    replaced = replace_weights(model, other)
+    assert to_bytes(replaced) == to_bytes(to_float32(small_generator(seed=5)))
+    with pytest.raises(WeightsError, match=r"model\.1\.bias"):
+        replace_weights(model, {name: values for name, values in other.items() if name != "model.1.bias"})
+    with pytest.raises(WeightsError, match="shapes"):
+        replace_weights(model, {name: values[:1] for name, values in other.items()})
 
 
 def test_a_weight_beyond_float16_is_refused() -> None:
