@@ -100,7 +100,7 @@ def to_onnx(generator: Generator) -> ModelProto:
                 output_names=[OUTPUT],
                 dynamic_shapes=({0: dynamic, 2: dynamic, 3: dynamic},),
             )
-    except (torch.onnx.OnnxExporterError, RuntimeError) as error:
+    except (torch.onnx.OnnxExporterError, RuntimeError, ImportError) as error:
         raise WeightsError(
             f"torch could not export the generator: {error}", hint="install the extra: augengine[train]"
         ) from error

@@ -120,7 +120,10 @@ def replace_weights(model: ModelProto, weights: Mapping[str, NDArray[np.float32]
     """
     if {name: values.shape for name, values in weights_of(model).items()} != {n: w.shape for n, w in weights.items()}:
         odd = sorted(weights_of(model).keys() ^ weights.keys()) or "their shapes"
-        raise WeightsError(f"the graph's weights are not the generator's: {odd} differ", hint="report this exporter")
+        raise WeightsError(
+            f"the graph's weights are not the generator's: {odd} differ",
+            hint="install the pinned torch, see constraints.txt",
+        )
     out = _copy(model)
     for tensor in out.graph.initializer:
         if tensor.name in weights:
