@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_generator import write_small_pair
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -19,9 +21,19 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _few_threads() -> None:
-    """Keep libraries that read it at import from taking every core in every process."""
-    os.environ.setdefault("OMP_NUM_THREADS", "2")
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Engines and weights of the tests stay out of the user's own folder; child processes inherit it."""
+    folder = tmp_path_factory.mktemp("home")
+    os.environ["AUGENGINE_HOME"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a small real generator, for the stain cd68."""
+    folder = tmp_path_factory.mktemp("weights")
+    write_small_pair(folder)
+    return folder
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,81 @@
+"""Make small datasets in tests, and look at what came out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from augengine.augment import AugmentRequest, Summary, augment
+
+
+class Listener:
+    """Follows a run and remembers what was said."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.total = 0
+        self.already = 0
+        self.done: list[int] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def begin(self, total: int, already: int) -> None:
+        self.total, self.already = total, already
+
+    def advance(self, samples: int) -> None:
+        self.done.append(samples)
+
+
+def make(source: Path, out: Path, weights: Path, **options: Any) -> Summary:
+    """Augment a source as cd68 with weights of one's own, eps 0.05 and 0.5 um/px unless said otherwise."""
+    return augment(request(source, out, weights, **options), Listener())
+
+
+def request(source: Path, out: Path, weights: Path, **options: Any) -> AugmentRequest:
+    """The request of `make`."""
+    values: dict[str, Any] = {"stain": "cd68", "eps": 0.05, "mpp": 0.5, "workers": 1}
+    return AugmentRequest(source=str(source), out=out, weights=weights, **{**values, **options})
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """sha256 of every file that a reader or a later run sees: shards, indices, reports, the plan."""
+    files = [*folder.glob("*"), *(folder / ".augengine").glob("*.json")]
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
+
+
+def members(folder: Path) -> dict[str, bytes]:
+    """Every member of every shard, by name."""
+    found: dict[str, bytes] = {}
+    for shard in sorted(folder.glob("*.tar")):
+        with tarfile.open(shard) as tar:
+            for info in tar:
+                data = tar.extractfile(info)
+                assert data is not None
+                assert info.name not in found
+                found[info.name] = data.read()
+    return found
+
+
+def keys(folder: Path) -> list[str]:
+    """The keys of all samples, in order."""
+    return [name.removesuffix(".json") for name in members(folder) if name.endswith(".json")]
+
+
+def record(folder: Path, key: str) -> dict[str, Any]:
+    """The json of a sample."""
+    value: dict[str, Any] = json.loads(members(folder)[f"{key}.json"])
+    return value
+
+
+def leftovers(folder: Path) -> list[str]:
+    """What should not be there when nobody writes: unfinished files and a lock."""
+    own = folder / ".augengine"
+    return [str(p.relative_to(folder)) for p in [*own.glob("spool/*"), *own.glob("lock"), *folder.glob("*.part")]]
