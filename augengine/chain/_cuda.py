@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from augengine.chain.base import Translators
 from augengine.chain.translate import Finite, run_engine
+from augengine.engines.driver import ForeignStream
 from augengine.errors import BackendUnavailable, ChainError
 from augengine.noise import FloatImage
 
@@ -162,7 +163,7 @@ class CudaTranslation:
         from nvidia.dali.python_function_plugin import current_dali_stream
 
         stream = current_dali_stream()
-        with self._cp.cuda.Device(self._device_id), self._cp.cuda.Stream.from_external(_ForeignStream(stream)):
+        with self._cp.cuda.Device(self._device_id), self._cp.cuda.Stream.from_external(ForeignStream(stream)):
             if idle:
                 outputs = self._turn(len(x_nchw))
             else:
@@ -198,16 +199,6 @@ class CudaTranslation:
             return self._cp.stack(rows)
         memory = self._cp.cuda.UnownedMemory(first.data.ptr, len(rows) * first.nbytes, rows, self._device_id)
         return self._cp.ndarray((len(rows), *first.shape), first.dtype, self._cp.cuda.MemoryPointer(memory, 0))
-
-
-class _ForeignStream:
-    """A CUDA stream's address as an object with the protocol's method."""
-
-    def __init__(self, address: int) -> None:
-        self._address = address
-
-    def __cuda_stream__(self) -> tuple[int, int]:
-        return 0, self._address
 
 
 class _Held:

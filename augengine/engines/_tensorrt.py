@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Any
 
 from augengine.engines.base import Array, EngineSpec, Manifest, check_batch
-from augengine.engines.driver import compute_capability, why_no_driver
+from augengine.engines.driver import ForeignStream, compute_capability, why_no_driver
 from augengine.engines.onnx_types import INPUT, OUTPUT, fix_shape, read_model, to_bytes, to_float16, to_float32
 from augengine.errors import BackendUnavailable, EngineError
 from augengine.spec import Precision
@@ -126,7 +126,7 @@ class TensorRtEngine:
         cupy = _cupy()
         x, out = _as_cupy(x_nchw), _as_cupy(out_nchw)
         self._check(x, out)
-        with self._lock, cupy.cuda.ExternalStream(stream) as current:
+        with self._lock, cupy.cuda.Stream.from_external(ForeignStream(stream)) as current:
             if self._context is None:
                 raise EngineError("the engine is closed")
             if stream != self._last_stream:

@@ -60,3 +60,17 @@ def _driver() -> Any:
         return ctypes.CDLL("libcuda.so.1")
     except OSError as error:
         raise BackendUnavailable(f"no NVIDIA driver here ({error})", hint=_ON_CPU) from error
+
+
+class ForeignStream:
+    """A CUDA stream's address as an object with ``__cuda_stream__``, which CuPy wants.
+
+    Args:
+        address: The stream as an integer; 0 is the default stream.
+    """
+
+    def __init__(self, address: int) -> None:
+        self._address = address
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self._address

@@ -94,9 +94,9 @@ def _read_plan(folder: Path) -> tuple[list[str], str]:
 
 
 def _foreign_files(folder: Path, outputs: Sequence[str]) -> Iterator[str]:
-    ours = {OWN_FOLDER, *(f"{output}{ending}" for output in outputs for ending in (".tar", ".idx"))}
+    ours = {f"{output}{ending}" for output in outputs for ending in (".tar", ".idx")}
     for name in sorted(entry.name for entry in folder.iterdir()):
-        if name not in ours:
+        if name not in ours and not name.startswith("."):
             yield f"{name} is not part of the dataset; readers may take it for data"
 
 
