@@ -104,16 +104,6 @@ def read_members(url: str, key: str) -> dict[str, bytes]:
         return {ext: _data(tar, info).read() for found, ext, info in _members(tar, url) if found == key}
 
 
-def read_members(url: str, key: str) -> dict[str, bytes]:
-    """The members of one sample, extension -> bytes; empty if there is no such sample.
-
-    Raises:
-        SourceError: As `scan_tar`.
-    """
-    with _open(url, "r:") as (tar, _):
-        return {ext: _data(tar, info).read() for found, ext, info in _members(tar, url) if found == key}
-
-
 def parse_meta(data: bytes) -> dict[str, Any]:
     """The object of a sample's json.
 

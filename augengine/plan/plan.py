@@ -1,0 +1,187 @@
+"""The plan of a dataset: what it is made from. A run on the same folder goes on only if its plan is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+from augengine.errors import PlanMismatch, ShardError
+from augengine.plan.jobs import estimate_bytes
+from augengine.report import Job, Report
+from augengine.shards.layout import plan_file, spool_folder, tar_file
+from augengine.shards.write import read_json, read_report, write_json
+from augengine.spec import AugmentSpec, digest
+
+PLAN_VERSION = 1
+
+_NAMED_DIFFERENCES = 3
+_ELSEWHERE = "choose another folder for the output, or repeat the first command as it was"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that decides the bytes of a dataset.
+
+    Attributes:
+        spec: What to augment and how: `AugmentSpec` as json.
+        source: The source as json.
+        engines: Ids, size and precision of the engines, and why these.
+        encoder: `images.encoder_version` of the run that began it.
+        jobs: One a shard, in order.
+        version: Format of the plan.
+    """
+
+    spec: Mapping[str, Any]
+    source: Mapping[str, Any]
+    engines: Mapping[str, Any]
+    encoder: str
+    jobs: tuple[Job, ...]
+    version: int = PLAN_VERSION
+
+    @property
+    def samples(self) -> int:
+        """Source samples, good and bad."""
+        return sum(job.count for job in self.jobs)
+
+    @property
+    def estimated_bytes(self) -> int:
+        """About the most that the dataset can have: every image taken for as large as the engines."""
+        pixels = int(self.engines["height"]) * int(self.engines["width"])
+        return int(self.samples * estimate_bytes(pixels, AugmentSpec.from_json(self.spec)))
+
+    @property
+    def digest(self) -> str:
+        """Of all of it: equal digests, equal plans."""
+        return digest(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return {
+            "version": self.version,
+            "spec": dict(self.spec),
+            "source": dict(self.source),
+            "engines": dict(self.engines),
+            "encoder": self.encoder,
+            "jobs": [job.to_json() for job in self.jobs],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**{**data, "jobs": tuple(Job.from_json(job) for job in data["jobs"])})
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Publish the plan of the dataset in ``folder``.
+
+    Raises:
+        TargetError: It cannot be written.
+    """
+    write_json(plan_file(folder), plan.to_json(), spool_folder(folder))
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """The plan of the dataset in ``folder``, or None if it has none.
+
+    Raises:
+        ShardError: There is one, but it cannot be read.
+        PlanMismatch: It was written by a version of augengine whose plans are different.
+    """
+    file = plan_file(folder)
+    if not file.is_file():
+        return None
+    data = read_json(file)
+    version = data.get("version") if isinstance(data, dict) else None
+    if version != PLAN_VERSION:
+        hint = "go on with the version that began it, or choose another folder"
+        raise PlanMismatch(f"{file} has the format {version}, this version writes {PLAN_VERSION}", hint=hint)
+    try:
+        return Plan.from_json(data)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise ShardError(f"{file} has unknown or missing fields: {error}", hint="choose another folder") from error
+
+
+def check_plan(folder: Path, plan: Plan) -> bool:
+    """Write the plan if the folder has none; go on if it has the same.
+
+    Returns:
+        Whether an earlier run began this dataset.
+
+    Raises:
+        PlanMismatch: It has another; the first differences are named.
+    """
+    before = read_plan(folder)
+    if before is None:
+        write_plan(folder, plan)
+        return False
+    if found := list(islice(differences(before, plan), _NAMED_DIFFERENCES)):
+        raise PlanMismatch(f"{folder} holds another dataset: {'; '.join(found)}", hint=_ELSEWHERE)
+    return True
+
+
+def differences(before: Plan, now: Plan) -> Iterator[str]:
+    """What differs between two plans, in words, what a user typed first."""
+    yield from _changed(before.spec, now.spec)
+    yield from (f"the source's {change}" for change in _changed(before.source, now.source))
+    yield from _changed_input(before.jobs, now.jobs)
+    yield from (f"the engines' {change}" for change in _changed(before.engines, now.engines))
+    if before.encoder != now.encoder:
+        yield f"the encoder was {before.encoder}, is now {now.encoder}"
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """``eps was 0.05, is now 0.1`` ..., in nested values too."""
+    for name in dict.fromkeys((*before, *now)):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _changed(old, new)
+        elif _plain(old) != _plain(new):
+            yield f"{name} was {_shown(old)}, is now {_shown(new)}"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _shown(value: Any) -> str:
+    text = str(_plain(value))
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _changed_input(before: tuple[Job, ...], now: tuple[Job, ...]) -> Iterator[str]:
+    had, have = sum(job.count for job in before), sum(job.count for job in now)
+    if had != have:
+        yield f"the input has {have} samples, had {had}"
+    elif [job.count for job in before] != [job.count for job in now]:
+        yield f"the shards hold {now[0].count} source samples each, held {before[0].count}"
+    else:
+        changed = [new.output for old, new in zip(before, now, strict=True) if old != new]
+        if changed:
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            yield f"names or sizes of the input of {changed[0]}{more} changed"
+
+
+def committed(folder: Path, plan: Plan) -> dict[str, Report]:
+    """The shards of a plan that need not be made again: output -> report.
+
+    Those are the ones with a readable report without an error, whose tar has the size that the report says.
+    """
+    found = ((job.output, _report(folder, job.output)) for job in plan.jobs)
+    return {output: report for output, report in found if report is not None and _fits(folder, report)}
+
+
+def _report(folder: Path, output: str) -> Report | None:
+    try:
+        return read_report(folder, output)
+    except ShardError:
+        return None  # cut short by a full disk, say: the shard is made again
+
+
+def _fits(folder: Path, report: Report) -> bool:
+    if report.error:
+        return False
+    file = tar_file(folder, report.output)
+    return not report.sha256 or (file.is_file() and file.stat().st_size == report.size)

@@ -1,0 +1,173 @@
+"""The output folder: made, checked and locked before anything is written into it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from augengine.errors import TargetError, TargetInUse
+from augengine.shards.layout import lock_file, plan_file, spool_folder
+from augengine.shards.write import target_errors
+from augengine.spec import canonical_json
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who holds a lock.
+
+    Attributes:
+        host: Its name.
+        pid: Of the process.
+        start: When that process began, as the kernel counts; tells it from a later one of the same number.
+    """
+
+    host: str
+    pid: int
+    start: str
+
+    @classmethod
+    def me(cls) -> Self:
+        """This process."""
+        return cls(socket.gethostname(), os.getpid(), _start_of(os.getpid()))
+
+    def is_dead(self) -> bool:
+        """Whether it is known to be gone; of another host nothing is known."""
+        return self.host == socket.gethostname() and _start_of(self.pid) != self.start
+
+
+def _start_of(pid: int) -> str:
+    """Boot and clock tick at which a process began; empty if there is none, or where the kernel does not tell."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return "" if _is_gone(pid) else "unknown"
+    return f"{boot} {stat.rpartition(')')[2].split()[19]}"
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+@contextmanager
+def open_target(folder: Path) -> Iterator[None]:
+    """Hold a folder for the time of a run: made if missing, locked, leftovers of a killed run removed.
+
+    A folder in which no plan was written is left as it was found.
+
+    Raises:
+        TargetError: It cannot be written, or holds files that are no dataset of ours.
+        TargetInUse: Another run holds it.
+    """
+    made = not folder.exists()
+    try:
+        with target_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            _check_not_foreign(folder)
+            spool_folder(folder).mkdir(parents=True, exist_ok=True)
+        owner = _lock(folder)
+    except TargetInUse:
+        raise  # everything in it is the other run's
+    except BaseException:
+        _leave_as_found(folder, made=made)
+        raise
+    try:
+        with target_errors(folder):
+            _remove_leftovers(folder)
+        yield
+    finally:
+        _unlock(folder, owner)
+        if not plan_file(folder).exists():
+            _leave_as_found(folder, made=made)
+
+
+def _check_not_foreign(folder: Path) -> None:
+    if plan_file(folder).is_file():
+        return
+    foreign = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
+    if foreign:
+        raise TargetError(
+            f"{folder} is not empty ({foreign[0]} ...) and holds no dataset of augengine's",
+            hint="choose a new or empty folder: shards are never mixed with other files",
+        )
+
+
+def _lock(folder: Path) -> Owner:
+    file, me = lock_file(folder), Owner.me()
+    with target_errors(folder), _alone(file.parent):
+        holder = _holder(file)
+        if holder is not None and not holder.is_dead():
+            raise _in_use(folder, holder)
+        file.unlink(missing_ok=True)
+        try:
+            with file.open("xb") as out:
+                out.write(canonical_json(asdict(me)))
+        except FileExistsError:  # from another host, which the guard does not keep out
+            raise _in_use(folder, _holder(file)) from None
+        except OSError:
+            file.unlink(missing_ok=True)
+            raise
+    return me
+
+
+def _in_use(folder: Path, holder: Owner | None) -> TargetInUse:
+    who = f"process {holder.pid} on {holder.host}" if holder else "another run"
+    hint = f"wait for it; if it is gone for good, delete {lock_file(folder)}"
+    return TargetInUse(f"{folder} is in use by {who}", hint=hint)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep this host's other processes out while a lock is judged: two could take over a dead one at once."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network filesystems know no flock
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _holder(file: Path) -> Owner | None:
+    try:
+        data = json.loads(file.read_bytes())
+        return Owner(str(data["host"]), int(data["pid"]), str(data["start"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError):
+        return Owner("an unknown host", 0, "")  # damaged: not ours to judge
+
+
+def _unlock(folder: Path, owner: Owner) -> None:
+    with suppress(OSError):  # nothing can be done about it, and the next run sees that the owner is dead
+        if _holder(lock_file(folder)) == owner:
+            lock_file(folder).unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for leftover in (*spool_folder(folder).iterdir(), *folder.glob(".*.part")):
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
+
+
+def _leave_as_found(folder: Path, *, made: bool) -> None:
+    spool = spool_folder(folder)
+    for empty in (spool, spool.parent, *([folder] if made else [])):
+        with suppress(OSError):  # what is not empty stays
+            empty.rmdir()
