@@ -21,7 +21,7 @@ _FAINT = (108, 117, 125)
 # Anchors of a dark-to-bright heat scale, evenly spaced.
 _HEAT = np.array([[12, 7, 34], [92, 22, 110], [188, 55, 84], [243, 120, 25], [252, 255, 164]], dtype=np.float64)
 
-FULL_SCALE = 40.0
+FULL_SCALE = 20.0
 """Deviation among variants, in grey levels, that is drawn brightest."""
 
 
@@ -80,7 +80,7 @@ def _cells(row: Row, stain: str, reference: str) -> list[tuple[str, RgbImage]]:
         (f"source, {stain}", row.source),
         (f"translated to {reference}", row.intermediate),
         *variants,
-        ("where the variants differ", variance_map(row.variants_khwc)),
+        (f"where they differ (bright: {FULL_SCALE:.0f} grey levels)", variance_map(row.variants_khwc)),
     ]
 
 

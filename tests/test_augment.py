@@ -55,9 +55,7 @@ def test_variants_stand_adjacent_in_source_order(tiles: Path, small_weights: Pat
     assert keys(tmp_path / "out") == expected
 
 
-def test_masks_and_included_sources_are_copied_byte_for_byte(
-    tiles: Path, small_weights: Path, tmp_path: Path
-) -> None:
+def test_masks_and_included_sources_are_copied_byte_for_byte(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
     make(tiles, tmp_path / "out", small_weights, include_source=True)
     found = members(tmp_path / "out")
     for name in NAMES:
@@ -120,9 +118,7 @@ def test_bad_samples_are_named_and_their_neighbours_go_through(small_weights: Pa
         (b"", "empty"),
     ],
 )
-def test_what_is_not_8_bit_rgb_is_a_bad_sample(
-    damage: bytes, reason: str, small_weights: Path, tmp_path: Path
-) -> None:
+def test_what_is_not_8_bit_rgb_is_a_bad_sample(damage: bytes, reason: str, small_weights: Path, tmp_path: Path) -> None:
     source = write_folder(tmp_path / "in", ["a", "b"])
     (source / "b.png").write_bytes(damage)
     summary = make(source, tmp_path / "out", small_weights)
@@ -249,9 +245,7 @@ def test_an_unrealistic_eps_warns(tiles: Path, small_weights: Path, tmp_path: Pa
     assert any("0.3" in warning for warning in listener.warnings)
 
 
-def test_another_spec_or_input_on_the_same_folder_is_refused(
-    tiles: Path, small_weights: Path, tmp_path: Path
-) -> None:
+def test_another_spec_or_input_on_the_same_folder_is_refused(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     shutil.copytree(tiles, source)
     make(source, out, small_weights)

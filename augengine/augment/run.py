@@ -82,7 +82,17 @@ def _execute(
 ) -> dict[str, Report]:
     workers, threads = _shares(run)
     jobs = [job for job in plan.jobs if job.output not in done]
-    worker = WorkerSpec(
+    worker = worker_spec(run, engines, store, threads)
+    if not jobs:
+        return {}
+    execute = run_local if workers == 1 and run.request.ray_address is None else run_ray
+    reports = execute(jobs, worker, workers=workers, address=run.request.ray_address, on_progress=watcher.advance)
+    return {report.output: report for report in reports}
+
+
+def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int) -> WorkerSpec:
+    """What every worker of a run does; ``threads`` are one worker's share."""
+    return WorkerSpec(
         target=str(run.request.out.absolute()),
         spec=run.spec,
         source=run.source.to_json(),
@@ -93,11 +103,6 @@ def _execute(
         device_id=0 if _on_gpu(run) else None,
         max_side=run.request.max_side,
     )
-    if not jobs:
-        return {}
-    execute = run_local if workers == 1 and run.request.ray_address is None else run_ray
-    reports = execute(jobs, worker, workers=workers, address=run.request.ray_address, on_progress=watcher.advance)
-    return {report.output: report for report in reports}
 
 
 def _shares(run: Run) -> tuple[int, int]:

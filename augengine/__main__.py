@@ -1,0 +1,5 @@
+"""``python -m augengine``."""
+
+from augengine.cli import main
+
+main()
