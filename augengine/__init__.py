@@ -1,1 +1,82 @@
-"""Stain-translation augmentation for digital pathology, at scale."""
+"""Stain-translation augmentation for digital pathology, at scale.
+
+Names are loaded when they are first used, so that ``import augengine`` costs nothing and a trainer that only wants
+`pick` gets no engine, decoder or cluster with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from augengine.augment import AugmentRequest, Prediction, Summary, Watcher, predict
+    from augengine.build import build_stains
+    from augengine.cards import find_weights
+    from augengine.choose import pick
+    from augengine.errors import AugengineError
+    from augengine.replay import draw_sheet
+    from augengine.shards import Verification, verify
+    from augengine.sources import open_source
+    from augengine.spec import AugmentSpec, NoiseSpec
+    from augengine.stains import Stain, find_stain
+
+    __version__: str
+
+_HOMES = {
+    "AugengineError": "errors",
+    "AugmentRequest": "augment",
+    "AugmentSpec": "spec",
+    "NoiseSpec": "spec",
+    "Prediction": "augment",
+    "Stain": "stains",
+    "Summary": "augment",
+    "Verification": "shards",
+    "Watcher": "augment",
+    "build_stains": "build",
+    "draw_sheet": "replay",
+    "find_stain": "stains",
+    "find_weights": "cards",
+    "open_source": "sources",
+    "pick": "choose",
+    "predict": "augment",
+    "verify": "shards",
+}
+"""Public name -> the module it lives in."""
+
+__all__ = [
+    "AugengineError",
+    "AugmentRequest",
+    "AugmentSpec",
+    "NoiseSpec",
+    "Prediction",
+    "Stain",
+    "Summary",
+    "Verification",
+    "Watcher",
+    "__version__",
+    "build_stains",
+    "draw_sheet",
+    "find_stain",
+    "find_weights",
+    "open_source",
+    "pick",
+    "predict",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # 20 ms that only this name needs
+
+        return version("augengine")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
