@@ -52,7 +52,7 @@ class Listing:
 
     Attributes:
         units: In reading order; no key occurs twice among entries without a ``reason``.
-        mpps: The um/px values seen, each once: of the first sample of each tar, of a folder's first sidecar.
+        mpps: The um/px values seen, each once: of the first sample of each tar, of a folder's sidecars.
         splits: Whether a unit may be cut into several shards; tars are kept one to one.
     """
 
@@ -89,20 +89,20 @@ class Listing:
 def make_listing(units: Iterable[Unit], *, mpps: Iterable[float] = (), splits: bool = False) -> Listing:
     """A listing whose entries with keys that are taken, too long or malformed say so in ``reason``."""
     taken: dict[str, str] = {}
-    checked = [replace(unit, entries=tuple(_check(entry, taken) for entry in unit.entries)) for unit in units]
+    checked = [replace(unit, entries=tuple(_check(e, unit.source, taken) for e in unit.entries)) for unit in units]
     return Listing(units=tuple(checked), mpps=tuple(dict.fromkeys(mpps)), splits=splits)
 
 
-def _check(entry: Entry, taken: dict[str, str]) -> Entry:
+def _check(entry: Entry, source: str, taken: dict[str, str]) -> Entry:
     if entry.reason:
         return entry
     try:
         check_key(entry.key)
     except ContentError as error:
         return replace(entry, reason=error.message)
-    first = taken.setdefault(entry.key, entry.name)
-    if first is not entry.name:
-        return replace(entry, reason=f"{entry.name} has the key {entry.key!r}, which {first} has already")
+    if entry.key in taken:
+        return replace(entry, reason=f"{entry.name} has the key {entry.key!r}, which {taken[entry.key]} has already")
+    taken[entry.key] = f"{entry.name} in {source}"
     return entry
 
 

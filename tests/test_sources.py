@@ -123,7 +123,7 @@ def test_colliding_and_over_long_keys_are_bad_samples_that_are_named(tmp_path: P
     reasons = {outcome.reason for outcome in outcomes if isinstance(outcome, Failure)}
     assert [isinstance(outcome, Sample) for outcome in outcomes] == [True, False, False, False, True]
     assert any("120 bytes" in reason for reason in reasons)
-    assert sum("which a.b.png has already" in reason for reason in reasons) == 2
+    assert sum("which a.b.png in" in reason for reason in reasons) == 2
 
 
 def test_unreadable_files_are_failures_beside_good_ones(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_key_that_an_earlier_tar_has_is_a_bad_sample(tmp_path: Path) -> None:
     write_tar(tmp_path / "b.tar", ["l", "m"])
     outcomes = read_all(open_cd68(tmp_path))
     assert [type(outcome) for outcome in outcomes] == [Sample, Sample, Failure, Sample]
-    assert "l.png has already" in outcomes[2].reason  # type: ignore[union-attr]
+    assert "a.tar has already" in outcomes[2].reason  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
