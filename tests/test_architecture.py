@@ -1,0 +1,133 @@
+"""The tree is what docs/architecture.md says, and each heavy package stays in its owner."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pickle
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from augengine import errors
+from augengine.errors import AugengineError
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "augengine"
+FILES = sorted(PACKAGE.rglob("*.py"))
+LONGEST_FILE = 330
+
+# Package -> the files that may import it, relative to augengine/.
+OWNERS: dict[str, set[str]] = {
+    "PIL": {"images.py", "picture.py"},
+    "braceexpand": {"sources/tars.py"},
+    "click": {"cli.py"},
+    "cupy": {"chain/_cuda.py", "engines/_tensorrt.py", "engines/fidelity.py"},
+    "cv2": {"images.py"},
+    "fsspec": {"shards/read.py", "shards/write.py", "sources/tars.py"},
+    "nvidia.dali": {"chain/_cuda.py", "chain/dali.py"},
+    "nvidia.nvimgcodec": {"images.py"},
+    "onnx": {"engines/onnx_types.py", "export.py"},
+    "onnxruntime": {"export.py"},
+    "openvino": {"engines/_openvino.py"},
+    "ray": {"fleet.py"},
+    "rich": {"console.py"},
+    "safetensors": {"generator.py"},
+    "skimage": {"colour.py", "sources/sample_set.py"},
+    "tensorrt": {"engines/_tensorrt.py"},
+    "tensorrt_rtx": {"engines/_tensorrt.py"},
+    "torch": {"engines/_torch.py", "export.py", "generator.py"},
+    "webdataset": set(),
+}
+ERRORS = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, AugengineError)]
+
+
+def _name(file: Path) -> str:
+    return file.relative_to(PACKAGE).as_posix()
+
+
+def _floors() -> list[set[str]]:
+    """The files column of the floor table, from the top, without the extensions."""
+    rows = re.findall(r"^\| \d+ \| ([^|]+) \|", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
+    return [{name.removesuffix(".py").removesuffix("/") for name in re.findall(r"`([^`]+)`", row)} for row in rows]
+
+
+def test_the_floor_table_is_what_the_linter_holds() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if each.get("containers") == ["augengine"])
+    assert _floors() == [set(layer.split(" | ")) for layer in layers]
+
+
+def test_every_source_file_stands_on_a_floor() -> None:
+    tops = {_name(file).partition("/")[0].removesuffix(".py") for file in FILES}
+    assert tops - {"__init__"} == set().union(*_floors())
+
+
+def test_every_file_that_the_architecture_names_exists() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = set(re.findall(r"[\w/]+\.py\b", text))
+    assert len(named) > 20
+    assert not {name for name in named if not (PACKAGE / name).is_file()}
+
+
+def test_a_file_fits_in_the_head() -> None:
+    lengths = {_name(file): len(file.read_text().splitlines()) for file in FILES}
+    assert not {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE}
+
+
+def _imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _importers(package: str) -> set[str]:
+    return {
+        _name(file)
+        for file in FILES
+        if any(name == package or name.startswith(f"{package}.") for name in _imports(file))
+    }
+
+
+@pytest.mark.parametrize("package", sorted(OWNERS))
+def test_a_heavy_package_is_imported_by_its_owners_alone(package: str) -> None:
+    assert _importers(package) <= OWNERS[package]
+
+
+def test_owners_own_something() -> None:
+    # TensorRT's two packages are imported by name, whichever is installed.
+    stated = {package: files for package, files in OWNERS.items() if not package.startswith("tensorrt")}
+    assert {package: _importers(package) for package in stated} == stated
+
+
+def test_nothing_imports_train_or_tests() -> None:
+    assert not [_name(file) for file in FILES for name in _imports(file) if name.split(".")[0] in ("train", "tests")]
+
+
+def _drawn() -> dict[str, str]:
+    """Error -> its parent, as the tree in the docstring draws them."""
+    lines = re.findall(r"^    ([│├└─ ]*)(\w+)", inspect.getdoc(errors) or "", re.MULTILINE)
+    path: list[str] = []
+    parents: dict[str, str] = {}
+    for branch, name in lines:
+        depth = len(branch) // 4
+        path = [*path[:depth], name]
+        parents[name] = path[depth - 1] if depth else "Exception"
+    return parents
+
+
+def test_the_docstring_of_errors_draws_the_whole_tree() -> None:
+    assert _drawn() == {error.__name__: error.__mro__[1].__name__ for error in ERRORS}
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_an_error_crosses_processes_with_its_hint(error: type[AugengineError]) -> None:
+    copy = pickle.loads(pickle.dumps(error("eps must be positive", hint="try 0.05")))  # noqa: S301 - our own bytes
+    assert type(copy) is error
+    assert (str(copy), copy.message, copy.hint) == ("eps must be positive", "eps must be positive", "try 0.05")
