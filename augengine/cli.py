@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import click
 
@@ -112,11 +112,8 @@ def augment_command(
     dry_run: bool, as_json: bool, allow_failures: int, workers: str, precision: str, **options: Any
 ) -> None:
     """Write augmented shards of a stain's images."""
-    request = AugmentRequest(
-        workers=_workers(workers),
-        precision=None if precision == "auto" else precision,
-        **options,  # type: ignore[arg-type]
-    )
+    chosen = cast(Precision | None, None if precision == "auto" else precision)
+    request = AugmentRequest(workers=_workers(workers), precision=chosen, **options)
     with Console(quiet=as_json) as console:
         if dry_run:
             print_prediction(predict(request, console), as_json=as_json)

@@ -6,6 +6,7 @@ Ray carries jobs and reports only; images stay in the worker that reads them.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -225,8 +226,9 @@ def _cluster(address: str | None, workers: int, worker: WorkerSpec) -> Iterator[
     own: dict[str, Any] = {"num_cpus": workers * worker.threads, "include_dashboard": False}
     if worker.device_id is not None:
         own["num_gpus"] = workers
+    options = {"address": address} if address else {"address": "local", **own}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else own))
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"join Ray at {address}" if address else "start Ray"
         raise WorkerError(f"cannot {where}: {_first_line(error)}", hint="check --ray, or leave it out") from error

@@ -45,7 +45,7 @@ class Row:
 
 
 def contact_sheet(rows: Sequence[Row], *, stain: str, reference: str, title: str) -> RgbImage:
-    """Draw one row a source: source, A', its variants, and a map of where they differ.
+    """Draw one row a source: source, A', its variants, and, of more than one, a map of where they differ.
 
     Args:
         rows: At least one.
@@ -55,7 +55,7 @@ def contact_sheet(rows: Sequence[Row], *, stain: str, reference: str, title: str
     Returns:
         uint8 (height, width, 3).
     """
-    columns = max(len(row.sigmas) for row in rows) + 3
+    columns = max(len(_cells(row, stain, reference)) for row in rows)
     height, width = (max(row.source.shape[axis] for row in rows) for axis in (0, 1))
     top = _MARGIN + _TITLE_PX + 14
     cell = (width + _GAP, height + _LABEL_PX + _GAP + 8)
@@ -76,12 +76,10 @@ def _cells(row: Row, stain: str, reference: str) -> list[tuple[str, RgbImage]]:
         (f"variant {k}, sigma {sigma:.3f}", image)
         for k, (image, sigma) in enumerate(zip(row.variants_khwc, row.sigmas, strict=True), start=1)
     ]
-    return [
-        (f"source, {stain}", row.source),
-        (f"translated to {reference}", row.intermediate),
-        *variants,
-        (f"where they differ (bright: {FULL_SCALE:.0f} grey levels)", variance_map(row.variants_khwc)),
-    ]
+    cells = [(f"source, {stain}", row.source), (f"translated to {reference}", row.intermediate), *variants]
+    if len(variants) > 1:
+        cells.append((f"where they differ (bright: {FULL_SCALE:.0f} grey levels)", variance_map(row.variants_khwc)))
+    return cells
 
 
 def variance_map(variants_khwc: RgbImage) -> RgbImage:
@@ -97,4 +95,5 @@ def variance_map(variants_khwc: RgbImage) -> RgbImage:
     position = np.clip(deviation / FULL_SCALE, 0, 1) * (len(_HEAT) - 1)
     steps = np.arange(len(_HEAT))
     channels = [np.interp(position, steps, _HEAT[:, c]) for c in range(3)]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    heat: RgbImage = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    return heat

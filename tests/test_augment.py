@@ -207,7 +207,7 @@ def test_requests_that_make_no_sense_are_refused(tiles: Path, small_weights: Pat
     _refused(SpecError, request(tiles, out, small_weights, stain="pas"), "reference stain")
     _refused(SpecError, request(tiles, out, small_weights, mpp=0.25), "0.25 um/px")
     _refused(SourceError, request(tiles, out, small_weights, max_side=32), "larger than 32 px")
-    _refused(WeightsError, request(tiles, out, small_weights, weights=tmp_path / "none"), "does not exist")
+    _refused(WeightsError, request(tiles, out, tmp_path / "none"), "does not exist")
     _refused(SourceError, AugmentRequest(stain="cd34", eps=0.05, out=out), "sample picture")
     assert not out.exists()
 
@@ -248,27 +248,27 @@ def test_an_unrealistic_eps_warns(tiles: Path, small_weights: Path, tmp_path: Pa
 def test_another_spec_or_input_on_the_same_folder_is_refused(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     shutil.copytree(tiles, source)
-    make(source, out, small_weights)
+    make(source, out, small_weights, precision="float32")
     before = digests(out)
     _refused(PlanMismatch, request(source, out, small_weights, eps=0.1), "eps")
     _refused(PlanMismatch, request(source, out, small_weights, variants=2), "variants")
-    _refused(PlanMismatch, request(source, out, small_weights, precision="float32"), "float32")
+    _refused(PlanMismatch, request(source, out, small_weights, precision="bfloat16"), "bfloat16")
     write_small_pair(tmp_path / "other", seed=9)
     _refused(PlanMismatch, request(source, out, tmp_path / "other"), "other generators")
     (source / "patient0" / "tile_0.png").unlink()
-    _refused(PlanMismatch, request(source, out, small_weights), "")
+    _refused(PlanMismatch, request(source, out, small_weights), "6 samples, had 7")
     assert digests(out) == before
 
 
 def test_a_folder_in_use_is_refused(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
     with open_target(tmp_path / "out"):
-        _refused(TargetInUse, request(tiles, tmp_path / "out", small_weights), "")
+        _refused(TargetInUse, request(tiles, tmp_path / "out", small_weights), "is in use by process")
 
 
 def test_a_folder_of_other_files_is_refused(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
-    _refused(TargetError, request(tiles, tmp_path / "out", small_weights), "")
+    _refused(TargetError, request(tiles, tmp_path / "out", small_weights), "thesis.txt")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 

@@ -13,7 +13,7 @@ from augengine.chain.translate import normalise
 from augengine.colour import recolour
 from augengine.errors import ContentError, SourceError
 from augengine.images import Decoder
-from augengine.listing import Listing
+from augengine.listing import Listing, Unit, digest_entries
 from augengine.report import Job
 from augengine.sample import Sample
 from augengine.sources import SampleSet, Source
@@ -67,8 +67,14 @@ def _spread(source: Source, listing: Listing, count: int) -> Iterator[Sample]:
     for unit in taken:
         step = max(1, len(unit.entries) // each) if listing.splits else 1
         for first in range(0, min(len(unit.entries), step * each), step):
-            job = Job(index=0, source=unit.source, first=first, count=1, size=0, digest="", output="tiles")
+            job = _one(unit, first)
             yield from (sample for sample in source.read(job) if isinstance(sample, Sample))
+
+
+def _one(unit: Unit, ordinal: int) -> Job:
+    entry = unit.entries[ordinal]
+    digest = digest_entries([entry])
+    return Job(index=0, source=unit.source, first=ordinal, count=1, size=entry.size, digest=digest, output="tiles")
 
 
 def _decoded(sample: Sample) -> list[NDArray[np.uint8]]:

@@ -21,6 +21,7 @@ from augengine.spec import AugmentSpec, canonical_json
 
 Members = Sequence[tuple[str, bytes]]
 _SAME_FORMAT = {"jpeg": "jpg"}
+_LOSSY = "jpg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,19 @@ def sample_json(
 def _images(
     sample: Sample, drawn: Drawn | None, spec: AugmentSpec
 ) -> Iterator[tuple[int, float, bytes, NDArray[np.uint8]]]:
+    """Variant, sigma, encoded image, and the pixels that a reader of it sees."""
     if drawn is None or spec.include_source:
-        pixels = _decode(sample)
         own = _SAME_FORMAT.get(sample.image_ext, sample.image_ext) == spec.image_format
-        yield SOURCE_VARIANT, 0.0, sample.image if own else encode_image(pixels, spec.image_format), pixels
+        pixels = _decode(sample.image)
+        yield SOURCE_VARIANT, 0.0, *((sample.image, pixels) if own else _encode(pixels, spec))
     if drawn is not None:
         for k, (pixels, sigma) in enumerate(zip(drawn.images_khwc, drawn.sigmas, strict=True), start=1):
-            yield k, sigma, encode_image(pixels, spec.image_format), pixels
+            yield k, sigma, *_encode(pixels, spec)
+
+
+def _encode(pixels: NDArray[np.uint8], spec: AugmentSpec) -> tuple[bytes, NDArray[np.uint8]]:
+    data = encode_image(pixels, spec.image_format)
+    return data, _decode(data) if spec.image_format == _LOSSY else pixels
 
 
 # One decoder a thread: making one costs more than decoding with it.
@@ -130,11 +137,11 @@ _thread = threading.local()
 _ANY_SIDE = 1 << 16
 
 
-def _decode(sample: Sample) -> NDArray[np.uint8]:
+def _decode(data: bytes) -> NDArray[np.uint8]:
     if not hasattr(_thread, "decoder"):
         _thread.decoder = Decoder(threads=1, max_side=_ANY_SIDE)
     decoder: Decoder = _thread.decoder
-    (pixels,) = decoder.decode([sample.image])
+    (pixels,) = decoder.decode([data])
     if isinstance(pixels, ContentError):
         raise pixels
     return pixels
