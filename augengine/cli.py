@@ -94,10 +94,29 @@ def build_engines_command(
 @click.option("--seed", type=int, default=0, show_default=True, help="Root of every draw.")
 @click.option("--workers", default="auto", show_default=True, help="How many; auto: one a GPU, or one on a CPU.")
 @click.option("--ray", "ray_address", metavar="ADDRESS", help="Join this Ray cluster.")
-@click.option("--format", "image_format", type=click.Choice(get_args(ImageFormat)), default="png", show_default=True)
+@click.option(
+    "--format",
+    "image_format",
+    type=click.Choice(get_args(ImageFormat)),
+    default="png",
+    show_default=True,
+    help="Of the images written; png and webp are lossless.",
+)
 @click.option("--samples-per-shard", type=int, help="Source samples a shard; by default about 256 MB of output.")
-@click.option("--precision", type=click.Choice(["auto", *get_args(Precision)]), default="auto", show_default=True)
-@click.option("--chain", type=click.Choice(get_args(ChainName)), default="dali", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", *get_args(Precision)]),
+    default="auto",
+    show_default=True,
+    help="Inside the engines; auto: the fastest within the noise budget.",
+)
+@click.option(
+    "--chain",
+    type=click.Choice(get_args(ChainName)),
+    default="dali",
+    show_default=True,
+    help="DALI's graph, or plain arrays, which it is held against.",
+)
 @_weights
 @_backend
 @click.option("--no-build", is_flag=True, help="Refuse to compile an engine that is missing.")
@@ -154,7 +173,9 @@ def replay_command(shards: Path, key: str, as_json: bool) -> None:
 
 @main.command("sheet")
 @click.argument("shards", type=click.Path(path_type=Path))
-@click.option("--out", "out", type=click.Path(path_type=Path), default="sheet.png", show_default=True)
+@click.option(
+    "--out", "out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture."
+)
 @click.option("--rows", type=int, default=3, show_default=True, help="How many sources to draw.")
 def sheet_command(shards: Path, out: Path, rows: int) -> None:
     """Draw sources, their translations, variants, and where the variants differ."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from rich.box import SIMPLE
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -99,18 +100,11 @@ def print_budgets(pairs: Sequence[BuiltPair], *, as_json: bool) -> None:
     if as_json:
         print_json([pair.to_json() for pair in pairs])
         return
-    table = Table(title="engines and their noise budget")
-    for name in (
-        "stain",
-        "size",
-        "precision",
-        "error of A'",
-        "of the chain",
-        "equals sigma",
-        "good for eps from",
-        "tiles",
-    ):
-        table.add_column(name, justify="left" if name in ("stain", "precision") else "right")
+    table = Table(title="engines and their noise budget", box=SIMPLE, collapse_padding=True)
+    # Two lines a heading, so that a row fits in 80 columns.
+    headings = ("error\nof A'", "of the\nchain", "equals\nsigma", "good for\neps from", "tiles")
+    for name in ("stain", "size", "precision", *headings):
+        table.add_column(name, justify="left" if name in ("stain", "precision") else "right", no_wrap=True)
     for pair in pairs:
         table.add_row(*_budget_row(pair))
     console = _out()

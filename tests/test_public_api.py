@@ -36,7 +36,8 @@ def run(code: str) -> str:
 def test_every_public_name_can_be_had_and_says_what_it_is() -> None:
     for name in PUBLIC:
         text = inspect.getdoc(getattr(augengine, name))
-        assert text and not text.startswith(f"{name}("), name  # what a dataclass says by default
+        assert text, name
+        assert not text.startswith(f"{name}("), name  # what a dataclass says by default
 
 
 def test_public_names_are_a_handful_in_order() -> None:
