@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -26,6 +27,7 @@ RETRIES = 2
 """How often a failed shard is tried again, by whichever worker is free."""
 
 _POLL_SECONDS = 0.5
+_CONNECT_SECONDS = 10.0
 
 OnProgress = Callable[[int], None]
 """Called now and then with the number of source samples finished since the run began."""
@@ -223,6 +225,8 @@ def _cluster(address: str | None, workers: int, worker: WorkerSpec) -> Iterator[
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray  # half a second and much memory: only where workers are many
 
+    if address:
+        _check_reachable(address)
     own: dict[str, Any] = {"num_cpus": workers * worker.threads, "include_dashboard": False}
     if worker.device_id is not None:
         own["num_gpus"] = workers
@@ -236,6 +240,18 @@ def _cluster(address: str | None, workers: int, worker: WorkerSpec) -> Iterator[
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself goes on trying for minutes before it says that nobody answers."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # "auto" and the like are Ray's to resolve
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        hint = "give --ray the HOST:PORT that `ray start --head` printed, or leave it out"
+        raise WorkerError(f"cannot join Ray at {address}: {error}", hint=hint) from error
 
 
 def _first_line(error: BaseException) -> str:

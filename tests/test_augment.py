@@ -255,7 +255,8 @@ def test_another_spec_or_input_on_the_same_folder_is_refused(tiles: Path, small_
     _refused(PlanMismatch, request(source, out, small_weights, precision="bfloat16"), "bfloat16")
     write_small_pair(tmp_path / "other", seed=9)
     _refused(PlanMismatch, request(source, out, tmp_path / "other"), "other generators")
-    (source / "patient0" / "tile_0.png").unlink()
+    for name in ("tile_0.png", "tile_0_mask.png"):
+        (source / "patient0" / name).unlink()
     _refused(PlanMismatch, request(source, out, small_weights), "6 samples, had 7")
     assert digests(out) == before
 
