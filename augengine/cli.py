@@ -19,7 +19,7 @@ from augengine.engines.store import BackendName
 from augengine.errors import AugengineError
 from augengine.replay import draw_sheet, replay
 from augengine.shards.verify import verify
-from augengine.spec import ImageFormat, Precision
+from augengine.spec import MIN_SIDE, ImageFormat, Precision
 
 EXIT_FAILURES = 1
 EXIT_REFUSED = 2
@@ -70,7 +70,13 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print the resul
 @_weights
 @click.option("--tiles", "tiles", metavar="SOURCE", help="Real tiles to measure the noise budget on.")
 @_backend
-@click.option("--size", type=int, default=DEFAULT_SIZE, show_default=True, help="Side of the images, in pixels.")
+@click.option(
+    "--size",
+    type=click.IntRange(min=MIN_SIDE),
+    default=DEFAULT_SIZE,
+    show_default=True,
+    help="Side of the images, in pixels.",
+)
 @_as_json
 def build_engines_command(
     stain: str | None, weights: Path | None, tiles: str | None, backend: BackendName, size: int, as_json: bool
@@ -124,7 +130,13 @@ def build_engines_command(
 @click.option("--allow-mpp", is_flag=True, help="Accept um/px far from the generators' own.")
 @click.option("--max-side", type=int, default=1024, show_default=True, help="Longest side of an image, in pixels.")
 @click.option("--limit", type=int, help="Only the first samples.")
-@click.option("--allow-failures", type=int, default=0, show_default=True, help="Bad samples that still exit with 0.")
+@click.option(
+    "--allow-failures",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Bad samples that still exit with 0.",
+)
 @click.option("--dry-run", is_flag=True, help="Predict samples, gigabytes and minutes; write nothing.")
 @_as_json
 def augment_command(
@@ -176,7 +188,7 @@ def replay_command(shards: Path, key: str, as_json: bool) -> None:
 @click.option(
     "--out", "out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture."
 )
-@click.option("--rows", type=int, default=3, show_default=True, help="How many sources to draw.")
+@click.option("--rows", type=click.IntRange(min=1), default=3, show_default=True, help="How many sources to draw.")
 def sheet_command(shards: Path, out: Path, rows: int) -> None:
     """Draw sources, their translations, variants, and where the variants differ."""
     click.echo(str(draw_sheet(shards, out, rows=rows)))

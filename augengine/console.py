@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from augengine.augment import Prediction, Summary
+from augengine.augment.outcome import counted
 from augengine.build import BuiltPair
 from augengine.engines.fidelity import EPS_SHARE
 from augengine.shards.verify import Verification
@@ -160,5 +161,6 @@ def print_verification(verification: Verification, *, as_json: bool) -> None:
     console = _out()
     for problem in verification.problems:
         console.print(problem, markup=False)
-    verdict = "sound" if verification.ok else f"{len(verification.problems)} problems"
-    console.print(f"{verification.shards} shards, {verification.samples} samples: {verdict}", markup=False)
+    verdict = "sound" if verification.ok else counted(len(verification.problems), "problem")
+    seen = f"{counted(verification.shards, 'shard')}, {counted(verification.samples, 'sample')}"
+    console.print(f"{seen}: {verdict}", markup=False)

@@ -15,7 +15,7 @@ from augengine.chain.base import Chain, Request
 from augengine.chain.batches import pad_to
 from augengine.chain.translate import normalise, quantise
 from augengine.engines.base import Engine
-from augengine.errors import ContentError, EngineError, ShardError
+from augengine.errors import ContentError, EngineError, ShardError, SpecError
 from augengine.images import Decoder, RgbImage, encode_image
 from augengine.job import EnginesSpec, WorkerSpec
 from augengine.job.check import passes_through
@@ -106,10 +106,13 @@ def draw_sheet(folder: Path, out: Path, *, rows: int = 3) -> Path:
         ``out``.
 
     Raises:
+        SpecError: ``rows`` below 1.
         ShardError: No dataset, or none of its sources can be drawn.
         EngineError: Its engines are missing here, or belong to another machine.
         TargetError: The picture cannot be written.
     """
+    if rows < 1:
+        raise SpecError(f"a sheet has at least one row, asked for {rows}")
     dataset = _open(folder)
     job = dataset.plan.jobs[0]
     samples = [s for s in source_from_json(dataset.plan.source).read(job) if isinstance(s, Sample)]

@@ -151,6 +151,20 @@ def test_a_number_of_workers_that_is_none_is_refused(workers: str, tmp_path: Pat
     assert "neither auto nor a number" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sheet", ".", "--rows", 0),
+        ("build-engines", "--size", 0),
+        ("augment", "--stain", "cd68", "--out", "out", "--allow-failures", -1),
+    ],
+)
+def test_a_count_below_its_least_is_refused(arguments: tuple[object, ...]) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert "is not in the range" in result.stderr
+
+
 def test_a_dry_run_predicts_and_writes_nothing(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
     options = augment_options(tiles, tmp_path / "out", small_weights, "--variants", 3, "--include-source", "--dry-run")
     assert "4 samples become 16 in 1 shard" in call(*options).stdout

@@ -36,7 +36,7 @@ class Prediction:
     def sentence(self) -> str:
         """For a person."""
         return (
-            f"{self.samples_in} samples become {self.samples_out} in {self.shards} shards, "
+            f"{counted(self.samples_in, 'sample')} become {self.samples_out} in {counted(self.shards, 'shard')}, "
             f"about {self.gigabytes:.2g} GB in {self.minutes:.2g} minutes ({self.engines})"
         )
 
@@ -86,10 +86,11 @@ class Summary:
     def sentence(self) -> str:
         """For a person."""
         made = len(self.reports) - self.failed_shards
-        text = f"{self.samples_out} samples in {made} shards in {self.folder}/, {self.engines.precision}"
-        text += f", {self.resumed} shards from an earlier run" if self.resumed else ""
-        text += f", {self.failed_samples} bad samples" if self.failed_samples else ""
-        return text + (f", {self.failed_shards} shards failed: run again" if self.failed_shards else "")
+        text = f"{counted(self.samples_out, 'sample')} in {counted(made, 'shard')} in {self.folder}/"
+        text += f", {self.engines.precision}"
+        text += f", {counted(self.resumed, 'shard')} from an earlier run" if self.resumed else ""
+        text += f", {counted(self.failed_samples, 'bad sample')}" if self.failed_samples else ""
+        return text + (f", {counted(self.failed_shards, 'shard')} failed: run again" if self.failed_shards else "")
 
     def to_json(self) -> dict[str, Any]:
         """As plain json values."""
@@ -106,3 +107,8 @@ class Summary:
             "why": self.engines.why,
             "failures": self.failure_lines(),
         }
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts: ``1 shard``, ``2 shards``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
