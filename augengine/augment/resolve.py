@@ -42,6 +42,8 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
     Raises:
         AugengineError: It is refused, with the reason and the next step.
     """
+    if request.ray_address is not None and request.workers is None:
+        raise SpecError("how many workers a cluster should run is not known", hint="say --workers N beside --ray")
     stain = find_stain(request.stain, home() / "stains")
     spec = _spec(request, stain, watcher)
     weights = find_weights(spec.reference, spec.stain, weight_roots(request.weights))

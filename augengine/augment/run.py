@@ -12,7 +12,6 @@ from augengine.augment.resolve import Run, resolve
 from augengine.build import cpu_threads, seconds_a_pass
 from augengine.engines.driver import gpu_count
 from augengine.engines.store import EngineStore
-from augengine.errors import SpecError
 from augengine.fleet import run_local, run_ray
 from augengine.images import encoder_version
 from augengine.job import EnginesSpec, WorkerSpec
@@ -108,8 +107,6 @@ def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int
 def _shares(run: Run) -> tuple[int, int]:
     """How many workers, and the CPU threads of each: one a GPU; on a CPU one worker uses every core best."""
     workers = run.request.workers
-    if workers is None and run.request.ray_address is not None:
-        raise SpecError("how many workers a cluster should run is not known", hint="say --workers N beside --ray")
     if workers is None:
         workers = gpu_count() if _on_gpu(run) else 1
     return workers, max(1, cpu_threads() // workers)
