@@ -10,12 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from augengine.augment import AugmentRequest, Prediction, Summary, Watcher, predict
     from augengine.build import build_stains
     from augengine.cards import find_weights
     from augengine.choose import pick
+    from augengine.dataset import AugmentRequest, Prediction, Summary, Watcher, augment, draw_sheet, predict, replay
     from augengine.errors import AugengineError
-    from augengine.replay import draw_sheet
     from augengine.shards import Verification, verify
     from augengine.sources import open_source
     from augengine.spec import AugmentSpec, NoiseSpec
@@ -25,21 +24,23 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AugengineError": "errors",
-    "AugmentRequest": "augment",
+    "AugmentRequest": "dataset",
     "AugmentSpec": "spec",
     "NoiseSpec": "spec",
-    "Prediction": "augment",
+    "Prediction": "dataset",
     "Stain": "stains",
-    "Summary": "augment",
+    "Summary": "dataset",
     "Verification": "shards",
-    "Watcher": "augment",
+    "Watcher": "dataset",
+    "augment": "dataset",
     "build_stains": "build",
-    "draw_sheet": "replay",
+    "draw_sheet": "dataset",
     "find_stain": "stains",
     "find_weights": "cards",
     "open_source": "sources",
     "pick": "choose",
-    "predict": "augment",
+    "predict": "dataset",
+    "replay": "dataset",
     "verify": "shards",
 }
 """Public name -> the module it lives in."""
@@ -55,6 +56,7 @@ __all__ = [
     "Verification",
     "Watcher",
     "__version__",
+    "augment",
     "build_stains",
     "draw_sheet",
     "find_stain",
@@ -62,6 +64,7 @@ __all__ = [
     "open_source",
     "pick",
     "predict",
+    "replay",
     "verify",
 ]
 

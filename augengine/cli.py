@@ -11,13 +11,12 @@ from typing import Any, cast, get_args
 
 import click
 
-from augengine.augment import AugmentRequest, augment, predict
 from augengine.build import DEFAULT_SIZE, build_stains
 from augengine.chain import ChainName
 from augengine.console import Console, print_budgets, print_prediction, print_summary, print_verification
+from augengine.dataset import AugmentRequest, augment, draw_sheet, predict, replay
 from augengine.engines.store import BackendName
 from augengine.errors import AugengineError
-from augengine.replay import draw_sheet, replay
 from augengine.shards.verify import verify
 from augengine.spec import MIN_SIDE, ImageFormat, Precision
 

@@ -14,9 +14,9 @@ from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from augengine.augment import Prediction, Summary
-from augengine.augment.outcome import counted
 from augengine.build import BuiltPair
+from augengine.dataset import Prediction, Summary
+from augengine.dataset.outcome import counted
 from augengine.engines.fidelity import EPS_SHARE
 from augengine.shards.verify import Verification
 

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from augengine.augment import AugmentRequest, Summary, augment
+from augengine.dataset import AugmentRequest, Summary, augment
 
 
 class Listener:

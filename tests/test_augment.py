@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augengine.augment import AugmentRequest, augment, predict
 from augengine.cards import home
+from augengine.dataset import AugmentRequest, augment, predict
 from augengine.errors import (
     AugengineError,
     EngineError,
@@ -253,6 +253,7 @@ def test_another_spec_or_input_on_the_same_folder_is_refused(tiles: Path, small_
     _refused(PlanMismatch, request(source, out, small_weights, eps=0.1), "eps")
     _refused(PlanMismatch, request(source, out, small_weights, variants=2), "variants")
     _refused(PlanMismatch, request(source, out, small_weights, precision="bfloat16"), "bfloat16")
+    _refused(PlanMismatch, request(source, out, small_weights, chain="plain"), "chain dali")
     write_small_pair(tmp_path / "other", seed=9)
     _refused(PlanMismatch, request(source, out, tmp_path / "other"), "other generators")
     for name in ("tile_0.png", "tile_0_mask.png"):

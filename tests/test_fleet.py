@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from augengine.augment import augment
+from augengine.dataset import augment
 from augengine.errors import WorkerError
 from augengine.fleet import run_local, run_ray
 from augengine.report import Job, Report
@@ -104,9 +104,9 @@ def test_an_interrupted_run_leaves_nothing_half_written(tiles: Path, small_weigh
 def test_a_failed_shard_is_reported_and_its_neighbours_are_made(
     execute: Callable[..., Iterator[Report]], tiles: Path, small_weights: Path, tmp_path: Path
 ) -> None:
-    from augengine.augment.engines import find_engines
-    from augengine.augment.resolve import resolve
-    from augengine.augment.run import make_plan, worker_spec
+    from augengine.dataset.engines import find_engines
+    from augengine.dataset.resolve import resolve
+    from augengine.dataset.run import make_plan, worker_spec
 
     listener = Listener()
     run = resolve(request(tiles, tmp_path / "out", small_weights, limit=3, **OPTIONS), listener)

@@ -10,8 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from augengine.augment import AugmentRequest, augment
-from augengine.replay import replay
+from augengine.dataset import AugmentRequest, augment, replay
 from augengine.shards.verify import verify
 from tests.datasets import Listener, keys, members
 from tests.pictures import decode
@@ -71,8 +70,8 @@ def _halved_tiles(field: Path, folder: Path) -> Path:
 
 def _structure(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Correlation of two images' brightness at a quarter of their size: whether the tissue is the same."""
-    small = [
+    first, second = (
         np.asarray(Image.fromarray(image).convert("L").resize((128, 128), Image.Resampling.BOX)).ravel()
         for image in (one, other)
-    ]
-    return float(np.corrcoef(*small)[0, 1])
+    )
+    return float(np.corrcoef(first, second)[0, 1])

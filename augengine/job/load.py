@@ -25,7 +25,7 @@ def load_chain(worker: WorkerSpec) -> Chain:
     # On a CPU a batch only has to keep every thread busy; on a GPU it is the engine's own.
     batch = engines.to_reference.batch if on_gpu else max(4, 2 * worker.threads)
     spec = ChainSpec(noise=worker.spec.noise, variants=worker.spec.variants, batch=batch, threads=worker.threads)
-    return make_chain(worker.chain, engines, spec, device_id=worker.device_id if on_gpu else None)
+    return make_chain(worker.engines.chain, engines, spec, device_id=worker.device_id if on_gpu else None)
 
 
 def load_translators(worker: WorkerSpec) -> Translators:

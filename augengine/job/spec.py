@@ -25,6 +25,7 @@ class EnginesSpec:
         height, width: Static size in pixels.
         mpp: um/px the generators were trained at.
         why: Why this precision, in a sentence.
+        chain: Which chain runs them; two chains may differ by a grey level.
     """
 
     to_reference: str
@@ -36,6 +37,7 @@ class EnginesSpec:
     width: int
     mpp: float
     why: str
+    chain: ChainName = "dali"
 
     def to_json(self) -> dict[str, Any]:
         """As plain json values."""
@@ -57,7 +59,6 @@ class WorkerSpec:
         source: The source, as its json.
         engines: The engines to run.
         store: Folder of the engine store.
-        chain: Which chain runs them.
         threads: CPU threads for everything this worker does.
         device_id: GPU, or None on a CPU.
         max_side: Largest side of an image that is decoded, in pixels.
@@ -68,7 +69,6 @@ class WorkerSpec:
     source: Mapping[str, Any]
     engines: EnginesSpec
     store: str
-    chain: ChainName = "dali"
     threads: int = 1
     device_id: int | None = None
     max_side: int = 1024

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from augengine.augment.request import AugmentRequest, Watcher
 from augengine.cards import WeightsPair, find_weights, home, weight_roots
+from augengine.dataset.request import AugmentRequest, Watcher
 from augengine.engines.base import Backend
 from augengine.engines.store import pick_backend
 from augengine.errors import SourceError, SpecError

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from augengine.augment.engines import find_engines, keep_plans
-from augengine.augment.outcome import Prediction, Summary
-from augengine.augment.request import AugmentRequest, Watcher
-from augengine.augment.resolve import Run, resolve
 from augengine.build import cpu_threads, seconds_a_pass
+from augengine.dataset.engines import find_engines, keep_plans
+from augengine.dataset.outcome import Prediction, Summary
+from augengine.dataset.request import AugmentRequest, Watcher
+from augengine.dataset.resolve import Run, resolve
 from augengine.engines.driver import gpu_count
 from augengine.engines.store import EngineStore
 from augengine.fleet import run_local, run_ray
@@ -97,7 +97,6 @@ def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int
         source=run.source.to_json(),
         engines=engines,
         store=str(store.root.absolute()),
-        chain=run.request.chain,
         threads=threads,
         device_id=0 if _on_gpu(run) else None,
         max_side=run.request.max_side,

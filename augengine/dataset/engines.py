@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from augengine.augment.request import Watcher
-from augengine.augment.resolve import Run
 from augengine.build import BuiltPair, build_pairs, choose_pair, tiles_of
 from augengine.cards import home
+from augengine.dataset.request import Watcher
+from augengine.dataset.resolve import Run
 from augengine.engines.store import EngineStore
 from augengine.errors import PlanMismatch, WrongDevice
 from augengine.job import EnginesSpec
@@ -31,7 +32,8 @@ def find_engines(run: Run, planned: EnginesSpec | None, watcher: Watcher) -> tup
     if planned is not None:
         return _resume(run, planned, watcher)
     store = EngineStore(home() / "engines")
-    engines = choose_pair(_built(run, store, watcher), run.spec.noise.eps, run.request.precision)
+    chosen = choose_pair(_built(run, store, watcher), run.spec.noise.eps, run.request.precision)
+    engines = replace(chosen, chain=run.request.chain)
     watcher.note(f"engines: {engines.backend}, {engines.precision} ({engines.why})")
     return store, engines
 
@@ -84,6 +86,11 @@ def _check_request(run: Run, planned: EnginesSpec) -> None:
         raise PlanMismatch(
             f"the dataset in {run.request.out} was begun in {planned.precision}, now {wanted} is asked for",
             hint="leave out --precision, or choose another folder",
+        )
+    if run.request.chain != planned.chain:
+        raise PlanMismatch(
+            f"the dataset in {run.request.out} was begun with the chain {planned.chain}, now it is {run.request.chain}",
+            hint=f"--chain {planned.chain}, or choose another folder",
         )
     if (run.weights.digests["to-reference"], run.weights.digests["from-reference"]) != planned.weights:
         raise PlanMismatch(

@@ -18,7 +18,7 @@ class Prediction:
         samples_in, samples_out: Source samples, and samples written.
         shards: How many.
         gigabytes: Of output, estimated from the pixels.
-        minutes: From one measured pass; None if no engine is built yet and none may be.
+        minutes: From one measured pass.
         engines: What would run, in words.
     """
 

@@ -1,0 +1,22 @@
+"""A dataset: made or gone on with (`augment`), predicted, replayed, drawn.
+
+A run goes request -> resolved and checked -> engines -> plan -> shards -> summary.
+"""
+
+from augengine.dataset.again import Replayed, replay
+from augengine.dataset.outcome import Prediction, Summary
+from augengine.dataset.request import AugmentRequest, Watcher
+from augengine.dataset.run import augment, predict
+from augengine.dataset.sheet import draw_sheet
+
+__all__ = [
+    "AugmentRequest",
+    "Prediction",
+    "Replayed",
+    "Summary",
+    "Watcher",
+    "augment",
+    "draw_sheet",
+    "predict",
+    "replay",
+]

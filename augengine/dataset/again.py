@@ -1,0 +1,98 @@
+"""Make one sample of a dataset again and compare the bytes."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augengine.dataset.existing import Dataset, draw, open_dataset
+from augengine.errors import ShardError
+from augengine.job.check import passes_through
+from augengine.job.load import load_chain
+from augengine.job.members import encode_sample
+from augengine.report import Job
+from augengine.sample import Failure, Sample
+from augengine.shards.layout import index_file, tar_file
+from augengine.shards.read import read_members
+from augengine.sources import source_from_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """A sample made again, beside what the dataset holds.
+
+    Attributes:
+        key: Of the sample, variant suffix included.
+        shard: Where it stands.
+        differing: Extensions of the members whose bytes differ, or that only one side has.
+    """
+
+    key: str
+    shard: str
+    differing: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether every byte is the same."""
+        return not self.differing
+
+    def sentence(self) -> str:
+        """For a person."""
+        verdict = "made again, the same bytes" if self.same else f"differs in {', '.join(self.differing)}"
+        return f"{self.key} in {self.shard}: {verdict}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return {"key": self.key, "shard": self.shard, "same": self.same, "differing": list(self.differing)}
+
+
+def replay(folder: Path, key: str) -> Replayed:
+    """Make one sample of a dataset again and compare the bytes.
+
+    Args:
+        folder: The dataset.
+        key: The sample's key, as ``tile_7-v0001``.
+
+    Raises:
+        ShardError: No dataset, no such sample, or its source is no longer what it was.
+        EngineError: Its engines are missing here, or belong to another machine.
+    """
+    dataset = open_dataset(folder)
+    job = _find(dataset, key)
+    sample = _source_of(dataset, job, key)
+    made = _make(dataset, sample).get(key, {})
+    stored = read_members(str(tar_file(folder, job.output)), key)
+    differing = sorted(ext for ext in made.keys() | stored.keys() if made.get(ext) != stored.get(ext))
+    return Replayed(key=key, shard=job.output, differing=tuple(differing))
+
+
+def _find(dataset: Dataset, key: str) -> Job:
+    for job in dataset.plan.jobs:
+        index = index_file(dataset.folder, job.output)
+        if index.is_file() and f" {key}." in index.read_text(encoding="utf-8"):
+            return job
+    raise ShardError(f"no sample {key!r} in {dataset.folder}", hint="its variant suffix belongs to the key: k-v0001")
+
+
+def _source_of(dataset: Dataset, job: Job, key: str) -> Sample:
+    wanted = key.rpartition("-v")[0]
+    for sample in source_from_json(dataset.plan.source).read(job):
+        if sample.key == wanted and isinstance(sample, Sample):
+            return sample
+    raise ShardError(
+        f"the source of {key!r} is gone from {job.source}", hint="restore the input, or make a new dataset"
+    )
+
+
+def _make(dataset: Dataset, sample: Sample) -> dict[str, dict[str, bytes]]:
+    """Everything that became of a source: key -> extension -> bytes."""
+    drawn = None
+    if not passes_through(sample, dataset.spec):
+        with closing(load_chain(dataset.worker)) as chain:
+            drawn = draw(chain, sample)
+    if isinstance(drawn, Failure):
+        raise ShardError(f"the source {sample.key!r} has gone bad: {drawn.reason}", hint="restore the input")
+    encoded = encode_sample(sample, drawn, dataset.spec, dataset.worker.engines)
+    return {key: dict(members) for key, members in encoded.variants}

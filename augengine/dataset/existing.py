@@ -1,0 +1,67 @@
+"""A dataset that exists: its plan, and what made it, ready to make samples again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from augengine.build import cpu_threads
+from augengine.chain.base import Chain, Request
+from augengine.errors import EngineError, ShardError
+from augengine.job import EnginesSpec, WorkerSpec
+from augengine.job.load import find_store
+from augengine.job.members import Drawn
+from augengine.plan import Plan, read_plan
+from augengine.sample import Failure, Sample
+from augengine.spec import AugmentSpec
+
+ANY_SIDE = 1 << 16
+"""No limit on an image's side: what is in a dataset was within its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A folder that `augment` wrote, its plan, and a worker that makes the same bytes."""
+
+    folder: Path
+    plan: Plan
+    worker: WorkerSpec
+
+    @property
+    def spec(self) -> AugmentSpec:
+        """What was augmented and how."""
+        return self.worker.spec
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Open a dataset.
+
+    Raises:
+        ShardError: The folder holds none.
+        EngineError: Its engines are not on this machine.
+    """
+    plan = read_plan(folder)
+    if plan is None:
+        raise ShardError(f"{folder} is no dataset of augengine's", hint="name the folder that augment wrote")
+    engines = EnginesSpec.from_json(plan.engines)
+    store = find_store(folder, engines)
+    if store is None:
+        hint = f"augengine build-engines --stain {plan.spec['stain']} --size {max(engines.height, engines.width)}"
+        raise EngineError(f"the engines of {folder} are not on this machine", hint=hint)
+    worker = WorkerSpec(
+        target=str(folder),
+        spec=AugmentSpec.from_json(plan.spec),
+        source=plan.source,
+        engines=engines,
+        store=str(store.root),
+        threads=cpu_threads(),
+        max_side=ANY_SIDE,
+    )
+    return Dataset(folder, plan, worker)
+
+
+def draw(chain: Chain, sample: Sample) -> Drawn | Failure:
+    """The variants of one source."""
+    chain.put([Request(key=sample.key, image=sample.image)])
+    (outcome,) = chain.get()
+    return outcome if isinstance(outcome, Failure) else Drawn(images_khwc=outcome.images_khwc, sigmas=outcome.sigmas)
