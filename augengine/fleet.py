@@ -28,6 +28,7 @@ RETRIES = 2
 
 _POLL_SECONDS = 0.5
 _CONNECT_SECONDS = 10.0
+_CLOSE_SECONDS = 10.0
 
 OnProgress = Callable[[int], None]
 """Called now and then with the number of source samples finished since the run began."""
@@ -118,6 +119,10 @@ class _Actor:
         """Source samples finished so far."""
         return self._worker.samples_done
 
+    def close(self) -> None:
+        """Drop the shards in hand; nothing of them is left behind."""
+        self._worker.close()
+
 
 class _Pool:
     """Ray actors and the jobs they hold; one that dies is replaced, and its jobs are queued again."""
@@ -136,7 +141,7 @@ class _Pool:
 
     def _start(self) -> None:
         gpus = 0 if self._worker.device_id is None else 1
-        # One thread for each job held and one to ask for progress.
+        # One thread for each job held, one to ask for progress and to close.
         remote = self._ray.remote(_Actor).options(
             num_cpus=self._worker.threads, num_gpus=gpus, max_concurrency=HELD_JOBS + 1, max_restarts=0
         )
@@ -192,6 +197,14 @@ class _Pool:
             raise WorkerError(f"{self._deaths} workers died: {_first_line(error)}", hint="try --workers 1 to see why")
         self._start()
 
+    def close(self) -> None:
+        """End every actor: asked first, so that it removes what it has begun."""
+        self._ray.wait(
+            [actor.close.remote() for actor in self.actors], num_returns=len(self.actors), timeout=_CLOSE_SECONDS
+        )
+        for actor in self.actors:
+            self._ray.kill(actor, no_restart=True)
+
     def samples_done(self) -> int:
         """Samples finished by all actors, dead ones included."""
         for actor in self.actors:
@@ -210,12 +223,17 @@ def run_ray(
 ) -> Iterator[Report]:
     """Run jobs on Ray actors, one chain each; see `Executor`."""
     attempts = _Attempts(deque(jobs))
-    with _cluster(address, workers, worker) as ray:
-        pool = _Pool(ray, worker, workers, attempts)
+    with _pool(address, workers, worker, attempts) as pool:
         while attempts.waiting or pool.held:
             pool.fill()
             yield from pool.finished()
             on_progress(pool.samples_done())
+
+
+@contextlib.contextmanager
+def _pool(address: str | None, workers: int, worker: WorkerSpec, attempts: _Attempts) -> Iterator[_Pool]:
+    with _cluster(address, workers, worker) as ray, contextlib.closing(_Pool(ray, worker, workers, attempts)) as pool:
+        yield pool
 
 
 @contextlib.contextmanager

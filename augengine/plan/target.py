@@ -90,6 +90,8 @@ def open_target(folder: Path) -> Iterator[None]:
             _remove_leftovers(folder)
         yield
     finally:
+        with suppress(OSError):  # of workers that were ended in the middle; the next run would remove it too
+            _remove_leftovers(folder)
         _unlock(folder, owner)
         if not plan_file(folder).exists():
             _leave_as_found(folder, made=made)
@@ -163,7 +165,7 @@ def _remove_leftovers(folder: Path) -> None:
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover)
         else:
-            leftover.unlink()
+            leftover.unlink(missing_ok=True)
 
 
 def _leave_as_found(folder: Path, *, made: bool) -> None:

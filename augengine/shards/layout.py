@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 OWN_FOLDER = ".augengine"
@@ -33,8 +34,11 @@ def spool_folder(folder: Path) -> Path:
 
 
 def spool_file(folder: Path, output: str) -> Path:
-    """Where the shard ``output`` is written before it is published; its index lies beside it."""
-    return spool_folder(folder) / f"{output}.tar"
+    """A new place to write the shard ``output`` before it is published; its index lies beside it.
+
+    No two calls give the same: a worker that was given up for dead may still write when another repeats its work.
+    """
+    return spool_folder(folder) / f"{output}.{uuid.uuid4().hex[:12]}.tar"
 
 
 def report_file(folder: Path, output: str) -> Path:
