@@ -1,0 +1,150 @@
+"""One side of a training: the pictures of a stain, split into what is trained on and what is held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Self, overload
+
+from augengine.errors import SourceError, SpecError
+from train.data.pictures import BUDGET, Pictures, RgbImage
+from train.data.places import find_pictures
+from train.data.splits import Holdout, Patients, Split
+
+
+class Window(NamedTuple):
+    """Columns ``left`` ... ``right - 1`` of picture number ``picture``, all rows."""
+
+    picture: int
+    left: int
+    right: int
+
+
+class Windows(Sequence[RgbImage]):
+    """Windows of pictures: read-only uint8 (H, W, 3) each, decoded when asked for.
+
+    Attributes:
+        names: What the source calls the pictures.
+        sizes: (height, width) in pixels.
+    """
+
+    def __init__(self, pictures: Pictures, windows: Sequence[Window]) -> None:
+        self._pictures = pictures
+        self._windows = tuple(windows)
+        self.names = tuple(pictures.names[window.picture] for window in self._windows)
+        self.sizes = tuple((pictures.sizes[w.picture][0], w.right - w.left) for w in self._windows)
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    @overload
+    def __getitem__(self, index: int) -> RgbImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RgbImage]: ...
+    def __getitem__(self, index: int | slice) -> RgbImage | list[RgbImage]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        window = self._windows[index]
+        return self._pictures[window.picture][:, window.left : window.right]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Domain:
+    """The pictures of one stain.
+
+    Attributes:
+        name: The stain.
+        images: What is trained on: uint8 (H, W, 3) each, of any sizes; decoded on demand when they come from files.
+        held_out: What is measured on; may be empty.
+        mpp: um/px of all of them; None if nobody said.
+        patients: The split of each patient; empty without a patients' file.
+    """
+
+    name: str
+    images: Sequence[RgbImage]
+    held_out: Sequence[RgbImage] = ()
+    mpp: float | None = None
+    patients: Mapping[str, Split] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            raise SourceError(f"there is no picture of {self.name} to train on", hint="hold fewer of them out")
+
+    @classmethod
+    def of_arrays(cls, name: str, images: Sequence[RgbImage], held_out: Sequence[RgbImage] = ()) -> Self:
+        """A domain of pictures in memory."""
+        return cls(name=name, images=tuple(images), held_out=tuple(held_out))
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) of each picture that is trained on, without decoding."""
+        return sizes_of(self.images)
+
+
+def sizes_of(images: Sequence[RgbImage]) -> tuple[tuple[int, int], ...]:
+    """(height, width) of each picture."""
+    return images.sizes if isinstance(images, Windows) else tuple((len(i), i.shape[1]) for i in images)
+
+
+def open_domain(
+    text: str,
+    *,
+    name: str,
+    mpp: float | None = None,
+    target_mpp: float | None = None,
+    patients: Patients | Path | None = None,
+    holdout: Holdout | None = None,
+    budget: int = BUDGET,
+) -> Domain:
+    """The pictures of a stain, checked: whole fields, patches in a folder, or source shards.
+
+    Their sizes may differ, since crops are drawn from them. Every file is read once for its header.
+
+    Args:
+        text: An image, a folder of images or of tars, a tar, a brace pattern, a glob, an URL of tars.
+        name: Name of the stain.
+        mpp: um/px of pictures whose json says none.
+        target_mpp: um/px wanted; pictures are resampled to exactly that. None takes them as they are.
+        patients: Patients and their splits, or the CSV file that says them; ``validation`` is held out, ``test``
+            is left alone.
+        holdout: What is held out where there are no patients.
+        budget: Bytes of decoded pictures to keep in memory.
+
+    Raises:
+        SourceError: Missing, unreadable, no 8-bit RGB, unknown um/px, a patient in two splits, or nothing left to
+            train on.
+        SpecError: Values out of range, or both ``patients`` and ``holdout``.
+    """
+    pictures = Pictures(find_pictures(text, name=name), text, mpp=mpp, target_mpp=target_mpp, budget=budget)
+    if patients is not None and holdout is not None:
+        raise SpecError("patients already say what is held out", hint="give either patients or a holdout")
+    table = Patients.read(patients) if isinstance(patients, Path) else patients
+    of = table.split(pictures.names, text) if table else []
+    holdout = holdout or Holdout()
+    splits = [split for _, split in of] or holdout.split(pictures.names, text)
+    images, held_out = _windows(pictures, splits, holdout.strip)
+    return Domain(name=name, images=images, held_out=held_out, mpp=_one_mpp(pictures, target_mpp), patients=dict(of))
+
+
+def _windows(pictures: Pictures, splits: Sequence[Split], strip: float) -> tuple[Windows, Windows]:
+    trained: list[Window] = []
+    held_out: list[Window] = []
+    for index, ((_, width), split) in enumerate(zip(pictures.sizes, splits, strict=True)):
+        border = width - round(strip * width)
+        if split == "train":
+            trained.append(Window(index, 0, border))
+            held_out += [Window(index, border, width)] if border < width else []
+        elif split == "validation":
+            held_out.append(Window(index, 0, width))
+    return Windows(pictures, trained), Windows(pictures, held_out)
+
+
+def _one_mpp(pictures: Pictures, target: float | None) -> float | None:
+    if target is not None:
+        return target
+    if len(pictures.mpps) > 1:
+        raise SourceError(
+            f"the pictures have several um/px: {sorted(pictures.mpps)}", hint="say which is wanted: --target-mpp"
+        )
+    return next(iter(pictures.mpps), None)

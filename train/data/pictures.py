@@ -1,0 +1,160 @@
+"""Pictures at one um/px: checked at the start, decoded when they are asked for, kept as far as memory allows."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from augengine.errors import ContentError, SourceError, SpecError
+from augengine.images import Decoder, check_image
+from train.data.places import Place, refuse_bad
+
+RgbImage = NDArray[np.uint8]
+"""(H, W, 3), 8-bit R, G, B."""
+
+MAX_SIDE = 16384
+"""Longest side of a field, in pixels: 800 MB decoded. Larger ones are slides, for `augengine tile`."""
+
+BUDGET = 2 << 30
+"""Bytes of decoded pictures that a domain keeps."""
+
+# Scales closer than this to the wanted one, or to a whole multiple of it, are taken for it: 1 px in 100.
+_SAME = 0.01
+_MOST_ENLARGED = 1.2
+
+
+class Pictures(Sequence[RgbImage]):
+    """Read-only uint8 pictures (H, W, 3), decoded and resampled on demand; the last ones used stay in memory.
+
+    Args:
+        places: Where they lie.
+        text: The source as the user named it.
+        mpp: um/px of pictures whose json says none.
+        target_mpp: um/px wanted; None leaves every picture as it is.
+        budget: Bytes of decoded pictures to keep, in each process.
+
+    Attributes:
+        names: What the source calls them.
+        sizes: (height, width) in pixels, after resampling.
+        mpps: The um/px known before resampling, each once.
+
+    Raises:
+        SourceError: Some are no 8-bit RGB pictures or are too large, their um/px are unknown though one is wanted,
+            or they would have to be enlarged.
+    """
+
+    def __init__(
+        self, places: Sequence[Place], text: str, *, mpp: float | None, target_mpp: float | None, budget: int = BUDGET
+    ) -> None:
+        self._places = tuple(places)
+        self._factors = _factors(self._places, text, mpp, target_mpp)
+        self._budget = budget
+        self._kept: OrderedDict[int, RgbImage] = OrderedDict()
+        self._decoder: tuple[int, Decoder] | None = None
+        self.names = tuple(place.name for place in self._places)
+        self.mpps = frozenset(found for place in self._places if (found := place.mpp or mpp) is not None)
+        full_sizes = _check_all(self._places, text)
+        self.sizes = tuple(resampled_size(size, by) for size, by in zip(full_sizes, self._factors, strict=True))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> RgbImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RgbImage]: ...
+    def __getitem__(self, index: int | slice) -> RgbImage | list[RgbImage]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        if index in self._kept:
+            self._kept.move_to_end(index)
+            return self._kept[index]
+        picture = self._kept[index] = self._decode(index)
+        while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > self._budget:
+            self._kept.popitem(last=False)
+        return picture
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A DataLoader's worker starts with nothing decoded, and makes its own decoder.
+        return self.__dict__ | {"_kept": OrderedDict(), "_decoder": None}
+
+    def _decode(self, index: int) -> RgbImage:
+        place = self._places[index]
+        (outcome,) = self._own_decoder().decode([place.read()])
+        if isinstance(outcome, ContentError):
+            raise SourceError(f"{place.name} in {place.file}: {outcome.message}", hint="repair or remove it")
+        picture = resample(outcome, self._factors[index])
+        picture.setflags(write=False)
+        return picture
+
+    def _own_decoder(self) -> Decoder:
+        # Its threads do not survive a fork, so that each process has its own.
+        if self._decoder is None or self._decoder[0] != os.getpid():
+            self._decoder = os.getpid(), Decoder(threads=1, max_side=MAX_SIDE)
+        return self._decoder[1]
+
+
+def resampled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """(height, width) after `resample`: rounded down, so that no pixel reaches over the edge."""
+    return int(size[0] * factor + 1e-6), int(size[1] * factor + 1e-6)
+
+
+def resample(rgb_hwc: RgbImage, factor: float) -> RgbImage:
+    """A picture at ``factor`` times its sides, exactly that scale; what is left of a pixel at the edges is cut off.
+
+    Whole divisors by the mean of each block (Pillow's reduce), other factors by Pillow's Lanczos, which is widened
+    when it shrinks, so that fine texture does not alias.
+    """
+    if factor == 1:
+        return np.array(rgb_hwc)
+    height, width = resampled_size(rgb_hwc.shape[:2], factor)
+    by = round(1 / factor)
+    if abs(1 / factor - by) < 1e-9:  # not resize(BOX): that rounds to 8 bits twice, after rows and after columns
+        return np.array(Image.fromarray(rgb_hwc[: height * by, : width * by]).reduce(by))
+    box = (0, 0, width / factor, height / factor)
+    return np.array(Image.fromarray(rgb_hwc).resize((width, height), Image.Resampling.LANCZOS, box=box))
+
+
+def _factors(places: Sequence[Place], text: str, mpp: float | None, target: float | None) -> tuple[float, ...]:
+    for value in (mpp, target):
+        if value is not None and not 0 < value < 100:
+            raise SpecError(f"mpp must be in (0, 100) um/px, got {value}")
+    if target is None:
+        return (1.0,) * len(places)
+    found = [place.mpp or mpp for place in places]
+    if unknown := [place.name for place, each in zip(places, found, strict=True) if each is None]:
+        raise SourceError(
+            f"the um/px of {len(unknown)} of {len(places)} pictures of {text} are unknown, {target} are wanted: "
+            f"{unknown[0]}",
+            hint='say --mpp, or put {"mpp": 0.25} into a json beside each picture',
+        )
+    return tuple(_factor(place.name, each, target) for place, each in zip(places, found, strict=True) if each)
+
+
+def _factor(name: str, mpp: float, target: float) -> float:
+    if mpp > _MOST_ENLARGED * target:
+        hint = "train at the coarser scale, or get finer pictures: enlarging invents no detail"
+        raise SourceError(f"{name} has {mpp} um/px and would be enlarged to {target}", hint=hint)
+    shrunk = target / mpp
+    whole = max(1, round(shrunk))
+    return 1 / whole if abs(shrunk / whole - 1) <= _SAME else 1 / shrunk
+
+
+def _check_all(places: Sequence[Place], text: str) -> list[tuple[int, int]]:
+    """Sizes by their headers. Everything is read once, so that a bad picture is named before hours of training."""
+    sizes: list[tuple[int, int]] = []
+    reasons: dict[str, str] = {}
+    for place in places:
+        try:
+            sizes.append(check_image(place.read(), max_side=MAX_SIDE))
+        except ContentError as error:
+            reasons[place.name] = error.message
+    refuse_bad(reasons, text)
+    return sizes
