@@ -18,7 +18,8 @@
     ├── TargetError            an output folder that cannot be written
     │   ├── TargetInUse        another run holds its lock
     │   └── PlanMismatch       it holds a dataset made from another input or another spec
-    └── WorkerError            a worker that died or could not be started
+    ├── WorkerError            a worker that died or could not be started
+    └── TrainingError          a training that diverged, or that cannot go on from its checkpoint
 """
 
 from __future__ import annotations
@@ -109,3 +110,7 @@ class PlanMismatch(TargetError):
 
 class WorkerError(AugengineError):
     """A worker that died or could not be started."""
+
+
+class TrainingError(AugengineError):
+    """A training that diverged, or that cannot go on from its checkpoint."""
