@@ -35,11 +35,15 @@ OWNERS: dict[str, set[str]] = {
     "openvino": {"engines/_openvino.py"},
     "ray": {"fleet.py"},
     "rich": {"console.py"},
-    "safetensors": {"generator.py"},
+    "safetensors": {"generator/load.py"},
     "skimage": {"colour.py", "sources/sample_set.py"},
     "tensorrt": {"engines/_tensorrt.py"},
     "tensorrt_rtx": {"engines/_tensorrt.py"},
-    "torch": {"engines/_torch.py", "export.py", "generator.py"},
+    "torch": {
+        "engines/_torch.py",
+        "export.py",
+        *(f"generator/{name}.py" for name in ("entries", "layers", "layout", "load", "network")),
+    },
     "webdataset": set(),
 }
 ERRORS = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, AugengineError)]

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from augengine.errors import CheckpointError, SpecError
-from augengine.generator import Generator, Recipe, generator_from, infer_recipe, load_checkpoint, to_half
+from augengine.generator import Generator, Recipe, generator_from, load_checkpoint, pick_state, to_half
 
 SMALL = Recipe.zhu2017(width=4, blocks=2)
 SMALL_AFFINE = Recipe.icube(width=4, blocks=1)
@@ -160,7 +160,7 @@ def test_what_does_not_fit_is_said() -> None:
     state = make_generator().state_dict()
     grey = {**state, "model.1.weight": torch.zeros(4, 1, 7, 7)}
     with pytest.raises(CheckpointError, match=r"\(4, 1, 7, 7\)"):
-        infer_recipe(grey, None, "grey.pth")
+        pick_state(grey, None, "grey.pth")
     batch_norm = {name: tensor for name, tensor in state.items() if name != "model.4.bias"}
     with pytest.raises(CheckpointError, match=r"model\.4\.bias"):
         generator_from(SMALL, batch_norm, "bn.pth")

@@ -1,0 +1,117 @@
+"""Which tensors of a checkpoint are one generator's: containers, prefixes, several networks in one file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from augengine.errors import CheckpointError
+
+State = Mapping[str, Tensor]
+
+_DEEPEST = 8
+_DIGITS = re.compile(r"(\d+)")
+
+
+def natural(name: str) -> tuple[tuple[int, int | str], ...]:
+    """A sort key by which ``model.10`` comes after ``model.9``; the order of the layers in every common naming."""
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in _DIGITS.split(name) if part)
+
+
+def pick_state(loaded: Any, entry: str | None, source: str) -> dict[str, Tensor]:
+    """The state dict of one generator, out of whatever a checkpoint file held.
+
+    Args:
+        loaded: A state dict, or mappings of them to any depth; other values in them are passed over.
+        entry: The part of the tensors' dotted names that says which generator, as ``netG_A``; None if there is one.
+        source: The file, for the error's sentence.
+
+    Raises:
+        CheckpointError: No generator, several, or none of that name.
+    """
+    states = dict(_state_dicts(loaded, ""))
+    if not states:
+        kind = type(loaded).__name__
+        raise CheckpointError(f"{source} holds no state dict but {kind}", hint="save netG.state_dict() alone")
+    if entry is not None:
+        states = _below(states, entry)
+    found = {name: state for path, whole in states.items() for name, state in _generators(path, whole)}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        names = ", ".join(name or "(the file's first level)" for name in found)
+        raise CheckpointError(f"{source} holds {len(found)} generators: {names}", hint="choose one with --entry NAME")
+    raise _no_generator(dict(_state_dicts(loaded, "")), states, entry, source)
+
+
+def _state_dicts(value: Any, path: str, depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Every mapping that holds tensors itself, by the dotted path to it."""
+    if not isinstance(value, Mapping) or depth > _DEEPEST:
+        return
+    if tensors := {str(name): tensor for name, tensor in value.items() if isinstance(tensor, Tensor)}:
+        yield path, tensors
+    for name, inner in value.items():
+        yield from _state_dicts(inner, _joined(path, str(name)), depth + 1)
+
+
+def _joined(*parts: str) -> str:
+    return ".".join(filter(None, parts))
+
+
+def _below(states: Mapping[str, State], entry: str) -> dict[str, dict[str, Tensor]]:
+    """What has the entry in its dotted name, as whole components."""
+    wanted = f".{entry}."
+    below = {
+        path: {name: tensor for name, tensor in state.items() if wanted in f".{_joined(path, name)}."}
+        for path, state in states.items()
+    }
+    return {path: state for path, state in below.items() if state}
+
+
+def _generators(path: str, state: State) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """The generators in one state dict, apart by the first component in which their names differ."""
+    stems = _stems(state)
+    if len(stems) == 1:
+        yield path, dict(state)
+    elif stems:
+        depth = next(i for i, parts in enumerate(zip(*stems, strict=False)) if len(set(parts)) > 1)
+        for prefix in sorted({".".join(stem[: depth + 1]) for stem in stems}):
+            inner = {name: tensor for name, tensor in state.items() if name.startswith(f"{prefix}.")}
+            yield from _generators_below(path, prefix, inner)
+
+
+def _generators_below(path: str, prefix: str, inner: State) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    # With one stem in it, its own name is the prefix; with several, they are told apart further down.
+    if len(_stems(inner)) == 1:
+        yield _joined(path, prefix), dict(inner)
+    else:
+        yield from _generators(path, inner)
+
+
+def _stems(state: State) -> list[list[str]]:
+    """Names of first convolutions, (width, 3, 7, 7), by components."""
+    sevens = [name for name in sorted(state, key=natural) if tuple(state[name].shape[1:]) == (3, 7, 7)]
+    if sevens and state[sevens[0]].shape[0] == 3:
+        sevens = sevens[::2]  # at width 3 the last convolution has the shape of the first
+    return [name.split(".") for name in sevens if name.endswith("weight")]
+
+
+def _no_generator(
+    everything: Mapping[str, State], chosen: Mapping[str, State], entry: str | None, source: str
+) -> CheckpointError:
+    if entry is not None and not chosen:
+        tops = sorted({_joined(path, name).split(".")[0] for path, state in everything.items() for name in state})
+        return CheckpointError(
+            f"{source} has no entry {entry!r}", hint=f"at its first level are {', '.join(tops[:12])}"
+        )
+    where = f"entry {entry!r} of {source}" if entry else source
+    tensors = ((_joined(path, name), tensor) for path, state in chosen.items() for name, tensor in state.items())
+    first = next(((name, tuple(tensor.shape)) for name, tensor in tensors if tensor.ndim == 4), None)
+    found = f"its first convolution {first[0]} has the shape {first[1]}" if first else "it has no convolution"
+    return CheckpointError(
+        f"{where} is no ResNet generator: {found}, expected (width, 3, 7, 7)",
+        hint="give the file of a generator (netG), not of a discriminator or a U-Net",
+    )
