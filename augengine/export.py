@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from onnx.reference import ReferenceEvaluator
 from augengine.cards import Card, Direction, Parity, file_digest, write_card
 from augengine.engines.onnx_types import INPUT, OUTPUT, replace_weights, save, store_half, tidy, to_bytes
 from augengine.errors import WeightsError
-from augengine.generator import Generator
+from augengine.generator import Generator, run_generator
 
 OPSET = 20
 """The lowest with everything the exporter uses for a generator; every backend reads it."""
@@ -65,6 +65,24 @@ def export_generator(
     """
     stored = store_half(to_onnx(generator))
     parity = measure_parity(generator, stored, drawn_tile() if tile_nchw is None else tile_nchw)
+    return write_generator(stored, generator.recipe.to_json(), parity, provenance, root)
+
+
+def write_generator(
+    stored: ModelProto, recipe: Mapping[str, Any], parity: Parity, provenance: Provenance, root: Path
+) -> Card:
+    """Write a generator's stored form and its card; see `export_generator`.
+
+    Args:
+        stored: Its weights rounded to float16.
+        recipe: Its architecture as plain json values; empty if it is not one of ours.
+        parity: Of the stored form, as `compare` measures it.
+        provenance: What the card will say of it.
+        root: A folder of weights; made if missing.
+
+    Raises:
+        WeightsError: Too far from its checkpoint, or files that cannot be written.
+    """
     if parity.rms > LARGEST_RMS:
         raise WeightsError(
             f"rounded to float16, the generator is {parity.rms:.2g} RMS off its checkpoint, accepted is {LARGEST_RMS}",
@@ -73,9 +91,7 @@ def export_generator(
     file = root / f"{provenance.reference}-{provenance.stain}" / f"{provenance.direction}.onnx"
     _make_folder(file.parent)
     save(stored, file)
-    card = Card(
-        **asdict(provenance), recipe=generator.recipe.to_json(), weights_digest=file_digest(file), parity=parity
-    )
+    card = Card(**asdict(provenance), recipe=recipe, weights_digest=file_digest(file), parity=parity)
     write_card(card, file.with_suffix(".json"))
     return card
 
@@ -112,23 +128,43 @@ def to_onnx(generator: Generator) -> ModelProto:
 
 def measure_parity(generator: Generator, stored: ModelProto, tile_nchw: Tile) -> Parity:
     """How far the stored form is from torch on one tile, in units of the [-1, 1] range."""
-    with torch.inference_mode():
-        expected = generator(torch.from_numpy(tile_nchw)).numpy()
-    difference = np.abs(expected.astype(np.float64) - run_onnx(stored, tile_nchw))
+    return compare(run_generator(generator, tile_nchw), run_onnx(stored, tile_nchw))
+
+
+def compare(expected_nchw: Tile, found_nchw: Tile) -> Parity:
+    """The difference of two outputs; a value that is not finite counts as the whole range."""
+    difference = np.abs(expected_nchw.astype(np.float64) - found_nchw)
+    difference = np.where(np.isfinite(difference), difference, 2.0)
     return Parity(max=float(difference.max()), rms=float(np.sqrt(np.mean(difference**2))))
 
 
 def run_onnx(model: ModelProto, x_nchw: Tile) -> Tile:
-    """Run a graph by onnxruntime if it is installed, else by onnx's own reference (minutes at full width)."""
+    """Run a graph by onnxruntime if it is installed, else by onnx's own reference (minutes at full width).
+
+    Raises:
+        WeightsError: The graph cannot be run on these images.
+    """
     try:
         import onnxruntime
     except ImportError:
         (y,) = ReferenceEvaluator(model).run(None, {INPUT: x_nchw})
     else:
-        session = onnxruntime.InferenceSession(to_bytes(model), providers=["CPUExecutionProvider"])
-        (y,) = session.run(None, {INPUT: x_nchw})
+        y = _run_onnxruntime(onnxruntime, model, x_nchw)
     out: Tile = np.asarray(y, dtype=np.float32)
     return out
+
+
+def _run_onnxruntime(onnxruntime: Any, model: ModelProto, x_nchw: Tile) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what fails is raised too
+    errors = onnxruntime.capi.onnxruntime_pybind11_state
+    try:
+        session = onnxruntime.InferenceSession(to_bytes(model), options, providers=["CPUExecutionProvider"])
+        return session.run(None, {INPUT: x_nchw})[0]
+    except (errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.NotImplemented) as error:
+        raise WeightsError(f"the graph cannot be run: {' '.join(str(error).split())[:300]}") from error
+    except errors.RuntimeException as error:
+        raise WeightsError(f"the graph fails at {x_nchw.shape}: {' '.join(str(error).split())[:300]}") from error
 
 
 def drawn_tile(seed: int = 0) -> Tile:

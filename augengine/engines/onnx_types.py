@@ -140,7 +140,7 @@ def store_half(model: ModelProto) -> ModelProto:
     out = _copy(model)
     casts = [
         helper.make_node("Cast", [name], [name + _CAST_SUFFIX], name=f"cast {name}", to=TensorProto.FLOAT)
-        for name in _convert_initialisers(out, TensorProto.FLOAT, np.float16)
+        for name in _convert_initialisers(out, TensorProto.FLOAT, np.float16, keep=_scales(out))
     ]
     _rename_inputs(out.graph.node, {cast.input[0]: cast.output[0] for cast in casts})
     _replace_nodes(out, [*casts, *out.graph.node])
@@ -169,7 +169,8 @@ def to_float16(model: ModelProto, *, float32_norm: bool = True) -> ModelProto:
     """
     out = to_float32(model)
     norm_weights = {name for node in out.graph.node if node.op_type == _NORM for name in node.input[1:]}
-    _convert_initialisers(out, TensorProto.FLOAT, np.float16, keep=norm_weights if float32_norm else set())
+    keep = _scales(out) | (norm_weights if float32_norm else set())
+    _convert_initialisers(out, TensorProto.FLOAT, np.float16, keep=keep)
     nodes = [_cast(INPUT, f"{INPUT}.half", TensorProto.FLOAT16)]
     for node in out.graph.node:
         _rename_inputs([node], {INPUT: f"{INPUT}.half"})
@@ -238,6 +239,11 @@ def _convert_initialisers(
             tensor.CopyFrom(numpy_helper.from_array(values.astype(dtype), tensor.name))
             converted.append(tensor.name)
     return converted
+
+
+def _scales(model: ModelProto) -> set[str]:
+    """By how much Resize enlarges: always float32, and a constant to every compiler."""
+    return {name for node in model.graph.node if node.op_type == "Resize" for name in node.input[1:] if name}
 
 
 def _cast(source: str, target: str, to: int) -> NodeProto:
