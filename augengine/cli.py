@@ -41,9 +41,20 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted: finished shards are kept, the same command goes on from there", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours: never the exit status of a finished run
+            if ctx.params.get("debug"):
+                traceback.print_exception(error)
+            click.secho(f"error: {type(error).__name__}: {error}", err=True, fg="red")
+            click.echo("hint: this is a fault of augengine; `augengine --debug ...` shows where", err=True)
+            ctx.exit(EXIT_REFUSED)
 
 
 def _interrupt(*_: object) -> None:
+    # Only the first counts: a second one would break off the clean-up, with writers still at work.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -52,7 +63,8 @@ def _interrupt(*_: object) -> None:
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:  # noqa: ARG001 - read by the group, when an error passes it
     """Stain-translation augmentation for digital pathology, at scale."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
 
 
 _weights = click.option(

@@ -24,6 +24,13 @@ _LOG_SECONDS = 15.0
 _SHOWN_FAILURES = 20
 
 
+class _LastingConsole(RichConsole):
+    """Goes quiet, instead of ending the process, when nobody reads standard error any more."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class Console:
     """Shows a run on standard error: a bar on a terminal, plain lines elsewhere.
 
@@ -32,7 +39,7 @@ class Console:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._rich = RichConsole(stderr=True, highlight=False)
+        self._rich = _LastingConsole(stderr=True, highlight=False)
         self._quiet = quiet
         self._progress: Progress | None = None
         self._task: TaskID | None = None
@@ -83,8 +90,9 @@ class Console:
             self._progress.update(self._task, completed=done, rate=f"{rate:.1f} samples/s")
         elif not self._quiet and time.monotonic() - self._logged > _LOG_SECONDS:
             self._logged = time.monotonic()
-            left = (self._total - self._already - samples) / rate if samples else float("inf")
-            self.note(f"{self._already + samples}/{self._total} samples, {rate:.1f}/s, {left / 60:.1f} min left")
+            done = min(self._already + samples, self._total)
+            left = (self._total - done) / rate if samples else float("inf")
+            self.note(f"{done}/{self._total} samples, {rate:.1f}/s, {left / 60:.1f} min left")
 
 
 def print_json(value: Any) -> None:

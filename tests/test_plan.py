@@ -19,7 +19,7 @@ from augengine.plan import Plan, check_plan, committed, make_jobs, open_target, 
 from augengine.plan.target import Owner
 from augengine.report import Report
 from augengine.shards import write_report
-from augengine.shards.layout import lock_file, plan_file, report_file, spool_folder, tar_file
+from augengine.shards.layout import index_file, lock_file, plan_file, report_file, spool_folder, tar_file
 from augengine.spec import AugmentSpec, NoiseSpec
 
 SPEC = AugmentSpec(stain="cd68", reference="pas", noise=NoiseSpec(eps=0.05))
@@ -169,8 +169,11 @@ def test_a_damaged_or_foreign_plan_is_refused(tmp_path: Path) -> None:
 def test_only_whole_shards_with_a_report_are_committed(tmp_path: Path) -> None:
     plan = a_plan(folder_listing(6), samples_per_shard=1)
     names = [job.output for job in plan.jobs]
-    for name in names[:2]:
+    for name in (*names[:2], names[5]):
         tar_file(tmp_path, name).write_bytes(b"tar")
+        index_file(tmp_path, name).write_bytes(b"v1.2 1")
+    index_file(tmp_path, names[5]).unlink()
+    write_report(tmp_path, Report(output=names[5], sha256="x", size=3))
     write_report(tmp_path, Report(output=names[0], sha256="x", size=3))
     write_report(tmp_path, Report(output=names[1], sha256="x", size=4))
     write_report(tmp_path, Report(output=names[2]))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import gaussian, threshold_otsu
+from skimage.morphology import isotropic_dilation
 
 from augengine.colour import concentrations
 from augengine.errors import SpecError
@@ -56,3 +57,29 @@ def dice(first: Sequence[Mask], second: Sequence[Mask]) -> float | None:
     both = sum(int((a & b).sum()) for a, b in zip(first, second, strict=True))
     total = sum(int(a.sum()) + int(b.sum()) for a, b in zip(first, second, strict=True))
     return 2 * both / total if total else None
+
+
+def contrast(images: Sequence[RgbImage], masks: Sequence[Mask]) -> float | None:
+    """How far marked places stand out from the tissue around them, in grey levels.
+
+    The difference between the mean colour inside the masks and that of a ring of 2 to 8 px around them, of the
+    channel where it is largest.
+
+    Args:
+        images: uint8 (H, W, 3), real ones or translations.
+        masks: bool (H, W) of the same places.
+
+    Returns:
+        None where no mask holds a marker.
+    """
+    inner, outer = (
+        [isotropic_dilation(mask, radius) for mask in masks]  # type: ignore[no-untyped-call]
+        for radius in (2, 8)
+    )
+    rings = [far & ~near for far, near in zip(outer, inner, strict=True)]
+    inside, around = (
+        np.concatenate([image[where] for image, where in zip(images, places, strict=True)]) for places in (masks, rings)
+    )
+    if not len(inside) or not len(around):
+        return None
+    return float(np.abs(inside.mean(axis=0) - around.mean(axis=0)).max())

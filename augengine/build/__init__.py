@@ -2,16 +2,15 @@
 
 from augengine.build.pairs import BuiltPair, build_pairs, choose_pair, cpu_threads, seconds_a_pass
 from augengine.build.stains import DEFAULT_SIZE, build_stains
-from augengine.build.tiles import BudgetTiles, tiles_of
+from augengine.build.tiles import Tiles
 
 __all__ = [
     "DEFAULT_SIZE",
-    "BudgetTiles",
     "BuiltPair",
+    "Tiles",
     "build_pairs",
     "build_stains",
     "choose_pair",
     "cpu_threads",
     "seconds_a_pass",
-    "tiles_of",
 ]

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from augengine.build.tiles import GiveTiles
+from augengine.build.tiles import Tiles
 from augengine.cards import DIRECTIONS, WeightsPair
 from augengine.chain.base import Translators
 from augengine.engines.base import Backend, EngineSpec
-from augengine.engines.fidelity import Budget, choose_precision, measure
+from augengine.engines.fidelity import Budget, choose_precision, measure, run_on_host
 from augengine.engines.store import EngineStore
 from augengine.errors import EngineError, SpecError
 from augengine.job import EnginesSpec
 from augengine.spec import Precision
 
 _BUDGET_PIXELS = 8 * 256 * 256
-_TILES = (2, 8)
+_TILES = (4, 8)
 
 OnNote = Callable[[str], None]
 """Told in a line what takes a while."""
@@ -76,7 +76,7 @@ def build_pairs(
     *,
     height: int,
     width: int,
-    tiles: GiveTiles,
+    tiles: Tiles,
     precisions: Sequence[Precision] | None = None,
     may_build: bool = True,
     measure_again: bool = False,
@@ -89,14 +89,14 @@ def build_pairs(
         backend: Compiles and runs them.
         store: Where engines and budgets are kept.
         height, width: Static size, pixels.
-        tiles: Gives (count, height, width) tiles of the stain; asked only when something is measured.
+        tiles: Tiles of the stain; read only when something is measured.
         precisions: Which to build besides float32; by default all that run natively here.
         may_build: Whether a missing engine may be compiled.
         measure_again: Measure also what has a stored budget.
         on_note: Told what takes a while.
 
     Returns:
-        One pair a precision, fastest first; float32 is always among them.
+        One pair a precision, fastest first; float32 is always among them, others if they could be measured.
 
     Raises:
         EngineError: A compiler refused, the store cannot be written, or an engine is missing and may not be built.
@@ -104,7 +104,8 @@ def build_pairs(
     wanted = [p for p in backend.precisions() if p == "float32" or precisions is None or p in precisions]
     pairs = [_build_pair(weights, backend, store, p, (height, width), on_note if may_build else None) for p in wanted]
     reference = next(pair for pair in pairs if pair.precision == "float32")
-    return [_with_budget(pair, reference, store, tiles, measure_again, on_note) for pair in pairs]
+    measured = (_with_budget(pair, reference, store, tiles, measure_again, on_note) for pair in pairs)
+    return [pair for pair in measured if pair is not None]
 
 
 def choose_pair(pairs: Sequence[BuiltPair], eps: float, precision: Precision | None = None) -> EnginesSpec:
@@ -172,30 +173,32 @@ def _build_pair(
 
 
 def _with_budget(
-    pair: BuiltPair,
-    reference: BuiltPair,
-    store: EngineStore,
-    tiles: GiveTiles,
-    measure_again: bool,
-    note: OnNote,
-) -> BuiltPair:
+    pair: BuiltPair, reference: BuiltPair, store: EngineStore, tiles: Tiles, measure_again: bool, note: OnNote
+) -> BuiltPair | None:
+    """The pair with its budget; None if nothing is there to measure it on."""
     if pair is reference:
         return pair
-    budget = None if measure_again else store.read_budget(pair.to_reference, pair.from_reference)
-    if budget is None:
+    budget = store.read_budget(pair.to_reference, pair.from_reference)
+    # Real tiles of the stain replace what was only measured on recoloured ones.
+    if budget is None or measure_again or (budget.surrogate and not tiles.surrogate):
         note(f"measuring what {pair.precision} costs in fidelity")
         budget = _measure(pair, reference, store, tiles)
+        if budget is None:
+            note("no tile can be read to measure on")
+            return None
         store.write_budget(pair.to_reference, pair.from_reference, budget)
     return replace(pair, budget=budget)
 
 
-def _measure(pair: BuiltPair, reference: BuiltPair, store: EngineStore, tiles: GiveTiles) -> Budget:
+def _measure(pair: BuiltPair, reference: BuiltPair, store: EngineStore, tiles: Tiles) -> Budget | None:
     fewest, most = _TILES
     count = min(most, max(fewest, _BUDGET_PIXELS // (pair.height * pair.width)))
-    of_stain = tiles(count, pair.height, pair.width)
+    tiles_nchw = tiles.take(count, pair.height, pair.width)
+    if tiles_nchw is None:
+        return None
     exact, candidate = _load(reference, store), _load(pair, store)
     try:
-        return measure(exact, candidate, of_stain.tiles_nchw, precision=pair.precision, surrogate=of_stain.surrogate)
+        return measure(exact, candidate, tiles_nchw, precision=pair.precision, surrogate=tiles.surrogate)
     finally:
         for engine in (exact.to_reference, exact.from_reference, candidate.to_reference, candidate.from_reference):
             engine.close()
@@ -213,15 +216,12 @@ def seconds_a_pass(store: EngineStore, engine_id: str) -> float:
     """Seconds that an engine takes an image with all CPU threads busy; the better of two calls after a warm-up."""
     threads = cpu_threads()
     engine = store.load(engine_id, threads=threads)
-    if engine.device != "cpu":
-        raise EngineError("the time of a pass on a GPU is not measured yet", hint="run without --dry-run")
     try:
         x = np.zeros((min(engine.batch, threads), 3, engine.height, engine.width), dtype=np.float32)
-        out = np.empty_like(x)
         seconds = []
         for _ in range(3):
             began = time.perf_counter()
-            engine(x, out)
+            run_on_host(engine, x)
             seconds.append(time.perf_counter() - began)
     finally:
         engine.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from augengine.build.pairs import BuiltPair, OnNote, build_pairs
-from augengine.build.tiles import tiles_of
+from augengine.build.tiles import Tiles
 from augengine.cards import WeightsPair, find_weights, home, list_weights, weight_roots
 from augengine.engines.store import BackendName, EngineStore, pick_backend
 from augengine.errors import SpecError
@@ -39,6 +39,9 @@ def build_stains(
     Raises:
         AugengineError: No weights, no backend, or a compiler that refuses.
     """
+    if tiles is not None and stain is None:
+        hint = "name theirs with --stain: on another stain's tiles the numbers would be wrong"
+        raise SpecError("the tiles are of one stain, and every stain would be measured on them", hint=hint)
     roots, picked = weight_roots(weights), pick_backend(backend)
     side, store = round_side(size), EngineStore(home() / "engines")
     built = []
@@ -51,7 +54,7 @@ def build_stains(
             store,
             height=side,
             width=side,
-            tiles=tiles_of(source, source.scan(), its_stain),
+            tiles=Tiles(source=source, listing=source.scan(), stain=its_stain),
             measure_again=True,
             on_note=on_note,
         )

@@ -53,6 +53,11 @@ class Translators:
         if there != back:
             raise SpecError(f"the two engines differ in height, width or device: {there} and {back}")
 
+    def close(self) -> None:
+        """Release both engines."""
+        self.to_reference.close()
+        self.from_reference.close()
+
     @property
     def height(self) -> int:
         """The engines' static height, in pixels."""

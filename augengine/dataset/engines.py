@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from augengine.build import BuiltPair, build_pairs, choose_pair, tiles_of
+from augengine.build import BuiltPair, Tiles, build_pairs, choose_pair
 from augengine.cards import home
 from augengine.dataset.request import Watcher
 from augengine.dataset.resolve import Run
@@ -57,7 +57,7 @@ def _built(run: Run, store: EngineStore, watcher: Watcher) -> list[BuiltPair]:
         store,
         height=height,
         width=width,
-        tiles=tiles_of(run.source, run.listing, run.stain),
+        tiles=Tiles(source=run.source, listing=run.listing, stain=run.stain),
         precisions=None if precision is None else (precision,),
         may_build=not run.request.no_build,
         on_note=watcher.note,
@@ -65,7 +65,6 @@ def _built(run: Run, store: EngineStore, watcher: Watcher) -> list[BuiltPair]:
 
 
 def _resume(run: Run, planned: EnginesSpec, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:
-    _check_request(run, planned)
     if store := find_store(run.request.out, planned):
         for engine in (planned.to_reference, planned.from_reference):
             store.check(engine)
@@ -80,12 +79,23 @@ def _resume(run: Run, planned: EnginesSpec, watcher: Watcher) -> tuple[EngineSto
     return store, planned
 
 
-def _check_request(run: Run, planned: EnginesSpec) -> None:
+def check_request(run: Run, planned: EnginesSpec) -> None:
+    """Refuse a request that names other engines than a dataset was begun with.
+
+    Raises:
+        PlanMismatch: Another backend, precision or chain, or other generators.
+    """
     wanted = run.request.precision
     if wanted is not None and wanted != planned.precision:
         raise PlanMismatch(
             f"the dataset in {run.request.out} was begun in {planned.precision}, now {wanted} is asked for",
             hint="leave out --precision, or choose another folder",
+        )
+    if run.request.backend not in ("auto", planned.backend):
+        raise PlanMismatch(
+            f"the dataset in {run.request.out} was begun with the backend {planned.backend}, "
+            f"now {run.request.backend} is asked for",
+            hint="leave out --backend, or choose another folder",
         )
     if run.request.chain != planned.chain:
         raise PlanMismatch(

@@ -43,7 +43,7 @@ def open_dataset(folder: Path) -> Dataset:
     plan = read_plan(folder)
     if plan is None:
         raise ShardError(f"{folder} is no dataset of augengine's", hint="name the folder that augment wrote")
-    engines = EnginesSpec.from_json(plan.engines)
+    engines = planned_engines(folder, plan)
     store = find_store(folder, engines)
     if store is None:
         hint = f"augengine build-engines --stain {plan.spec['stain']} --size {max(engines.height, engines.width)}"
@@ -58,6 +58,19 @@ def open_dataset(folder: Path) -> Dataset:
         max_side=ANY_SIDE,
     )
     return Dataset(folder, plan, worker)
+
+
+def planned_engines(folder: Path, plan: Plan) -> EnginesSpec:
+    """The engines that a plan names.
+
+    Raises:
+        ShardError: Fields are missing or unknown.
+    """
+    try:
+        return EnginesSpec.from_json(plan.engines)
+    except (TypeError, KeyError, ValueError) as error:
+        hint = "choose another folder for the output"
+        raise ShardError(f"the plan of {folder} has unknown or missing fields: {error}", hint=hint) from error
 
 
 def draw(chain: Chain, sample: Sample) -> Drawn | Failure:

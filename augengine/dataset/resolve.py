@@ -8,9 +8,11 @@ from augengine.cards import WeightsPair, find_weights, home, weight_roots
 from augengine.dataset.request import AugmentRequest, Watcher
 from augengine.engines.base import Backend
 from augengine.engines.store import pick_backend
-from augengine.errors import SourceError, SpecError
+from augengine.errors import SourceError, SpecError, TargetError
 from augengine.job import mpp_fits
 from augengine.listing import Listing, check_sides
+from augengine.plan import make_jobs
+from augengine.report import Job
 from augengine.sources import SampleSet, Source, open_source
 from augengine.sources.sample_set import NOTE
 from augengine.spec import AugmentSpec, NoiseSpec, round_side
@@ -26,6 +28,7 @@ class Run:
     spec: AugmentSpec
     source: Source
     listing: Listing
+    jobs: tuple[Job, ...]
     weights: WeightsPair
     backend: Backend
 
@@ -42,6 +45,8 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
     Raises:
         AugengineError: It is refused, with the reason and the next step.
     """
+    if "://" in str(request.out) or ":/" in str(request.out):
+        raise TargetError(f"the target {request.out} is no local folder", hint="augment into a folder, then copy it")
     if request.ray_address is not None and request.workers is None:
         raise SpecError("how many workers a cluster should run is not known", hint="say --workers N beside --ray")
     stain = find_stain(request.stain, home() / "stains")
@@ -55,12 +60,20 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
     )
     listing = source.scan()
     _check_listing(listing, request)
+    jobs = make_jobs(listing, spec, samples_per_shard=request.samples_per_shard)
     _check_mpp(spec, listing, weights, watcher)
     if isinstance(source, SampleSet) and stain.name != "hdab":
         watcher.note(f"no --in: {NOTE}")
     backend = pick_backend(request.backend)
     return Run(
-        request=request, stain=stain, spec=spec, source=source, listing=listing, weights=weights, backend=backend
+        request=request,
+        stain=stain,
+        spec=spec,
+        source=source,
+        listing=listing,
+        jobs=jobs,
+        weights=weights,
+        backend=backend,
     )
 
 
@@ -93,7 +106,7 @@ def _check_listing(listing: Listing, request: AugmentRequest) -> None:
 
 
 def _check_mpp(spec: AugmentSpec, listing: Listing, weights: WeightsPair, watcher: Watcher) -> None:
-    seen = [*listing.mpps, *([spec.mpp] if spec.mpp else [])]
+    seen = listing.mpps or ((spec.mpp,) if spec.mpp else ())  # what the source says of itself comes first
     if not seen:
         watcher.warn(f"the um/px of the source are unknown, the generators need about {weights.mpp:g}; say --mpp")
     off = [mpp for mpp in seen if not mpp_fits(mpp, weights.mpp)]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from typing import cast
 
 from augengine.build import cpu_threads, seconds_a_pass
-from augengine.dataset.engines import find_engines, keep_plans
+from augengine.dataset.engines import check_request, find_engines, keep_plans
+from augengine.dataset.existing import planned_engines
 from augengine.dataset.outcome import Prediction, Summary
 from augengine.dataset.request import AugmentRequest, Watcher
 from augengine.dataset.resolve import Run, resolve
 from augengine.engines.driver import gpu_count
-from augengine.engines.store import EngineStore
+from augengine.engines.store import BackendName, EngineStore, pick_backend
+from augengine.errors import SpecError
 from augengine.fleet import run_local, run_ray
 from augengine.images import encoder_version
 from augengine.job import EnginesSpec, WorkerSpec
-from augengine.plan import Plan, check_plan, committed, make_jobs, open_target, read_plan
+from augengine.plan import Plan, check_plan, committed, open_target, read_plan
 from augengine.report import Report
 from augengine.shards.write import target_errors
 
@@ -29,7 +34,10 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
     run = resolve(request, watcher)
     with open_target(request.out):
         before = read_plan(request.out)
-        planned = None if before is None else EnginesSpec.from_json(before.engines)
+        planned = None if before is None else planned_engines(request.out, before)
+        if planned is not None:
+            check_request(run, planned)
+            run = replace(run, backend=pick_backend(cast(BackendName, planned.backend)))
         store, engines = find_engines(run, planned, watcher)
         plan = make_plan(run, engines)
         check_plan(request.out, plan)
@@ -72,7 +80,7 @@ def make_plan(run: Run, engines: EnginesSpec) -> Plan:
         source=run.source.to_json(),
         engines=engines.to_json(),
         encoder=encoder_version(),
-        jobs=make_jobs(run.listing, run.spec, samples_per_shard=run.request.samples_per_shard),
+        jobs=run.jobs,
     )
 
 
@@ -86,7 +94,8 @@ def _execute(
         return {}
     execute = run_local if workers == 1 and run.request.ray_address is None else run_ray
     reports = execute(jobs, worker, workers=workers, address=run.request.ray_address, on_progress=watcher.advance)
-    return {report.output: report for report in reports}
+    with closing(reports):  # whatever stops us: every writer is done before the lock is released
+        return {report.output: report for report in reports}
 
 
 def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int) -> WorkerSpec:
@@ -108,6 +117,8 @@ def _shares(run: Run) -> tuple[int, int]:
     workers = run.request.workers
     if workers is None:
         workers = gpu_count() if _on_gpu(run) else 1
+    if _on_gpu(run) and run.request.ray_address is None and workers > gpu_count():
+        raise SpecError(f"{workers} workers, but {gpu_count()} GPUs", hint="one worker a GPU: --workers auto")
     return workers, max(1, cpu_threads() // workers)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
-
-import numpy as np
 
 from augengine.chain.batches import pad_to
 from augengine.chain.translate import normalise, quantise
 from augengine.dataset.existing import ANY_SIDE, Dataset, draw, open_dataset
 from augengine.engines.base import Engine
-from augengine.errors import ContentError, EngineError, ShardError, SpecError, TargetError
+from augengine.engines.fidelity import run_on_host
+from augengine.errors import ContentError, ShardError, SpecError, TargetError
 from augengine.images import Decoder, RgbImage, encode_image
 from augengine.job.load import load_chain, load_translators
 from augengine.job.members import Drawn
@@ -27,7 +27,7 @@ def draw_sheet(folder: Path, out: Path, *, rows: int = 3) -> Path:
     Args:
         folder: The dataset.
         out: The picture.
-        rows: How many sources, spread over the first shard.
+        rows: How many sources, spread over a shard; the next one serves where one has too few.
 
     Returns:
         ``out``.
@@ -41,12 +41,9 @@ def draw_sheet(folder: Path, out: Path, *, rows: int = 3) -> Path:
     if rows < 1:
         raise SpecError(f"a sheet has at least one row, asked for {rows}")
     dataset = open_dataset(folder)
-    job = dataset.plan.jobs[0]
-    samples = [s for s in source_from_json(dataset.plan.source).read(job) if isinstance(s, Sample)]
-    chosen = samples[:: max(1, len(samples) // rows)][:rows]
-    drawn = list(_rows(dataset, chosen))
+    drawn = list(islice(_rows(dataset, rows), rows))
     if not drawn:
-        raise ShardError(f"no source of {folder} can be drawn", hint="see its failures with `augengine verify`")
+        raise ShardError(f"no source of {folder} can be drawn", hint="see why: augengine verify")
     spec = dataset.spec
     title = f"augengine: {spec.stain} by way of {spec.reference}, eps {spec.noise.eps:g}"
     sheet = contact_sheet(drawn, stain=spec.stain, reference=spec.reference, title=title)
@@ -57,27 +54,32 @@ def draw_sheet(folder: Path, out: Path, *, rows: int = 3) -> Path:
     return out
 
 
-def _rows(dataset: Dataset, samples: Sequence[Sample]) -> Iterator[Row]:
-    with closing(load_chain(dataset.worker)) as chain:
-        drawn = [draw(chain, sample) for sample in samples]
-    engine = load_translators(dataset.worker).to_reference
-    images = Decoder(threads=1, max_side=ANY_SIDE).decode([sample.image for sample in samples])
-    for sample, image, variants in zip(samples, images, drawn, strict=True):
-        if isinstance(variants, Drawn) and not isinstance(image, ContentError):
-            yield Row(
-                key=sample.key,
-                source=image,
-                intermediate=_intermediate(engine, image),
-                variants_khwc=variants.images_khwc,
-                sigmas=variants.sigmas,
-            )
+def _rows(dataset: Dataset, rows: int) -> Iterator[Row]:
+    with closing(load_chain(dataset.worker)) as chain, closing(load_translators(dataset.worker)) as engines:
+        for sample in _spread(dataset, rows):
+            variants = draw(chain, sample)
+            (image,) = Decoder(threads=1, max_side=ANY_SIDE).decode([sample.image])
+            if isinstance(variants, Drawn) and not isinstance(image, ContentError):
+                yield Row(
+                    key=sample.key,
+                    source=image,
+                    intermediate=_intermediate(engines.to_reference, image),
+                    variants_khwc=variants.images_khwc,
+                    sigmas=variants.sigmas,
+                )
+
+
+def _spread(dataset: Dataset, rows: int) -> Iterator[Sample]:
+    """Sources, shard after shard; within one those first that are spread over it."""
+    source = source_from_json(dataset.plan.source)
+    for job in dataset.plan.jobs:
+        step = max(1, job.count // rows)
+        read = list(enumerate(source.read(job)))
+        spread = [sample for start in range(step) for i, sample in read if i % step == start]
+        yield from (sample for sample in spread if isinstance(sample, Sample))
 
 
 def _intermediate(engine: Engine, image: RgbImage) -> RgbImage:
     """A' in 8 bits, for the eye."""
-    if engine.device != "cpu":
-        raise EngineError("A' is drawn on a CPU only", hint="make the dataset with --backend openvino to draw it")
     x = normalise([pad_to(image, engine.height, engine.width)])
-    out = np.empty_like(x)
-    engine(x, out)
-    return quantise(out)[0, : image.shape[0], : image.shape[1]]
+    return quantise(run_on_host(engine, x))[0, : image.shape[0], : image.shape[1]]

@@ -148,7 +148,7 @@ def measure(
     if len(tiles_nchw) < 1:
         raise SpecError("a noise budget needs at least one tile", hint="give a source of real tiles with --tiles")
     a_ref, chain_ref = _translate(reference, tiles_nchw)
-    response = [_rms(_run(reference.from_reference, _noisy(a_ref, sigma, seed)) - chain_ref) for sigma in sigmas]
+    response = [_rms(run_on_host(reference.from_reference, _noisy(a_ref, sigma, seed)) - chain_ref) for sigma in sigmas]
     if not np.isfinite([_rms(a_ref), *response]).all():
         raise EngineError("the float32 engines give non-finite values", hint="the weights are damaged")
     a_low, chain_low = _translate(candidate, tiles_nchw)
@@ -198,11 +198,12 @@ def choose_precision(budgets: Iterable[Budget], eps: float) -> Precision:
 
 
 def _translate(pair: Pair, tiles_nchw: FloatBatch) -> tuple[FloatBatch, FloatBatch]:
-    a_nchw = _run(pair.to_reference, tiles_nchw)
-    return a_nchw, _run(pair.from_reference, a_nchw)
+    a_nchw = run_on_host(pair.to_reference, tiles_nchw)
+    return a_nchw, run_on_host(pair.from_reference, a_nchw)
 
 
-def _run(engine: Engine, x_nchw: FloatBatch) -> FloatBatch:
+def run_on_host(engine: Engine, x_nchw: FloatBatch) -> FloatBatch:
+    """Run an engine of any device on arrays in main memory, at most its batch at a time."""
     out = np.empty_like(x_nchw)
     for start in range(0, len(x_nchw), engine.batch):
         part = slice(start, start + engine.batch)

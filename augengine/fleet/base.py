@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,7 +28,7 @@ class Executor(Protocol):
 
     def __call__(
         self, jobs: Sequence[Job], worker: WorkerSpec, *, workers: int, address: str | None, on_progress: OnProgress
-    ) -> Iterator[Report]:
+    ) -> Generator[Report, None, None]:
         """Yield one report a job. Close the iterator to stop early: it returns when every writer is done.
 
         Args:

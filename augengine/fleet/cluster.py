@@ -60,15 +60,16 @@ def _import_ray() -> Any:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep our answer to SIGTERM, which Ray replaces by its own."""
+    """Keep our answers to signals, which Ray replaces by its own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, answer in before.items():
+            signal.signal(number, answer)
 
 
 def _init(ray: Any, address: str | None, workers: int, worker: WorkerSpec) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 
@@ -20,7 +20,7 @@ def run_local(
     workers: int = 1,
     address: str | None = None,
     on_progress: OnProgress = lambda _: None,
-) -> Iterator[Report]:
+) -> Generator[Report, None, None]:
     """Run jobs in this process; see `Executor`."""
     if workers != 1 or address is not None:
         raise WorkerError(f"one worker runs in this process, {workers} were asked for", hint="run_ray runs many")

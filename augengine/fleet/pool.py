@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,7 +27,7 @@ def run_ray(
     workers: int,
     address: str | None = None,
     on_progress: OnProgress = lambda _: None,
-) -> Iterator[Report]:
+) -> Generator[Report, None, None]:
     """Run jobs on Ray actors; see `Executor`."""
     attempts = Attempts(deque(jobs))
     with _pool(address, workers, worker, attempts) as pool:
@@ -149,7 +149,7 @@ class _Pool:
         try:
             self._ray.get(member.first_answer)
             member.ready = True
-        except self._ray.exceptions.RayActorError as error:
+        except self._ray.exceptions.RayError as error:
             yield from self._bury(member, error)
 
     def _check_started(self) -> None:
@@ -164,11 +164,11 @@ class _Pool:
         member, job = self.held[reference]
         try:
             report: Report = self._ray.get(reference)
-        except self._ray.exceptions.RayActorError as error:
-            yield from self._bury(member, error)
-            return
         except self._ray.exceptions.RayTaskError as error:
             raise error.as_instanceof_cause() from error
+        except self._ray.exceptions.RayError as error:  # dead, out of memory, its node gone ...
+            yield from self._bury(member, error)
+            return
         del self.held[reference]
         if not report.error or not self._attempts.retry(job):
             yield report

@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from augengine.cards import home
 from augengine.chain import make_chain
-from augengine.chain.base import Chain, ChainSpec, Translators
+from augengine.chain.base import Chain, ChainSpec, Outcome, Request, Translators
 from augengine.engines.store import EngineStore
 from augengine.errors import EngineError
 from augengine.job.spec import EnginesSpec, WorkerSpec
 from augengine.shards.layout import OWN_FOLDER
 
+_BYTES_A_VALUE = 18
+"""Memory of a batch for each 8-bit value that comes out of it: measured at 320 px with 1 to 60 variants."""
+
+_BATCH_BYTES = 1 << 30
+
+
+class _OwningChain:
+    """A chain that closes its engines with it."""
+
+    def __init__(self, chain: Chain, engines: Translators) -> None:
+        self._chain, self._engines = chain, engines
+        self.batch, self.depth = chain.batch, chain.depth
+
+    def put(self, requests: Sequence[Request]) -> None:
+        self._chain.put(requests)
+
+    def get(self) -> list[Outcome]:
+        return self._chain.get()
+
+    def close(self) -> None:
+        self._chain.close()
+        self._engines.close()
+
 
 def load_chain(worker: WorkerSpec) -> Chain:
-    """Load the engines and make the chain.
+    """Load the engines and make the chain; closing it closes them.
 
     Raises:
         EngineError: An engine is missing, damaged, or made for another machine.
     """
     engines = load_translators(worker)
-    on_gpu = engines.to_reference.device == "cuda"
-    # On a CPU a batch only has to keep every thread busy; on a GPU it is the engine's own.
-    batch = engines.to_reference.batch if on_gpu else max(4, 2 * worker.threads)
+    on_gpu = engines.device == "cuda"
+    batch = engines.to_reference.batch if on_gpu else _cpu_batch(worker)
     spec = ChainSpec(noise=worker.spec.noise, variants=worker.spec.variants, batch=batch, threads=worker.threads)
-    return make_chain(worker.engines.chain, engines, spec, device_id=worker.device_id if on_gpu else None)
+    chain = make_chain(worker.engines.chain, engines, spec, device_id=worker.device_id if on_gpu else None)
+    return _OwningChain(chain, engines)
+
+
+def _cpu_batch(worker: WorkerSpec) -> int:
+    """Enough images to keep every thread busy, as far as their variants fit into the memory meant for them."""
+    sample = _BYTES_A_VALUE * worker.spec.variants * 3 * worker.engines.height * worker.engines.width
+    return max(1, min(max(4, 2 * worker.threads), _BATCH_BYTES // sample))
 
 
 def load_translators(worker: WorkerSpec) -> Translators:

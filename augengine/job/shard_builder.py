@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from augengine.errors import ContentError
+from augengine.errors import ContentError, ShardError
 from augengine.job.members import Encoded, Statistics
 from augengine.report import Job, Report
 from augengine.sample import Failure, Sample
@@ -33,13 +33,14 @@ class ShardBuilder:
         self._writer: ShardWriter | None = None
         self._failures: list[Failure] = []
         self._statistics = Statistics()
-        self._samples_in = 0
+        self.samples_in = 0
+        """Source samples counted so far, good and bad."""
         self._samples_out = 0
         self._input = hashlib.sha256()
 
     def drop(self, failure: Failure) -> None:
         """Count a bad sample."""
-        self._samples_in += 1
+        self.samples_in += 1
         self._failures.append(failure)
         self._input.update(f"bad\0{failure.key}\0".encode())
 
@@ -50,7 +51,7 @@ class ShardBuilder:
         except ContentError as error:
             self.drop(Failure(sample.key, error.message))
             return
-        self._samples_in += 1
+        self.samples_in += 1
         self._statistics += encoded.statistics
         for part in (sample.image, sample.mask or b""):
             self._input.update(hashlib.sha256(part).digest())
@@ -60,6 +61,9 @@ class ShardBuilder:
 
     def finish(self) -> Report:
         """Publish tar and index, then the report, which is the commit mark. Without any sample only the report."""
+        if self.samples_in != self.job.count:
+            # A bug of ours, or a source that changed: never commit a shard from which samples are missing.
+            raise ShardError(f"{self.samples_in} samples came through, {self.job.count} were planned")
         report = self._report()
         if self._writer is not None:
             written = self._writer.close()
@@ -72,7 +76,7 @@ class ShardBuilder:
     def _report(self) -> Report:
         return Report(
             output=self.job.output,
-            samples_in=self._samples_in,
+            samples_in=self.samples_in,
             samples_out=self._samples_out,
             failures=tuple(self._failures),
             input_sha256=self._input.hexdigest(),

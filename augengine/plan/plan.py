@@ -11,13 +11,14 @@ from typing import Any, Self
 from augengine.errors import PlanMismatch, ShardError
 from augengine.plan.jobs import estimate_bytes
 from augengine.report import Job, Report
-from augengine.shards.layout import plan_file, spool_folder, tar_file
+from augengine.shards.layout import index_file, plan_file, spool_folder, tar_file
 from augengine.shards.write import read_json, read_report, write_json
 from augengine.spec import AugmentSpec, digest
 
 PLAN_VERSION = 1
 
 _NAMED_DIFFERENCES = 3
+_DAMAGED = "choose another folder for the output; the shards in this one can still be read"
 _ELSEWHERE = "choose another folder for the output, or repeat the first command as it was"
 
 
@@ -93,15 +94,16 @@ def read_plan(folder: Path) -> Plan | None:
     file = plan_file(folder)
     if not file.is_file():
         return None
-    data = read_json(file)
+    data = read_json(file, hint=_DAMAGED)
     version = data.get("version") if isinstance(data, dict) else None
     if version != PLAN_VERSION:
         hint = "go on with the version that began it, or choose another folder"
         raise PlanMismatch(f"{file} has the format {version}, this version writes {PLAN_VERSION}", hint=hint)
     try:
+        AugmentSpec.from_json(data["spec"])
         return Plan.from_json(data)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise ShardError(f"{file} has unknown or missing fields: {error}", hint="choose another folder") from error
+        raise ShardError(f"{file} has unknown or missing fields: {error}", hint=_DAMAGED) from error
 
 
 def check_plan(folder: Path, plan: Plan) -> bool:
@@ -167,7 +169,8 @@ def _changed_input(before: tuple[Job, ...], now: tuple[Job, ...]) -> Iterator[st
 def committed(folder: Path, plan: Plan) -> dict[str, Report]:
     """The shards of a plan that need not be made again: output -> report.
 
-    Those are the ones with a readable report without an error, whose tar has the size that the report says.
+    Those are the ones with a readable report without an error, with their index, and with a tar of the size that
+    the report says.
     """
     found = ((job.output, _report(folder, job.output)) for job in plan.jobs)
     return {output: report for output, report in found if report is not None and _fits(folder, report)}
@@ -183,5 +186,5 @@ def _report(folder: Path, output: str) -> Report | None:
 def _fits(folder: Path, report: Report) -> bool:
     if report.error:
         return False
-    file = tar_file(folder, report.output)
-    return not report.sha256 or (file.is_file() and file.stat().st_size == report.size)
+    file, index = tar_file(folder, report.output), index_file(folder, report.output)
+    return not report.sha256 or (index.is_file() and file.is_file() and file.stat().st_size == report.size)

@@ -24,7 +24,7 @@ class Owner:
     """Who holds a lock.
 
     Attributes:
-        host: Its name.
+        host: Its name, and its process namespace where the kernel tells: in another one a number says nothing.
         pid: Of the process.
         start: When that process began, as the kernel counts; tells it from a later one of the same number.
     """
@@ -36,11 +36,18 @@ class Owner:
     @classmethod
     def me(cls) -> Self:
         """This process."""
-        return cls(socket.gethostname(), os.getpid(), _start_of(os.getpid()))
+        return cls(_host(), os.getpid(), _start_of(os.getpid()))
 
     def is_dead(self) -> bool:
         """Whether it is known to be gone; of another host nothing is known."""
-        return self.host == socket.gethostname() and _start_of(self.pid) != self.start
+        return self.host == _host() and _start_of(self.pid) != self.start
+
+
+def _host() -> str:
+    try:
+        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return socket.gethostname()
 
 
 def _start_of(pid: int) -> str:

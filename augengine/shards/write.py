@@ -313,7 +313,7 @@ def write_json(file: Path, value: Any, spool: Path) -> None:
     publish(unfinished, str(file))
 
 
-def read_json(file: Path) -> Any:
+def read_json(file: Path, *, hint: str = _REMAKE) -> Any:
     """The value of a json file of ours.
 
     Raises:
@@ -322,4 +322,4 @@ def read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise ShardError(f"{file} cannot be read: {error}", hint=_REMAKE) from error
+        raise ShardError(f"{file} cannot be read: {error}", hint=hint) from error

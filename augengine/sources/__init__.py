@@ -107,6 +107,14 @@ def source_from_json(data: Mapping[str, Any]) -> Source:
     Raises:
         SourceError: An unknown kind.
     """
+    try:
+        return _from_json(data)
+    except (TypeError, KeyError) as error:
+        hint = "was the plan written by a later version?"
+        raise SourceError(f"the plan's source has unknown or missing fields: {error}", hint=hint) from error
+
+
+def _from_json(data: Mapping[str, Any]) -> Source:
     values = {name: value for name, value in data.items() if name != "kind"}
     match data.get("kind"):
         case FolderSource.kind:
