@@ -1,0 +1,29 @@
+"""What the commands of `train` have in common: errors in a line and a hint, as `augengine` shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from augengine.errors import AugengineError
+
+EXIT_REFUSED = 2
+
+FILE = click.Path(path_type=Path)
+SETTINGS = {"show_default": True, "max_content_width": 110, "help_option_names": ["-h", "--help"]}
+
+
+class PoliteCommand(click.Command):
+    """Turns our errors into one line and a hint, with exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except AugengineError as error:
+            click.secho(f"error: {error.message}", err=True, fg="red")
+            if error.hint:
+                click.echo(f"hint: {error.hint}", err=True)
+            ctx.exit(EXIT_REFUSED)

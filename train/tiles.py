@@ -1,0 +1,73 @@
+"""Tiles that generators are measured and shown on, cut from pictures of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from augengine.chain.translate import normalise
+from augengine.errors import CheckpointError, SourceError
+
+RgbImage = NDArray[np.uint8]
+FloatImage = NDArray[np.float32]
+
+SIDE = 256
+"""Longest side of a tile, px."""
+
+LEAST_SIDE = 32
+_MULTIPLE = 4
+
+
+def cut_tiles(images: Sequence[RgbImage], *, side: int = SIDE, count: int | None = None) -> list[RgbImage]:
+    """Tiles of nearly equal sides that divide by 4, at most ``side`` px, row by row.
+
+    Args:
+        images: uint8 (H, W, 3).
+        side: Longest side; a generator's norms see the whole tile, so numbers depend on it a little.
+        count: Most tiles; spread evenly over all there are.
+
+    Raises:
+        SourceError: No pictures, or one with a side below 32 px.
+    """
+    tiles = [tile for image in images for tile in _cut(image, side)]
+    if not tiles:
+        raise SourceError("there is no picture to measure on", hint="hold something out: --holdout 0.2")
+    taken = min(count or len(tiles), len(tiles))
+    return [tiles[i * len(tiles) // taken] for i in range(taken)]
+
+
+def _cut(image: RgbImage, side: int) -> Iterator[RgbImage]:
+    height, width = image.shape[:2]
+    if min(height, width) < LEAST_SIDE:
+        raise SourceError(
+            f"a held-out picture is {width} x {height} px, at least {LEAST_SIDE} are needed",
+            hint="hold a wider strip out, or whole files",
+        )
+    tall, wide = (total // -(-total // side) // _MULTIPLE * _MULTIPLE for total in (height, width))
+    for y in range(0, height - tall + 1, tall):
+        for x in range(0, width - wide + 1, wide):
+            yield np.ascontiguousarray(image[y : y + tall, x : x + wide])
+
+
+def to_input(tile: RgbImage) -> FloatImage:
+    """float32 (3, H, W) in [-1, 1] of a uint8 (H, W, 3) tile."""
+    image: FloatImage = normalise([tile])[0]
+    return image
+
+
+def translate(network: nn.Module, image_chw: FloatImage, device: torch.device) -> FloatImage:
+    """One image through a network, in float32 without autocast: (3, H, W) to the same shape.
+
+    Raises:
+        CheckpointError: The output is not finite.
+    """
+    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        y: Tensor = network(torch.from_numpy(image_chw)[None].to(device))
+    out: FloatImage = y[0].float().cpu().numpy()
+    if not np.isfinite(out).all():
+        raise CheckpointError("a generator's output is not finite", hint="its training diverged: lower the rate")
+    return out

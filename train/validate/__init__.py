@@ -1,0 +1,8 @@
+"""How good a pair of generators is on tissue it has not seen, in numbers; also ``python -m train.validate``."""
+
+from __future__ import annotations
+
+from train.validate.passes import measure
+from train.validate.report import CycleError, Validation
+
+__all__ = ["CycleError", "Validation", "measure"]

@@ -1,0 +1,104 @@
+"""The command ``python -m train.validate``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import torch
+
+from augengine.errors import TargetError
+from augengine.stains import find_stain
+from train.commands import FILE, SETTINGS, PoliteCommand
+from train.data import Holdout, check_patients, open_domain
+from train.grid import sample_grid, write_grid
+from train.pairs import load_pair
+from train.validate.kid import load_features
+from train.validate.passes import SIGMAS, TILES, measure
+from train.validate.report import Validation
+
+
+@click.command("python -m train.validate", cls=PoliteCommand, context_settings=SETTINGS)
+@click.option("--stain", required=True, help="The stain: a built-in one's name, or a TOML file.")
+@click.option("--reference", default=None, help="Its reference stain, if another than the stain's own.")
+@click.option("--data", required=True, help="Pictures of the stain: a field, a folder, or source shards.")
+@click.option("--reference-data", required=True, help="Pictures of the reference stain.")
+@click.option("--weights", type=FILE, help="A root of weights, or a folder with {to,from}-reference.safetensors.")
+@click.option("--mpp", type=float, help="um/px of the stain's pictures, where no json says it.")
+@click.option("--reference-mpp", type=float, help="The same of the reference's pictures; --mpp if not given.")
+@click.option("--target-mpp", type=float, help="um/px to measure at; the card's if not given.")
+@click.option("--holdout", default="0.2", help="What to measure on: a strip's share, or names of files.")
+@click.option("--patients", type=FILE, help="CSV of file, patient, split; its validation split is measured.")
+@click.option("--tiles", type=click.IntRange(1), default=TILES, help="Most tiles of each stain.")
+@click.option("--sigma", "sigmas", type=float, multiple=True, default=SIGMAS, help="Noise; may be repeated.")
+@click.option("--seed", type=int, default=0, help="Of the noise.")
+@click.option("--threshold", type=float, help="Chromogen concentration of a marker, if not Otsu's.")
+@click.option("--kid-features", type=FILE, help="A feature network as a TorchScript file, for KID.")
+@click.option("--grid", type=FILE, help="Write both cycles of a few tiles as a PNG.")
+@click.option("--json", "json_file", type=FILE, help="Write the numbers as json.")
+def main(
+    stain: str,
+    reference: str | None,
+    data: str,
+    reference_data: str,
+    weights: Path | None,
+    mpp: float | None,
+    reference_mpp: float | None,
+    target_mpp: float | None,
+    holdout: str,
+    patients: Path | None,
+    tiles: int,
+    sigmas: tuple[float, ...],
+    seed: int,
+    threshold: float | None,
+    kid_features: Path | None,
+    grid: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Measure a pair of generators on held-out tissue: both cycles, the markers, the response to noise."""
+    chosen = find_stain(stain)
+    own = replace(chosen, reference=reference or chosen.reference or "pas")
+    pair = load_pair(str(own.reference), own.name, weights)
+    held = None if patients else Holdout.parse(holdout)
+    wanted = target_mpp or pair.mpp
+    b = open_domain(data, name=own.name, mpp=mpp, target_mpp=wanted, patients=patients, holdout=held)
+    a = open_domain(
+        reference_data,
+        name=str(own.reference),
+        mpp=reference_mpp or mpp,
+        target_mpp=wanted,
+        patients=patients,
+        holdout=held,
+    )
+    check_patients(a, b)
+    found = measure(
+        pair.to_reference,
+        pair.from_reference,
+        a.held_out,
+        b.held_out,
+        own,
+        sigmas=sorted(set(sigmas)),
+        seed=seed,
+        tiles=tiles,
+        threshold=threshold,
+        features=None if kid_features is None else load_features(kid_features, torch.device("cpu")),
+    )
+    if json_file is not None:
+        _write(json_file, found)
+    if grid is not None:
+        write_grid(grid, sample_grid(pair.to_reference, pair.from_reference, a.held_out, b.held_out))
+    click.echo("\n".join(found.lines()))
+
+
+def _write(file: Path, found: Validation) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise TargetError(f"cannot write {file}: {error.strerror}", hint="choose a folder with room") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The numbers of a validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from augengine.errors import SpecError
+
+_PER_SIGMA = ("response", "agreement", "faithful", "area")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleError:
+    """Mean absolute and root-mean-square difference, over all pixels, in units of the [-1, 1] range."""
+
+    l1: float
+    rms: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.l1 <= self.rms * (1 + 1e-6) + 1e-9 <= 2.1:
+            raise SpecError(f"a cycle error is 0 <= l1 <= rms <= 2, got l1 {self.l1}, rms {self.rms}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """A pair of generators on held-out tiles: a of the reference, b of the stain.
+
+    A' is b in the reference's colours; the reconstruction is A' translated back; b' is that with noise in between.
+    Dice counts pixels summed over all tiles; None where there is no marker to count.
+
+    Attributes:
+        stain, reference: The pair.
+        reference_tiles, stain_tiles: How many tiles were measured.
+        cycle_reference: a and its reconstruction.
+        cycle_stain: b and its reconstruction.
+        marker_threshold: Chromogen concentration from which on a pixel counts as marker.
+        marker_dice: Markers of b and of its reconstruction, without noise.
+        marker_area: Share of b's pixels that are marker.
+        marker_area_cycled: The same of the reconstructions.
+        marker_area_translated: The same of a in the stain's colours.
+        contrast_real: How far the markers of b stand out from their surroundings, in grey levels.
+        contrast_hidden: How far the same places stand out in A'; the lower, the better the markers are hidden.
+        rim: RMS of the reconstructions' errors within 8 px of a tile's border, over that of the rest, of both cycles;
+            1 is a clean border.
+        sigmas: Standard deviations of the noise, ascending.
+        response: Change of the reconstruction under noise of each sigma: the mean over the tiles of its RMS.
+        agreement: Dice between the markers of two draws of each sigma.
+        faithful: Dice between the markers of b and of one draw of each sigma.
+        area: Share of marker pixels in that draw; where it grows, Dice grows by chance alone.
+        kid_reference, kid_stain: Kernel Inception Distance of A' to a, and of translated a to b; None without a
+            feature network.
+    """
+
+    stain: str
+    reference: str
+    reference_tiles: int
+    stain_tiles: int
+    cycle_reference: CycleError
+    cycle_stain: CycleError
+    marker_threshold: float
+    marker_dice: float | None
+    marker_area: float
+    marker_area_cycled: float
+    marker_area_translated: float
+    contrast_real: float | None
+    contrast_hidden: float | None
+    rim: float
+    sigmas: tuple[float, ...]
+    response: tuple[float, ...]
+    agreement: tuple[float | None, ...]
+    faithful: tuple[float | None, ...]
+    area: tuple[float, ...]
+    kid_reference: float | None = None
+    kid_stain: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in _PER_SIGMA:
+            if len(getattr(self, name)) != len(self.sigmas):
+                raise SpecError(f"one {name} a sigma is needed: {len(getattr(self, name))} for {len(self.sigmas)}")
+        check_sigmas(self.sigmas)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            SpecError: Missing or unknown fields, or values out of range.
+        """
+        try:
+            lists = {name: tuple(data[name]) for name in ("sigmas", *_PER_SIGMA)}
+            errors = {name: CycleError(**data[name]) for name in ("cycle_reference", "cycle_stain")}
+            return cls(**{**data, **lists, **errors})
+        except (TypeError, KeyError) as error:
+            raise SpecError(f"not a validation: {error}") from error
+
+    def lines(self) -> list[str]:
+        """For people, a line each."""
+        noise = zip(self.sigmas, self.agreement, self.faithful, self.area, self.response, strict=True)
+        return [
+            f"{self.reference}-{self.stain}, {self.reference_tiles} + {self.stain_tiles} held-out tiles",
+            f"cycle error: {self.reference} L1 {self.cycle_reference.l1:.3f}, RMS {self.cycle_reference.rms:.3f}; "
+            f"{self.stain} L1 {self.cycle_stain.l1:.3f}, RMS {self.cycle_stain.rms:.3f}",
+            f"markers: Dice of the reconstruction {_two(self.marker_dice)}; area {self.marker_area:.2%} real, "
+            f"{self.marker_area_cycled:.2%} reconstructed, {self.marker_area_translated:.2%} in translated "
+            f"{self.reference}",
+            f"the markers stand out by {_grey(self.contrast_real)} in {self.stain}, by {_grey(self.contrast_hidden)} "
+            f"in A'; error at the borders {self.rim:.2f} times that inside",
+            *(
+                f"sigma {sigma:g}: two draws agree {_two(agreement)}, Dice with {self.stain} {_two(faithful)}, "
+                f"area {area:.2%}, response {response:.4f}"
+                for sigma, agreement, faithful, area, response in noise
+            ),
+            self._kid_line(),
+        ]
+
+    def _kid_line(self) -> str:
+        if self.kid_reference is None or self.kid_stain is None:
+            return "KID: not measured; it needs a feature network as a TorchScript file (--kid-features)"
+        return f"KID: {self.reference} {self.kid_reference:.4f}, {self.stain} {self.kid_stain:.4f}"
+
+
+def check_sigmas(sigmas: tuple[float, ...]) -> None:
+    """Refuse sigmas that are not positive and ascending.
+
+    Raises:
+        SpecError: They are not.
+    """
+    if list(sigmas) != sorted(set(sigmas)) or (sigmas and not 0 < sigmas[0] <= sigmas[-1] <= 2):
+        raise SpecError(f"sigmas must be ascending in (0, 2], got {sigmas}")
+
+
+def _two(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2f}"
+
+
+def _grey(value: float | None) -> str:
+    return "no" if value is None else f"{value:.0f} grey levels"
