@@ -12,11 +12,14 @@ from typing import Any, cast, get_args
 import click
 
 from augengine.build import DEFAULT_SIZE, build_stains
+from augengine.cards import DIRECTIONS
 from augengine.chain import ChainName
 from augengine.console import Console, print_budgets, print_prediction, print_summary, print_verification
 from augengine.dataset import AugmentRequest, augment, draw_sheet, predict, replay
 from augengine.engines.store import BackendName
 from augengine.errors import AugengineError
+from augengine.importing import ImportRequest, import_checkpoint
+from augengine.recipe import Padding, RecipeName, Upsampling
 from augengine.shards.verify import verify
 from augengine.spec import MIN_SIDE, ImageFormat, Precision
 
@@ -203,3 +206,31 @@ def replay_command(shards: Path, key: str, as_json: bool) -> None:
 def sheet_command(shards: Path, out: Path, rows: int) -> None:
     """Draw sources, their translations, variants, and where the variants differ."""
     click.echo(str(draw_sheet(shards, out, rows=rows)))
+
+
+@main.command("import")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--stain", required=True, help="Stain of the generator: cd68, cd34, hdab, or your own.")
+@click.option("--direction", type=click.Choice(DIRECTIONS), required=True, help="Which way it translates.")
+@click.option("--reference", help="The reference stain; refused if it is not the stain's own.")
+@click.option("--mpp", type=float, help="um/px that it was trained at; by default the other direction's, or 0.5.")
+@click.option("--training", metavar="TEXT", help="What it was trained on, and how; goes on its card.")
+@click.option("--entry", metavar="NAME", help="Which generator, where the file holds several: netG_A.")
+@click.option(
+    "--recipe",
+    type=click.Choice(get_args(RecipeName)),
+    help="icube has a ReLU after each residual addition, which no checkpoint shows.",
+)
+@click.option("--upsampling", type=click.Choice(get_args(Upsampling)), help="How it goes up, where that is not seen.")
+@click.option("--padding", type=click.Choice(get_args(Padding)), help="Of its residual blocks, where that is not seen.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Where to write; by default $AUGENGINE_HOME/weights.")
+@click.option("--tiles", metavar="SOURCE", help="Real tiles of the stain, to notice exchanged directions on.")
+@click.option("--force", is_flag=True, help="Replace what is there; accept what looks exchanged.")
+@_as_json
+def import_command(as_json: bool, **options: Any) -> None:
+    """Store a generator that was trained elsewhere: .pth, .safetensors or .onnx."""
+    with Console(quiet=as_json) as console:
+        imported = import_checkpoint(ImportRequest(**options), console.note)
+        for warning in imported.warnings:
+            console.warn(warning)
+    click.echo(json.dumps(imported.to_json()) if as_json else "\n".join(imported.lines()))

@@ -30,7 +30,7 @@ OWNERS: dict[str, set[str]] = {
     "fsspec": {"shards/read.py", "shards/write.py", "sources/tars.py"},
     "nvidia.dali": {"chain/_cuda.py", "chain/dali.py"},
     "nvidia.nvimgcodec": {"images.py"},
-    "onnx": {"engines/onnx_types.py", "export.py", "importing/foreign_onnx.py", "importing/incoming.py"},
+    "onnx": {"engines/onnx_types.py", "export.py", "importing/foreign_onnx.py"},
     "onnxruntime": {"export.py"},
     "openvino": {"engines/_openvino.py"},
     "ray": {"fleet.py"},

@@ -2,7 +2,7 @@
 
 from augengine.generator.entries import pick_state
 from augengine.generator.layout import Reading, read_state
-from augengine.generator.load import Checkpoint, generator_from, load_checkpoint, read_checkpoint
+from augengine.generator.load import Checkpoint, as_state, generator_from, load_checkpoint, read_checkpoint
 from augengine.generator.network import Generator, run_generator, to_half
 from augengine.recipe import Padding, Recipe, RecipeName, Upsampling
 
@@ -14,6 +14,7 @@ __all__ = [
     "Recipe",
     "RecipeName",
     "Upsampling",
+    "as_state",
     "generator_from",
     "load_checkpoint",
     "pick_state",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -97,6 +100,11 @@ def generator_from(recipe: Recipe, state: State, source: str) -> Generator:
             hint=READABLE,
         ) from error
     return generator.eval().requires_grad_(requires_grad=False)
+
+
+def as_state(weights: Mapping[str, NDArray[np.float32]]) -> State:
+    """Arrays as a state dict, sharing their memory."""
+    return {name: torch.from_numpy(values) for name, values in weights.items()}
 
 
 def _read(path: Path) -> Any:
