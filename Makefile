@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
 
-.PHONY: help install demo test lint check clean
+.PHONY: help install demo test lint check weights clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -27,6 +27,11 @@ lint: .venv/installed-dev ## ruff, mypy and the floors
 	$(BIN)/lint-imports
 
 check: lint test ## all that continuous integration runs
+
+# Hours on a CPU. What it replaces, and only if it is better, is committed by hand: WEIGHTS_OPTIONS=--replace
+DATA ?= ../shared/data/hannover
+weights: .venv/installed-dev ## train the package's pairs anew and compare them: DATA=folder WEIGHTS_OPTIONS=...
+	$(BIN)/python -m train.weights --data $(DATA) --resume $(WEIGHTS_OPTIONS)
 
 clean: ## remove the environment and what the demo made
 	rm -rf .venv demo demo.png
