@@ -106,8 +106,12 @@ def roles_of(convolutions: Sequence[Layer], source: str) -> Convolutions:
     _settle(places, "down2", "up1 transposed", source)
     transposed = "up1 transposed" in places
     wanted = ["down1", "down2", *(f"up{i}{' transposed' if transposed else ''}" for i in (1, 2))]
-    if wrong := [place for place in wanted if len(places[place]) != 1]:
-        raise CheckpointError(f"{source} has {len(places[wrong[0]])} convolutions for {wrong[0]}, not 1", hint=READABLE)
+    counts = {place: len(places[place]) for place in (*wanted, *places) if place != "block"}
+    if wrong := [place for place, count in counts.items() if count != (place in wanted)]:
+        place = wrong[0]
+        raise CheckpointError(
+            f"{source} has {counts[place]} convolutions for {place}, not {int(place in wanted)}", hint=READABLE
+        )
     down1, down2, up1, up2 = (places[place][0] for place in wanted)
     blocks = tuple(places["block"])
     if len(blocks) % 2:
