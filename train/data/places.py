@@ -18,6 +18,7 @@ from augengine.shards.read import IMAGE_EXTS, MAX_JSON_BYTES, parse_meta
 from augengine.sources import FolderSource, TarsSource, open_source
 
 _NAMED = 5
+_GIVE = "name a field, a folder of fields or patches, or source shards (shards-{000000..000009}.tar)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,8 @@ def find_pictures(text: str, *, name: str) -> list[Place]:
     if Path(text).is_file() and Path(text).suffix[1:].lower() in IMAGE_EXTS:
         file = Path(text)
         return [Place(name=file.name, file=str(file.absolute()), mpp=_sidecar_mpp(file.with_suffix(".json")))]
+    if "://" not in text and not any(sign in text for sign in "{*?[") and not Path(text).exists():
+        raise SourceError(f"there is no {text}", hint=_GIVE)
     source = open_source(text, stain=name)
     listing = source.scan()
     refuse_bad({entry.name: entry.reason for entry in listing.bad}, text)
