@@ -16,9 +16,9 @@ LIGHT = Lambdas(cycle=10.0, identity=5.0)
 
 
 def tiny_recipe(**changes: int | float | bool) -> TrainingRecipe:
-    """zhu2017 at width 4 with one block and crops of 32 px."""
+    """zhu2017 at width 4 with one block, discriminators of width 8 and crops of 32 px."""
     fields = zhu2017().with_changes(width=4, blocks=1, crop=32).to_json()
-    return TrainingRecipe.from_json(fields | {"name": "tiny", "pool": 5} | changes)
+    return TrainingRecipe.from_json(fields | {"name": "tiny", "discriminator_width": 8, "pool": 5} | changes)
 
 
 def density(seed: int, side: int) -> Pixels:

@@ -77,8 +77,8 @@ def _sentence(card: TrainingCard) -> str:
     )
     if card.validation is None:
         return f"{text} Not validated: nothing was held out."
-    numbers = {name: value for name, value in card.validation.items() if isinstance(value, int | float)}
-    return f"{text} On what was held out: {', '.join(f'{name} {value:.3g}' for name, value in numbers.items())}."
+    numbers = [f"{name} {value:.3g}" for name, value in card.validation.items() if value is not None]
+    return f"{text} On what was held out: {', '.join(number for number in numbers if '@' not in number)}."
 
 
 def _data(data: Mapping[str, object]) -> str:

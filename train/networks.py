@@ -9,18 +9,17 @@ from torch import Tensor, nn
 
 from augengine.generator import Generator, Recipe
 
-DISCRIMINATOR_WIDTH = 64
 _SLOPE = 0.2
 
 
 class PatchDiscriminator(nn.Module):
-    """PatchGAN with a receptive field of 70 px: C64-C128-C256-C512, then one channel.
+    """PatchGAN with a receptive field of 70 px: at width 64 C64-C128-C256-C512, then one channel.
 
     Every convolution has kernels of 4; the first three halve the image. Instance norm everywhere but in the first
     layer, LeakyReLU 0.2, no activation at the end.
     """
 
-    def __init__(self, width: int = DISCRIMINATOR_WIDTH) -> None:
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(_SLOPE)]
         for c, stride in ((width, 2), (2 * width, 2), (4 * width, 1)):
@@ -99,10 +98,10 @@ class DiscriminatorPair(nn.Module):
         stain: Judges images of the stain.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
-        self.reference = PatchDiscriminator()
-        self.stain = PatchDiscriminator()
+        self.reference = PatchDiscriminator(width)
+        self.stain = PatchDiscriminator(width)
 
     def forward(self, reference: Tensor, stain: Tensor) -> tuple[Tensor, Tensor]:
         """What each makes of a batch of its stain."""

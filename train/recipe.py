@@ -23,6 +23,7 @@ class TrainingRecipe:
     Attributes:
         name: For cards and logs.
         generator: Architecture of both generators.
+        discriminator_width: Channels of both discriminators' first convolution.
         crop: Side of the square training images, px.
         batch: Images of each stain a process and step; 1 in both built-in recipes.
         epochs: Epochs at the full learning rate.
@@ -40,6 +41,7 @@ class TrainingRecipe:
 
     name: str
     generator: Recipe
+    discriminator_width: int = 64
     crop: int
     batch: int = 1
     epochs: int
@@ -62,17 +64,17 @@ class TrainingRecipe:
                 f"the crop must be at least {MIN_CROP} px and divide by {SIDE_MULTIPLE}, got {self.crop}",
                 hint="256 and 508 px are the recipes' own",
             )
-        for name in ("batch", "epoch_images"):
-            _check_range(name, getattr(self, name), 1, 10**6)
+        for name, most in (("batch", 10**6), ("epoch_images", 10**6), ("discriminator_width", 1024)):
+            _check_range(name, getattr(self, name), 1, most)
         for name in ("epochs", "decay_epochs", "pool"):
             _check_range(name, getattr(self, name), 0, 10**6)
         if self.epochs + self.decay_epochs < 1:
             raise SpecError("a training lasts at least one epoch, got 0 + 0")
-        for name, most in (("lambda_cycle", 1000.0), ("lambda_identity", 100.0)):
-            _check_range(name, getattr(self, name), 0, most)
-        for name, most in (("lr", 1.0), ("init_sigma", 1.0)):
-            if not 0 < getattr(self, name) <= most:
-                raise SpecError(f"{name} must be in (0, {most:g}], got {getattr(self, name)}")
+        for name in ("lambda_cycle", "lambda_identity"):
+            _check_range(name, getattr(self, name), 0, 1000)
+        for name in ("lr", "init_sigma"):
+            if not 0 < getattr(self, name) <= 1:
+                raise SpecError(f"{name} must be in (0, 1], got {getattr(self, name)}")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise SpecError(f"{name} must be in [0, 1), got {getattr(self, name)}")

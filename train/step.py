@@ -70,9 +70,12 @@ class CycleGan:
         self.device: torch.device = accelerator.device
         self.generators, self.discriminators = _draw_networks(recipe, seed)
         betas = (recipe.beta1, recipe.beta2)
-        # Prepared first: an optimiser holds the parameters where they end up.
-        self._generators = accelerator.prepare_model(_channels_last(self.generators))
-        self._discriminators = accelerator.prepare_model(_channels_last(self.discriminators))
+        # Before the optimisers: an optimiser holds the parameters where they end up.
+        self._format = choose_memory_format(self.device)
+        for networks in (self.generators, self.discriminators):
+            networks.to(memory_format=self._format)  # type: ignore[call-overload]
+        self._generators = accelerator.prepare_model(self.generators)
+        self._discriminators = accelerator.prepare_model(self.discriminators)
         self._generator_adam = torch.optim.Adam(self.generators.parameters(), recipe.lr, betas, fused=True)
         self._discriminator_adam = torch.optim.Adam(self.discriminators.parameters(), recipe.lr, betas, fused=True)
         rank = accelerator.process_index
@@ -124,7 +127,7 @@ class CycleGan:
         return torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32)
 
     def _place(self, images: Tensor) -> Tensor:
-        return images.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        return images.to(self.device, non_blocking=True).contiguous(memory_format=self._format)
 
     def is_finite(self) -> bool:
         """Whether every weight is a number."""
@@ -157,13 +160,18 @@ class CycleGan:
         self._scaler.load_state_dict(state["scaler"])
 
 
-def _channels_last(network: nn.Module) -> nn.Module:
-    placed: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return placed
+def choose_memory_format(device: torch.device) -> torch.memory_format:
+    """Channels last on a GPU, whose convolutions want it; as they are on a CPU.
+
+    On a CPU it is slower (20 %), and wrong: with a batch of 1, torch 2.13 reads the gradient of an instance norm that
+    stands right before a convolution in the wrong order. A generator's gradients are then off by 60 to 90 %.
+    """
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
 def _draw_networks(recipe: TrainingRecipe, seed: int) -> tuple[GeneratorPair, DiscriminatorPair]:
-    generators, discriminators = GeneratorPair(recipe.generator), DiscriminatorPair()
+    generators = GeneratorPair(recipe.generator)
+    discriminators = DiscriminatorPair(recipe.discriminator_width)
     random = torch.Generator().manual_seed(seed)
     for networks in (generators, discriminators):
         init_normal(networks, recipe.init_sigma, random)

@@ -1,0 +1,317 @@
+"""The training loop: it learns, stops, goes on, and leaves what it should."""
+
+from __future__ import annotations
+
+import copy
+import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+from torch import nn
+
+from augengine.cards import find_weights
+from augengine.engines.onnx_types import read_model
+from augengine.errors import CheckpointError, SpecError, TargetError, TrainingError
+from augengine.export import run_onnx
+from benchmarks.plain_cyclegan import PlainCycleGan
+from tests.drawn_tissue import LIGHT, DrawnCrops, density, in_reference_colours, in_stain_colours, tiny_recipe
+from train.checkpoint import STATE, Checkpoints, TrainingCard, TrainingRun, load_generator, load_state
+from train.finish import export_run, to_tile
+from train.step import CycleGan, MixedPrecision
+from train.trainer import Judgement, Rhythm, Trainer
+
+OFTEN = Rhythm(log=1, checkpoint=4, validate=2)
+FILES = {"to-reference.safetensors", "from-reference.safetensors", "card.json"}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are slower on more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def make_run(steps: int, **changes: Any) -> TrainingRun:
+    fields: dict[str, Any] = {
+        "recipe": tiny_recipe(),
+        "seed": 3,
+        "precision": "float32",
+        "processes": 1,
+        "data": {"drawn": 1},
+    }
+    return TrainingRun(reference="pas", stain="cd68", mpp=0.5, steps=steps, **(fields | changes))
+
+
+def make_trainer(
+    out: Path, run: TrainingRun, *, rhythm: Rhythm = OFTEN, judge: Any = None, workers: int = 0, **crops: Any
+) -> Trainer:
+    drawn = DrawnCrops(run.steps * run.recipe.batch, side=run.recipe.crop, **crops)
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    options: dict[str, Any] = {"judge": judge, "rhythm": rhythm, "workers": workers, "quiet": True}
+    return Trainer(run=run, crops=drawn, out=out, accelerator=accelerator, **options)
+
+
+def judge_by_step(_to_reference: nn.Module, _from_reference: nn.Module, step: int) -> Judgement:
+    """Step 4 is the best, whatever the networks are."""
+    score = float(abs(step - 4))
+    return Judgement(score=score, numbers={"cycle": score}, grid_hwc=np.zeros((8, 8, 3), dtype=np.uint8))
+
+
+def find(out: Path, kind: Any = "step") -> Path:
+    folder = Checkpoints(out / "checkpoints").find(kind)
+    assert folder is not None
+    return folder
+
+
+def test_a_training_on_two_drawn_stains_finds_their_mapping(tmp_path: Path) -> None:
+    recipe = tiny_recipe(lr=2e-3, epochs=1, decay_epochs=1)
+    trainer = make_trainer(tmp_path, make_run(400, recipe=recipe), rhythm=Rhythm())
+    before = measure_drawn(trainer.gan)
+    trainer.train()
+    cycle, mapping = measure_drawn(trainer.gan)
+    assert min(before) > 0.5
+    assert cycle < 0.12
+    assert mapping < 0.12
+
+
+def measure_drawn(gan: CycleGan) -> tuple[float, float]:
+    """L1 of the stain's cycle, and of its translation from the truth, on tissue that no training draws."""
+    amounts = [density(10**7 + i, 32) for i in range(16)]
+    reference = torch.from_numpy(np.stack([in_reference_colours(amount) for amount in amounts]))
+    stain = torch.from_numpy(np.stack([in_stain_colours(amount) for amount in amounts]))
+    with torch.inference_mode():
+        fake = gan.generators.to_reference(stain)
+        cycle = gan.generators.from_reference(fake) - stain
+    return cycle.abs().mean().item(), (fake - reference).abs().mean().item()
+
+
+@pytest.mark.parametrize("width", [2, 4])
+def test_steps_are_those_of_a_plain_loop(width: int) -> None:
+    recipe = tiny_recipe(pool=0).with_changes(width=width)
+    gan = make_gan(recipe)
+    plain = PlainCycleGan(recipe, *copy.deepcopy((gan.generators, gan.discriminators)))
+    for index in range(3):
+        batch = {name: image[None] for name, image in DrawnCrops(3)[index].items()}
+        gan.step(batch, lr=recipe.lr, lambdas=LIGHT)
+        plain.step(**batch)
+    ours, plainly = (flat(pair.to_reference, pair.from_reference) for pair in (gan.generators, plain))
+    judges = [flat(gan.discriminators), flat(plain.judges)]
+    # Means, in shares of a step: Adam turns a rounding error of a gradient near 0 into one of its size.
+    assert (ours - plainly).abs().mean() < 0.05 * recipe.lr
+    assert (judges[0] - judges[1]).abs().mean() < 0.05 * recipe.lr
+
+
+def flat(*networks: nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().reshape(-1) for network in networks for p in network.parameters()])
+
+
+def make_gan(recipe: Any) -> CycleGan:
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    precision = MixedPrecision.choose("float32", accelerator.device)
+    return CycleGan(recipe, seed=0, accelerator=accelerator, precision=precision)
+
+
+def test_without_identity_loss_nothing_is_put_through_its_own_generator() -> None:
+    batch = {name: image[None] for name, image in DrawnCrops(1)[0].items()}
+    losses = make_gan(tiny_recipe()).step(batch, lr=1e-4, lambdas=type(LIGHT)(10.0, 0.0))
+    assert not any(name.startswith("identity") for name in losses)
+
+
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole, parts, run = tmp_path / "whole", tmp_path / "parts", make_run(11)
+    make_trainer(whole, run, judge=judge_by_step).train()
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(parts, run, judge=judge_by_step, breaks_at=10).train()
+    assert (parts / "losses.csv").read_text().count("\n") == 11  # two of these steps are beyond the checkpoint
+    rest = make_trainer(parts, run, judge=judge_by_step)
+    assert rest.resume() == 8
+    rest.train()
+    for name in ("losses.csv", "validation.jsonl"):
+        assert (parts / name).read_text() == (whole / name).read_text()
+    for name in FILES:
+        assert (find(parts) / name).read_bytes() == (find(whole) / name).read_bytes()
+
+
+def test_crops_prepared_by_other_processes_change_nothing(tmp_path: Path) -> None:
+    run = make_run(4, recipe=tiny_recipe(batch=2))
+    make_trainer(tmp_path / "a", run).train()
+    make_trainer(tmp_path / "b", run, workers=2).train()
+    assert (tmp_path / "a/losses.csv").read_text() == (tmp_path / "b/losses.csv").read_text()
+
+
+def test_the_seed_decides_the_numbers(tmp_path: Path) -> None:
+    texts = []
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        make_trainer(tmp_path / name, make_run(3, seed=seed)).train()
+        texts.append((tmp_path / name / "losses.csv").read_text())
+    assert texts[0] == texts[1]
+    assert texts[0] != texts[2]
+
+
+def test_the_best_and_the_last_checkpoint_are_kept_and_no_other(tmp_path: Path) -> None:
+    make_trainer(tmp_path, make_run(9), judge=judge_by_step).train()
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best-00000004", "step-00000009"}
+    assert {path.name for path in find(tmp_path, "best").iterdir()} == FILES
+    assert {path.name for path in find(tmp_path).iterdir()} == FILES | {STATE}
+    card = TrainingCard.read(find(tmp_path, "best"))
+    assert (card.step, card.score, card.validation) == (4, 0.0, {"cycle": 0.0})
+    scores = [json.loads(line)["cycle"] for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
+    assert scores == [2.0, 0.0, 2.0, 4.0, 5.0]
+
+
+def test_logs_hold_a_row_of_means_and_tensorboard_reads_its_own(tmp_path: Path) -> None:
+    make_trainer(tmp_path / "each", make_run(4), rhythm=Rhythm(log=1)).train()
+    make_trainer(tmp_path / "both", make_run(4), rhythm=Rhythm(log=2)).train()
+    each, both = (np.genfromtxt(tmp_path / name / "losses.csv", delimiter=",", names=True) for name in ("each", "both"))
+    assert both["step"].tolist() == [2, 4]
+    assert both["cycle_stain"] == pytest.approx(each["cycle_stain"].reshape(2, 2).mean(axis=1), rel=1e-5)
+    assert list((tmp_path / "each" / "tensorboard").glob("events*"))
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="at step 7") as caught:
+        make_trainer(tmp_path, make_run(9), rhythm=Rhythm(log=1, checkpoint=4), nan_at=6).train()
+    assert str(find(tmp_path)) in caught.value.hint
+    assert find(tmp_path).name == "step-00000004"
+    weights = load_file(find(tmp_path) / "to-reference.safetensors")
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
+
+
+def test_between_rows_a_bad_loss_is_found_before_a_checkpoint_is_written(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError):
+        make_trainer(tmp_path, make_run(9), rhythm=Rhythm(log=100, checkpoint=4), nan_at=5).train()
+    assert find(tmp_path).name == "step-00000004"
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """Writing more fails, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_said_and_the_checkpoint_before_stays(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, make_run(4), breaks_at=2, rhythm=Rhythm(checkpoint=2))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    rest = make_trainer(tmp_path, make_run(4), rhythm=Rhythm(checkpoint=2))
+    rest.resume()
+    with no_file_above(100_000), pytest.raises(TargetError, match="checkpoint"):
+        rest.train()
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000002"]
+    load_state(find(tmp_path))
+
+
+def test_a_state_that_holds_code_is_not_run(tmp_path: Path) -> None:
+    make_trainer(tmp_path, make_run(1)).train()
+    torch.save({"pools": [RunsOnLoad(tmp_path / "trace")]}, find(tmp_path) / STATE)
+    with pytest.raises(CheckpointError):
+        make_trainer(tmp_path, make_run(1)).resume()
+    assert not (tmp_path / "trace").exists()
+
+
+class RunsOnLoad:
+    """Unpickling it writes a file."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, tuple[Path, str]]:
+        return Path.write_text, (self.trace, "ran")
+
+
+@pytest.mark.parametrize("changes", [{"seed": 4}, {"recipe": tiny_recipe(lr=1e-3)}, {"data": {"drawn": 2}}])
+def test_a_training_is_not_resumed_with_other_settings(tmp_path: Path, changes: dict[str, Any]) -> None:
+    make_trainer(tmp_path, make_run(2)).train()
+    with pytest.raises(TrainingError, match=f"another {next(iter(changes))}"):
+        make_trainer(tmp_path, make_run(2, **changes)).resume()
+
+
+def test_a_folder_with_a_training_is_not_trained_into_again(tmp_path: Path) -> None:
+    make_trainer(tmp_path, make_run(1)).train()
+    with pytest.raises(TargetError, match="holds a training"):
+        make_trainer(tmp_path, make_run(1)).train()
+
+
+def test_resuming_where_nothing_is_starts_at_the_beginning(tmp_path: Path) -> None:
+    assert make_trainer(tmp_path, make_run(1)).resume() == 0
+
+
+@pytest.mark.parametrize("form", ["run", "checkpoint", "onnx"])
+def test_a_training_starts_from_the_weights_of_another(tmp_path: Path, form: str) -> None:
+    first = make_trainer(tmp_path / "first", make_run(2))
+    first.train()
+    if form == "onnx":
+        export_run(tmp_path / "first")
+    places = {"run": tmp_path / "first", "checkpoint": find(tmp_path / "first")}
+    second = make_trainer(tmp_path / "second", make_run(2, seed=9))
+    second.warm_start(places.get(form, tmp_path / "first/weights/pas-cd68"))
+    pairs = zip(first.gan.generators.parameters(), second.gan.generators.parameters(), strict=True)
+    tolerance = 1e-4 if form == "onnx" else 0  # stored in float16
+    assert all(torch.allclose(a, b, atol=tolerance, rtol=0) for a, b in pairs)
+
+
+def test_weights_of_another_recipe_are_no_start(tmp_path: Path) -> None:
+    make_trainer(tmp_path / "first", make_run(1)).train()
+    wider = make_trainer(tmp_path / "second", make_run(1, recipe=tiny_recipe().with_changes(width=6)))
+    with pytest.raises(CheckpointError, match="does not fit"):
+        wider.warm_start(tmp_path / "first")
+
+
+@pytest.mark.parametrize("judge", [None, judge_by_step])
+def test_a_finished_training_is_a_pair_of_weights(tmp_path: Path, judge: Any) -> None:
+    make_trainer(tmp_path, make_run(6), judge=judge).train()
+    tile = to_tile(np.random.default_rng(0).integers(0, 256, (50, 61, 3), dtype=np.uint8))
+    assert tile.shape == (1, 3, 48, 60)
+    cards = export_run(tmp_path, tiles={"to-reference": tile, "from-reference": tile})
+    pair = find_weights("pas", "cd68", [tmp_path / "weights"])
+    assert [card.direction for card in cards] == ["to-reference", "from-reference"]
+    folder = find(tmp_path, "best" if judge else "step")
+    for direction in ("to-reference", "from-reference"):
+        card = pair.cards[direction]
+        assert card.parity.rms < 0.01
+        assert card.mpp == 0.5
+        assert ("4 of 6 steps" if judge else "Not validated") in card.training
+        generator = load_generator(folder, direction, make_run(6).recipe.generator)
+        with torch.inference_mode():
+            expected = generator(torch.from_numpy(tile)).numpy()
+        assert np.abs(run_onnx(read_model(pair.path(direction)), tile) - expected).max() <= card.parity.max + 1e-5
+
+
+def test_nothing_is_exported_from_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        export_run(tmp_path)
+
+
+def test_bfloat16_trains_nearly_as_float32_does(tmp_path: Path) -> None:
+    columns = []
+    for precision in ("float32", "bfloat16"):
+        make_trainer(tmp_path / precision, make_run(5, precision=precision)).train()
+        columns.append(np.genfromtxt(tmp_path / precision / "losses.csv", delimiter=",", names=True)["cycle_stain"])
+    assert columns[1] == pytest.approx(columns[0], rel=0.05)
+    assert not np.array_equal(columns[0], columns[1])
+
+
+def test_float16_is_refused_on_a_cpu() -> None:
+    with pytest.raises(SpecError, match="GPU"):
+        MixedPrecision.choose("float16", torch.device("cpu"))
+
+
+def test_a_data_set_of_another_length_is_refused(tmp_path: Path) -> None:
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    with pytest.raises(SpecError, match="take 4 crops"):
+        Trainer(run=make_run(4), crops=DrawnCrops(3), out=tmp_path, accelerator=accelerator)
