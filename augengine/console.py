@@ -169,6 +169,8 @@ def print_verification(verification: Verification, *, as_json: bool) -> None:
     console = _out()
     for problem in verification.problems:
         console.print(problem, markup=False)
+    if verification.failures:
+        console.print(f"{counted(verification.failures, 'source sample')} dropped, see .augengine/*.json", markup=False)
     verdict = "sound" if verification.ok else counted(len(verification.problems), "problem")
     seen = f"{counted(verification.shards, 'shard')}, {counted(verification.samples, 'sample')}"
     console.print(f"{seen}: {verdict}", markup=False)

@@ -35,7 +35,7 @@ class NoiseSpec:
         if not 0 < self.eps <= 2:
             raise SpecError(f"eps must be in (0, 2], got {self.eps}", hint="the paper's best value is 0.05")
         if not 0 <= self.seed < 2**63:
-            raise SpecError(f"seed must be in [0, 2**63), got {self.seed}")
+            raise SpecError(f"seed must be in [0, 2**63), got {self.seed}", hint="any whole number from 0 on will do")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +68,13 @@ class AugmentSpec:
 
     def __post_init__(self) -> None:
         if not 1 <= self.variants <= 9999:
-            raise SpecError(f"variants must be 1 ... 9999, got {self.variants}")
+            raise SpecError(f"variants must be 1 ... 9999, got {self.variants}", hint="--variants 4 is a good start")
         if self.image_format not in get_args(ImageFormat):
             raise SpecError(f"unknown image format {self.image_format!r}", hint="png, jpg or webp")
         if self.mpp is not None and not 0 < self.mpp < 100:
-            raise SpecError(f"mpp must be in (0, 100) um/px, got {self.mpp}")
+            raise SpecError(f"mpp must be in (0, 100) um/px, got {self.mpp}", hint="0.5 is that of a 20x slide")
         if self.limit is not None and self.limit < 1:
-            raise SpecError(f"limit must be at least 1, got {self.limit}")
+            raise SpecError(f"limit must be at least 1, got {self.limit}", hint="leave out --limit to take all samples")
 
     def to_json(self) -> dict[str, Any]:
         """As plain json values."""

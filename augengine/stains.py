@@ -94,7 +94,10 @@ def find_stain(name: str, folder: Path | None = None) -> Stain:
         return Stain.from_toml(Path(name))
     own = folder / f"{name}.toml" if folder else None
     if own and own.is_file():
-        return Stain.from_toml(own)
+        stain = Stain.from_toml(own)
+        if stain.name != name:
+            raise StainError(f"{own} describes the stain {stain.name!r}", hint="give the file the name of its stain")
+        return stain
     if name in BUILT_IN:
         return BUILT_IN[name]
     known = ", ".join(sorted(BUILT_IN))

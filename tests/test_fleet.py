@@ -24,6 +24,7 @@ from tests.pictures import write_folder
 pytestmark = pytest.mark.e2e
 
 SAMPLES = 24
+_WITHOUT_TOKENS = {"RAY_AUTH_MODE": "disabled"}
 OPTIONS = {"samples_per_shard": 1, "variants": 2}
 
 
@@ -72,11 +73,12 @@ def test_a_killed_workers_shards_are_made_by_another(
     assert leftovers(out) == []
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_run_goes_on_where_it_stopped(
-    tiles: Path, clean: dict[str, str], small_weights: Path, tmp_path: Path
+    workers: int, tiles: Path, clean: dict[str, str], small_weights: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    run = _start(tiles, out, small_weights)
+    run = _start(tiles, out, small_weights, workers)
     _wait_for(lambda: _committed(out) >= 3)
     run.kill()
     run.wait()
@@ -90,11 +92,17 @@ def test_a_killed_run_goes_on_where_it_stopped(
     assert verify(out).ok
 
 
-def test_an_interrupted_run_leaves_nothing_half_written(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing_half_written(
+    sent: signal.Signals, workers: int, tiles: Path, small_weights: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    run = _start(tiles, out, small_weights)
+    run = _start(tiles, out, small_weights, workers)
     _wait_for(lambda: _committed(out) >= 2)
-    run.send_signal(signal.SIGINT)
+    for _ in range(2):  # the second one must not break off the clean-up of the first
+        run.send_signal(sent)
+        time.sleep(0.05)
     assert run.wait(timeout=60) == 130
     assert leftovers(out) == []
     assert make(tiles, out, small_weights, **OPTIONS).complete()
@@ -122,6 +130,41 @@ def test_a_failed_shard_is_reported_and_its_neighbours_are_made(
     assert not any(report.error for report in reports.values())
 
 
+@pytest.fixture(scope="module")
+def small_cluster() -> Iterator[str]:
+    """The address of a Ray cluster of one CPU."""
+    port = 6391
+    ray = [str(Path(sys.executable).with_name("ray"))]
+    start = ["start", "--head", f"--port={port}", "--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats"]
+    subprocess.run([*ray, *start], check=True, capture_output=True, env=os.environ | _WITHOUT_TOKENS, timeout=120)
+    yield f"127.0.0.1:{port}"
+    subprocess.run([*ray, "stop", "--force"], check=True, capture_output=True, timeout=120)
+
+
+def test_a_running_cluster_is_joined_and_gives_the_same_bytes(
+    small_cluster: str, tiles: Path, clean: dict[str, str], small_weights: Path, tmp_path: Path
+) -> None:
+    run = _join(small_cluster, tiles, tmp_path / "out", small_weights, workers=1)
+    assert run.returncode == 0, run.stderr
+    assert digests(tmp_path / "out") == clean
+
+
+def test_a_cluster_that_is_too_small_is_refused(
+    small_cluster: str, tiles: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    run = _join(small_cluster, tiles, tmp_path / "out", small_weights, workers=2)
+    assert run.returncode == 2
+    assert "has 1 CPUs, 2 workers need one each" in run.stderr
+
+
+def _join(address: str, tiles: Path, out: Path, weights: Path, *, workers: int) -> subprocess.CompletedProcess[str]:
+    """A run in a process of its own: one process cannot speak to clusters with and without tokens."""
+    command = [*_command(tiles, out, weights, workers), "--ray", address]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | _WITHOUT_TOKENS, timeout=120, check=False
+    )
+
+
 def test_a_cluster_that_is_not_there_is_refused(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
     with pytest.raises(WorkerError, match="cannot join Ray"):
         make(tiles, tmp_path / "out", small_weights, workers=1, ray_address="127.0.0.1:1", **OPTIONS)
@@ -133,10 +176,14 @@ def test_workers_can_be_many_only_over_ray(small_weights: Path, tiles: Path, tmp
         next(run_local([], None, workers=2))  # type: ignore[arg-type] # refused before it is looked at
 
 
-def _start(tiles: Path, out: Path, weights: Path) -> subprocess.Popen[bytes]:
-    options = ["--in", tiles, "--out", out, "--weights", weights, "--samples-per-shard", 1, "--variants", 2]
-    command = [sys.executable, "-m", "augengine", "augment", "--stain", "cd68", "--eps", 0.05, "--mpp", 0.5, *options]
-    return subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
+def _start(tiles: Path, out: Path, weights: Path, workers: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(_command(tiles, out, weights, workers), stderr=subprocess.DEVNULL)
+
+
+def _command(tiles: Path, out: Path, weights: Path, workers: int) -> list[str]:
+    command = [sys.executable, "-m", "augengine", "augment", "--stain", "cd68", "--eps", 0.05, "--mpp", 0.5]
+    command += ["--in", tiles, "--out", out, "--weights", weights, "--samples-per-shard", 1, "--variants", 2]
+    return [str(word) for word in [*command, "--workers", workers]]
 
 
 def _committed(out: Path) -> int:

@@ -167,6 +167,7 @@ def test_the_best_and_the_last_checkpoint_are_kept_and_no_other(tmp_path: Path) 
     assert (card.step, card.score, card.validation) == (4, 0.0, {"cycle": 0.0})
     scores = [json.loads(line)["cycle"] for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
     assert scores == [2.0, 0.0, 2.0, 4.0, 5.0]
+    assert len(list((tmp_path / "grids").glob("step-*.png"))) == 5
 
 
 def test_logs_hold_a_row_of_means_and_tensorboard_reads_its_own(tmp_path: Path) -> None:

@@ -14,13 +14,15 @@ from augengine.plan import Plan, make_jobs, write_plan
 from augengine.report import Report
 from augengine.sample import Failure, variant_key
 from augengine.shards import ShardWriter, Verification, Written, members_of, read_report, verify, write_report
+from augengine.shards.content import JSON_FIELDS, Planned
 from augengine.shards.layout import index_file, plan_file, report_file, tar_file
-from augengine.shards.verify import JSON_FIELDS
 from augengine.spec import AugmentSpec, NoiseSpec, canonical_json
 from tests.pictures import class_ids, encode, tissue
 from tests.test_plan import folder_listing
 
 SPEC = AugmentSpec(stain="cd68", reference="pas", noise=NoiseSpec(eps=0.05))
+ENGINES = {"to_reference": "t", "from_reference": "f", "precision": "float32"}
+SAID = Planned.of({"spec": SPEC.to_json(), "engines": ENGINES, "jobs": []}).said
 FIRST, SECOND = "cd68-000000", "cd68-000001"
 
 Members = list[tuple[str, bytes]]
@@ -28,7 +30,7 @@ Shard = dict[str, Members]
 
 
 def members(number: int, *, image: bytes | None = None, mask: bytes | None = None, **fields: object) -> Members:
-    record = dict.fromkeys(JSON_FIELDS) | {"source_key": f"k{number}", "variant": 1} | fields
+    record = dict.fromkeys(JSON_FIELDS) | dict(SAID) | {"source_key": f"k{number}", "variant": 1} | fields
     image = encode(tissue(seed=number)) if image is None else image
     mask = encode(class_ids(seed=number)) if mask is None else mask
     return members_of(image, "png", mask=mask, json=canonical_json(record), extras={})
@@ -66,7 +68,7 @@ def report_of(written: Written, numbers: range) -> Report:
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     jobs = make_jobs(folder_listing(6), SPEC, samples_per_shard=3)
-    write_plan(tmp_path, Plan(spec=SPEC.to_json(), source={}, engines={}, encoder="", jobs=jobs))
+    write_plan(tmp_path, Plan(spec=SPEC.to_json(), source={}, engines=ENGINES, encoder="", jobs=jobs))
     for output, numbers in ((FIRST, range(3)), (SECOND, range(3, 6))):
         write_report(tmp_path, report_of(write(tmp_path, output, shard_of(numbers)), numbers))
     return tmp_path
@@ -92,14 +94,23 @@ def test_a_whole_dataset_has_nothing_wrong(dataset: Path) -> None:
 
 
 def test_dropped_samples_are_counted_and_no_problem(dataset: Path) -> None:
-    edit(dataset, FIRST, failures=(Failure("k9", "truncated"),))
-    assert verify(dataset) == Verification(shards=2, samples=6, failures=1, problems=())
+    report = report_of(write(dataset, FIRST, shard_of(range(2))), range(2))
+    write_report(dataset, replace(report, samples_in=3, failures=(Failure("k9", "truncated"),)))
+    assert verify(dataset) == Verification(shards=2, samples=5, failures=1, problems=())
+
+
+def test_a_sample_that_vanished_without_a_failure_is_a_problem(dataset: Path) -> None:
+    write_report(dataset, report_of(write(dataset, FIRST, shard_of(range(2))), range(2)))
+    assert any("counts 2 source samples, 3 were planned" in problem for problem in verify(dataset).problems)
+    edit(dataset, FIRST, samples_in=3)
+    assert any("3 good sources make 3 samples" in problem for problem in verify(dataset).problems)
 
 
 def test_a_shard_without_any_good_sample_has_no_tar_and_no_problem(dataset: Path) -> None:
     for file in (tar_file(dataset, SECOND), index_file(dataset, SECOND)):
         file.unlink()
-    write_report(dataset, Report(output=SECOND, samples_in=3))
+    dropped = tuple(Failure(f"k{number}", "truncated") for number in range(3, 6))
+    write_report(dataset, Report(output=SECOND, samples_in=3, failures=dropped))
     assert verify(dataset).ok
 
 
@@ -171,5 +182,5 @@ def test_a_folder_without_a_plan_or_with_a_damaged_one_is_refused(tmp_path: Path
         verify(tmp_path / "elsewhere")
     assert "augment --out" in caught.value.hint
     plan_file(dataset).write_text(json.dumps({"jobs": [{}]}))
-    with pytest.raises(ShardError, match="lacks 'output'"):
+    with pytest.raises(ShardError, match="lacks 'spec'"):
         verify(dataset)

@@ -178,7 +178,7 @@ class _Pool:
         lost = [(reference, job) for reference, (holder, job) in self.held.items() if holder is member]
         self._members.remove(member)
         self._lost_progress += member.samples_done
-        self._ray.kill(member.actor, no_restart=True)
+        self._kill(member)
         self._deaths += 1
         for reference, job in lost:
             del self.held[reference]
@@ -203,4 +203,8 @@ class _Pool:
         if closing:
             self._ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_SECONDS)
         for member in self._members:
+            self._kill(member)
+
+    def _kill(self, member: _Member) -> None:
+        with suppress(self._ray.exceptions.RayError):  # it is gone, or never came
             self._ray.kill(member.actor, no_restart=True)

@@ -13,7 +13,8 @@ from augengine.job.members import Encoded, Statistics
 from augengine.report import Job, Report
 from augengine.sample import Failure, Sample
 from augengine.shards import layout
-from augengine.shards.write import ShardWriter, publish, write_report
+from augengine.shards.records import write_report
+from augengine.shards.write import ShardWriter, publish
 
 
 class ShardBuilder:

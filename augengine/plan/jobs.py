@@ -34,7 +34,9 @@ def make_jobs(listing: Listing, spec: AugmentSpec, *, samples_per_shard: int | N
         SpecError: ``samples_per_shard`` below 1, or for tars.
     """
     if samples_per_shard is not None and samples_per_shard < 1:
-        raise SpecError(f"samples per shard must be at least 1, got {samples_per_shard}")
+        raise SpecError(
+            f"samples per shard must be at least 1, got {samples_per_shard}", hint="leave it out for 256 MB"
+        )
     if samples_per_shard is not None and not listing.splits:
         hint = "leave out --samples-per-shard: each source shard becomes one shard"
         raise SpecError("the samples of source shards cannot be redistributed", hint=hint)

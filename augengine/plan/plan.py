@@ -12,7 +12,7 @@ from augengine.errors import PlanMismatch, ShardError
 from augengine.plan.jobs import estimate_bytes
 from augengine.report import Job, Report
 from augengine.shards.layout import index_file, plan_file, spool_folder, tar_file
-from augengine.shards.write import read_json, read_report, write_json
+from augengine.shards.records import read_json, read_report, write_json
 from augengine.spec import AugmentSpec, digest
 
 PLAN_VERSION = 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import json
 import os
 import shutil
 import tarfile
@@ -17,16 +16,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from augengine.errors import ContentError, ShardError, TargetError
-from augengine.report import Report
 from augengine.sample import MASK_EXT, MAX_MEMBER_BYTES
-from augengine.shards.layout import report_file, spool_folder
-from augengine.spec import canonical_json
 
 Members = Sequence[tuple[str, bytes]]
 """The members of a sample: extension and bytes."""
@@ -267,59 +263,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def write_report(folder: Path, report: Report) -> None:
-    """Commit a shard: publish its report, after its tar and its index.
-
-    Raises:
-        TargetError: The folder cannot be written.
-    """
-    write_json(report_file(folder, report.output), report.to_json(), spool_folder(folder))
-
-
-def read_report(folder: Path, output: str) -> Report | None:
-    """The report of a shard, or None if it is not committed.
-
-    Raises:
-        ShardError: There is one, but it cannot be read.
-    """
-    file = report_file(folder, output)
-    if not file.exists():
-        return None
-    try:
-        return Report.from_json(read_json(file))
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise ShardError(f"the report {file} has unknown or missing fields: {error}", hint=_REMAKE) from error
-
-
-_REMAKE = "delete it and run augment again: what it stood for is made anew"
-
-
-def write_json(file: Path, value: Any, spool: Path) -> None:
-    """Publish a json value as one file, through a temporary one in ``spool`` on the same filesystem.
-
-    Raises:
-        TargetError: It cannot be written.
-    """
-    unfinished = spool / f"{file.name}.{os.getpid()}"
-    with target_errors(file):
-        spool.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_bytes(canonical_json(value) + b"\n")
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
-    publish(unfinished, str(file))
-
-
-def read_json(file: Path, *, hint: str = _REMAKE) -> Any:
-    """The value of a json file of ours.
-
-    Raises:
-        ShardError: Unreadable or not json.
-    """
-    try:
-        return json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ShardError(f"{file} cannot be read: {error}", hint=hint) from error
