@@ -1,0 +1,130 @@
+"""What a sample of a dataset must hold, by its plan, and the sums over what samples do hold."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from augengine.errors import ContentError
+from augengine.images import Mask, RgbImage, read_mask
+from augengine.sample import MASK_EXT, variant_key
+
+JSON_FIELDS = (
+    "source_key", "stain", "reference", "variant", "eps", "sigma", "seed", "noise_version",
+    "engine_to_reference", "engine_from_reference", "precision", "mpp", "source",
+)  # fmt: skip
+"""What every sample's json states."""
+
+MAX_SIDE = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the plan says of every shard.
+
+    Attributes:
+        counts: Shard -> source samples.
+        image_format: Of the images.
+        each: Samples that a good source becomes; 0 where some classes pass through, so that it depends.
+        said: What the json of each sample must say.
+    """
+
+    counts: Mapping[str, int]
+    image_format: str
+    each: int
+    said: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, plan: Mapping[str, Any]) -> Self:
+        """From a plan's json."""
+        spec, engines = plan["spec"], plan["engines"]
+        return cls(
+            counts={str(job["output"]): int(job["count"]) for job in plan["jobs"]},
+            image_format=str(spec["image_format"]),
+            each=0 if spec["skip_classes"] else int(spec["variants"]) + int(spec["include_source"]),
+            said={
+                "stain": spec["stain"],
+                "eps": spec["noise"]["eps"],
+                "seed": spec["noise"]["seed"],
+                "engine_to_reference": engines["to_reference"],
+                "engine_from_reference": engines["from_reference"],
+                "precision": engines["precision"],
+            },
+        )
+
+
+def check_sample(
+    key: str, members: dict[str, bytes], image: RgbImage | ContentError, planned: Planned, sums: Sums
+) -> Iterator[str]:
+    """What is wrong with a sample, a sentence each; a sound one is added to the sums."""
+    image_format = planned.image_format
+    own = [extension for extension in (image_format, MASK_EXT, "json") if extension in members]
+    if list(members) != own + sorted(members.keys() - set(own)):
+        yield f"its members are {', '.join(members)}, not in their fixed order"
+    yield from _check_json(key, members.get("json"), planned)
+    mask: Mask | None = None
+    if MASK_EXT in members:
+        try:
+            mask = read_mask(members[MASK_EXT], max_side=MAX_SIDE)
+        except ContentError as error:
+            yield error.message
+    if isinstance(image, ContentError):
+        yield image.message if image_format in members else f"it has no .{image_format}"
+        return
+    if mask is not None and mask.shape != image.shape[:2]:
+        yield f"its mask is {mask.shape[1]} x {mask.shape[0]} px, its image {image.shape[1]} x {image.shape[0]}"
+    sums.add(image, mask)
+
+
+def _check_json(key: str, data: bytes | None, planned: Planned) -> Iterator[str]:
+    try:
+        record: Any = json.loads(data) if data is not None else None
+    except (ValueError, RecursionError) as error:
+        yield f"its json cannot be read: {error}"
+        return
+    if not isinstance(record, Mapping):
+        yield "it has no json object"
+        return
+    if lacking := [name for name in JSON_FIELDS if name not in record]:
+        yield f"its json lacks {', '.join(lacking)}"
+        return
+    if not isinstance(record["variant"], int) or variant_key(str(record["source_key"]), record["variant"]) != key:
+        yield f"its json says variant {record['variant']} of {record['source_key']!r}"
+    for name, planned_value in planned.said.items():
+        if record[name] != planned_value:
+            yield f"its json says {name} {record[name]!r}, the plan {planned_value!r}"
+
+
+@dataclass(slots=True)
+class Sums:
+    """The sums of a report, computed again."""
+
+    pixels: int = 0
+    channel_sum: list[int] = field(default_factory=lambda: [0, 0, 0])
+    channel_sum_sq: list[int] = field(default_factory=lambda: [0, 0, 0])
+    class_pixels: Counter[int] = field(default_factory=Counter)
+
+    def add(self, image: RgbImage, mask: Mask | None) -> None:
+        """Count an image and its mask."""
+        self.pixels += image.shape[0] * image.shape[1]
+        for channel in range(3):
+            values = image[..., channel].astype(np.int64)
+            self.channel_sum[channel] += int(values.sum())
+            self.channel_sum_sq[channel] += int((values * values).sum())
+        if mask is not None:
+            counts = np.bincount(mask.ravel())
+            self.class_pixels.update({int(i): int(counts[i]) for i in np.flatnonzero(counts)})
+
+    def as_reported(self) -> dict[str, Any]:
+        """As the fields of a report."""
+        return {
+            "pixels": self.pixels,
+            "channel_sum": tuple(self.channel_sum),
+            "channel_sum_sq": tuple(self.channel_sum_sq),
+            "class_pixels": dict(self.class_pixels),
+        }
