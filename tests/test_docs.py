@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from augengine.cli import main
 from augengine.stains import Stain
@@ -73,6 +74,21 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_command_line_of_the_docs_runs_as_typed(newcomer: Path) -> None:
     assert len(typed()) >= 5
     assert {path.name for path in newcomer.glob("*/*.tar")} == {"cd68-000000.tar"}
+
+
+@pytest.mark.e2e
+def test_the_demo_makes_shards_and_a_picture(tmp_path: Path) -> None:
+    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe
+    lines = [line.strip().replace("$(BIN)/", "") for line in recipe[1].splitlines()]
+    for line in lines:
+        assert line.startswith("augengine "), line
+        command = [sys.executable, "-m", *shlex.split(line)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    with Image.open(tmp_path / "demo.png") as picture:
+        assert picture.size > (1000, 500)
+    assert "demo.png" in done.stdout
 
 
 def test_every_command_that_the_docs_name_exists() -> None:
