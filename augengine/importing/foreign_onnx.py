@@ -102,7 +102,7 @@ def _check_end(value: ValueInfoProto, path: Path) -> None:
     if kind.elem_type != TensorProto.FLOAT:
         seen = TensorProto.DataType.Name(kind.elem_type)
         raise CheckpointError(f"{path}: {value.name} is of type {seen}, expected FLOAT", hint=_AGAIN)
-    if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
+    if len(shape) != 4 or (shape[1] != 3 and (shape[3] == 3 or isinstance(shape[1], int))):
         raise CheckpointError(f"{path}: {value.name} is {tuple(shape)}, expected (N, 3, H, W)", hint=_AGAIN)
 
 

@@ -1,0 +1,517 @@
+"""`augengine import`: what goes in, what is refused, and that a pair that came in augments."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import numpy as np
+import onnx
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from safetensors.torch import save_file
+from torch import nn
+
+from augengine.cards import DIRECTIONS, Direction, file_digest, find_weights, read_card
+from augengine.cli import main
+from augengine.engines._torch import TorchBackend
+from augengine.engines.base import EngineSpec
+from augengine.engines.onnx_types import read_model, to_float32, weights_of
+from augengine.errors import WeightsError
+from augengine.export import run_onnx, to_onnx
+from augengine.generator import Generator, as_state, generator_from, run_generator
+from augengine.importing import CycleErrors, Imported, ImportRequest, import_checkpoint
+from augengine.recipe import Padding, Recipe, RecipeName, Upsampling
+from augengine.shards.verify import verify
+from tests.foreign_generators import Numbered, draw_weights
+from tests.pictures import encode, tissue, write_folder
+from tests.small_generator import small_generator
+from tests.test_generator import RunsOnLoad
+
+GREY_LEVEL = 1 / 127.5
+RECIPE = Recipe(name="icube", width=6, blocks=3, relu_after_add=True)
+SIDE = 64
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_handler() -> Iterator[None]:
+    """Each call of `main` takes SIGTERM over; pytest gets it back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+PICTURES = [tissue(SIDE, SIDE, seed) for seed in range(3)]
+STAIN = np.stack([picture.transpose(2, 0, 1) for picture in PICTURES]).astype(np.float32) / np.float32(127.5) - 1
+REFERENCE = np.float32(0.5) * STAIN[:, [2, 0, 1]] - np.float32(0.45)
+"""The same tissue in darker and other colours."""
+
+
+def learnt(x_nchw: NDArray[np.float32], y_nchw: NDArray[np.float32], seed: int) -> Generator:
+    """A small generator trained to make ``y`` of ``x``, a ReLU after each addition."""
+    torch.manual_seed(seed)
+    generator = Generator(RECIPE)
+    for parameter in generator.parameters():
+        if parameter.ndim == 4:
+            nn.init.normal_(parameter, 0, 0.05)
+    adam = torch.optim.Adam(generator.parameters(), 3e-3)
+    x, y = torch.from_numpy(x_nchw), torch.from_numpy(y_nchw)
+    for _ in range(150):
+        adam.zero_grad()
+        (generator(x) - y).abs().mean().backward()
+        adam.step()
+    return generator.eval().requires_grad_(requires_grad=False)
+
+
+Pair = dict[Direction, Path]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Checkpoints of two generators that know both; plain norms, a ReLU after each addition."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    torch.save(learnt(STAIN, REFERENCE, 0).state_dict(), folder / "to-reference.pth")
+    torch.save(learnt(REFERENCE, STAIN, 1).state_dict(), folder / "from-reference.pth")
+    return {direction: folder / f"{direction}.pth" for direction in DIRECTIONS}
+
+
+@pytest.fixture(scope="module")
+def onnx_pair(pair: Pair) -> Pair:
+    """The same as ONNX, which is stored much faster."""
+    files: Pair = {}
+    for direction, file in pair.items():
+        files[direction] = file.with_suffix(".onnx")
+        onnx.save(to_onnx(generator_from(RECIPE, torch.load(file, weights_only=True), "it")), files[direction])
+    return files
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiles of the stain."""
+    folder = tmp_path_factory.mktemp("tiles")
+    for seed, picture in enumerate(PICTURES):
+        (folder / f"tile_{seed}.png").write_bytes(encode(picture))
+    return folder
+
+
+def bring_in(checkpoint: Path, root: Path, direction: Direction = "to-reference", **options: Any) -> Imported:
+    values = {"stain": "cd68", "mpp": 0.5, "weights": root, **options}
+    return import_checkpoint(ImportRequest(checkpoint=checkpoint, direction=direction, **values))
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def call_import(checkpoint: Path, root: Path, direction: Direction, *more: object) -> Result:
+    return call("import", checkpoint, "--stain", "cd68", "--direction", direction, "--weights", root, *more)
+
+
+def refused(result: Result, *words: str) -> None:
+    """It left with 2 and said why in a line, and what to do next in another."""
+    error, hint = result.stderr.splitlines()[-2:]
+    assert result.exit_code == 2
+    assert error.startswith("error: ")
+    assert hint.startswith("hint: ")
+    assert all(word in error for word in words), error
+    assert result.stdout == ""
+
+
+def files_below(root: Path) -> dict[str, str]:
+    return {str(file.relative_to(root)): file_digest(file) for file in root.rglob("*") if file.is_file()}
+
+
+def test_an_imported_pair_augments(pair: Pair, tiles: Path, tmp_path: Path) -> None:
+    root, out = tmp_path / "weights", tmp_path / "out"
+    for direction in DIRECTIONS:
+        more = ("--recipe", "icube", "--mpp", 0.5, "--tiles", tiles)
+        result = call_import(pair[direction], root, direction, *more)
+        assert result.exit_code == 0, result.stderr
+        assert "found icube, 6 channels, 3 residual blocks" in result.stderr
+        assert "warning" not in result.stderr
+        assert "parity with the loaded network: RMS" in result.stdout
+        assert ("the other direction is not there yet" in result.stdout) == (direction == "to-reference")
+        assert ("cycle error" in result.stdout) == (direction == "from-reference")
+    source = write_folder(tmp_path / "in", ["a", "b", "c"], masks=True)
+    said = ("--stain", "cd68", "--eps", 0.05, "--mpp", 0.5, "--in", source, "--out", out, "--weights", root)
+    assert call("augment", *said).exit_code == 0
+    assert verify(out).ok
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors", "onnx"])
+def test_every_form_of_file_is_stored_as_the_same_generator(form: str, pair: Pair, tmp_path: Path) -> None:
+    state = torch.load(pair["to-reference"], weights_only=True)
+    generator = generator_from(RECIPE, state, "it")
+    file = tmp_path / {"safetensors": "G.safetensors", "onnx": "G.onnx"}.get(form, "G.pth")
+    match form:
+        case "safetensors":
+            save_file(state, file)
+        case "onnx":
+            onnx.save(to_onnx(generator), file)
+        case _:
+            torch.save({"netG": state}, file, _use_new_zipfile_serialization=form == "zip")
+    imported = bring_in(file, tmp_path / "weights", recipe=None if form == "onnx" else "icube")
+    card = read_card(imported.file.with_suffix(".json"))
+    assert card == imported.card
+    assert (Recipe.from_json(card.recipe), card.checkpoint_digest) == (RECIPE, file_digest(file))
+    assert (card.stain, card.reference, card.direction, card.mpp) == ("cd68", "pas", "to-reference", 0.5)
+    assert 0 < card.parity.rms < 1e-2
+    x = STAIN
+    np.testing.assert_allclose(run_onnx(read_model(imported.file), x), run_generator(generator, x), atol=4 * GREY_LEVEL)
+
+
+def test_another_kind_of_upsampling_is_stored_and_runs_in_every_engine(tmp_path: Path) -> None:
+    network = draw_weights(Numbered(up="bilinear", up_pad=True, block="block"))
+    torch.save({"module.G." + name: tensor for name, tensor in network.state_dict().items()}, tmp_path / "G.pth")
+    file = bring_in(tmp_path / "G.pth", tmp_path / "weights", upsampling="bilinear").file
+    x = STAIN
+    expected = network(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(run_onnx(to_float32(read_model(file)), x), expected, atol=4 * GREY_LEVEL)
+    again = generator_from(
+        Recipe.from_json(read_card(file.with_suffix(".json")).recipe), as_state(weights_of(read_model(file))), "it"
+    )
+    np.testing.assert_allclose(run_generator(again, x), expected, atol=4 * GREY_LEVEL)
+
+
+def test_the_card_says_what_was_said_and_what_was_not(onnx_pair: Pair, tmp_path: Path) -> None:
+    silent = bring_in(onnx_pair["to-reference"], tmp_path, mpp=None)
+    assert (silent.card.training, silent.card.mpp) == ("imported; not stated", 0.5)
+    assert any("um/px was not stated" in warning for warning in silent.warnings)
+    said = bring_in(onnx_pair["to-reference"], tmp_path, mpp=0.25, training="20 slides", force=True)
+    assert (said.card.training, said.card.mpp, said.warnings) == ("20 slides", 0.25, ())
+
+
+def test_without_a_folder_it_goes_where_augment_looks(onnx_pair: Pair, tiles: Path, tmp_path: Path) -> None:
+    environment = os.environ | {"AUGENGINE_HOME": str(tmp_path)}
+    for direction in DIRECTIONS:
+        command = [sys.executable, "-m", "augengine", "import", str(onnx_pair[direction]), "--stain", "cd34"]
+        command += ["--direction", direction, "--tiles", str(tiles)]
+        assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+    assert find_weights("pas", "cd34", [tmp_path / "weights"]).mpp == 0.5
+
+
+def test_json_is_alone_on_standard_output(onnx_pair: Pair, tiles: Path, tmp_path: Path) -> None:
+    for direction in DIRECTIONS:
+        result = call_import(onnx_pair[direction], tmp_path, direction, "--mpp", 0.5, "--tiles", tiles, "--json")
+        said = json.loads(result.stdout)
+        assert result.stderr == ""
+    assert said["card"]["direction"] == "from-reference"
+    assert said["cycle"]["verdict"] == "as stated"
+    assert Path(said["file"]).is_file()
+
+
+def test_exchanged_directions_are_refused_and_change_nothing(onnx_pair: Pair, tiles: Path, tmp_path: Path) -> None:
+    bring_in(onnx_pair["from-reference"], tmp_path, "to-reference")
+    before = files_below(tmp_path)
+    wrong = onnx_pair["to-reference"], tmp_path
+    refused(call_import(*wrong, "from-reference", "--tiles", tiles), "look exchanged")
+    assert files_below(tmp_path) == before
+    forced = call_import(*wrong, "from-reference", "--tiles", tiles, "--force")
+    assert forced.exit_code == 0
+    assert "warning: the two generators look exchanged" in forced.stderr
+
+
+def test_exchanged_directions_are_put_right_as_the_hint_says(onnx_pair: Pair, tiles: Path, tmp_path: Path) -> None:
+    bring_in(onnx_pair["from-reference"], tmp_path, "to-reference")
+    bring_in(onnx_pair["to-reference"], tmp_path, "to-reference", force=True)
+    last = bring_in(onnx_pair["from-reference"], tmp_path, "from-reference", tiles=str(tiles))
+    assert last.cycle is not None
+    assert (last.cycle.verdict, last.cycle.surrogate) == ("as stated", False)
+
+
+def test_the_same_generator_for_both_directions_is_refused(onnx_pair: Pair, tmp_path: Path) -> None:
+    bring_in(onnx_pair["to-reference"], tmp_path)
+    refused(call_import(onnx_pair["to-reference"], tmp_path, "from-reference"), "holds already")
+    assert bring_in(onnx_pair["to-reference"], tmp_path, "from-reference", force=True).cycle is not None
+
+
+def test_a_pair_that_the_tiles_do_not_tell_apart_is_said_to_be_so(tmp_path: Path) -> None:
+    for seed, direction in enumerate(DIRECTIONS):
+        onnx.save(small_generator(seed), tmp_path / "G.onnx")
+        last = bring_in(tmp_path / "G.onnx", tmp_path / "weights", direction)
+    assert last.cycle is not None
+    assert (last.cycle.verdict, last.cycle.surrogate) == ("unclear", True)
+    assert any("--tiles" in warning for warning in last.warnings)
+
+
+def test_without_tiles_the_sample_picture_tells_its_own_generators_apart(tmp_path: Path) -> None:
+    weights = Path(__file__).parents[1] / "augengine" / "weights" / "pas-hdab"
+    bring_in(weights / "from-reference.onnx", tmp_path, "from-reference", stain="hdab")
+    last = bring_in(weights / "to-reference.onnx", tmp_path, stain="hdab")
+    assert last.cycle is not None
+    assert (last.cycle.verdict, last.cycle.surrogate) == ("as stated", True)
+    assert last.card.parity.max == 0
+
+
+@pytest.mark.parametrize(
+    ("stated", "exchanged", "verdict"),
+    [(0.1, 0.2, "as stated"), (0.2, 0.1, "exchanged"), (0.10, 0.11, "unclear"), (0.11, 0.10, "unclear")],
+)
+def test_one_cycle_error_must_be_clearly_smaller(stated: float, exchanged: float, verdict: str) -> None:
+    assert CycleErrors(stated=stated, exchanged=exchanged, surrogate=False).verdict == verdict
+
+
+def test_real_tiles_tell_the_committed_generators_apart(shared_data: Path, tmp_path: Path) -> None:
+    tiles = str(shared_data / "hannover" / "cd68_glomeruli_20x")
+    weights = Path(__file__).parents[1] / "augengine" / "weights" / "pas-cd68"
+    for direction in DIRECTIONS:
+        last = bring_in(weights / f"{direction}.onnx", tmp_path / "right", direction, tiles=tiles)
+    assert last.cycle is not None
+    assert (last.cycle.verdict, last.cycle.surrogate) == ("as stated", False)
+    bring_in(weights / "from-reference.onnx", tmp_path / "wrong", "to-reference", tiles=tiles)
+    with pytest.raises(WeightsError, match="exchanged"):
+        bring_in(weights / "to-reference.onnx", tmp_path / "wrong", "from-reference", tiles=tiles)
+
+
+def test_a_reading_that_cycles_better_is_named(pair: Pair, tiles: Path, tmp_path: Path) -> None:
+    bring_in(pair["to-reference"], tmp_path)
+    said = bring_in(pair["from-reference"], tmp_path, "from-reference", tiles=str(tiles))
+    assert said.assumed == ("no ReLU after each addition (--recipe)",)
+    assert any("with --recipe icube" in warning for warning in said.warnings)
+
+
+def test_what_is_there_is_not_replaced_unless_forced(onnx_pair: Pair, tmp_path: Path) -> None:
+    bring_in(onnx_pair["to-reference"], tmp_path)
+    before = files_below(tmp_path)
+    refused(call_import(onnx_pair["from-reference"], tmp_path, "to-reference"), "is there already")
+    assert files_below(tmp_path) == before
+    assert call_import(onnx_pair["from-reference"], tmp_path, "to-reference", "--force").exit_code == 0
+    assert files_below(tmp_path).keys() == before.keys()
+    assert files_below(tmp_path) != before
+
+
+def test_a_failure_leaves_what_was_there(pair: Pair, onnx_pair: Pair, tmp_path: Path) -> None:
+    root = tmp_path / "weights"
+    bring_in(onnx_pair["to-reference"], root)
+    before = files_below(root)
+    state = torch.load(pair["to-reference"], weights_only=True)
+    torch.save({**state, "model.1.weight": 1e-7 * state["model.1.weight"]}, tmp_path / "spoilt.pth")
+    refused(call_import(tmp_path / "spoilt.pth", root, "to-reference", "--force"), "rounded to float16")
+    assert files_below(root) == before
+
+
+def test_both_directions_have_one_scale(onnx_pair: Pair, tmp_path: Path) -> None:
+    bring_in(onnx_pair["to-reference"], tmp_path, mpp=0.25)
+    refused(
+        call_import(onnx_pair["from-reference"], tmp_path, "from-reference", "--mpp", 0.5), "0.25 um/px, this one 0.5"
+    )
+    assert bring_in(onnx_pair["from-reference"], tmp_path, "from-reference", mpp=None, force=True).card.mpp == 0.25
+    assert find_weights("pas", "cd68", [tmp_path]).mpp == 0.25
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_code_in_a_checkpoint_does_not_run(form: str, tmp_path: Path) -> None:
+    trace, file = tmp_path / "trace", tmp_path / "G.pth"
+    content = {**Numbered().state_dict(), "extra": RunsOnLoad(trace)}
+    torch.save(content, file, _use_new_zipfile_serialization=form == "zip")
+    refused(call_import(file, tmp_path / "weights", "to-reference"), "not run")
+    assert not trace.exists()
+    assert not (tmp_path / "weights").exists()
+    torch.load(file, weights_only=False)
+    assert trace.exists(), "the file is harmless, so the test showed nothing"
+
+
+def test_each_refusal_leaves_with_2_a_line_and_a_hint(pair: Pair, tmp_path: Path) -> None:
+    root, good = tmp_path / "weights", pair["to-reference"]
+    torch.save(Numbered(norm=nn.BatchNorm2d, bias=False).state_dict(), tmp_path / "bn.pth")
+    torch.save({name: Numbered().state_dict() for name in ("netG_A", "netG_B")}, tmp_path / "two.pth")
+    (tmp_path / "keras.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    (tmp_path / "file").write_text("in the way")
+    refused(call_import(tmp_path / "none.pth", root, "to-reference"), "there is no")
+    refused(call_import(tmp_path / "bn.pth", root, "to-reference"), "batch norm")
+    refused(call_import(tmp_path / "two.pth", root, "to-reference"), "netG_A, netG_B")
+    refused(call_import(tmp_path / "keras.h5", root, "to-reference"), "Keras")
+    refused(call_import(good, root, "to-reference", "--reference", "he"), "the reference of cd68 is pas, not he")
+    refused(call_import(good, root, "to-reference", "--mpp", 0), "mpp")
+    refused(call_import(good, root, "to-reference", "--entry", "netG"), "no entry 'netG'")
+    refused(call_import(good, root, "to-reference", "--upsampling", "nearest"), "transposed")
+    refused(call_import(good, tmp_path / "file", "to-reference"), "file")
+    said = ("import", good, "--weights", root, "--direction", "to-reference", "--stain")
+    refused(call(*said, "pas"), "pas is a reference stain")
+    refused(call(*said, "cd3"), "unknown stain 'cd3'")
+    assert not root.exists()
+    assert call_import(tmp_path / "two.pth", root, "to-reference", "--entry", "netG_B").exit_code == 0
+
+
+def test_every_choice_of_the_library_is_an_option(tmp_path: Path) -> None:
+    choices = {
+        option.name: set(option.type.choices)
+        for option in main.commands["import"].params
+        if isinstance(option.type, click.Choice)
+    }
+    assert choices == {
+        "direction": set(DIRECTIONS),
+        "recipe": set(get_args(RecipeName)),
+        "upsampling": set(get_args(Upsampling)),
+        "padding": set(get_args(Padding)),
+    }
+
+
+def test_without_torch_it_says_what_to_install(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from augengine.cli import main\n"
+        "main(['import', 'G.pth', '--stain', 'cd68', '--direction', 'to-reference'])"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "augengine[train]" in done.stderr
+
+
+# --- ONNX of anybody's ---
+
+
+def foreign_onnx(
+    file: Path, network: nn.Module, *, names: tuple[str, str] = ("input", "out"), static: bool = False
+) -> Path:
+    """An export as anybody makes it: names of its own, the sides open or fixed."""
+    dynamic = torch.export.Dim.DYNAMIC
+    sides: Any = None if static else ({0: dynamic, 2: dynamic, 3: dynamic},)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of the exporter's own making
+        program = torch.onnx.export(
+            network.eval(), (torch.zeros(2, 3, 32, 24),), dynamo=True, verbose=False, opset_version=18,
+            input_names=[names[0]], output_names=[names[1]], dynamic_shapes=sides,
+        )  # fmt: skip
+    assert program is not None
+    onnx.save(program.model_proto, file)
+    return file
+
+
+def unlike_ours() -> nn.Module:
+    """Batch norm, another width of kernel, no residual blocks."""
+    layers = (nn.Conv2d(3, 6, 5, padding=2), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 3, 3, padding=1), nn.Tanh())
+    return draw_weights(nn.Sequential(*layers))
+
+
+@pytest.mark.parametrize(("names", "static"), [(("input", "out"), True), (("y", "x"), False), (("x", "y"), False)])
+def test_an_onnx_of_another_architecture_is_stored(names: tuple[str, str], static: bool, tmp_path: Path) -> None:
+    network = unlike_ours()
+    file = foreign_onnx(tmp_path / "G.onnx", network, names=names, static=static)
+    imported = bring_in(file, tmp_path / "weights")
+    assert (imported.card.recipe, imported.assumed) == ({}, ())
+    assert "an architecture of its own" in imported.found
+    x = STAIN
+    expected = network(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(run_onnx(read_model(imported.file), x), expected, atol=GREY_LEVEL)
+
+
+def test_the_torch_engine_says_that_it_cannot_rebuild_an_unknown_architecture(tmp_path: Path) -> None:
+    file = bring_in(foreign_onnx(tmp_path / "G.onnx", unlike_ours()), tmp_path / "weights").file
+    with pytest.raises(WeightsError, match="no recipe of ours"):
+        TorchBackend().build(file, EngineSpec(precision="float32", height=SIDE, width=SIDE), tmp_path)
+
+
+def test_an_imported_onnx_pair_augments(tmp_path: Path) -> None:
+    root, out = tmp_path / "weights", tmp_path / "out"
+    for seed, direction in enumerate(DIRECTIONS):
+        network = draw_weights(Numbered(up="nearest"), seed)
+        bring_in(foreign_onnx(tmp_path / "G.onnx", network), root, direction, force=True)
+    source = write_folder(tmp_path / "in", ["a", "b"])
+    said = ("--stain", "cd68", "--eps", 0.05, "--mpp", 0.5, "--in", source, "--out", out, "--weights", root)
+    assert call("augment", *said).exit_code == 0
+    assert verify(out).ok
+
+
+class Scaled(nn.Module):
+    """Gives 0 ... 255, as some do."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x + 1) * 127.5
+
+
+class Doubled(nn.Module):
+    """Twice the size."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = nn.functional.interpolate(x, scale_factor=2.0)
+        return y
+
+
+class Together(nn.Module):
+    """Looks at its neighbours, as batch norm in training mode does."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x - x.mean(dim=0, keepdim=True))
+
+
+class Flat(nn.Module):
+    """Fixed to the size that it was exported at."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x.reshape(2, 3, 32 * 24)).reshape(2, 3, 32, 24)
+
+
+@pytest.mark.parametrize(
+    ("make", "static", "reason"),
+    [
+        (Scaled, False, "values from"),
+        (Doubled, False, "equal shapes"),
+        (Together, False, "neighbours"),
+        (Flat, True, "not valid ONNX|every size"),
+    ],
+)
+def test_an_onnx_that_translates_no_images_is_refused(
+    make: Callable[[], nn.Module], static: bool, reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(WeightsError, match=reason) as caught:
+        bring_in(foreign_onnx(tmp_path / "G.onnx", make(), static=static), tmp_path / "weights")
+    assert "export it" in caught.value.hint
+    assert not (tmp_path / "weights").exists()
+
+
+def bare_onnx(
+    *, kind: int = TensorProto.FLOAT, shape: Any = ("n", 3, "h", "w"), more: bool = False, **model: Any
+) -> Any:
+    ends = [helper.make_tensor_value_info(name, kind, shape) for name in ("a", "b", "c")]
+    node = helper.make_node(model.pop("operator", "Tanh"), ["a"], ["b"], domain=model.pop("domain", ""))
+    graph = helper.make_graph([node], "g", [ends[0], *([ends[2]] if more else [])], [ends[1]])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", model.pop("opset", 18))], ir_version=10)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"kind": TensorProto.FLOAT16}, "FLOAT16, expected FLOAT"),
+        ({"kind": TensorProto.UINT8, "operator": "Identity"}, "UINT8"),
+        ({"shape": ("n", "h", "w", 3)}, r"\('n', 'h', 'w', 3\), expected \(N, 3, H, W\)"),
+        ({"shape": ("n", 1, "h", "w")}, "expected"),
+        ({"shape": (3, "h", "w")}, "expected"),
+        ({"more": True}, "inputs and outputs"),
+        ({"opset": 9}, "opset 9"),
+        ({"domain": "com.microsoft"}, "com.microsoft:Tanh"),
+        ({"operator": "Tangent"}, "not valid ONNX"),
+    ],
+)
+def test_an_onnx_that_breaks_the_contract_is_refused(options: dict[str, Any], reason: str, tmp_path: Path) -> None:
+    onnx.save(bare_onnx(**options), tmp_path / "G.onnx")
+    with pytest.raises(WeightsError, match=reason) as caught:
+        bring_in(tmp_path / "G.onnx", tmp_path / "weights")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage, no protobuf"])
+def test_an_onnx_that_cannot_be_read_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "G.onnx").write_bytes(content)
+    refused(call_import(tmp_path / "G.onnx", tmp_path / "weights", "to-reference"), "G.onnx")
+
+
+def test_what_is_for_tensors_cannot_be_said_of_an_onnx(tmp_path: Path) -> None:
+    onnx.save(bare_onnx(), tmp_path / "G.onnx")
+    result = call_import(tmp_path / "G.onnx", tmp_path / "weights", "to-reference", "--recipe", "icube")
+    assert result.exit_code == 2
+    assert "--recipe is for checkpoints of tensors" in result.stderr
