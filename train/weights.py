@@ -25,7 +25,6 @@ from augengine.stains import BUILT_IN
 from train.checkpoint import TrainingRun
 from train.commands import FILE, SETTINGS, PoliteCommand
 from train.data import Domain, Holdout, MarkerPreference, UnpairedCrops, open_domain
-from train.data.crops import summary
 from train.finish import export_run
 from train.grid import sample_grid, write_grid
 from train.judge import held_out_judge, score
@@ -43,6 +42,7 @@ MPP = 0.5
 LIMITS = "trained on one field a stain: shows the machinery, proves nothing clinical"
 LEAST_DICE = 0.75
 _REFERENCE, _REFERENCE_FIELD, _FIELD_MPP = "pas", "fields_40x/pas.png", 0.25
+_REFERENCE_NOTE = "the PAS field (Hannover, 40x) halved"
 _HELD_OUT = Holdout(strip=0.2)
 
 
@@ -53,19 +53,26 @@ class PairPlan:
     Attributes:
         data: Within the data folder; empty for the sample picture.
         mpp: Its um/px.
+        note: What it is, for the card.
         markers: Share of the crops that are placed on markers.
     """
 
     data: str
     mpp: float
+    note: str
     markers: float = 0.0
 
 
 PLANS: Mapping[str, PairPlan] = {
-    "cd34": PairPlan(data="fields_40x/cd34.png", mpp=0.25),
+    "cd34": PairPlan(data="fields_40x/cd34.png", mpp=0.25, note="the CD34 field (Hannover, 40x) halved"),
     # Macrophages cover half a percent of these patches.
-    "cd68": PairPlan(data="cd68_glomeruli_20x", mpp=0.5, markers=0.5),
-    "hdab": PairPlan(data="", mpp=0.5),
+    "cd68": PairPlan(
+        data="cd68_glomeruli_20x",
+        mpp=0.5,
+        note="three CD68 glomeruli (Hannover, 20x), half the crops on markers",
+        markers=0.5,
+    ),
+    "hdab": PairPlan(data="", mpp=0.5, note="scikit-image's H-DAB picture of colon"),
 }
 
 
@@ -151,7 +158,8 @@ def train_pair(stain: str, reference: Domain, own: Domain, out: Path, effort: Ef
         seed=effort.seed,
         precision=MixedPrecision.choose("auto", accelerator.device).name,
         processes=accelerator.num_processes,
-        data={"reference": dict(summary(reference)), "stain": dict(summary(own))},
+        data={"reference": _REFERENCE_NOTE, "stain": f"{PLANS[stain].note}; the right fifth of all held out"}
+        | ({"started from": "the weights before"} if effort.warm else {}),
     )
     vectors, share = BUILT_IN[stain], PLANS[stain].markers
     crops = UnpairedCrops(
