@@ -194,8 +194,8 @@ def test_pictures_smaller_than_the_crop_are_named() -> None:
 def test_too_few_pictures_are_refused() -> None:
     with pytest.raises(SourceError, match=r"too few pictures: the 1 of pas hold 1.0 crops of 32 px"):
         crops(reference=Domain.of_arrays("pas", [tissue(32, 32)]))
-    with pytest.raises(SourceError, match="no picture of pas"):
-        Domain.of_arrays("pas", [])
+    with pytest.raises(SourceError, match="too few pictures: the 0 of pas"):
+        crops(reference=Domain.of_arrays("pas", []))
 
 
 @pytest.mark.parametrize("crop", [0, 30, -4])

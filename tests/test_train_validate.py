@@ -281,6 +281,13 @@ def test_the_command_measures_and_draws(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "g.png").is_file()
 
 
+def test_everything_may_be_held_out(tmp_path: Path, small_weights: Path) -> None:
+    more = (f"--weights={small_weights}", "--mpp=0.5", "--holdout=*", "--sigma=0.1")
+    done = CliRunner().invoke(main, arguments(tmp_path, *more))
+    assert done.exit_code == 0, done.output
+    assert "pas-cd68, 1 + 1 held-out tiles" in done.output
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [

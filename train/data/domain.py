@@ -56,6 +56,7 @@ class Domain:
     Attributes:
         name: The stain.
         images: What is trained on: uint8 (H, W, 3) each, of any sizes; decoded on demand when they come from files.
+            Empty where everything is held out, to be measured only.
         held_out: What is measured on; may be empty.
         mpp: um/px of all of them; None if nobody said.
         patients: The split of each patient; empty without a patients' file.
@@ -66,10 +67,6 @@ class Domain:
     held_out: Sequence[RgbImage] = ()
     mpp: float | None = None
     patients: Mapping[str, Split] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not self.images:
-            raise SourceError(f"there is no picture of {self.name} to train on", hint="hold fewer of them out")
 
     @classmethod
     def of_arrays(cls, name: str, images: Sequence[RgbImage], held_out: Sequence[RgbImage] = ()) -> Self:
@@ -112,8 +109,7 @@ def open_domain(
         budget: Bytes of decoded pictures to keep in memory.
 
     Raises:
-        SourceError: Missing, unreadable, no 8-bit RGB, unknown um/px, a patient in two splits, or nothing left to
-            train on.
+        SourceError: Missing, unreadable, no 8-bit RGB, unknown um/px, or a patient in two splits.
         SpecError: Values out of range, or both ``patients`` and ``holdout``.
     """
     pictures = Pictures(find_pictures(text, name=name), text, mpp=mpp, target_mpp=target_mpp, budget=budget)

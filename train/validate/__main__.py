@@ -14,6 +14,7 @@ from augengine.stains import find_stain
 from train.commands import FILE, SETTINGS, PoliteCommand
 from train.data import Holdout, check_patients, open_domain
 from train.grid import sample_grid, write_grid
+from train.markers import derive_threshold
 from train.pairs import load_pair
 from train.validate.kid import load_features
 from train.validate.passes import SIGMAS, TILES, measure
@@ -29,7 +30,7 @@ from train.validate.report import Validation
 @click.option("--mpp", type=float, help="um/px of the stain's pictures, where no json says it.")
 @click.option("--reference-mpp", type=float, help="The same of the reference's pictures; --mpp if not given.")
 @click.option("--target-mpp", type=float, help="um/px to measure at; the card's if not given.")
-@click.option("--holdout", default="0.2", help="What to measure on: a strip's share, or names of files.")
+@click.option("--holdout", default="0.2", help="What to measure on: a strip's share, or names of files; * is all.")
 @click.option("--patients", type=FILE, help="CSV of file, patient, split; its validation split is measured.")
 @click.option("--tiles", type=click.IntRange(1), default=TILES, help="Most tiles of each stain.")
 @click.option("--sigma", "sigmas", type=float, multiple=True, default=SIGMAS, help="Noise; may be repeated.")
@@ -82,7 +83,7 @@ def main(
         sigmas=sorted(set(sigmas)),
         seed=seed,
         tiles=tiles,
-        threshold=threshold,
+        threshold=derive_threshold(b.images or b.held_out, own) if threshold is None else threshold,
         features=None if kid_features is None else load_features(kid_features, torch.device("cpu")),
     )
     if json_file is not None:
