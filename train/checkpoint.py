@@ -228,8 +228,14 @@ def _read_generator(folder: Path, direction: Direction, recipe: Recipe) -> Gener
     if not file.is_file():
         return load_generator(folder, direction, recipe)
     model = read_model(file)
-    if (stored := recipe_of(model)) != recipe.to_json():
-        raise CheckpointError(f"{file} has the recipe {stored}, the training has {recipe.to_json()}")
+    try:
+        stored = Recipe.from_json(recipe_of(model))
+    except SpecError as error:
+        raise CheckpointError(f"{file} carries no recipe of ours: {error}") from error
+    if stored != recipe:
+        raise CheckpointError(
+            f"{file} has the recipe {stored}, the training has {recipe}", hint="train with --width and --blocks of it"
+        )
     return generator_from(recipe, {name: torch.from_numpy(w) for name, w in weights_of(model).items()}, str(file))
 
 

@@ -12,6 +12,7 @@ from augengine.cards import DIRECTIONS, Card, Direction, file_digest
 from augengine.errors import CheckpointError
 from augengine.export import Provenance, export_generator
 from train.checkpoint import Checkpoints, TrainingCard, load_generator
+from train.logs import flatten
 
 WEIGHTS = "weights"
 LIMITS = "not validated for any use: look at the validation, at the sample grids and at augmented pictures first"
@@ -77,9 +78,15 @@ def _sentence(card: TrainingCard) -> str:
     )
     if card.validation is None:
         return f"{text} Not validated: nothing was held out."
-    numbers = [f"{name} {value:.3g}" for name, value in card.validation.items() if value is not None]
-    return f"{text} On what was held out: {', '.join(number for number in numbers if '@' not in number)}."
+    numbers = ", ".join(f"{name} {value:.3g}" for name, value in flatten(card.validation).items())
+    return f"{text} On what was held out: {numbers}."
 
 
 def _data(data: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in data.items()) or "not stated"
+    return "; ".join(f"{name} {_plain(value)}" for name, value in data.items()) or "not stated"
+
+
+def _plain(value: object) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    return f"({', '.join(f'{name} {part}' for name, part in value.items())})"

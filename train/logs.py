@@ -18,9 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from torch.utils.tensorboard import SummaryWriter
 
 from augengine.errors import TargetError
+from train.grid import write_grid
 
 LOSSES = "losses.csv"
 VALIDATION = "validation.jsonl"
+GRIDS = "grids"
 _LINE_SECONDS = 15.0
 
 
@@ -71,15 +73,15 @@ class Logs:
             raise _unwritable(file, error) from error
 
     def validation(self, step: int, values: Mapping[str, Any], grid_hwc: NDArray[np.uint8] | None) -> None:
-        """A line of ``validation.jsonl``, its numbers and the grid to TensorBoard."""
+        """A line of ``validation.jsonl``, the grid as ``grids/step-{step}.png``, both to TensorBoard too."""
         file = self._folder / VALIDATION
         try:
             with file.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"step": step, **values}) + "\n")
-            for name, value in values.items():
-                if isinstance(value, int | float) and math.isfinite(value):
-                    self._board.add_scalar(f"validation/{name}", value, step)
+            for name, value in flatten(values).items():
+                self._board.add_scalar(f"validation/{name}", value, step)
             if grid_hwc is not None:
+                write_grid(self._folder / GRIDS / f"step-{step:08d}.png", grid_hwc)
                 self._board.add_image("cycles", grid_hwc, step, dataformats="HWC")
         except OSError as error:
             raise _unwritable(file, error) from error
@@ -91,6 +93,27 @@ class Logs:
                 lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
                 kept = [line for line in lines if line.endswith("\n") and step_of(line) <= step]
                 file.write_text("".join(kept), encoding="utf-8")
+
+
+def flatten(values: Mapping[str, Any]) -> dict[str, float]:
+    """The finite numbers of a validation on one level: ``marker_dice``, ``cycle_stain/l1``, ``response/0.05`` ...
+
+    Lists are told apart by the list ``sigmas`` beside them, or by their index.
+    """
+    sigmas = values.get("sigmas", ())
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}/{part}": number for part, number in value.items()}
+        elif isinstance(value, list | tuple):
+            parts = sigmas if len(sigmas) == len(value) else range(len(value))
+            flat |= {f"{name}/{part:g}": number for part, number in zip(parts, value, strict=True)}
+        else:
+            flat[name] = value
+    flat = {name: value for name, value in flat.items() if not name.startswith("sigmas/")}
+    return {
+        name: float(value) for name, value in flat.items() if isinstance(value, int | float) and math.isfinite(value)
+    }
 
 
 def _csv_step(line: str) -> int:

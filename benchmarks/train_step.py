@@ -1,0 +1,119 @@
+"""Images per second of a training step: ours against a plain loop over the same networks, and bfloat16 against float32.
+
+Run: ``python -m benchmarks.train_step``; ``--width --blocks --crop --batch --steps --rounds --out`` choose what. The
+three take turns within one run, a few steps each, so that what else the machine does meets all of them alike; the
+median over the rounds counts. It writes ``benchmarks/results/train_step.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from benchmarks.plain_cyclegan import PlainCycleGan
+from train.recipe import TrainingRecipe, zhu2017
+from train.schedule import Schedule
+from train.step import Batch, CycleGan, MixedPrecision, PrecisionOption
+
+RESULT = Path(__file__).parent / "results" / "train_step.json"
+
+Steps = dict[str, Callable[[], None]]
+
+
+def make_steps(recipe: TrainingRecipe, accelerator: Accelerator) -> Steps:
+    """One step of each contender, on images and networks of its own, all equal."""
+    ours = {name: _make(recipe, accelerator, name) for name in ("float32", "bfloat16")}
+    networks = copy.deepcopy((ours["float32"].generators, ours["float32"].discriminators))
+    plain = PlainCycleGan(recipe, *networks)
+    random = torch.Generator().manual_seed(0)
+    shape = (recipe.batch, 3, recipe.crop, recipe.crop)
+    batch = {name: torch.rand(shape, generator=random) * 2 - 1 for name in ("reference", "stain")}
+    placed = {name: images.to(accelerator.device) for name, images in batch.items()}
+    return {
+        "plain loop, float32": lambda: plain.step(**placed),
+        "ours, float32": lambda: _step(ours["float32"], recipe, batch),
+        "ours, bfloat16": lambda: _step(ours["bfloat16"], recipe, batch),
+    }
+
+
+def _make(recipe: TrainingRecipe, accelerator: Accelerator, precision: PrecisionOption) -> CycleGan:
+    chosen = MixedPrecision.choose(precision, accelerator.device)
+    return CycleGan(recipe, seed=0, accelerator=accelerator, precision=chosen)
+
+
+def _step(gan: CycleGan, recipe: TrainingRecipe, batch: Batch) -> None:
+    gan.step(batch, lr=recipe.lr, lambdas=Schedule(steps=1, recipe=recipe).lambdas(0))
+
+
+def measure(steps: Steps, *, count: int, rounds: int, device: torch.device) -> dict[str, list[float]]:
+    """Seconds a step, a value a round, after one round that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(rounds + 1):
+        for name, step in steps.items():
+            began = time.perf_counter()
+            for _ in range(count):
+                step()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            if number:
+                seconds[name].append((time.perf_counter() - began) / count)
+    return seconds
+
+
+def summarise(seconds: dict[str, list[float]], recipe: TrainingRecipe, device: torch.device) -> dict[str, Any]:
+    """What is written: rates by their medians, their spread, and the ratios that are promised."""
+    rates = {name: recipe.batch / statistics.median(values) for name, values in seconds.items()}
+    spread = {name: [round(recipe.batch / value, 3) for value in sorted(values)] for name, values in seconds.items()}
+    return {
+        "command": "python -m benchmarks.train_step " + " ".join(sys.argv[1:]),
+        "what": "images of each stain a second through one CycleGAN step; medians of interleaved rounds",
+        "recipe": recipe.to_json(),
+        "images_per_second": {name: round(rate, 3) for name, rate in rates.items()},
+        "all_rounds": spread,
+        "ours_over_plain": round(rates["ours, float32"] / rates["plain loop, float32"], 3),
+        "bfloat16_over_float32": round(rates["ours, bfloat16"] / rates["ours, float32"], 3),
+        "machine": {
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+            "cpu": torch.backends.cpu.get_cpu_capability(),
+            "bfloat16_hardware": MixedPrecision.choose("auto", device).name == "bfloat16",
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "python": platform.python_version(),
+        },
+        "versions": {name: version(name) for name in ("augengine", "torch", "accelerate")},
+    }
+
+
+def main() -> None:
+    """Measure and write the result."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.train_step")
+    for name, default in (("width", 32), ("blocks", 9), ("crop", 128), ("batch", 1), ("steps", 3), ("rounds", 5)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    chosen = parser.parse_args()
+    shape = {name: getattr(chosen, name) for name in ("width", "blocks", "crop", "batch")}
+    recipe = zhu2017().with_changes(**shape)
+    accelerator = Accelerator(mixed_precision="no")
+    steps = make_steps(recipe, accelerator)
+    seconds = measure(steps, count=chosen.steps, rounds=chosen.rounds, device=accelerator.device)
+    result = summarise(seconds, recipe, accelerator.device)
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    chosen.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result["images_per_second"]))
+
+
+if __name__ == "__main__":
+    main()
