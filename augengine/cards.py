@@ -220,7 +220,7 @@ def file_digest(file: Path) -> str:
         raise WeightsError(f"cannot read {file}: {error.strerror}", hint=_RESTORE) from error
 
 
-_RESTORE = "a pair has four files, (to|from)-reference.onnx and .json: copy them again, or export the checkpoints anew"
+_RESTORE = "a pair has four files, (to|from)-reference.onnx and .json: copy them, or `augengine import` the checkpoints"
 
 
 def _pair_folders(roots: Iterable[Path]) -> dict[tuple[str, str], Path]:
