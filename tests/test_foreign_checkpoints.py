@@ -148,6 +148,14 @@ def test_of_two_generators_one_is_chosen_by_its_name(nested: bool, tmp_path: Pat
     assert "netG_A" in caught.value.hint
 
 
+def test_a_mapping_that_holds_itself_is_read_once(tmp_path: Path) -> None:
+    network = draw_weights(Numbered())
+    content: dict[str, Any] = {"netG": network.state_dict()}
+    content |= {f"again{i}": content for i in range(9)}
+    torch.save(content, tmp_path / "netG.pth")
+    assert translates_like(network, read_checkpoint(tmp_path / "netG.pth"))
+
+
 def test_statistics_that_instance_norms_never_used_are_left_out_and_said(tmp_path: Path) -> None:
     network = draw_weights(Numbered(norm=lambda c: nn.InstanceNorm2d(c, track_running_stats=True))).train()
     checkpoint = read_checkpoint(saved(network.state_dict(), tmp_path))

@@ -47,14 +47,15 @@ def pick_state(loaded: Any, entry: str | None, source: str) -> dict[str, Tensor]
     raise _no_generator(dict(_state_dicts(loaded, "")), states, entry, source)
 
 
-def _state_dicts(value: Any, path: str, depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
+def _state_dicts(value: Any, path: str, above: tuple[int, ...] = ()) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Every mapping that holds tensors itself, by the dotted path to it."""
-    if not isinstance(value, Mapping) or depth > _DEEPEST:
+    # A pickle may hold a mapping inside itself.
+    if not isinstance(value, Mapping) or id(value) in above or len(above) > _DEEPEST:
         return
     if tensors := {str(name): tensor for name, tensor in value.items() if isinstance(tensor, Tensor)}:
         yield path, tensors
     for name, inner in value.items():
-        yield from _state_dicts(inner, _joined(path, str(name)), depth + 1)
+        yield from _state_dicts(inner, _joined(path, str(name)), (*above, id(value)))
 
 
 def _joined(*parts: str) -> str:
