@@ -22,12 +22,16 @@ from tests.drawn_tissue import density, in_reference_colours, in_stain_colours
 from train.cyclegan import main
 
 SMALL = ["--width", "4", "--blocks", "1", "--crop", "32", "--precision", "float32"]
+RECIPE = """base = "zhu2017"
+discriminator_width = 8
+"""
 
 
 @pytest.fixture(scope="module")
 def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two drawn fields of each stain in ``pas/`` and ``cd68/``, 96 px. Grainy: norms blow up the rounding of a blank."""
+    """Two drawn fields of each stain in ``pas/`` and ``cd68/``, 96 px; grainy, for norms blow up a blank's rounding."""
     folder = tmp_path_factory.mktemp("fields")
+    (folder / "tiny.toml").write_text(RECIPE)
     random = np.random.default_rng(0)
     for name, draw in (("pas", in_reference_colours), ("cd68", in_stain_colours)):
         (folder / name).mkdir()
@@ -40,7 +44,19 @@ def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(fields: Path, out: Path, *more: str) -> list[str]:
     data = ["--reference-data", str(fields / "pas"), "--data", str(fields / "cd68"), "--mpp", "0.5"]
-    return ["--stain", "cd68", "--out", str(out), *data, *SMALL, "--holdout", "0.4", *more]
+    return [
+        "--stain",
+        "cd68",
+        "--out",
+        str(out),
+        *data,
+        *SMALL,
+        "--recipe",
+        str(fields / "tiny.toml"),
+        "--holdout",
+        "0.4",
+        *more,
+    ]
 
 
 def call(arguments: list[str]) -> Result:
@@ -79,6 +95,7 @@ def test_a_killed_training_goes_on_as_if_it_had_never_stopped(fields: Path, tmp_
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
     rest = call(options(fields, tmp_path / "parts", *steps, "--resume"))
     assert rest.exit_code == 0, rest.output
     texts = [(tmp_path / name / "losses.csv").read_text() for name in ("whole", "parts")]
