@@ -91,6 +91,7 @@ def summarise(seconds: dict[str, list[float]], recipe: TrainingRecipe, device: t
             "bfloat16_hardware": MixedPrecision.choose("auto", device).name == "bfloat16",
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
+            "load_average": round(os.getloadavg()[0], 1),
             "python": platform.python_version(),
         },
         "versions": {name: version(name) for name in ("augengine", "torch", "accelerate")},
