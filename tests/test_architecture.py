@@ -33,7 +33,7 @@ OWNERS: dict[str, set[str]] = {
     "onnx": {"engines/onnx_types.py", "export.py", "importing/foreign_onnx.py"},
     "onnxruntime": {"export.py"},
     "openvino": {"engines/_openvino.py"},
-    "ray": {"fleet.py"},
+    "ray": {"fleet/cluster.py"},
     "rich": {"console.py"},
     "safetensors": {"generator/load.py"},
     "skimage": {"colour.py", "sources/sample_set.py"},
