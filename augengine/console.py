@@ -124,7 +124,9 @@ def print_budgets(pairs: Sequence[BuiltPair], *, as_json: bool) -> None:
 def _budget_row(pair: BuiltPair) -> tuple[str, ...]:
     size, budget = f"{pair.width} x {pair.height}", pair.budget
     if budget is None:
-        return pair.weights.stain, size, pair.precision, "0", "0", "0", "any", "-"
+        exact = pair.precision == "float32"
+        found = ("0", "0", "0", "any") if exact else ("not measured", "not measured", "unknown", "on request")
+        return pair.weights.stain, size, pair.precision, *found, "-"
     return (
         pair.weights.stain,
         size,

@@ -78,6 +78,8 @@ def test_without_a_readable_tile_float32_runs(pair: WeightsPair, tmp_path: Path)
     tiles = _tiles(tmp_path / "in", bad=tuple(range(6)))
     pairs = build_pairs(pair, BACKEND, EngineStore(tmp_path / "engines"), height=64, width=64, tiles=tiles)
     assert choose_pair(pairs, eps=0.3).precision == "float32"
+    for wanted in BACKEND.precisions():  # unmeasured, yet asked for
+        assert choose_pair(pairs, eps=0.3, precision=wanted).precision == wanted
 
 
 def test_a_precision_that_is_asked_for_is_taken(pair: WeightsPair, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from skimage import data as pictures
 
 from augengine.cards import DIRECTIONS, Direction, file_digest
+from augengine.chain.translate import normalise
 from augengine.errors import AugengineError
 from augengine.export import Provenance, export_generator
 from augengine.generator import load_checkpoint
@@ -89,8 +90,7 @@ def export_first(checkpoints: Path, out: Path, stain: str, direction: Direction)
 def real_tile() -> NDArray[np.float32]:
     """The middle of scikit-image's H-DAB picture, float32 (1, 3, 256, 256) in [-1, 1]."""
     picture: NDArray[Any] = pictures.immunohistochemistry()  # type: ignore[no-untyped-call]
-    tile = picture[128:384, 128:384].transpose(2, 0, 1)[None]
-    return np.ascontiguousarray(tile, dtype=np.float32) / np.float32(127.5) - np.float32(1)
+    return normalise([picture[128:384, 128:384]])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.cards import DIRECTIONS, Card, Direction, file_digest
+from augengine.chain.translate import normalise
 from augengine.errors import CheckpointError
 from augengine.export import Provenance, export_generator
 from train.checkpoint import Checkpoints, TrainingCard, load_generator
@@ -53,8 +54,7 @@ def export_run(out: Path, *, tiles: Mapping[Direction, NDArray[np.float32]] | No
 def to_tile(rgb_hwc: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The upper left of a picture, at most 256 px, as a generator takes it: float32 (1, 3, H, W) in [-1, 1]."""
     height, width = (min(_LARGEST_TILE, side) // 4 * 4 for side in rgb_hwc.shape[:2])
-    part = rgb_hwc[:height, :width].transpose(2, 0, 1)[None]
-    return np.ascontiguousarray(part, dtype=np.float32) / np.float32(127.5) - np.float32(1)
+    return normalise([rgb_hwc[:height, :width]])
 
 
 def _provenance(card: TrainingCard, direction: Direction, folder: Path) -> Provenance:

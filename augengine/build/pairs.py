@@ -37,7 +37,7 @@ class BuiltPair:
         precision: Of the arithmetic inside.
         height, width: Static size, pixels.
         to_reference, from_reference: Engine ids.
-        budget: Against float32; None for float32 itself.
+        budget: Against float32; None for float32 itself, and where no tile could be read.
     """
 
     weights: WeightsPair
@@ -96,7 +96,7 @@ def build_pairs(
         on_note: Told what takes a while.
 
     Returns:
-        One pair a precision, fastest first; float32 is always among them, others if they could be measured.
+        One pair a precision, fastest first; float32 is always among them.
 
     Raises:
         EngineError: A compiler refused, the store cannot be written, or an engine is missing and may not be built.
@@ -104,8 +104,7 @@ def build_pairs(
     wanted = [p for p in backend.precisions() if p == "float32" or precisions is None or p in precisions]
     pairs = [_build_pair(weights, backend, store, p, (height, width), on_note if may_build else None) for p in wanted]
     reference = next(pair for pair in pairs if pair.precision == "float32")
-    measured = (_with_budget(pair, reference, store, tiles, measure_again, on_note) for pair in pairs)
-    return [pair for pair in measured if pair is not None]
+    return [_with_budget(pair, reference, store, tiles, measure_again, on_note) for pair in pairs]
 
 
 def choose_pair(pairs: Sequence[BuiltPair], eps: float, precision: Precision | None = None) -> EnginesSpec:
@@ -136,7 +135,7 @@ def _why(chosen: BuiltPair, budgets: Sequence[Budget], eps: float, *, asked: boo
     if chosen.budget is not None:
         return chosen.budget.verdict(eps) + (" (asked for)" if asked else "")
     if asked or not budgets:
-        return "asked for" if asked else "nothing faster runs natively here"
+        return "asked for" if asked else "nothing faster runs natively, or could be measured"
     return "; ".join(budget.verdict(eps) for budget in budgets)
 
 
@@ -174,8 +173,8 @@ def _build_pair(
 
 def _with_budget(
     pair: BuiltPair, reference: BuiltPair, store: EngineStore, tiles: Tiles, measure_again: bool, note: OnNote
-) -> BuiltPair | None:
-    """The pair with its budget; None if nothing is there to measure it on."""
+) -> BuiltPair:
+    """The pair with its budget; without one, and so only on request, if no tile can be read to measure it on."""
     if pair is reference:
         return pair
     budget = store.read_budget(pair.to_reference, pair.from_reference)
@@ -185,7 +184,7 @@ def _with_budget(
         budget = _measure(pair, reference, store, tiles)
         if budget is None:
             note("no tile can be read to measure on")
-            return None
+            return pair
         store.write_budget(pair.to_reference, pair.from_reference, budget)
     return replace(pair, budget=budget)
 

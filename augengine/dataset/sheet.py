@@ -14,7 +14,7 @@ from augengine.engines.base import Engine
 from augengine.engines.fidelity import run_on_host
 from augengine.errors import ContentError, ShardError, SpecError, TargetError
 from augengine.images import Decoder, RgbImage, encode_image
-from augengine.job.load import load_chain, load_translators
+from augengine.job.load import load_chain
 from augengine.job.members import Drawn
 from augengine.picture import Row, contact_sheet
 from augengine.sample import Sample
@@ -55,7 +55,7 @@ def draw_sheet(folder: Path, out: Path, *, rows: int = 3) -> Path:
 
 
 def _rows(dataset: Dataset, rows: int) -> Iterator[Row]:
-    with closing(load_chain(dataset.worker)) as chain, closing(load_translators(dataset.worker)) as engines:
+    with closing(load_chain(dataset.worker)) as chain:
         for sample in _spread(dataset, rows):
             variants = draw(chain, sample)
             (image,) = Decoder(threads=1, max_side=ANY_SIDE).decode([sample.image])
@@ -63,7 +63,7 @@ def _rows(dataset: Dataset, rows: int) -> Iterator[Row]:
                 yield Row(
                     key=sample.key,
                     source=image,
-                    intermediate=_intermediate(engines.to_reference, image),
+                    intermediate=_intermediate(chain.engines.to_reference, image),
                     variants_khwc=variants.images_khwc,
                     sigmas=variants.sigmas,
                 )

@@ -20,36 +20,43 @@ _BYTES_A_VALUE = 18
 _BATCH_BYTES = 1 << 30
 
 
-class _OwningChain:
-    """A chain that closes its engines with it."""
+class LoadedChain:
+    """A chain with its engines, which it closes with it.
+
+    Attributes:
+        engines: What it runs.
+    """
 
     def __init__(self, chain: Chain, engines: Translators) -> None:
-        self._chain, self._engines = chain, engines
+        self._chain, self.engines = chain, engines
         self.batch, self.depth = chain.batch, chain.depth
 
     def put(self, requests: Sequence[Request]) -> None:
+        """See `Chain`."""
         self._chain.put(requests)
 
     def get(self) -> list[Outcome]:
+        """See `Chain`."""
         return self._chain.get()
 
     def close(self) -> None:
+        """Close the chain, then its engines."""
         self._chain.close()
-        self._engines.close()
+        self.engines.close()
 
 
-def load_chain(worker: WorkerSpec) -> Chain:
+def load_chain(worker: WorkerSpec) -> LoadedChain:
     """Load the engines and make the chain; closing it closes them.
 
     Raises:
         EngineError: An engine is missing, damaged, or made for another machine.
     """
-    engines = load_translators(worker)
+    engines = _load_translators(worker)
     on_gpu = engines.device == "cuda"
     batch = engines.to_reference.batch if on_gpu else _cpu_batch(worker)
     spec = ChainSpec(noise=worker.spec.noise, variants=worker.spec.variants, batch=batch, threads=worker.threads)
     chain = make_chain(worker.engines.chain, engines, spec, device_id=worker.device_id if on_gpu else None)
-    return _OwningChain(chain, engines)
+    return LoadedChain(chain, engines)
 
 
 def _cpu_batch(worker: WorkerSpec) -> int:
@@ -58,7 +65,7 @@ def _cpu_batch(worker: WorkerSpec) -> int:
     return max(1, min(max(4, 2 * worker.threads), _BATCH_BYTES // sample))
 
 
-def load_translators(worker: WorkerSpec) -> Translators:
+def _load_translators(worker: WorkerSpec) -> Translators:
     """The two engines that a worker's spec names."""
     store = EngineStore(Path(worker.store))
     to_reference, from_reference = (
