@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from augengine.build import build_stains
     from augengine.cards import find_weights
     from augengine.choose import pick
-    from augengine.dataset import AugmentRequest, Prediction, Summary, Watcher, augment, draw_sheet, predict, replay
+    from augengine.dataset import AugmentRequest, Prediction, Summary, augment, draw_sheet, predict, replay
     from augengine.errors import AugengineError
+    from augengine.progress import Watcher
     from augengine.shards import Verification, verify
     from augengine.sources import open_source
     from augengine.spec import AugmentSpec, NoiseSpec
@@ -31,7 +32,7 @@ _HOMES = {
     "Stain": "stains",
     "Summary": "dataset",
     "Verification": "shards",
-    "Watcher": "dataset",
+    "Watcher": "progress",
     "augment": "dataset",
     "build_stains": "build",
     "draw_sheet": "dataset",

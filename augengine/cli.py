@@ -14,7 +14,14 @@ import click
 from augengine.build import DEFAULT_SIZE, build_stains
 from augengine.cards import DIRECTIONS
 from augengine.chain import ChainName
-from augengine.console import Console, print_budgets, print_prediction, print_summary, print_verification
+from augengine.console import (
+    Console,
+    print_budgets,
+    print_prediction,
+    print_summary,
+    print_tile_summary,
+    print_verification,
+)
 from augengine.dataset import AugmentRequest, augment, draw_sheet, predict, replay
 from augengine.engines.store import BackendName
 from augengine.errors import AugengineError
@@ -22,6 +29,8 @@ from augengine.importing import ImportRequest, import_checkpoint
 from augengine.recipe import Padding, RecipeName, Upsampling
 from augengine.shards.verify import verify
 from augengine.spec import MIN_SIDE, ImageFormat, Precision
+from augengine.tiling import TileRequest, tile
+from augengine.tissue import TISSUE_DENSITY
 
 EXIT_FAILURES = 1
 EXIT_REFUSED = 2
@@ -76,6 +85,23 @@ _weights = click.option(
 _backend = click.option(
     "--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True, help="Runs the engines."
 )
+_seed = click.option("--seed", type=int, default=0, show_default=True, help="Root of every draw.")
+_ray = click.option("--ray", "ray_address", metavar="ADDRESS", help="Join this Ray cluster.")
+_format = click.option(
+    "--format",
+    "image_format",
+    type=click.Choice(get_args(ImageFormat)),
+    default="png",
+    show_default=True,
+    help="Of the images written; png and webp are lossless.",
+)
+_allow_failures = click.option(
+    "--allow-failures",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="How much may be bad and still exit with 0.",
+)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
 
 
@@ -111,17 +137,10 @@ def build_engines_command(
 @click.option("--variants", type=int, default=1, show_default=True, help="Variants of each sample.")
 @click.option("--include-source", is_flag=True, help="Write the source samples too, as k-v0000.")
 @click.option("--skip-class", "skip_classes", multiple=True, help="Pass samples of this class through untouched.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Root of every draw.")
+@_seed
 @click.option("--workers", default="auto", show_default=True, help="How many; auto: one a GPU, or one on a CPU.")
-@click.option("--ray", "ray_address", metavar="ADDRESS", help="Join this Ray cluster.")
-@click.option(
-    "--format",
-    "image_format",
-    type=click.Choice(get_args(ImageFormat)),
-    default="png",
-    show_default=True,
-    help="Of the images written; png and webp are lossless.",
-)
+@_ray
+@_format
 @click.option("--samples-per-shard", type=int, help="Source samples a shard; by default about 256 MB of output.")
 @click.option(
     "--precision",
@@ -144,13 +163,7 @@ def build_engines_command(
 @click.option("--allow-mpp", is_flag=True, help="Accept um/px far from the generators' own.")
 @click.option("--max-side", type=int, default=1024, show_default=True, help="Longest side of an image, in pixels.")
 @click.option("--limit", type=int, help="Only the first samples.")
-@click.option(
-    "--allow-failures",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Bad samples that still exit with 0.",
-)
+@_allow_failures
 @click.option("--dry-run", is_flag=True, help="Predict samples, gigabytes and minutes; write nothing.")
 @_as_json
 def augment_command(
@@ -174,6 +187,46 @@ def _workers(text: str) -> int | None:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise click.BadParameter(f"{text!r} is neither auto nor a number of at least 1", param_hint="--workers")
+
+
+@main.command("tile")
+@click.argument("slides", nargs=-1, required=True)
+@click.option("--out", "out", type=click.Path(path_type=Path), required=True, help="Folder of the source shards.")
+@click.option("--mpp", type=float, default=0.5, show_default=True, help="um/px of the tiles.")
+@click.option("--size", type=int, default=508, show_default=True, help="Side of the tiles, in pixels.")
+@click.option("--overlap", type=int, default=0, show_default=True, help="Of neighbours in a grid, in pixels.")
+@click.option("--slide-mpp", type=float, help="um/px of the slides' finest level, where they do not say so.")
+@click.option(
+    "--annotations", type=click.Path(path_type=Path), help="Folder of annotation files; by default beside the slides."
+)
+@click.option("--classes", multiple=True, metavar="NAME=ID", help="Class and its id in the masks; repeatable.")
+@click.option("--default-class", help="What annotated objects without a class are.")
+@click.option("--centred-on", metavar="CLASS", help="A tile around each object of this class, instead of a grid.")
+@click.option("--negatives", type=int, default=0, help="Tissue tiles without that class, for each object of it.")
+@click.option("--background", type=int, default=0, help="Tiles without tissue, a slide.")
+@click.option("--random", "random", type=int, default=0, help="Random tissue tiles a slide, instead of a grid.")
+@click.option(
+    "--split", "patients", type=click.Path(path_type=Path), help="CSV of file, patient, split: shards of each split."
+)
+@click.option("--min-tissue", type=float, default=0.5, show_default=True, help="Least share of tissue in a tile.")
+@click.option(
+    "--tissue-density", type=float, default=TISSUE_DENSITY, show_default=True, help="Optical density of tissue."
+)
+@click.option("--allow-dark", is_flag=True, help="Take slides with a dark ground, such as fluorescence.")
+@_seed
+@_format
+@click.option("--tiles-per-shard", type=int, help="By default about 256 MB.")
+@click.option("--workers", default="auto", show_default=True, help="How many; auto: one for every eight cores.")
+@_ray
+@_allow_failures
+@_as_json
+def tile_command(as_json: bool, allow_failures: int, workers: str, **options: Any) -> None:
+    """Cut slides into source shards: a grid over the tissue, tiles around annotated objects, or random ones."""
+    request = TileRequest(workers=_workers(workers), **options)
+    with Console(quiet=as_json, doing="tiling") as console:
+        summary = tile(request, console)
+    print_tile_summary(summary, as_json=as_json)
+    sys.exit(0 if summary.complete(allow_failures) else EXIT_FAILURES)
 
 
 @main.command("verify")

@@ -16,9 +16,10 @@ from rich.table import Table
 
 from augengine.build import BuiltPair
 from augengine.dataset import Prediction, Summary
-from augengine.dataset.outcome import counted
 from augengine.engines.fidelity import EPS_SHARE
+from augengine.report import counted
 from augengine.shards.verify import Verification
+from augengine.tiling import TileSummary
 
 _LOG_SECONDS = 15.0
 _SHOWN_FAILURES = 20
@@ -36,11 +37,12 @@ class Console:
 
     Args:
         quiet: Say nothing but warnings.
+        doing: What the bar is called.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, doing: str = "augmenting") -> None:
         self._rich = _LastingConsole(stderr=True, highlight=False)
-        self._quiet = quiet
+        self._quiet, self._doing = quiet, doing
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._total = 0
@@ -72,7 +74,7 @@ class Console:
         if self._quiet or not self._rich.is_terminal:
             return
         columns = (
-            TextColumn("augmenting"),
+            TextColumn(self._doing),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
@@ -152,12 +154,26 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         print_json(summary.to_json())
         return
+    _out().print(summary.sentence(), markup=False)
+    _print_some(summary.failure_lines(), f"{summary.folder}/.augengine/*.json")
+
+
+def print_tile_summary(summary: TileSummary, *, as_json: bool) -> None:
+    """What became of some slides: failures first, then what could not be done as asked."""
+    if as_json:
+        print_json(summary.to_json())
+        return
+    _out().print(summary.sentence(), markup=False)
+    _print_some(summary.failure_lines(), f"{summary.folder}/.augengine/")
+    _print_some([f"note: {line}" for line in summary.problem_lines()], f"{summary.folder}/.augengine/slides/*.json")
+
+
+def _print_some(lines: Sequence[str], where: str) -> None:
     console = _out()
-    console.print(summary.sentence(), markup=False)
-    for line in summary.failure_lines()[:_SHOWN_FAILURES]:
+    for line in lines[:_SHOWN_FAILURES]:
         console.print(f"  {line}", markup=False)
-    if (more := len(summary.failure_lines()) - _SHOWN_FAILURES) > 0:
-        console.print(f"  and {more} more, in {summary.folder}/.augengine/*.json", markup=False)
+    if (more := len(lines) - _SHOWN_FAILURES) > 0:
+        console.print(f"  and {more} more, in {where}", markup=False)
 
 
 def print_verification(verification: Verification, *, as_json: bool) -> None:

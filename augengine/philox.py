@@ -26,6 +26,7 @@ class Stream(IntEnum):
     NOISE = 0
     SIGMA = 1
     ONLINE = 2
+    PLACES = 3
 
 
 def derive_key(seed: int, sample_key: str) -> int:

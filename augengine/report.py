@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from augengine.errors import AugengineError
 from augengine.sample import Failure
 
 
@@ -93,3 +94,17 @@ class Report:
                 "class_pixels": {int(k): v for k, v in data["class_pixels"].items()},
             }
         )
+
+
+def failure_reason(error: BaseException) -> str:
+    """An error as a report states it: our own with their hint, foreign ones with their kind."""
+    if isinstance(error, AugengineError):
+        return error.message + (f" ({error.hint})" if error.hint else "")
+    if isinstance(error, MemoryError):
+        return "out of memory (fewer --workers or --variants, or smaller images)"
+    return f"{type(error).__name__}: {error}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts: ``1 shard``, ``2 shards``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -16,6 +16,7 @@ import pytest
 from augengine.dataset import augment
 from augengine.errors import WorkerError
 from augengine.fleet import run_local, run_ray
+from augengine.job import Worker
 from augengine.report import Job, Report
 from augengine.shards.verify import verify
 from tests.datasets import Listener, digests, leftovers, make, request
@@ -124,7 +125,7 @@ def test_a_failed_shard_is_reported_and_its_neighbours_are_made(
     (tmp_path / "out" / ".augengine").mkdir(parents=True)
     beyond = Job(index=9, source=str(tiles), first=90, count=1, size=0, digest="", output="cd68-000009")
     workers = 1 if execute is run_local else 2
-    reports = {report.output: report for report in execute([beyond, *plan.jobs], worker, workers=workers)}
+    reports = {report.output: report for report in execute([beyond, *plan.jobs], worker, Worker, workers=workers)}
     assert reports.pop("cd68-000009").error
     assert sorted(reports) == ["cd68-000000", "cd68-000001", "cd68-000002"]
     assert not any(report.error for report in reports.values())
@@ -173,7 +174,7 @@ def test_a_cluster_that_is_not_there_is_refused(tiles: Path, small_weights: Path
 def test_workers_can_be_many_only_over_ray(small_weights: Path, tiles: Path, tmp_path: Path) -> None:
     assert small_weights
     with pytest.raises(WorkerError, match="one worker runs in this process"):
-        next(run_local([], None, workers=2))  # type: ignore[arg-type] # refused before it is looked at
+        next(run_local([], None, Worker, workers=2))  # type: ignore[arg-type] # refused before it is looked at
 
 
 def _start(tiles: Path, out: Path, weights: Path, workers: int) -> subprocess.Popen[bytes]:

@@ -1,6 +1,6 @@
 """A stain's engines, built and measured: what `build-engines` does, and `augment` when one is missing."""
 
-from augengine.build.pairs import BuiltPair, build_pairs, choose_pair, cpu_threads, seconds_a_pass
+from augengine.build.pairs import BuiltPair, build_pairs, choose_pair, seconds_a_pass
 from augengine.build.stains import DEFAULT_SIZE, build_stains
 from augengine.build.tiles import Tiles
 
@@ -11,6 +11,5 @@ __all__ = [
     "build_pairs",
     "build_stains",
     "choose_pair",
-    "cpu_threads",
     "seconds_a_pass",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from augengine.engines.fidelity import Budget, choose_precision, measure, run_on
 from augengine.engines.store import EngineStore
 from augengine.errors import EngineError, SpecError
 from augengine.job import EnginesSpec
+from augengine.machine import cpu_threads
 from augengine.spec import Precision
 
 _BUDGET_PIXELS = 8 * 256 * 256
@@ -62,11 +62,6 @@ class BuiltPair:
             "from_reference": self.from_reference,
             "budget": None if self.budget is None else self.budget.to_json(),
         }
-
-
-def cpu_threads() -> int:
-    """CPU threads this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def build_pairs(

@@ -5,7 +5,7 @@ A run goes request -> resolved and checked -> engines -> plan -> shards -> summa
 
 from augengine.dataset.again import Replayed, replay
 from augengine.dataset.outcome import Prediction, Summary
-from augengine.dataset.request import AugmentRequest, Watcher
+from augengine.dataset.request import AugmentRequest
 from augengine.dataset.run import augment, predict
 from augengine.dataset.sheet import draw_sheet
 
@@ -14,7 +14,6 @@ __all__ = [
     "Prediction",
     "Replayed",
     "Summary",
-    "Watcher",
     "augment",
     "draw_sheet",
     "predict",

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from augengine.build import BuiltPair, Tiles, build_pairs, choose_pair
 from augengine.cards import home
-from augengine.dataset.request import Watcher
 from augengine.dataset.resolve import Run
 from augengine.engines.store import EngineStore
 from augengine.errors import PlanMismatch, WrongDevice
 from augengine.job import EnginesSpec
 from augengine.job.load import find_store
+from augengine.progress import Watcher
 from augengine.shards.layout import OWN_FOLDER
 
 

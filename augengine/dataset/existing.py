@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from augengine.build import cpu_threads
 from augengine.chain.base import Chain, Request
 from augengine.errors import EngineError, ShardError
 from augengine.job import EnginesSpec, WorkerSpec
 from augengine.job.load import find_store
 from augengine.job.members import Drawn
+from augengine.machine import cpu_threads
 from augengine.plan import Plan, read_plan
 from augengine.sample import Failure, Sample
 from augengine.spec import AugmentSpec

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from augengine.job import EnginesSpec
-from augengine.report import Report
+from augengine.report import Report, counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +107,3 @@ class Summary:
             "why": self.engines.why,
             "failures": self.failure_lines(),
         }
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and what it counts: ``1 shard``, ``2 shards``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

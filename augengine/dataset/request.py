@@ -1,34 +1,13 @@
-"""What a user asks for, and who follows the run."""
+"""What a user asks for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from augengine.chain import ChainName
 from augengine.engines.store import BackendName
 from augengine.spec import ImageFormat, Precision
-
-
-class Watcher(Protocol):
-    """Follows a run."""
-
-    def note(self, text: str) -> None:
-        """One line about what happens."""
-        ...
-
-    def warn(self, text: str) -> None:
-        """One line that matters even in a quiet run."""
-        ...
-
-    def begin(self, total: int, already: int) -> None:
-        """A run of ``total`` samples starts, of which ``already`` were done before."""
-        ...
-
-    def advance(self, samples: int) -> None:
-        """``samples`` were finished since `begin`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

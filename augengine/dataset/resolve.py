@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from augengine.cards import WeightsPair, find_weights, home, weight_roots
-from augengine.dataset.request import AugmentRequest, Watcher
+from augengine.dataset.request import AugmentRequest
 from augengine.engines.base import Backend
 from augengine.engines.store import pick_backend
 from augengine.errors import SourceError, SpecError, TargetError
 from augengine.job import mpp_fits
 from augengine.listing import Listing, check_sides
 from augengine.plan import make_jobs
+from augengine.progress import Watcher
 from augengine.report import Job
 from augengine.sources import SampleSet, Source, open_source
 from augengine.sources.sample_set import NOTE

@@ -8,19 +8,21 @@ from contextlib import closing
 from dataclasses import replace
 from typing import cast
 
-from augengine.build import cpu_threads, seconds_a_pass
+from augengine.build import seconds_a_pass
 from augengine.dataset.engines import check_request, find_engines, keep_plans
 from augengine.dataset.existing import planned_engines
 from augengine.dataset.outcome import Prediction, Summary
-from augengine.dataset.request import AugmentRequest, Watcher
+from augengine.dataset.request import AugmentRequest
 from augengine.dataset.resolve import Run, resolve
 from augengine.engines.driver import gpu_count
 from augengine.engines.store import BackendName, EngineStore, pick_backend
 from augengine.errors import SpecError
-from augengine.fleet import run_local, run_ray
+from augengine.fleet import pick_executor
 from augengine.images import encoder_version
-from augengine.job import EnginesSpec, WorkerSpec
+from augengine.job import EnginesSpec, Worker, WorkerSpec
+from augengine.machine import cpu_threads
 from augengine.plan import Plan, check_plan, committed, open_target, read_plan
+from augengine.progress import Watcher
 from augengine.report import Report
 from augengine.shards.write import target_errors
 
@@ -92,8 +94,10 @@ def _execute(
     worker = worker_spec(run, engines, store, threads)
     if not jobs:
         return {}
-    execute = run_local if workers == 1 and run.request.ray_address is None else run_ray
-    reports = execute(jobs, worker, workers=workers, address=run.request.ray_address, on_progress=watcher.advance)
+    execute = pick_executor(workers, run.request.ray_address)
+    reports = execute(
+        jobs, worker, Worker, workers=workers, address=run.request.ray_address, on_progress=watcher.advance
+    )
     with closing(reports):  # whatever stops us: every writer is done before the lock is released
         return {report.output: report for report in reports}
 

@@ -1,7 +1,22 @@
 """Many jobs: in this process, or over Ray. One signature (`base.Executor`), equal bytes."""
 
-from augengine.fleet.base import HELD_JOBS, RETRIES, Executor
+from augengine.fleet.base import HELD_JOBS, RETRIES, Executor, StartWorker, Worker, WorkerSpec
 from augengine.fleet.local import run_local
 from augengine.fleet.pool import run_ray
 
-__all__ = ["HELD_JOBS", "RETRIES", "Executor", "run_local", "run_ray"]
+__all__ = [
+    "HELD_JOBS",
+    "RETRIES",
+    "Executor",
+    "StartWorker",
+    "Worker",
+    "WorkerSpec",
+    "pick_executor",
+    "run_local",
+    "run_ray",
+]
+
+
+def pick_executor(workers: int, address: str | None) -> Executor:
+    """One worker runs in this process; many, or those of a running cluster, over Ray."""
+    return run_local if workers == 1 and address is None else run_ray

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from augengine.errors import WorkerError
-from augengine.job import WorkerSpec
+from augengine.fleet.base import WorkerSpec
 
 _CONNECT_SECONDS = 10.0
 _TOKEN = "RAY_AUTH_MODE=token"  # noqa: S105 - the name of a setting, no secret

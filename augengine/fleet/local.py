@@ -6,16 +6,17 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import closing
 
 from augengine.errors import WorkerError
-from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, Attempts, OnProgress
-from augengine.job import Worker, WorkerSpec
+from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, Attempts, OnProgress, StartWorker, WorkerSpec
 from augengine.report import Job, Report
 
 
 def run_local(
     jobs: Sequence[Job],
     worker: WorkerSpec,
+    start: StartWorker,
     *,
     workers: int = 1,
     address: str | None = None,
@@ -25,7 +26,7 @@ def run_local(
     if workers != 1 or address is not None:
         raise WorkerError(f"one worker runs in this process, {workers} were asked for", hint="run_ray runs many")
     attempts = Attempts(deque(jobs))
-    with Worker(worker) as one:
+    with closing(start(worker)) as one:
         held: deque[tuple[Job, Future[Report]]] = deque()
         while attempts.waiting or held:
             while attempts.waiting and len(held) < HELD_JOBS:

@@ -8,12 +8,11 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from augengine.errors import WorkerError
-from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, RETRIES, Attempts, OnProgress
+from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, RETRIES, Attempts, OnProgress, StartWorker, WorkerSpec
 from augengine.fleet.cluster import Cluster, first_line, join
-from augengine.job import Worker, WorkerSpec
 from augengine.report import Job, Report
 
 _START_SECONDS = 120.0
@@ -23,6 +22,7 @@ _CLOSE_SECONDS = 10.0
 def run_ray(
     jobs: Sequence[Job],
     worker: WorkerSpec,
+    start: StartWorker,
     *,
     workers: int,
     address: str | None = None,
@@ -30,7 +30,7 @@ def run_ray(
 ) -> Generator[Report, None, None]:
     """Run jobs on Ray actors; see `Executor`."""
     attempts = Attempts(deque(jobs))
-    with _pool(address, workers, worker, attempts) as pool:
+    with _pool(address, workers, (worker, start), attempts) as pool:
         while attempts.waiting or pool.held:
             pool.fill()
             yield from pool.finished()
@@ -38,11 +38,19 @@ def run_ray(
 
 
 @contextmanager
-def _pool(address: str | None, workers: int, worker: WorkerSpec, attempts: Attempts) -> Iterator[_Pool]:
+def _pool(
+    address: str | None, workers: int, work: tuple[WorkerSpec, StartWorker], attempts: Attempts
+) -> Iterator[_Pool]:
+    worker, start = work
     with join(address, workers, worker) as cluster:
-        share = replace(worker, threads=cluster.threads)
-        with closing(_Pool(cluster, share, workers, attempts)) as pool:
+        share = _with(worker, threads=cluster.threads)
+        with closing(_Pool(cluster, share, start, workers, attempts)) as pool:
             yield pool
+
+
+def _with(worker: WorkerSpec, **changes: int) -> WorkerSpec:
+    changed: WorkerSpec = replace(cast(Any, worker), **changes)
+    return changed
 
 
 class _Actor:
@@ -50,17 +58,18 @@ class _Actor:
 
     Args:
         worker: What it does.
+        start: Makes the worker.
         cores: The cores it may use; empty for any.
     """
 
-    def __init__(self, worker: WorkerSpec, cores: tuple[int, ...]) -> None:
+    def __init__(self, worker: WorkerSpec, start: StartWorker, cores: tuple[int, ...]) -> None:
         if cores:
             # Threads started from here on inherit it, the engine's and the decoder's too.
             os.sched_setaffinity(0, cores)
-        self._worker = Worker(worker)
+        self._worker = start(worker)
 
-    def augment(self, job: Job) -> Report:
-        """Make one shard; several calls run at a time, one chain serves them all."""
+    def make(self, job: Job) -> Report:
+        """Make one shard; several calls run at a time, one worker serves them all."""
         return self._worker.submit(job).result()
 
     def samples_done(self) -> int:
@@ -96,10 +105,13 @@ class _Member:
 class _Pool:
     """Actors and the jobs they hold; one that dies is replaced, and its jobs are queued again."""
 
-    def __init__(self, cluster: Cluster, worker: WorkerSpec, workers: int, attempts: Attempts) -> None:
+    def __init__(
+        self, cluster: Cluster, worker: WorkerSpec, start: StartWorker, workers: int, attempts: Attempts
+    ) -> None:
         self._ray = cluster.ray
         self._cluster = cluster
         self._worker = worker
+        self._start_worker = start
         self._attempts = attempts
         self._deaths = 0
         self._limit = 3 + 2 * workers
@@ -116,9 +128,9 @@ class _Pool:
             num_cpus=self._worker.threads, num_gpus=gpus, max_concurrency=HELD_JOBS + 1, max_restarts=0
         )
         # Ray shows an actor only its own GPU, so that its number there is 0.
-        share = replace(self._worker, device_id=0) if gpus else self._worker
+        share = _with(self._worker, device_id=0) if gpus else self._worker
         cores = self._cluster.cores[slot] if self._cluster.cores else ()
-        actor = remote.remote(share, cores)
+        actor = remote.remote(share, self._start_worker, cores)
         self._members.append(_Member(actor, slot, actor.samples_done.remote(), time.monotonic()))
 
     def fill(self) -> None:
@@ -129,7 +141,7 @@ class _Pool:
             if member is None or self._load(member) >= HELD_JOBS:
                 return
             job = self._attempts.waiting.popleft()
-            self.held[member.actor.augment.remote(job)] = (member, job)
+            self.held[member.actor.make.remote(job)] = (member, job)
 
     def _load(self, member: _Member) -> int:
         return sum(holder is member for holder, _ in self.held.values())

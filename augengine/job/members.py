@@ -17,7 +17,7 @@ from augengine.job.spec import EnginesSpec
 from augengine.noise import NOISE_VERSION
 from augengine.sample import SOURCE_VARIANT, Sample, variant_key
 from augengine.shards import members_of
-from augengine.spec import AugmentSpec, canonical_json
+from augengine.spec import AugmentSpec, ImageFormat, canonical_json
 
 Members = Sequence[tuple[str, bytes]]
 _SAME_FORMAT = {"jpeg": "jpg"}
@@ -81,7 +81,7 @@ def encode_sample(sample: Sample, drawn: Drawn | None, spec: AugmentSpec, engine
         record = sample_json(sample, spec, engines, variant=variant, sigma=sigma, passed=drawn is None)
         members = members_of(image, spec.image_format, mask=mask, json=canonical_json(record), extras=sample.extras)
         variants.append((variant_key(sample.key, variant), members))
-        statistics += _count(pixels, mask_counts)
+        statistics += count_pixels(pixels, mask_counts)
     return Encoded(tuple(variants), statistics)
 
 
@@ -120,15 +120,16 @@ def _images(
     if drawn is None or spec.include_source:
         own = _SAME_FORMAT.get(sample.image_ext, sample.image_ext) == spec.image_format
         pixels = _decode(sample.image)
-        yield SOURCE_VARIANT, 0.0, *((sample.image, pixels) if own else _encode(pixels, spec))
+        yield SOURCE_VARIANT, 0.0, *((sample.image, pixels) if own else encode_pixels(pixels, spec.image_format))
     if drawn is not None:
         for k, (pixels, sigma) in enumerate(zip(drawn.images_khwc, drawn.sigmas, strict=True), start=1):
-            yield k, sigma, *_encode(pixels, spec)
+            yield k, sigma, *encode_pixels(pixels, spec.image_format)
 
 
-def _encode(pixels: NDArray[np.uint8], spec: AugmentSpec) -> tuple[bytes, NDArray[np.uint8]]:
-    data = encode_image(pixels, spec.image_format)
-    return data, _decode(data) if spec.image_format == _LOSSY else pixels
+def encode_pixels(pixels: NDArray[np.uint8], image_format: ImageFormat) -> tuple[bytes, NDArray[np.uint8]]:
+    """An image encoded, and the pixels that a reader of it sees: others where the format loses some."""
+    data = encode_image(pixels, image_format)
+    return data, _decode(data) if image_format == _LOSSY else pixels
 
 
 # One decoder a thread: making one costs more than decoding with it.
@@ -151,12 +152,18 @@ def _mask(sample: Sample) -> tuple[bytes | None, dict[int, int]]:
     if sample.mask is None:
         return None, {}
     pixels = read_mask(sample.mask, max_side=_ANY_SIDE)
-    ids, counts = np.unique(pixels, return_counts=True)
     data = sample.mask if mask_is_canonical(sample.mask) else encode_mask(pixels)
-    return data, {int(i): int(n) for i, n in zip(ids, counts, strict=True)}
+    return data, count_classes(pixels)
 
 
-def _count(pixels: NDArray[np.uint8], class_pixels: Mapping[int, int]) -> Statistics:
+def count_classes(mask: NDArray[np.uint8]) -> dict[int, int]:
+    """Class id -> pixels of a mask, uint8 (H, W)."""
+    counts = np.bincount(mask.ravel(), minlength=1)
+    return {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
+
+
+def count_pixels(pixels: NDArray[np.uint8], class_pixels: Mapping[int, int]) -> Statistics:
+    """The sums over an image, uint8 (H, W, 3), beside those of its mask."""
     flat = pixels.reshape(-1, 3)
     histograms = [np.bincount(flat[:, c], minlength=256) for c in range(3)]
     values = np.arange(256)

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from augengine.chain.base import Request, Variants
-from augengine.errors import AugengineError, TargetError
+from augengine.errors import TargetError
 from augengine.job.members import Drawn, encode_sample
 from augengine.job.shard_builder import ShardBuilder
 from augengine.job.spec import WorkerSpec
-from augengine.report import Report
+from augengine.report import Report, failure_reason
 from augengine.sample import Failure, Sample
 
 _WAITING_BATCHES = 4
@@ -95,7 +95,8 @@ class Publisher:
         assert isinstance(sample, Sample)
         drawn = Drawn(images_khwc=outcome.images_khwc, sigmas=outcome.sigmas) if isinstance(outcome, Variants) else None
         encoded = self._encoders.submit(encode_sample, sample, drawn, self._spec.spec, self._spec.engines)
-        return lambda: shard.add(sample, encoded.result)
+        read = sample.image, sample.mask or b""
+        return lambda: shard.add(sample.key, read, encoded.result)
 
     def _publish(self, batch: Batch, steps: Sequence[_Step]) -> None:
         shard = batch.shard
@@ -122,12 +123,4 @@ class Publisher:
         if isinstance(error, TargetError):
             shard.done.set_exception(error)
         else:
-            shard.done.set_result(Report(output=shard.job.output, error=_say(error)))
-
-
-def _say(error: BaseException) -> str:
-    if isinstance(error, AugengineError):
-        return error.message + (f" ({error.hint})" if error.hint else "")
-    if isinstance(error, MemoryError):
-        return "out of memory (fewer --workers or --variants, or smaller images)"
-    return f"{type(error).__name__}: {error}"
+            shard.done.set_result(Report(output=shard.job.output, error=failure_reason(error)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from augengine.errors import ContentError, ShardError
 from augengine.job.members import Encoded, Statistics
 from augengine.report import Job, Report
-from augengine.sample import Failure, Sample
+from augengine.sample import Failure
 from augengine.shards import layout
 from augengine.shards.records import write_report
 from augengine.shards.write import ShardWriter, publish
@@ -45,16 +45,22 @@ class ShardBuilder:
         self._failures.append(failure)
         self._input.update(f"bad\0{failure.key}\0".encode())
 
-    def add(self, sample: Sample, encode: Callable[[], Encoded]) -> None:
-        """Write a sample's variants; a bad mask or image makes it a dropped one."""
+    def add(self, key: str, read: Sequence[bytes], encode: Callable[[], Encoded]) -> None:
+        """Write what a source sample became; bad content makes it a dropped one.
+
+        Args:
+            key: The source's.
+            read: What was read of it, for the report's digest.
+            encode: Gives what is written, or raises `ContentError`.
+        """
         try:
             encoded = encode()
         except ContentError as error:
-            self.drop(Failure(sample.key, error.message))
+            self.drop(Failure(key, error.message))
             return
         self.samples_in += 1
         self._statistics += encoded.statistics
-        for part in (sample.image, sample.mask or b""):
+        for part in read:
             self._input.update(hashlib.sha256(part).digest())
         for key, members in encoded.variants:
             self._open_writer().add(key, members)

@@ -1,7 +1,27 @@
 """The plan of a dataset, the jobs in it, and the folder it is made in."""
 
 from augengine.plan.jobs import make_jobs
-from augengine.plan.plan import Plan, check_plan, committed, differences, read_plan, write_plan
+from augengine.plan.plan import (
+    Plan,
+    check_growing_plan,
+    check_plan,
+    committed,
+    differences,
+    read_plan,
+    refuse_differences,
+    write_plan,
+)
 from augengine.plan.target import open_target
 
-__all__ = ["Plan", "check_plan", "committed", "differences", "make_jobs", "open_target", "read_plan", "write_plan"]
+__all__ = [
+    "Plan",
+    "check_growing_plan",
+    "check_plan",
+    "committed",
+    "differences",
+    "make_jobs",
+    "open_target",
+    "read_plan",
+    "refuse_differences",
+    "write_plan",
+]

@@ -18,7 +18,12 @@ _SHARE_OF_RAW: dict[ImageFormat, float] = {"png": 0.7, "webp": 0.57, "jpg": 0.21
 
 def estimate_bytes(pixels: float, spec: AugmentSpec) -> float:
     """Bytes that a source image of ``pixels`` becomes: its variants, and itself where sources are included."""
-    return pixels * 3 * _SHARE_OF_RAW[spec.image_format] * (spec.variants + spec.include_source)
+    return encoded_bytes(pixels, spec.image_format) * (spec.variants + spec.include_source)
+
+
+def encoded_bytes(pixels: float, image_format: ImageFormat) -> float:
+    """About the bytes of an encoded image of ``pixels``."""
+    return pixels * 3 * _SHARE_OF_RAW[image_format]
 
 
 def make_jobs(listing: Listing, spec: AugmentSpec, *, samples_per_shard: int | None = None) -> tuple[Job, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from augengine.errors import PlanMismatch, ShardError
 from augengine.plan.jobs import estimate_bytes
@@ -22,14 +22,19 @@ _DAMAGED = "choose another folder for the output; the shards in this one can sti
 _ELSEWHERE = "choose another folder for the output, or repeat the first command as it was"
 
 
+Kind = Literal["augment", "tile"]
+_HOLDS: dict[Kind, str] = {"augment": "augmented shards", "tile": "tiles of slides"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that decides the bytes of a dataset.
 
     Attributes:
-        spec: What to augment and how: `AugmentSpec` as json.
+        kind: What makes it.
+        spec: What to do and how: `AugmentSpec` or `TileSpec` as json.
         source: The source as json.
-        engines: Ids, size and precision of the engines, and why these.
+        engines: Ids, size and precision of the engines, and why these; empty for tiles.
         encoder: `images.encoder_version` of the run that began it.
         jobs: One a shard, in order.
         version: Format of the plan.
@@ -41,6 +46,7 @@ class Plan:
     encoder: str
     jobs: tuple[Job, ...]
     version: int = PLAN_VERSION
+    kind: Kind = "augment"
 
     @property
     def samples(self) -> int:
@@ -62,6 +68,7 @@ class Plan:
         """As plain json values."""
         return {
             "version": self.version,
+            "kind": self.kind,
             "spec": dict(self.spec),
             "source": dict(self.source),
             "engines": dict(self.engines),
@@ -84,12 +91,13 @@ def write_plan(folder: Path, plan: Plan) -> None:
     write_json(plan_file(folder), plan.to_json(), spool_folder(folder))
 
 
-def read_plan(folder: Path) -> Plan | None:
+def read_plan(folder: Path, kind: Kind = "augment") -> Plan | None:
     """The plan of the dataset in ``folder``, or None if it has none.
 
     Raises:
         ShardError: There is one, but it cannot be read.
-        PlanMismatch: It was written by a version of augengine whose plans are different.
+        PlanMismatch: It was written by a version of augengine whose plans are different, or for another kind of
+            dataset.
     """
     file = plan_file(folder)
     if not file.is_file():
@@ -99,8 +107,12 @@ def read_plan(folder: Path) -> Plan | None:
     if version != PLAN_VERSION:
         hint = "go on with the version that began it, or choose another folder"
         raise PlanMismatch(f"{file} has the format {version}, this version writes {PLAN_VERSION}", hint=hint)
+    if (found := data.get("kind", "augment")) != kind:
+        hint = "choose another folder for the output"
+        raise PlanMismatch(f"{folder} holds {_HOLDS.get(found, found)}, not {_HOLDS[kind]}", hint=hint)
     try:
-        AugmentSpec.from_json(data["spec"])
+        if kind == "augment":
+            AugmentSpec.from_json(data["spec"])
         return Plan.from_json(data)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise ShardError(f"{file} has unknown or missing fields: {error}", hint=_DAMAGED) from error
@@ -119,9 +131,34 @@ def check_plan(folder: Path, plan: Plan) -> bool:
     if before is None:
         write_plan(folder, plan)
         return False
-    if found := list(islice(differences(before, plan), _NAMED_DIFFERENCES)):
-        raise PlanMismatch(f"{folder} holds another dataset: {'; '.join(found)}", hint=_ELSEWHERE)
+    refuse_differences(folder, before, plan)
     return True
+
+
+def check_growing_plan(folder: Path, plan: Plan) -> None:
+    """Write a plan that may have more jobs than the folder's: slides that could not be read before, and now can.
+
+    Raises:
+        PlanMismatch: It differs in anything else; the first differences are named.
+    """
+    before = read_plan(folder, plan.kind)
+    if before is not None:
+        had = {job.output for job in before.jobs}
+        known = [job for job in plan.jobs if job.output in had]
+        jobs = tuple(replace(job, index=index) for index, job in enumerate(known))
+        refuse_differences(folder, before, replace(plan, jobs=jobs))
+    if before != plan:
+        write_plan(folder, plan)
+
+
+def refuse_differences(folder: Path, before: Plan, now: Plan) -> None:
+    """Refuse to go on with a dataset that was begun with another plan.
+
+    Raises:
+        PlanMismatch: The first differences are named.
+    """
+    if found := list(islice(differences(before, now), _NAMED_DIFFERENCES)):
+        raise PlanMismatch(f"{folder} holds another dataset: {'; '.join(found)}", hint=_ELSEWHERE)
 
 
 def differences(before: Plan, now: Plan) -> Iterator[str]:

@@ -18,7 +18,10 @@ JSON_FIELDS = (
     "source_key", "stain", "reference", "variant", "eps", "sigma", "seed", "noise_version",
     "engine_to_reference", "engine_from_reference", "precision", "mpp", "source",
 )  # fmt: skip
-"""What every sample's json states."""
+"""What the json of every augmented sample states."""
+
+TILE_FIELDS = ("mpp", "slide", "x", "y", "downsample", "class")
+"""What the json of every tile states."""
 
 MAX_SIDE = 1 << 14
 
@@ -31,20 +34,39 @@ class Planned:
         counts: Shard -> source samples.
         image_format: Of the images.
         each: Samples that a good source becomes; 0 where some classes pass through, so that it depends.
-        said: What the json of each sample must say.
+        fields: What the json of each sample must hold.
+        said: What it must say.
+        variants: Whether keys end in the variant that the json names.
     """
 
     counts: Mapping[str, int]
     image_format: str
     each: int
+    fields: tuple[str, ...]
     said: Mapping[str, Any]
+    variants: bool
 
     @classmethod
     def of(cls, plan: Mapping[str, Any]) -> Self:
         """From a plan's json."""
+        return cls._of_tiles(plan) if plan.get("kind") == "tile" else cls._of_augmented(plan)
+
+    @classmethod
+    def _of_tiles(cls, plan: Mapping[str, Any]) -> Self:
+        return cls(
+            counts=_counts(plan),
+            image_format=str(plan["spec"]["image_format"]),
+            each=1,
+            fields=TILE_FIELDS,
+            said={},
+            variants=False,
+        )
+
+    @classmethod
+    def _of_augmented(cls, plan: Mapping[str, Any]) -> Self:
         spec, engines = plan["spec"], plan["engines"]
         return cls(
-            counts={str(job["output"]): int(job["count"]) for job in plan["jobs"]},
+            counts=_counts(plan),
             image_format=str(spec["image_format"]),
             each=0 if spec["skip_classes"] else int(spec["variants"]) + int(spec["include_source"]),
             said={
@@ -55,7 +77,13 @@ class Planned:
                 "engine_from_reference": engines["from_reference"],
                 "precision": engines["precision"],
             },
+            fields=JSON_FIELDS,
+            variants=True,
         )
+
+
+def _counts(plan: Mapping[str, Any]) -> dict[str, int]:
+    return {str(job["output"]): int(job["count"]) for job in plan["jobs"]}
 
 
 def check_sample(
@@ -90,14 +118,18 @@ def _check_json(key: str, data: bytes | None, planned: Planned) -> Iterator[str]
     if not isinstance(record, Mapping):
         yield "it has no json object"
         return
-    if lacking := [name for name in JSON_FIELDS if name not in record]:
+    if lacking := [name for name in planned.fields if name not in record]:
         yield f"its json lacks {', '.join(lacking)}"
         return
-    if not isinstance(record["variant"], int) or variant_key(str(record["source_key"]), record["variant"]) != key:
+    if planned.variants and not _says_variant(key, record):
         yield f"its json says variant {record['variant']} of {record['source_key']!r}"
     for name, planned_value in planned.said.items():
         if record[name] != planned_value:
             yield f"its json says {name} {record[name]!r}, the plan {planned_value!r}"
+
+
+def _says_variant(key: str, record: Mapping[str, Any]) -> bool:
+    return isinstance(record["variant"], int) and variant_key(str(record["source_key"]), record["variant"]) == key
 
 
 @dataclass(slots=True)

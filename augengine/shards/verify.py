@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from augengine.errors import ShardError
 from augengine.images import Decoder
+from augengine.machine import cpu_threads
 from augengine.report import Report
 from augengine.shards.content import MAX_SIDE, Planned, Sums, check_sample
 from augengine.shards.layout import OWN_FOLDER, index_file, plan_file, tar_file
@@ -57,7 +57,7 @@ def verify(folder: Path, *, threads: int | None = None) -> Verification:
         ShardError: The folder holds no dataset, or its plan cannot be read.
     """
     planned = _read_plan(folder)
-    decoder = Decoder(threads=threads or len(os.sched_getaffinity(0)), max_side=MAX_SIDE)
+    decoder = Decoder(threads=threads or cpu_threads(), max_side=MAX_SIDE)
     problems = list(_foreign_files(folder, list(planned.counts)))
     keys: Counter[str] = Counter()
     samples = failures = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from augengine.patients import Patients
 from train.data.crops import MarkerPreference, UnpairedCrops, check_patients
 from train.data.domain import Domain, open_domain
-from train.data.splits import Holdout, Patients
+from train.data.splits import Holdout
 
 __all__ = ["Domain", "Holdout", "MarkerPreference", "Patients", "UnpairedCrops", "check_patients", "open_domain"]

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple, Self, overload
 
 from augengine.errors import SourceError, SpecError
+from augengine.patients import Patients, Split
 from train.data.pictures import BUDGET, Pictures, RgbImage
 from train.data.places import find_pictures
-from train.data.splits import Holdout, Patients, Split
+from train.data.splits import Holdout
 
 
 class Window(NamedTuple):

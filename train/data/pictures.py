@@ -9,10 +9,10 @@ from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from augengine.errors import ContentError, SourceError, SpecError
 from augengine.images import Decoder, check_image
+from augengine.resample import resample, resampled_size, whole_scale
 from train.data.places import Place, refuse_bad
 
 RgbImage = NDArray[np.uint8]
@@ -24,8 +24,6 @@ MAX_SIDE = 16384
 BUDGET = 2 << 30
 """Bytes of decoded pictures that a domain keeps."""
 
-# Scales closer than this to the wanted one, or to a whole multiple of it, are taken for it: 1 px in 100.
-_SAME = 0.01
 _MOST_ENLARGED = 1.2
 
 
@@ -101,27 +99,6 @@ class Pictures(Sequence[RgbImage]):
         return self._decoder[1]
 
 
-def resampled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    """(height, width) after `resample`: rounded down, so that no pixel reaches over the edge."""
-    return int(size[0] * factor + 1e-6), int(size[1] * factor + 1e-6)
-
-
-def resample(rgb_hwc: RgbImage, factor: float) -> RgbImage:
-    """A picture at ``factor`` times its sides, exactly that scale; what is left of a pixel at the edges is cut off.
-
-    Whole divisors by the mean of each block (Pillow's reduce), other factors by Pillow's Lanczos, which is widened
-    when it shrinks, so that fine texture does not alias.
-    """
-    if factor == 1:
-        return np.array(rgb_hwc)
-    height, width = resampled_size(rgb_hwc.shape[:2], factor)
-    by = round(1 / factor)
-    if abs(1 / factor - by) < 1e-9:  # not resize(BOX): that rounds to 8 bits twice, after rows and after columns
-        return np.array(Image.fromarray(rgb_hwc[: height * by, : width * by]).reduce(by))
-    box = (0, 0, width / factor, height / factor)
-    return np.array(Image.fromarray(rgb_hwc).resize((width, height), Image.Resampling.LANCZOS, box=box))
-
-
 def _factors(places: Sequence[Place], text: str, mpp: float | None, target: float | None) -> tuple[float, ...]:
     for value in (mpp, target):
         if value is not None and not 0 < value < 100:
@@ -142,9 +119,7 @@ def _factor(name: str, mpp: float, target: float) -> float:
     if mpp > _MOST_ENLARGED * target:
         hint = "train at the coarser scale, or get finer pictures: enlarging invents no detail"
         raise SourceError(f"{name} has {mpp} um/px and would be enlarged to {target}", hint=hint)
-    shrunk = target / mpp
-    whole = max(1, round(shrunk))
-    return 1 / whole if abs(shrunk / whole - 1) <= _SAME else 1 / shrunk
+    return 1 / whole_scale(target / mpp)
 
 
 def _check_all(places: Sequence[Place], text: str) -> list[tuple[int, int]]:

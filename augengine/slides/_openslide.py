@@ -1,0 +1,87 @@
+"""Slides by OpenSlide 4: Aperio, Hamamatsu, MIRAX, Philips, Ventana, Leica, Trestle, Sakura, Zeiss, DICOM."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import openslide
+from openslide.lowlevel import OpenSlideError
+
+from augengine.errors import ContentError, SourceError
+from augengine.slides.base import Level, Region, RgbImage, make_levels
+
+GENERIC = "generic-tiff"
+
+
+def detect(file: Path) -> str | None:
+    """The vendor's name for the format, `GENERIC` for a tiled TIFF, or None if it is no slide."""
+    return openslide.OpenSlide.detect_format(str(file))
+
+
+class OpenSlideFile:
+    """A slide opened by OpenSlide; see `SlideFile`.
+
+    Raises:
+        SourceError: It cannot be opened.
+    """
+
+    def __init__(self, file: Path, format_name: str) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._slide = _open(file, format_name)
+        properties = self._slide.properties
+        self.format = format_name
+        self.levels: tuple[Level, ...] = make_levels(list(self._slide.level_dimensions))
+        self.mpp = _mpp(properties.get(openslide.PROPERTY_NAME_MPP_X), properties.get(openslide.PROPERTY_NAME_MPP_Y))
+        self.fingerprint = properties.get(openslide.PROPERTY_NAME_QUICKHASH1, "")
+
+    def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:
+        """See `SlideFile`."""
+        by = self.levels[level].downsample
+        left, top = round(x * by), round(y * by)
+        slide = self._slide
+        try:
+            rgba = np.asarray(slide.read_region((left, top), level, (width, height)))
+        except OpenSlideError as error:
+            self._reopen(slide)
+            raise ContentError(f"this part of the slide is damaged: {error}") from error
+        return Region(_on_white(rgba), left / by, top / by)
+
+    def _reopen(self, broken: openslide.OpenSlide) -> None:
+        """After an error OpenSlide refuses everything: other parts of the slide are read by a new handle."""
+        with self._lock, suppress(SourceError):
+            if self._slide is broken:
+                self._slide = _open(self._file, self.format)
+
+    def close(self) -> None:
+        """See `SlideFile`."""
+        self._slide.close()
+
+
+def _open(file: Path, format_name: str) -> openslide.OpenSlide:
+    try:
+        return openslide.OpenSlide(str(file))
+    except OpenSlideError as error:
+        hint = "check that it was copied whole, with the files that belong to it"
+        raise SourceError(f"the {format_name} slide {file} cannot be opened: {error}", hint=hint) from error
+
+
+def _mpp(x: str | None, y: str | None) -> tuple[float, float] | None:
+    try:
+        found = float(x or ""), float(y or "")
+    except ValueError:
+        return None
+    return found if min(found) > 0 else None
+
+
+def _on_white(rgba_hwc: RgbImage) -> RgbImage:
+    """What no scanner saw is transparent, which the eye and every tissue rule take for glass."""
+    alpha = rgba_hwc[..., 3:]
+    if alpha.min() == 255:
+        return np.ascontiguousarray(rgba_hwc[..., :3])
+    share = alpha.astype(np.float32) / 255
+    mixed: RgbImage = np.rint(rgba_hwc[..., :3] * share + 255 * (1 - share)).astype(np.uint8)
+    return mixed

@@ -1,0 +1,144 @@
+"""Plain pictures by libvips: TIFF, tiled or in strips, pyramids of pages or of sub-images, OME-TIFF, JPEG, PNG."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyvips
+
+from augengine.errors import ContentError, SourceError
+from augengine.slides.base import Level, Region, RgbImage, make_levels
+
+_PHYSICAL_SIZE = r'\bPhysicalSize{axis}="([0-9.eE+-]+)"'
+_UNIT = r'\bPhysicalSize{axis}Unit="([^"]*)"'
+_MICROMETRES = {"nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
+_COARSEST = 50.0
+"""um/px; pictures that only say "72 dots an inch" state 353, which is a screen's."""
+
+_Opener = Callable[[], Any]
+
+
+class VipsFile:
+    """A picture opened by libvips; see `SlideFile`.
+
+    Raises:
+        SourceError: It cannot be opened.
+        ContentError: It is no 8-bit RGB picture.
+    """
+
+    def __init__(self, file: Path) -> None:
+        first = _load(file)
+        _check_rgb8(file, first)
+        self._openers, sizes = _pyramid(file, first)
+        self._thread = threading.local()
+        comment = str(first.get("image-description")) if first.get_typeof("image-description") else ""
+        is_ome = "<OME" in comment
+        self.format = "ome-tiff" if is_ome else str(first.get("vips-loader")).removesuffix("load")
+        self.levels: tuple[Level, ...] = make_levels(sizes)
+        self.mpp = (_ome_mpp(comment) if is_ome else None) or _resolution(first)
+        self.fingerprint = ""
+
+    def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:
+        """See `SlideFile`."""
+        own = self.levels[level]
+        left, top = max(0, x), max(0, y)
+        right, bottom = min(own.width, x + width), min(own.height, y + height)
+        whole = np.full((height, width, 3), 255, dtype=np.uint8)
+        if right > left and bottom > top:
+            part = self._fetch(level, left, top, right - left, bottom - top)
+            if part.shape == whole.shape:
+                return Region(part, x, y)
+            whole[top - y : bottom - y, left - x : right - x] = part
+        return Region(whole, x, y)
+
+    def _fetch(self, level: int, x: int, y: int, width: int, height: int) -> RgbImage:
+        try:
+            data = self._region(level).fetch(x, y, width, height)
+        except pyvips.Error as error:
+            raise ContentError(f"this part of the picture is damaged: {_first_line(error)}") from error
+        return np.frombuffer(data, dtype=np.uint8).reshape(height, width, 3)
+
+    def _region(self, level: int) -> Any:
+        """libvips lets a region be used by one thread at a time."""
+        regions: dict[int, Any] = self._thread.__dict__.setdefault("regions", {})
+        if level not in regions:
+            regions[level] = pyvips.Region.new(_as_rgb(self._openers[level]()))
+        return regions[level]
+
+    def close(self) -> None:
+        """See `SlideFile`."""
+        self._thread = threading.local()
+
+
+def _load(file: Path, **options: int) -> Any:
+    try:
+        return pyvips.Image.new_from_file(str(file), access="random", fail_on="error", **options)
+    except pyvips.Error as error:
+        hint = "slides, pyramidal TIFF, OME-TIFF, TIFF, JPEG and PNG are read; check that it was copied whole"
+        raise SourceError(f"{file} cannot be opened as a slide: {_first_line(error)}", hint=hint) from error
+
+
+def _pyramid(file: Path, first: Any) -> tuple[list[_Opener], list[tuple[int, int]]]:
+    """One opener and one size a level: the first page, then its sub-images or the pages that are smaller copies."""
+    images: list[tuple[_Opener, Any]] = [(lambda: _load(file), first)]
+    sub_images = int(first.get("n-subifds")) if first.get_typeof("n-subifds") else 0
+    pages = int(first.get("n-pages")) if first.get_typeof("n-pages") else 1
+    options = [{"subifd": i} for i in range(sub_images)] or [{"page": i} for i in range(1, pages)]
+    for each in options:
+        image = _load(file, **each)
+        if _is_coarser(image, images[-1][1], first):
+            images.append((lambda each=each: _load(file, **each), image))  # type: ignore[misc]
+    return [opener for opener, _ in images], [(int(image.width), int(image.height)) for _, image in images]
+
+
+def _is_coarser(image: Any, last: Any, first: Any) -> bool:
+    """Whether it is the same picture as ``first``, smaller than ``last``: labels and thumbnails have other shapes."""
+    if image.width >= last.width or image.bands != first.bands or image.format != first.format:
+        return False
+    return bool(abs(first.width / image.width * image.height - first.height) <= first.width / image.width)
+
+
+def _check_rgb8(file: Path, image: Any) -> None:
+    if image.format != "uchar" or image.bands not in (3, 4):
+        kind = "channel" if image.bands == 1 else "channels"
+        hint = "brightfield slides in 8-bit RGB are tiled; export fluorescence or greyscale as RGB if it is meant"
+        raise ContentError(f"{file.name} has {image.bands} {kind} of {image.format}, not 8-bit RGB", hint=hint)
+    if image.interpretation not in ("srgb", "rgb"):
+        raise ContentError(f"{file.name} has the colours of {image.interpretation}, not RGB", hint="save it as RGB")
+
+
+def _as_rgb(image: Any) -> Any:
+    return image.flatten(background=255) if image.hasalpha() else image
+
+
+def _resolution(image: Any) -> tuple[float, float] | None:
+    """um/px by the picture's resolution tags, which libvips gives in pixels a millimetre."""
+    if not min(image.xres, image.yres) > 0:
+        return None
+    mpp = 1000 / float(image.xres), 1000 / float(image.yres)
+    return mpp if max(mpp) < _COARSEST else None
+
+
+def _ome_mpp(xml: str) -> tuple[float, float] | None:
+    x, y = (_ome_size(xml, axis) for axis in "XY")
+    return (x, y) if x and y else None
+
+
+def _ome_size(xml: str, axis: str) -> float | None:
+    size = re.search(_PHYSICAL_SIZE.format(axis=axis), xml)
+    unit = re.search(_UNIT.format(axis=axis), xml)
+    factor = _MICROMETRES.get(unit.group(1) if unit else "µm")
+    try:
+        return float(size.group(1)) * factor if size and factor else None
+    except ValueError:
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,158 @@
+"""A slide as tiles see it: any place, at any um/px, in 8-bit RGB."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from augengine.errors import ContentError, SourceError, SpecError
+from augengine.resample import LANCZOS_REACH, RgbImage, whole_scale, window
+from augengine.slides._openslide import GENERIC, OpenSlideFile, detect
+from augengine.slides._vips import VipsFile
+from augengine.slides.base import SlideFile
+
+MOST_ENLARGED = 1.2
+"""How much finer than its slide a tile may be: enlarging invents no detail."""
+
+_SQUARE = 0.02
+"""How far um/px along x and along y may be apart, as a share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How tiles of a certain um/px are read from a slide.
+
+    Attributes:
+        level: The level that is read.
+        factor: Pixels of that level that one of a tile is wide.
+        downsample: Level-0 pixels that one of a tile is wide.
+        mpp: um/px of a tile, truly: within 1 % of what was asked for.
+    """
+
+    level: int
+    factor: float
+    downsample: float
+    mpp: float
+
+
+class Slide:
+    """One slide, open, as a context; read from any thread.
+
+    Args:
+        path: The file.
+        file: What reads it.
+        mpp: um/px of level 0, where the file does not say so, or says something else.
+
+    Attributes:
+        width, height: Of level 0, in pixels.
+        mpp: um/px of level 0; None if nobody knows.
+
+    Raises:
+        ContentError: Pixels that are not square.
+    """
+
+    def __init__(self, path: Path, file: SlideFile, mpp: float | None) -> None:
+        self.path, self._file = path, file
+        self.width, self.height = file.levels[0].width, file.levels[0].height
+        self.mpp = mpp if mpp is not None else _square(path, file.mpp)
+
+    @property
+    def format(self) -> str:
+        """What kind of file it is."""
+        return self._file.format
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells this slide from another; empty if the format has no cheap one."""
+        return self._file.fingerprint
+
+    def scale(self, mpp: float) -> Scale:
+        """How tiles of ``mpp`` um/px are read: from the coarsest level that is not coarser, then resampled.
+
+        Within 1 % of a level, or of a whole multiple of one, its pixels are taken as they are, or averaged in blocks,
+        and the true um/px is stated.
+
+        Raises:
+            ContentError: The slide's um/px is unknown, or so coarse that tiles would be enlarged.
+        """
+        if self.mpp is None:
+            raise ContentError(f"{self.path.name} does not state its um/px", hint="say it: --slide-mpp 0.25")
+        if self.mpp > MOST_ENLARGED * mpp:
+            hint = "ask for a coarser --mpp: enlarging invents no detail"
+            raise ContentError(
+                f"{self.path.name} has {self.mpp:g} um/px, coarser than the {mpp:g} asked for", hint=hint
+            )
+        return self.scale_by(mpp / self.mpp)
+
+    def scale_by(self, downsample: float) -> Scale:
+        """How pixels ``downsample`` level-0 pixels wide are read."""
+        factors = [whole_scale(downsample / level.downsample) for level in self._file.levels]
+        level = max(i for i, factor in enumerate(factors) if i == 0 or factor >= 1)
+        true = factors[level] * self._file.levels[level].downsample
+        return Scale(level=level, factor=factors[level], downsample=true, mpp=(self.mpp or 0.0) * true)
+
+    def read(self, x: float, y: float, scale: Scale, *, height: int, width: int) -> RgbImage:
+        """A tile whose upper left corner is at (x, y) in level-0 pixels; white beyond the slide.
+
+        Returns:
+            uint8 (height, width, 3). Tiles side by side are parts of one larger tile, to the bit where level pixels
+            are taken whole, else to a grey level.
+
+        Raises:
+            ContentError: This part of the slide is damaged.
+        """
+        by = self._file.levels[scale.level].downsample
+        left, top = x / by, y / by
+        # Whole pixels need no neighbours; everything else looks as far as its filter reaches.
+        exact = scale.factor == round(scale.factor) and left == round(left) and top == round(top)
+        reach = 0 if exact else math.ceil(LANCZOS_REACH * max(1.0, scale.factor)) + 1
+        x_first, y_first = math.floor(left) - reach, math.floor(top) - reach
+        x_last = math.ceil(left + width * scale.factor) + reach
+        y_last = math.ceil(top + height * scale.factor) + reach
+        part = self._file.read(scale.level, x_first, y_first, x_last - x_first, y_last - y_first)
+        return window(part.rgb_hwc, x=left - part.x, y=top - part.y, scale=scale.factor, height=height, width=width)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
+    """Open a slide.
+
+    Args:
+        path: A slide's file; of MIRAX the ``.mrxs``, of DICOM any file of the series.
+        mpp: um/px of level 0, which goes before what the file says.
+
+    Raises:
+        SourceError: There is no such file, or it cannot be opened.
+        ContentError: It is no 8-bit RGB, or its pixels are not square.
+        SpecError: ``mpp`` out of range.
+    """
+    if mpp is not None and not 0 < mpp < 100:
+        raise SpecError(f"a slide's mpp must be in (0, 100) um/px, got {mpp}", hint="0.25 is that of a 40x scan")
+    if not path.is_file():
+        raise SourceError(f"there is no file {path}", hint="name a slide's file")
+    found = detect(path)
+    file: SlideFile = VipsFile(path) if found in (None, GENERIC) else OpenSlideFile(path, str(found))
+    return Slide(path, file, mpp)
+
+
+def _square(path: Path, mpp: tuple[float, float] | None) -> float | None:
+    if mpp is None:
+        return None
+    if abs(mpp[0] / mpp[1] - 1) > _SQUARE:
+        hint = "resample it, or say --slide-mpp if that is wrong"
+        raise ContentError(f"{path.name} has pixels of {mpp[0]:g} x {mpp[1]:g} um, not square ones", hint=hint)
+    return (mpp[0] + mpp[1]) / 2

@@ -1,0 +1,41 @@
+"""From surveys to jobs: a slide's tiles, cut into shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from augengine.plan.jobs import SHARD_BYTES, encoded_bytes
+from augengine.report import Job
+from augengine.spec import digest
+from augengine.tiling.spec import TileSpec
+from augengine.tiling.survey import Survey
+
+
+def make_jobs(surveys: Sequence[Survey], spec: TileSpec, tiles_per_shard: int | None) -> tuple[Job, ...]:
+    """One job a shard; a shard holds tiles of one slide.
+
+    Args:
+        surveys: Of the slides, in order; those with an error give no job.
+        spec: Its size and format tell how many tiles make about 256 MB.
+        tiles_per_shard: That many instead.
+    """
+    size = tiles_per_shard or max(1, int(SHARD_BYTES / encoded_bytes(spec.size**2, spec.image_format)))
+    jobs = (job for survey in surveys if not survey.error for job in _of_slide(survey, size))
+    return tuple(replace(job, index=index) for index, job in enumerate(jobs))
+
+
+def _of_slide(survey: Survey, size: int) -> Iterator[Job]:
+    slide, count = survey.slide, len(survey.places)
+    name = f"{slide.split}-{slide.key}" if slide.split else slide.key
+    for number, first in enumerate(range(0, count, size)):
+        places = survey.places[first : first + size]
+        yield Job(
+            index=0,
+            source=slide.path,
+            first=first,
+            count=len(places),
+            size=slide.size,
+            digest=digest([slide.size, survey.fingerprint, survey.spec, [[p.x, p.y, p.kind] for p in places]]),
+            output=f"{name}-{number:06d}",
+        )

@@ -1,0 +1,103 @@
+"""Slides to source shards: each surveyed once, its tiles cut by workers, or gone on with where a run stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+
+from augengine.fleet import pick_executor
+from augengine.images import encoder_version
+from augengine.machine import cpu_threads
+from augengine.plan import Plan, check_growing_plan, committed, open_target, read_plan, refuse_differences
+from augengine.progress import Watcher
+from augengine.report import Report
+from augengine.tiling.jobs import make_jobs
+from augengine.tiling.listing import ListedSlide
+from augengine.tiling.outcome import TileSummary
+from augengine.tiling.request import TileRequest, TileRun, resolve
+from augengine.tiling.survey import Survey, survey_slide
+from augengine.tiling.worker import TileWorker, TileWorkerSpec
+
+_THREADS_A_WORKER = 8
+"""Threads that one process keeps busy: what Python itself does to a tile is short, but not nothing."""
+
+
+def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
+    """Cut slides into source shards, or go on with it.
+
+    A slide that cannot be tiled stops no other: it is named in the summary, and tried again by the next run.
+
+    Raises:
+        AugengineError: The request is refused, or the target cannot be written; finished shards stay.
+    """
+    run = resolve(request)
+    plan = _empty_plan(run)
+    with open_target(request.out):
+        if before := read_plan(request.out, "tile"):
+            refuse_differences(request.out, before, replace(plan, jobs=before.jobs))
+        surveys = _survey_all(run, watcher)
+        plan = replace(plan, jobs=make_jobs(surveys, run.spec, request.tiles_per_shard))
+        check_growing_plan(request.out, plan)
+        done = committed(request.out, plan)
+        watcher.begin(plan.samples, sum(report.samples_in for report in done.values()))
+        made = _execute(run, plan, done, watcher)
+    reports = tuple({**done, **made}[job.output] for job in plan.jobs)
+    return TileSummary(folder=request.out, surveys=tuple(surveys), reports=reports, resumed=len(done))
+
+
+def _empty_plan(run: TileRun) -> Plan:
+    """All of the plan that is known before a slide is opened."""
+    slides = [[slide.key, slide.path, slide.labels, slide.patient, slide.split] for slide in run.slides]
+    return Plan(
+        kind="tile",
+        spec=run.spec.to_json(),
+        source={"kind": "slides", "slides": slides},
+        engines={},
+        encoder=encoder_version(),
+        jobs=(),
+    )
+
+
+def _survey_all(run: TileRun, watcher: Watcher) -> list[Survey]:
+    folder, surveys = run.request.out, list[Survey]()
+
+    def look(slide: ListedSlide) -> Survey:
+        return survey_slide(slide, run.spec, folder)
+
+    with ThreadPoolExecutor(cpu_threads(), thread_name_prefix="survey") as pool:
+        for survey in pool.map(look, run.slides):
+            surveys.append(survey)
+            watcher.note(_said(survey, len(surveys), len(run.slides)))
+    return surveys
+
+
+def _said(survey: Survey, number: int, of: int) -> str:
+    outcome = f"not tiled: {survey.error}" if survey.error else f"{len(survey.places)} tiles at {survey.mpp:g} um/px"
+    return f"slide {number}/{of} {survey.slide.key}: {outcome}"
+
+
+def _execute(run: TileRun, plan: Plan, done: Mapping[str, Report], watcher: Watcher) -> dict[str, Report]:
+    jobs = [job for job in plan.jobs if job.output not in done]
+    if not jobs:
+        return {}
+    workers, threads = _shares(run.request.workers)
+    worker = TileWorkerSpec(
+        target=str(run.request.out.absolute()), spec=run.spec, keys=_keys(run.slides), threads=threads
+    )
+    address = run.request.ray_address
+    execute = pick_executor(workers, address)
+    reports = execute(jobs, worker, TileWorker, workers=workers, address=address, on_progress=watcher.advance)
+    with closing(reports):  # whatever stops us: every writer is done before the lock is released
+        return {report.output: report for report in reports}
+
+
+def _keys(slides: Sequence[ListedSlide]) -> dict[str, str]:
+    return {slide.path: slide.key for slide in slides}
+
+
+def _shares(workers: int | None) -> tuple[int, int]:
+    """How many workers, and the CPU threads of each."""
+    many = workers or -(-cpu_threads() // _THREADS_A_WORKER)
+    return many, max(1, cpu_threads() // many)

@@ -1,0 +1,121 @@
+"""Which tiles of a slide are wanted, and how they are written: a frozen value that checks itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self, get_args
+
+from augengine.errors import SpecError
+from augengine.spec import MIN_SIDE, SIDE_MULTIPLE, ImageFormat, digest
+from augengine.tissue import TISSUE_DENSITY
+
+MAX_SIZE = 4096
+BACKGROUND = "background"
+NEGATIVE = "negative"
+TISSUE = "tissue"
+"""What a tile is, in the ``class`` of its json: these, or the class that it is centred on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileSpec:
+    """Which tiles, and how they are written.
+
+    Without ``centred_on`` and ``random`` it is a grid over the tissue.
+
+    Attributes:
+        mpp: um/px of the tiles.
+        size: Their side, px.
+        overlap: Of neighbours in the grid, px.
+        slide_mpp: um/px of level 0, for slides that do not say so; it goes before what a slide says.
+        classes: Class name and its id in the masks, 1 ... 255; where objects overlap the later class wins.
+        default_class: What annotated objects without a class are; None leaves them out, by name.
+        centred_on: Class that a tile is centred on, one an object.
+        negatives: Random tissue tiles without that class, for each of its objects.
+        background: Random tiles without tissue, a slide.
+        random: Random tissue tiles, a slide; instead of a grid.
+        min_tissue: Least share of tissue in a tissue tile, in (0, 1].
+        tissue_density: Mean optical density from which on there is tissue.
+        seed: Root of every draw.
+        image_format: Of the tiles; png and webp are lossless.
+        allow_dark: Take slides with a dark ground, which are fluorescence as a rule; all of them is tissue then.
+    """
+
+    mpp: float
+    size: int = 508
+    overlap: int = 0
+    slide_mpp: float | None = None
+    classes: tuple[tuple[str, int], ...] = ()
+    default_class: str | None = None
+    centred_on: str | None = None
+    negatives: int = 0
+    background: int = 0
+    random: int = 0
+    min_tissue: float = 0.5
+    tissue_density: float = TISSUE_DENSITY
+    seed: int = 0
+    image_format: ImageFormat = "png"
+    allow_dark: bool = False
+
+    def __post_init__(self) -> None:
+        _check_scale(self.mpp, self.slide_mpp)
+        if not MIN_SIDE <= self.size <= MAX_SIZE or self.size % SIDE_MULTIPLE:
+            hint = "508 is the paper's; generators need sides that divide by 4"
+            raise SpecError(
+                f"a tile's side must be {MIN_SIDE} ... {MAX_SIZE} px and divide by {SIDE_MULTIPLE}, got {self.size}",
+                hint=hint,
+            )
+        if not 0 <= self.overlap < self.size:
+            raise SpecError(f"the overlap must be 0 ... {self.size - 1} px, got {self.overlap}")
+        if not 0 < self.min_tissue <= 1:
+            raise SpecError(f"the least share of tissue must be in (0, 1], got {self.min_tissue}")
+        if not 0 < self.tissue_density < 2:
+            raise SpecError(f"the tissue threshold is an optical density in (0, 2), got {self.tissue_density}")
+        if self.image_format not in get_args(ImageFormat):
+            raise SpecError(f"unknown image format {self.image_format!r}", hint="png, jpg or webp")
+        self._check_sampling()
+        self._check_classes()
+
+    def _check_sampling(self) -> None:
+        for name in ("negatives", "background", "random"):
+            if not 0 <= (value := getattr(self, name)) <= 10**6:
+                raise SpecError(f"{name} must be 0 ... 1000000, got {value}")
+        if self.random and self.centred_on:
+            raise SpecError("tiles are either random or centred on objects", hint="leave out --random or --centred-on")
+        if self.negatives and not self.centred_on:
+            raise SpecError("negatives are counted by the object", hint="say --centred-on, or take --random")
+        if self.overlap and (self.random or self.centred_on):
+            raise SpecError("only tiles of a grid overlap by a number of pixels", hint="leave out --overlap")
+
+    def _check_classes(self) -> None:
+        names = [name for name, _ in self.classes]
+        ids = [number for _, number in self.classes]
+        if len(set(names)) < len(names) or len(set(ids)) < len(ids):
+            raise SpecError("a class or an id occurs twice", hint="--classes glomerulus=1 --classes tubule=2")
+        if bad := [number for number in ids if not 1 <= number <= 255]:
+            raise SpecError(f"a class id must be 1 ... 255, got {bad[0]}", hint="0 is the ground of every mask")
+        if any(name != name.strip().lower() or not name for name in names):
+            raise SpecError("class names are lower case", hint="annotations are compared without regard to case")
+        for wanted in (self.centred_on, self.default_class):
+            if wanted is not None and wanted not in names:
+                raise SpecError(f"the class {wanted!r} has no id", hint=f"--classes {wanted}=1")
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal specs."""
+        return digest(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return asdict(self) | {"classes": [list(pair) for pair in self.classes]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**{**data, "classes": tuple((str(name), int(number)) for name, number in data["classes"])})
+
+
+def _check_scale(mpp: float, slide_mpp: float | None) -> None:
+    for name, value in (("mpp", mpp), ("slide-mpp", slide_mpp)):
+        if value is not None and not 0 < value < 100:
+            raise SpecError(f"{name} must be in (0, 100) um/px, got {value}", hint="0.5 is that of a 20x slide")
