@@ -1,0 +1,98 @@
+"""Annotations to masks of class ids: what is drawn on a slide, in whatever program, as `Labels`.
+
+What each format means and what is skipped: docs/annotations.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from augengine.annotations.aperio import is_aperio, read_aperio
+from augengine.annotations.asap import is_asap, read_asap
+from augengine.annotations.base import Box, Drawn, Labels, class_key
+from augengine.annotations.cytomine import is_cytomine, read_cytomine, read_cytomine_csv
+from augengine.annotations.files import parse_json, parse_xml, read_bytes
+from augengine.annotations.find import find_labels
+from augengine.annotations.geojson import is_geojson, read_geojson
+from augengine.annotations.imagej import ROI_MAGIC, ZIP_MAGIC, read_rois
+from augengine.annotations.labelme import is_labelme, read_labelme
+from augengine.annotations.mask_image import is_mask_image, open_mask_image
+from augengine.annotations.outlines import outline_labels
+from augengine.errors import SourceError
+
+__all__ = ["Box", "Labels", "class_key", "find_labels", "open_labels"]
+
+_READ = (
+    "read are QuPath GeoJSON, Cytomine WKT (json, csv), ASAP and ImageScope xml, LabelMe json, ImageJ .roi and zip, "
+    "and mask images"
+)
+
+
+def open_labels(file: Path, *, slide_width: int, slide_height: int, default_class: str | None = None) -> Labels:
+    """The labels of a slide from an annotation file, whose format its content tells.
+
+    Args:
+        file: Any of the formats that docs/annotations.md lists.
+        slide_width, slide_height: In level-0 pixels; Cytomine counts y from the lower edge, LabelMe's and mask images
+            may be smaller than the slide, and objects wholly outside are problems.
+        default_class: The class of objects without one; None makes them problems. Mask images do not need it.
+
+    Raises:
+        SourceError: Missing, empty, damaged, too large, of an unknown kind, of several slides, or of another shape.
+        ContentError: A mask image that is damaged or holds no 8-bit class ids.
+    """
+    if is_mask_image(file):
+        return open_mask_image(file, slide_width=slide_width, slide_height=slide_height)
+    data = read_bytes(file)
+    return outline_labels(
+        _read(data, file, slide_width, slide_height),
+        slide_width=slide_width,
+        slide_height=slide_height,
+        default_class=default_class,
+    )
+
+
+def _read(data: bytes, file: Path, slide_width: int, slide_height: int) -> Iterator[Drawn]:
+    if data.startswith((ROI_MAGIC, ZIP_MAGIC)):
+        return read_rois(data, file)
+    start = _first_sign(data)
+    if start == "<":
+        return _read_xml(data, file)
+    if start in ("{", "["):
+        return _read_json(parse_json(data, file), file, slide_width, slide_height)
+    if file.suffix.lower() in (".csv", ".tsv", ".txt"):
+        return read_cytomine_csv(data, file=file, slide_height=slide_height)
+    raise SourceError(f"{file} is no annotation file that is known", hint=_READ)
+
+
+def _first_sign(data: bytes) -> str:
+    """The first character that is no white space, in UTF-8 or UTF-16."""
+    return data[:64].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")[:1].decode("latin-1")
+
+
+def _read_xml(data: bytes, file: Path) -> Iterator[Drawn]:
+    root = parse_xml(data, file)
+    if is_asap(root):
+        return read_asap(root)
+    if is_aperio(root):
+        return read_aperio(root)
+    raise SourceError(f"{file} is xml of an unknown kind (<{root.tag[:40]}>)", hint=_READ)
+
+
+def _read_json(document: Any, file: Path, slide_width: int, slide_height: int) -> Iterator[Drawn]:
+    if is_labelme(document):
+        return read_labelme(document, file=file, slide_width=slide_width, slide_height=slide_height)
+    if is_geojson(document):
+        return read_geojson(document)
+    if is_cytomine(document):
+        return read_cytomine(document, file=file, slide_height=slide_height)
+    raise SourceError(f"{file} is json, but no annotations ({_outline(document)})", hint=_READ)
+
+
+def _outline(document: Any) -> str:
+    """What a json value looks like, for the message."""
+    if isinstance(document, dict):
+        return f"an object of {', '.join(map(repr, list(document)[:4])) or 'nothing'}"[:120]
+    return f"a list of {len(document)}"

@@ -1,0 +1,64 @@
+"""Aperio ImageScope's XML: a Region is one object, in level-0 pixels, y downwards; an Annotation is a layer of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from augengine.annotations.base import Drawn
+from augengine.annotations.geometry import ellipse
+
+_NO_AREA = {"3": "an arrow", "4": "a ruler"}
+_ELLIPSE = "2"
+
+
+def is_aperio(root: Element) -> bool:
+    """Whether this is ImageScope's: by its root, or by the Regions of an Annotation."""
+    return root.tag == "Annotations" or root.find(".//Annotation/Regions") is not None
+
+
+def read_aperio(root: Element) -> Iterator[Drawn]:
+    """What the file draws.
+
+    The class is the layer's Name; if that is blank the layer's first attribute with a value, then the region's Text,
+    then the region's first attribute with a value. Regions with NegativeROA are taken out of their whole layer.
+    """
+    for i, layer in enumerate(root.iter("Annotation"), start=1):
+        regions = list(layer.iter("Region"))
+        minus = [_ring(region) for region in regions if _is_negative(region)]
+        minus = [ring for ring in minus if len(ring) >= 3]
+        for j, region in enumerate(regions, start=1):
+            if not _is_negative(region):
+                yield _drawn(f"region {j} of layer {i}", _class(layer, region), region, minus)
+
+
+def _is_negative(region: Element) -> bool:
+    return region.get("NegativeROA", "0").strip().lower() not in ("", "0", "false")
+
+
+def _drawn(where: str, name: str | None, region: Element, minus: list[Any]) -> Drawn:
+    if kind := _NO_AREA.get(region.get("Type", "").strip()):
+        return Drawn(where=where, name=name, reason=f"is {kind}, which has no area")
+    return Drawn(where=where, name=name, polygons=[[_ring(region)]], minus=minus)
+
+
+def _ring(region: Element) -> list[Any]:
+    """Its vertices; an ellipse is written as two corners of its box."""
+    points = [(vertex.get("X"), vertex.get("Y")) for vertex in region.iter("Vertex")]
+    if region.get("Type", "").strip() != _ELLIPSE or len(points) != 2:
+        return points
+    try:
+        (left, top), (right, bottom) = ((float(x or "nan"), float(y or "nan")) for x, y in points)
+    except ValueError:
+        return points
+    return ellipse(left, top, right, bottom)
+
+
+def _class(layer: Element, region: Element) -> str | None:
+    names = (layer.get("Name"), *_values(layer), region.get("Text"), *_values(region))
+    return next((name for name in names if name and name.strip()), None)
+
+
+def _values(element: Element) -> Iterator[str | None]:
+    return (attribute.get("Value") for attribute in element.findall("Attributes/Attribute"))

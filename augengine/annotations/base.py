@@ -1,0 +1,126 @@
+"""The seam: what labels are, and what a reader hands over for each object that a file draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from augengine.errors import SpecError
+from augengine.images import Mask
+
+
+def class_key(name: str) -> str:
+    """A class name as it is compared: stripped, inner white space single, case folded.
+
+    >>> class_key("  Sclerotic  Glomerulus ")
+    'sclerotic glomerulus'
+    """
+    return " ".join(name.split()).casefold()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """The bounds of one annotated object, in level-0 pixels; (0, 0) is the slide's top left corner.
+
+    It may reach beyond the slide, as the object does.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        if not (self.left <= self.right and self.top <= self.bottom):
+            raise SpecError(f"a box from ({self.left}, {self.top}) to ({self.right}, {self.bottom}) is inside out")
+
+    @property
+    def x(self) -> float:
+        """The box's centre, from the left."""
+        return (self.left + self.right) / 2
+
+    @property
+    def y(self) -> float:
+        """The box's centre, from the top."""
+        return (self.top + self.bottom) / 2
+
+
+class Labels(Protocol):
+    """The annotated objects of one slide, as masks of class ids and as boxes.
+
+    It knows no tiles and no um/px: frames are level-0 pixels, y downwards. Names are compared by `class_key`.
+    """
+
+    @property
+    def classes(self) -> frozenset[str]:
+        """The classes that have objects, as `class_key` gives them."""
+        ...
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What was skipped and why, a sentence each, in file order."""
+        ...
+
+    def mask(
+        self, x: float, y: float, *, downsample: float, height: int, width: int, classes: Mapping[str, int]
+    ) -> Mask:
+        """The class ids of a tile, uint8 (height, width); 0 where none of ``classes`` is.
+
+        A pixel has a class if its centre lies inside, holes excepted; a centre on an edge belongs to the area right
+        of it or below. Where classes overlap, the later one in ``classes`` wins.
+
+        Args:
+            x, y: The tile's top left corner, in level-0 pixels; it may lie outside the slide.
+            downsample: Level-0 pixels that one of the tile's pixels is wide.
+            height, width: The tile, in its own pixels.
+            classes: Class name -> id, 0 to 255; 0 cuts a class out of earlier ones. Unknown names do nothing.
+
+        Raises:
+            SpecError: An id outside 0 to 255, a tile without pixels, or numbers that are not finite.
+            ContentError: A mask image that turns out to be damaged where it is read.
+        """
+        ...
+
+    def objects(self, name: str) -> tuple[Box, ...]:
+        """A box for each object of a class, in file order; none if the class is unknown."""
+        ...
+
+
+Rule = Literal["union", "even-odd"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """One object as its file draws it, unchecked.
+
+    Attributes:
+        where: How messages call it, such as ``feature 3``.
+        name: Its class as written; None or blank if it has none.
+        polygons: Each an outer ring, then its holes. A ring is (n, 2) or more numbers a vertex in level-0 pixels,
+            y downwards, closed or not.
+        minus: Rings whose areas are taken out of it.
+        rule: How its polygons add up.
+        reason: Why it has no area, after "it"; empty if it has one.
+    """
+
+    where: str
+    name: str | None
+    polygons: Sequence[Sequence[Any]] = ()
+    minus: Sequence[Any] = ()
+    rule: Rule = "union"
+    reason: str = ""
+
+
+def check_tile(x: float, y: float, downsample: float, height: int, width: int, classes: Mapping[str, int]) -> None:
+    """Refuse what `Labels.mask` cannot draw.
+
+    Raises:
+        SpecError: See there.
+    """
+    if not (abs(x) < float("inf") and abs(y) < float("inf") and 0 < downsample < float("inf")):
+        raise SpecError(f"a tile at ({x}, {y}) with downsample {downsample} has no place on a slide")
+    if height < 1 or width < 1:
+        raise SpecError(f"a tile of {width} x {height} px has no pixels")
+    if bad := {name: value for name, value in classes.items() if not 0 <= value <= 255}:
+        raise SpecError(f"class ids must be 0 to 255, got {bad}", hint="masks are 8-bit")

@@ -1,0 +1,138 @@
+"""Drawn rings to areas that geometry can rely on, and areas to edges."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from augengine.annotations.base import Drawn
+from augengine.annotations.raster import Edges, Floats, snap
+from augengine.errors import ContentError
+
+FARTHEST = 1e7
+"""Level-0 pixels: thirty times the side of the largest slides. A coordinate beyond it is a mistake."""
+
+_ARC_ERROR = 0.02  # level-0 pixels between an ellipse and the polygon that stands for it
+
+
+def area(drawn: Drawn) -> BaseGeometry:
+    """A drawn object as a valid, non-empty Polygon or MultiPolygon, in level-0 pixels.
+
+    An outline that crosses itself encloses what it goes around; loops that fill twice stay filled.
+
+    Raises:
+        ContentError: It has no area, or coordinates that make no sense.
+    """
+    if drawn.reason:
+        raise ContentError(f"it {drawn.reason}")
+    try:
+        return _area(drawn)
+    except shapely.errors.GEOSException as error:
+        raise ContentError(f"it is no valid geometry: {error}") from error
+
+
+def _area(drawn: Drawn) -> BaseGeometry:
+    parts = [_polygon(rings) for rings in drawn.polygons if len(rings)]
+    if not parts:
+        raise ContentError("it has no outline")
+    whole = parts[0] if len(parts) == 1 else _together(parts, even_odd=drawn.rule == "even-odd")
+    if drawn.minus:
+        whole = shapely.difference(whole, shapely.union_all([_polygon([ring]) for ring in drawn.minus]))
+    found = [part for part in shapely.get_parts(whole) if part.geom_type == "Polygon" and part.area > 0]
+    if not found:
+        raise ContentError("it covers no area")
+    return found[0] if len(found) == 1 else shapely.MultiPolygon(found)
+
+
+def _together(parts: Sequence[BaseGeometry], *, even_odd: bool) -> BaseGeometry:
+    return shapely.symmetric_difference_all(parts) if even_odd else shapely.union_all(parts)
+
+
+def _polygon(rings: Sequence[Any]) -> BaseGeometry:
+    outer, *holes = (_ring(ring) for ring in rings)
+    if len(outer) < 3:
+        raise ContentError(f"it has {len(outer)} distinct vertices, an area needs 3")
+    polygon = shapely.Polygon(outer, [hole for hole in holes if len(hole) >= 3])
+    if shapely.is_valid(polygon):
+        return polygon
+    return _flat(shapely.make_valid(polygon, method="structure", keep_collapsed=False))
+
+
+def _flat(mended: BaseGeometry) -> BaseGeometry:
+    """The areas of a mended geometry, without the lines and points that mending may leave."""
+    if mended.geom_type != "GeometryCollection":
+        return mended
+    return shapely.union_all([part for part in mended.geoms if part.area > 0])
+
+
+def _ring(values: Any) -> Floats:
+    """Vertices (n, 2) on the grid, without repeated ones and without the closing one."""
+    try:
+        points = np.asarray(values, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ContentError("its coordinates are not all numbers") from error
+    if points.size == 0:
+        return np.empty((0, 2))
+    if points.ndim != 2 or points.shape[1] < 2:
+        raise ContentError("its coordinates are no pairs of x and y")
+    points = points[:, :2]
+    if not np.isfinite(points).all() or np.abs(points).max() > FARTHEST:
+        raise ContentError(f"it has coordinates that are infinite, undefined or beyond {FARTHEST:.0f} px")
+    points = snap(points)
+    return points[np.any(points != np.roll(points, 1, axis=0), axis=1)]
+
+
+def ellipse(left: float, top: float, right: float, bottom: float) -> list[tuple[float, float]]:
+    """The ring of the ellipse that fills a box, 0.02 px from it at most."""
+    rx, ry = (right - left) / 2, (bottom - top) / 2
+    longest = max(abs(rx), abs(ry))
+    if not longest < FARTHEST:
+        return [(longest, longest)] * 3  # refused with every coordinate that is out of range
+    count = max(16, math.ceil(math.pi / math.sqrt(2 * _ARC_ERROR / longest))) if longest else 16
+    angles = [2 * math.pi * k / count for k in range(count)]
+    return [(left + rx + rx * math.cos(angle), top + ry + ry * math.sin(angle)) for angle in angles]
+
+
+def rectangle(left: float, top: float, right: float, bottom: float) -> list[tuple[float, float]]:
+    """The ring of a box."""
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
+
+
+def rings_of_wkt(text: str) -> list[list[Floats]]:
+    """The polygons of a well-known text, each an outer ring and its holes.
+
+    Raises:
+        ContentError: It cannot be read, or has no area.
+    """
+    kind = "".join(itertools.takewhile(str.isalpha, text.strip())).upper()
+    # Collections in collections would be read by recursion, as deep as the text says.
+    if kind not in ("POLYGON", "MULTIPOLYGON", "GEOMETRYCOLLECTION") or text.upper().count("COLLECTION") > 1:
+        raise ContentError(f"it is a {kind[:30] or 'blank text'}, which has no area")
+    try:
+        parts = shapely.get_parts(shapely.from_wkt(text))
+    except (shapely.errors.GEOSException, TypeError, ValueError) as error:
+        raise ContentError(f"its WKT cannot be read: {text[:40]!r}") from error
+    parts = shapely.get_parts(parts)  # multipolygons in a collection
+    return [
+        [shapely.get_coordinates(ring) for ring in (part.exterior, *part.interiors)]
+        for part in parts
+        if part.geom_type == "Polygon" and not part.is_empty
+    ]
+
+
+def edges_of(polygons: Iterable[BaseGeometry]) -> tuple[Edges, NDArray[np.intp]]:
+    """All edges of valid polygons, and where those of each begin: (n + 1,), the last is their number."""
+    oriented = shapely.orient_polygons(np.array(list(polygons), dtype=object))
+    _, points, (rings, polygon_rings) = shapely.to_ragged_array(oriented)
+    keep = np.ones(max(len(points) - 1, 0), bool)
+    keep[rings[1:-1] - 1] = False  # from one ring's last vertex to the next one's first
+    edges = Edges.between(points[:-1][keep], points[1:][keep])
+    # A ring of n points, the first one repeated at its end, has n - 1 edges.
+    return edges, (rings[polygon_rings] - polygon_rings).astype(np.intp)

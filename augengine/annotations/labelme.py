@@ -1,0 +1,59 @@
+"""LabelMe's json: shapes in the pixels of the picture that was annotated, y downwards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from augengine.annotations.base import Drawn
+from augengine.annotations.geometry import ellipse, rectangle
+from augengine.annotations.scale import scale_to_slide
+from augengine.errors import ContentError
+
+
+def is_labelme(document: Any) -> bool:
+    """Whether a json value is LabelMe's."""
+    return isinstance(document, dict) and isinstance(document.get("shapes"), list)
+
+
+def read_labelme(document: Any, *, file: Path, slide_width: int, slide_height: int) -> Iterator[Drawn]:
+    """What the file draws; a picture smaller than the slide, of the same shape, is scaled up to it.
+
+    Raises:
+        SourceError: The file names a picture of another shape than the slide.
+    """
+    size = (document.get("imageWidth"), document.get("imageHeight"))
+    scale = (1.0, 1.0)
+    if all(isinstance(side, int) and side > 0 for side in size):
+        scale = scale_to_slide(*size, slide_width, slide_height, what=f"the picture that {file} annotates")
+    for i, shape in enumerate(document["shapes"], start=1):
+        yield _drawn(f"shape {i}", shape, scale)
+
+
+def _drawn(where: str, shape: Any, scale: tuple[float, float]) -> Drawn:
+    shape = shape if isinstance(shape, dict) else {}
+    name = shape.get("label") if isinstance(shape.get("label"), str) else None
+    try:
+        ring = [(x * scale[0], y * scale[1]) for x, y in _ring(shape)]
+    except ContentError as error:
+        return Drawn(where=where, name=name, reason=error.message)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return Drawn(where=where, name=name, reason="has coordinates that are no pairs of numbers")
+    return Drawn(where=where, name=name, polygons=[[ring]])
+
+
+def _ring(shape: dict[str, Any]) -> list[tuple[float, float]]:
+    points = [(float(x), float(y)) for x, y in shape.get("points") or []]
+    match shape.get("shape_type", "polygon"):
+        case "polygon":
+            return points
+        case "rectangle":
+            return rectangle(*points[0], *points[1]) if len(points) == 2 else points
+        case "circle":
+            (x, y), rim = points
+            radius = math.dist((x, y), rim)
+            return ellipse(x - radius, y - radius, x + radius, y + radius)
+        case kind:
+            raise ContentError(f"is a {str(kind)[:30]}, which has no area that is read")

@@ -1,0 +1,108 @@
+"""The objects of a mask: connected pixels of one class, found strip by strip with one row in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from augengine.errors import ContentError
+from augengine.images import Mask
+
+MOST = 1_000_000
+"""Objects of a mask; a picture taken for a mask has more."""
+
+_Run = tuple[int, int, int]  # first column, the column after its last, the part it belongs to
+
+
+@dataclass(slots=True)
+class Part:
+    """Connected pixels of one class so far, in the mask's pixels; ``right`` and ``bottom`` are exclusive."""
+
+    value: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+def parts(strips: Iterable[Mask]) -> list[Part]:
+    """The objects of a mask, by their first pixels from the top, then from the left; corners connect.
+
+    Args:
+        strips: The mask from top to bottom, uint8 (any height, width); 0 is no object.
+
+    Raises:
+        ContentError: More than `MOST` objects.
+    """
+    joined = _Joined()
+    above: list[_Run] = []
+    row = 0
+    for strip in strips:
+        for runs in _runs_by_row(strip):
+            above = joined.add_row(row, runs, above)
+            row += 1
+    return joined.wholes()
+
+
+def _runs_by_row(strip: Mask) -> Iterator[list[tuple[int, int, int]]]:
+    """The runs of each row: first column, the column after its last, value."""
+    edges = np.ones((strip.shape[0], strip.shape[1] + 1), bool)
+    edges[:, 1:-1] = strip[:, 1:] != strip[:, :-1]
+    rows, columns = np.nonzero(edges)
+    begins = columns < strip.shape[1]
+    begins[:-1] &= rows[1:] == rows[:-1]
+    first = np.flatnonzero(begins)
+    values = strip[rows[first], columns[first]]
+    kept = first[values > 0]
+    found = zip(columns[kept].tolist(), columns[kept + 1].tolist(), values[values > 0].tolist(), strict=True)
+    for count in np.bincount(rows[kept], minlength=strip.shape[0]).tolist():
+        yield [next(found) for _ in range(count)]
+
+
+class _Joined:
+    """Parts, and which of them turned out to be one."""
+
+    def __init__(self) -> None:
+        self._parts: list[Part] = []
+        self._parent: list[int] = []
+
+    def add_row(self, row: int, runs: list[tuple[int, int, int]], above: list[_Run]) -> list[_Run]:
+        """Join the runs of a row to those above it; returns them with their parts."""
+        joined, k = [], 0
+        for left, right, value in runs:
+            while k < len(above) and above[k][1] < left:
+                k += 1
+            part, j = self._new(value, left, row, right), k
+            while j < len(above) and above[j][0] <= right:
+                part = self._join(above[j][2], part)
+                j += 1
+            joined.append((left, right, part))
+        return joined
+
+    def _new(self, value: int, left: int, row: int, right: int) -> int:
+        self._parts.append(Part(value, left, row, right, row + 1))
+        self._parent.append(len(self._parent))
+        if len(self._parts) > 4 * MOST:
+            raise ContentError(f"the mask has more than {MOST} objects", hint="is it a picture rather than a mask?")
+        return len(self._parts) - 1
+
+    def _root(self, part: int) -> int:
+        while self._parent[part] != part:
+            self._parent[part] = part = self._parent[self._parent[part]]
+        return part
+
+    def _join(self, one: int, other: int) -> int:
+        """Make two touching runs one part if their class is the same; returns the other's part."""
+        one, other = self._root(one), self._root(other)
+        first, second = self._parts[min(one, other)], self._parts[max(one, other)]
+        if one == other or first.value != second.value:
+            return other
+        self._parent[max(one, other)] = min(one, other)
+        first.left, first.right = min(first.left, second.left), max(first.right, second.right)
+        first.top, first.bottom = min(first.top, second.top), max(first.bottom, second.bottom)
+        return min(one, other)
+
+    def wholes(self) -> list[Part]:
+        return [part for i, part in enumerate(self._parts) if self._parent[i] == i]
