@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from augengine.sources import open_source
     from augengine.spec import AugmentSpec, NoiseSpec
     from augengine.stains import Stain, find_stain
+    from augengine.tiling import TileRequest, TileSummary, tile
 
     __version__: str
 
@@ -31,6 +32,8 @@ _HOMES = {
     "Prediction": "dataset",
     "Stain": "stains",
     "Summary": "dataset",
+    "TileRequest": "tiling",
+    "TileSummary": "tiling",
     "Verification": "shards",
     "Watcher": "progress",
     "augment": "dataset",
@@ -42,6 +45,7 @@ _HOMES = {
     "pick": "choose",
     "predict": "dataset",
     "replay": "dataset",
+    "tile": "tiling",
     "verify": "shards",
 }
 """Public name -> the module it lives in."""
@@ -54,6 +58,8 @@ __all__ = [
     "Prediction",
     "Stain",
     "Summary",
+    "TileRequest",
+    "TileSummary",
     "Verification",
     "Watcher",
     "__version__",
@@ -66,6 +72,7 @@ __all__ = [
     "pick",
     "predict",
     "replay",
+    "tile",
     "verify",
 ]
 

@@ -22,7 +22,7 @@ LONGEST_FILE = 330
 
 # Package -> the files that may import it, relative to augengine/.
 OWNERS: dict[str, set[str]] = {
-    "PIL": {"images.py", "picture.py"},
+    "PIL": {"images.py", "picture.py", "resample.py", "tiling/thumbnail.py"},
     "braceexpand": {"sources/tars.py"},
     "click": {"cli.py"},
     "cupy": {"chain/_cuda.py", "engines/_tensorrt.py", "engines/fidelity.py"},
@@ -33,13 +33,14 @@ OWNERS: dict[str, set[str]] = {
     "onnx": {"engines/onnx_types.py", "export.py", "importing/foreign_onnx.py"},
     "onnxruntime": {"export.py"},
     "openvino": {"engines/_openvino.py"},
-    "pyvips": {"annotations/mask_image.py"},
+    "openslide": {"slides/_openslide.py"},
+    "pyvips": {"annotations/mask_image.py", "slides/_vips.py"},
     "ray": {"fleet/cluster.py"},
     "rich": {"console.py"},
     "roifile": {"annotations/imagej.py"},
     "safetensors": {"generator/load.py"},
     "shapely": {"annotations/geometry.py", "annotations/outlines.py"},
-    "skimage": {"colour.py", "sources/sample_set.py"},
+    "skimage": {"colour.py", "sources/sample_set.py", "tissue.py"},
     "tensorrt": {"engines/_tensorrt.py"},
     "tensorrt_rtx": {"engines/_tensorrt.py"},
     "torch": {

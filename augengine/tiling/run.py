@@ -49,11 +49,14 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
 
 def _empty_plan(run: TileRun) -> Plan:
     """All of the plan that is known before a slide is opened."""
-    slides = [[slide.key, slide.path, slide.labels, slide.patient, slide.split] for slide in run.slides]
+    slides = {
+        slide.key: {"path": slide.path, "labels": slide.labels, "patient": slide.patient, "split": slide.split}
+        for slide in run.slides
+    }
     return Plan(
         kind="tile",
         spec=run.spec.to_json(),
-        source={"kind": "slides", "slides": slides},
+        source={"kind": "slides"} | slides,
         engines={},
         encoder=encoder_version(),
         jobs=(),
