@@ -20,6 +20,8 @@ _MICROMETRES = {"nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "mm": 1e3, "cm": 
 _COARSEST = 50.0
 """um/px; pictures that only say "72 dots an inch" state 353, which is a screen's."""
 
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
 _Opener = Callable[[], Any]
 
 
@@ -60,15 +62,21 @@ class VipsFile:
         try:
             data = self._region(level).fetch(x, y, width, height)
         except pyvips.Error as error:
+            # It remembers a damaged tile as a black one, and says so once: the next read has to open it anew.
+            self._regions().pop(level, None)
             raise ContentError(f"this part of the picture is damaged: {_first_line(error)}") from error
         return np.frombuffer(data, dtype=np.uint8).reshape(height, width, 3)
 
     def _region(self, level: int) -> Any:
         """libvips lets a region be used by one thread at a time."""
-        regions: dict[int, Any] = self._thread.__dict__.setdefault("regions", {})
+        regions = self._regions()
         if level not in regions:
             regions[level] = pyvips.Region.new(_as_rgb(self._openers[level]()))
         return regions[level]
+
+    def _regions(self) -> dict[int, Any]:
+        regions: dict[int, Any] = self._thread.__dict__.setdefault("regions", {})
+        return regions
 
     def close(self) -> None:
         """See `SlideFile`."""
@@ -77,10 +85,21 @@ class VipsFile:
 
 def _load(file: Path, **options: int) -> Any:
     try:
-        return pyvips.Image.new_from_file(str(file), access="random", fail_on="error", **options)
+        return pyvips.Image.new_from_file(str(file), access="random", **_how(file), **options)
     except pyvips.Error as error:
         hint = "slides, pyramidal TIFF, OME-TIFF, TIFF, JPEG and PNG are read; check that it was copied whole"
         raise SourceError(f"{file} cannot be opened as a slide: {_first_line(error)}", hint=hint) from error
+
+
+def _how(file: Path) -> dict[str, Any]:
+    """Of a TIFF each thread opens its own, lest a damaged tile that one was told of is black for the others.
+
+    libvips 8.18 reads damaged tiles as black under every ``fail_on`` but ``warning``. JPEG and PNG are decoded whole
+    and shared.
+    """
+    with file.open("rb") as stream:
+        is_tiff = stream.read(4) in _TIFF_MAGIC
+    return {"fail_on": "warning", "revalidate": True} if is_tiff else {"fail_on": "error"}
 
 
 def _pyramid(file: Path, first: Any) -> tuple[list[_Opener], list[tuple[int, int]]]:

@@ -98,7 +98,8 @@ def _open_folder(folder: Path, masks: str | None, mask_suffix: str) -> Source:
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(file.suffix[1:].lower() in IMAGE_EXTS and not file.name.startswith(".") for file in folder.rglob("*"))
+    images = (file.relative_to(folder) for file in folder.rglob("*") if file.suffix[1:].lower() in IMAGE_EXTS)
+    return any(not any(part.startswith(".") for part in image.parts) for image in images)
 
 
 def source_from_json(data: Mapping[str, Any]) -> Source:

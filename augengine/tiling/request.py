@@ -76,7 +76,9 @@ def resolve(request: TileRequest) -> TileRun:
     if request.ray_address is not None and request.workers is None:
         raise SpecError("how many workers a cluster should run is not known", hint="say --workers N beside --ray")
     if request.tiles_per_shard is not None and request.tiles_per_shard < 1:
-        raise SpecError(f"tiles per shard must be at least 1, got {request.tiles_per_shard}")
+        raise SpecError(
+            f"tiles per shard must be at least 1, got {request.tiles_per_shard}", hint="leave it out for about 256 MB"
+        )
     spec = _spec(request)
     if request.annotations is not None and not spec.classes:
         raise SpecError("annotations without classes make no masks", hint="--classes glomerulus=1")

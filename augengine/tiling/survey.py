@@ -91,7 +91,10 @@ def survey_slide(slide: ListedSlide, spec: TileSpec, folder: Path) -> Survey:
             found = _look(slide, spec, folder)
         except AugengineError as error:
             found = replace(found, error=failure_reason(error))
-    write_json(_file(folder, slide.key, "json"), found.to_json(), spool_folder(folder))
+    file = _file(folder, slide.key, "json")
+    with target_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, found.to_json(), spool_folder(folder))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ SHORTEST, LONGEST = 1000, 4096
 _SMOOTHING_UM = 8.0
 
 _READ = 4096  # px of a level, each way, that are read at a time
+_LEAST = 16  # px of the thumbnail that are read at a time where a slide is damaged
 _SHOWN = 1600
 _DARK = 50
 _COLOURS = ((230, 57, 70), (29, 120, 200), (242, 150, 30), (120, 80, 180), (20, 150, 110))
@@ -41,11 +43,13 @@ class Thumbnail:
         rgb_hwc: uint8 (h, w, 3).
         downsample: Level-0 pixels that one of its pixels is wide.
         smoothing: Deviation of the Gaussian before tissue is looked for, in its pixels.
+        damaged: bool (h, w): what could not be read, white in the picture.
     """
 
     rgb_hwc: RgbImage
     downsample: float
     smoothing: float
+    damaged: NDArray[np.bool_]
 
     @property
     def is_dark(self) -> bool:
@@ -53,10 +57,14 @@ class Thumbnail:
         return float(np.median(self.rgb_hwc)) < _DARK
 
     def tissue(self, threshold: float) -> Tissue:
-        """Where there is tissue; everywhere if the ground is dark."""
-        everywhere = np.ones(self.rgb_hwc.shape[:2], dtype=np.bool_)
-        mask = everywhere if self.is_dark else tissue_mask(self.rgb_hwc, threshold=threshold, smoothing=self.smoothing)
-        return Tissue(mask, self.downsample)
+        """Where there is tissue; everywhere if the ground is dark.
+
+        What is damaged counts as tissue: its tiles are then named as what could not be read, instead of missing.
+        """
+        if self.is_dark:
+            return Tissue(np.ones(self.rgb_hwc.shape[:2], dtype=np.bool_), self.downsample)
+        found = tissue_mask(self.rgb_hwc, threshold=threshold, smoothing=self.smoothing)
+        return Tissue(found | self.damaged, self.downsample)
 
 
 def read_thumbnail(slide: Slide, side: float) -> Thumbnail:
@@ -67,29 +75,50 @@ def read_thumbnail(slide: Slide, side: float) -> Thumbnail:
         side: Of a tile, in level-0 pixels.
 
     Raises:
-        ContentError: Nothing of the slide can be read. Damaged blocks are left white.
+        ContentError: Nothing of the slide can be read.
     """
     longest = max(slide.width, slide.height)
     wanted = min(COARSEST_MPP / (slide.mpp or 1.0), side / PIXELS_A_TILE, longest / SHORTEST)
     scale = slide.scale_by(max(1.0, wanted, longest / LONGEST))
     height, width = (max(1, int(extent / scale.downsample)) for extent in (slide.height, slide.width))
     whole = np.full((height, width, 3), 255, dtype=np.uint8)
-    block = max(16, int(_READ / max(1.0, scale.factor)))
-    damaged = [_fill(slide, scale, whole, y, x, block) for y in range(0, height, block) for x in range(0, width, block)]
-    if all(damaged):
-        raise ContentError(f"nothing of it can be read: {damaged[0]}", hint="was the slide copied whole?")
-    return Thumbnail(whole, scale.downsample, max(1.0, _SMOOTHING_UM / scale.mpp))
+    block = max(_LEAST, int(_READ / max(1.0, scale.factor)))
+    reading = _Reading(slide, scale, whole, np.zeros((height, width), dtype=np.bool_))
+    for y in range(0, height, block):
+        for x in range(0, width, block):
+            reading.fill(y, x, block)
+    if not reading.filled:
+        raise ContentError(f"nothing of it can be read: {reading.damage}", hint="was the slide copied whole?")
+    return Thumbnail(whole, scale.downsample, max(1.0, _SMOOTHING_UM / scale.mpp), reading.damaged)
 
 
-def _fill(slide: Slide, scale: Scale, whole: RgbImage, y: int, x: int, block: int) -> str:
-    part = whole[y : y + block, x : x + block]
-    try:
-        part[:] = slide.read(
-            x * scale.downsample, y * scale.downsample, scale, height=part.shape[0], width=part.shape[1]
-        )
-    except ContentError as error:
-        return error.message
-    return ""
+@dataclass(slots=True)
+class _Reading:
+    """Fills a thumbnail; what is damaged stays white, in blocks as small as may be."""
+
+    slide: Slide
+    scale: Scale
+    whole: RgbImage
+    damaged: NDArray[np.bool_]
+    filled: int = 0
+    damage: str = ""
+
+    def fill(self, y: int, x: int, block: int) -> None:
+        """Read a block, or its quarters if a part of it is damaged."""
+        part, by = self.whole[y : y + block, x : x + block], self.scale.downsample
+        if not part.size:
+            return
+        try:
+            part[:] = self.slide.read(x * by, y * by, self.scale, height=part.shape[0], width=part.shape[1])
+            self.filled += 1
+        except ContentError as error:
+            self.damage = error.message
+            if block > _LEAST:
+                half = -(-block // 2)
+                for dy, dx in product((0, half), repeat=2):
+                    self.fill(y + dy, x + dx, half)
+            else:
+                self.damaged[y : y + block, x : x + block] = True
 
 
 def draw_places(thumbnail: Thumbnail, places: Sequence[Place], side: float) -> RgbImage:
