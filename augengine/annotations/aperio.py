@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
 
+import numpy as np
+
 from augengine.annotations.base import Drawn
-from augengine.annotations.geometry import ellipse
+from augengine.annotations.geometry import FARTHEST, ellipse
+from augengine.annotations.raster import Floats
 
 _NO_AREA = {"3": "an arrow", "4": "a ruler"}
 _ELLIPSE = "2"
@@ -25,22 +28,47 @@ def read_aperio(root: Element) -> Iterator[Drawn]:
     then the region's first attribute with a value. Regions with NegativeROA are taken out of their whole layer.
     """
     for i, layer in enumerate(root.iter("Annotation"), start=1):
-        regions = list(layer.iter("Region"))
-        minus = [_ring(region) for region in regions if _is_negative(region)]
-        minus = [ring for ring in minus if len(ring) >= 3]
-        for j, region in enumerate(regions, start=1):
-            if not _is_negative(region):
-                yield _drawn(f"region {j} of layer {i}", _class(layer, region), region, minus)
+        yield from _read_layer(i, layer)
+
+
+def _read_layer(i: int, layer: Element) -> Iterator[Drawn]:
+    regions = [(f"region {j} of layer {i}", region) for j, region in enumerate(layer.iter("Region"), start=1)]
+    negative = [(where, _numbers(_ring(region))) for where, region in regions if _is_negative(region)]
+    minus = [ring for _, ring in negative if ring is not None]
+    for where, ring in negative:
+        if ring is None:
+            yield Drawn(where=where, name=None, reason="is negative, and its outline encloses nothing")
+    for where, region in regions:
+        if not _is_negative(region):
+            yield _drawn(where, _class(layer, region), region, minus)
+
+
+def _numbers(ring: list[Any]) -> Floats | None:
+    """Vertices (n, 2), or None if they enclose nothing."""
+    try:
+        points = np.array(ring, np.float64)
+    except (TypeError, ValueError):
+        return None
+    return points if len(points) >= 3 and np.abs(points).max() < FARTHEST else None
+
+
+def _touching(ring: list[Any], minus: list[Floats]) -> list[Floats]:
+    """The negative outlines whose bounds meet those of an outline."""
+    if (points := _numbers(ring)) is None:
+        return []
+    first, last = points.min(axis=0), points.max(axis=0)
+    return [other for other in minus if (other.min(axis=0) <= last).all() and (other.max(axis=0) >= first).all()]
 
 
 def _is_negative(region: Element) -> bool:
     return region.get("NegativeROA", "0").strip().lower() not in ("", "0", "false")
 
 
-def _drawn(where: str, name: str | None, region: Element, minus: list[Any]) -> Drawn:
+def _drawn(where: str, name: str | None, region: Element, minus: list[Floats]) -> Drawn:
     if kind := _NO_AREA.get(region.get("Type", "").strip()):
         return Drawn(where=where, name=name, reason=f"is {kind}, which has no area")
-    return Drawn(where=where, name=name, polygons=[[_ring(region)]], minus=minus)
+    ring = _ring(region)
+    return Drawn(where=where, name=name, polygons=[[ring]], minus=_touching(ring, minus))
 
 
 def _ring(region: Element) -> list[Any]:

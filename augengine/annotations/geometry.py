@@ -44,7 +44,8 @@ def _area(drawn: Drawn) -> BaseGeometry:
         raise ContentError("it has no outline")
     whole = parts[0] if len(parts) == 1 else _together(parts, even_odd=drawn.rule == "even-odd")
     if drawn.minus:
-        whole = shapely.difference(whole, shapely.union_all([_polygon([ring]) for ring in drawn.minus]))
+        minus = [_polygon([ring]) for ring in drawn.minus if len(_ring(ring)) >= 3]
+        whole = shapely.difference(whole, shapely.union_all(minus))
     found = [part for part in shapely.get_parts(whole) if part.geom_type == "Polygon" and part.area > 0]
     if not found:
         raise ContentError("it covers no area")
