@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
 
-.PHONY: help install demo test lint check weights clean
+.PHONY: help install demo test slow lint check weights clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -18,7 +18,10 @@ demo: install ## augmented shards from a real picture, and a contact sheet to lo
 	$(BIN)/augengine sheet demo/ --out demo.png
 
 test: .venv/installed-dev ## the tests that need no GPU
-	$(BIN)/pytest -m "not gpu"
+	$(BIN)/pytest -m "not gpu and not slow"
+
+slow: .venv/installed-dev ## what takes minutes: large slides
+	$(BIN)/pytest -m slow
 
 lint: .venv/installed-dev ## ruff, mypy and the floors
 	$(BIN)/ruff check .

@@ -47,7 +47,7 @@ def window(rgb_hwc: RgbImage, *, x: float, y: float, scale: float, height: int, 
         height, width: Of the result.
 
     Returns:
-        uint8 (height, width, 3), owned by the caller.
+        uint8 (height, width, 3); the picture itself where that is all of it.
     """
     by = round(scale)
     left, top = round(x), round(y)
@@ -55,6 +55,6 @@ def window(rgb_hwc: RgbImage, *, x: float, y: float, scale: float, height: int, 
     if aligned and by >= 1 and abs(scale - by) < _EXACT:
         cut = rgb_hwc[top : top + height * by, left : left + width * by]
         # Not resize(BOX): that rounds to 8 bits twice, after rows and after columns.
-        return np.array(cut if by == 1 else Image.fromarray(cut).reduce(by))
+        return np.ascontiguousarray(cut) if by == 1 else np.array(Image.fromarray(cut).reduce(by))
     box = (x, y, x + width * scale, y + height * scale)
     return np.array(Image.fromarray(rgb_hwc).resize((width, height), Image.Resampling.LANCZOS, box=box))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -16,10 +15,10 @@ from PIL import Image
 from augengine.cli import main
 from augengine.stains import Stain
 from tests.pictures import class_ids, encode, tissue
+from tests.typed_lines import ROOT, type_lines
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-TYPED_ELSEWHERE = {"training.md"}  # needs pictures to train on: tests/test_docs_training.py
+TYPED_ELSEWHERE = {"training.md", "tiling.md"}  # need fields, or slides: tests/test_docs_{training,tiling}.py
 SIDE = 64
 TILES = 6
 
@@ -62,13 +61,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(TILES):
         (folder / "tiles" / f"tile_{i}.png").write_bytes(encode(tissue(SIDE, SIDE, seed=i)))
         (folder / "tiles" / f"tile_{i}_mask.png").write_bytes(encode(class_ids(SIDE, SIDE, seed=i)))
-    environment = os.environ | {"AUGENGINE_HOME": str(folder / "home")}
-    for line in typed():
-        command = [sys.executable, "-m", *shlex.split(line)]
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    type_lines(typed(), folder)
     return folder
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.pictures import encode, tissue
 from tests.test_docs import ROOT, blocks
+from tests.typed_lines import type_lines
 
 PAGE = ROOT / "docs" / "training.md"
 TOY = "--width 4 --blocks 1 --crop 32 --steps 2"
@@ -35,15 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / "fields" / stain / f"{i}.png").write_bytes(encode(tissue(400, 400, seed=first + i)))
     (folder / "tiles").mkdir()
     (folder / "tiles" / "a.png").write_bytes(encode(tissue(128, 128)))
-    environment = os.environ | {"AUGENGINE_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
-    for line in typed():
-        toy = f"{line} {TOY}" if "train.cyclegan" in line else line
-        words = shlex.split(toy)
-        command = [sys.executable, *words[1:]] if words[0] == "python" else [sys.executable, "-m", *words]
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    type_lines(typed(), folder, toys={"python -m train.cyclegan": TOY})
     return folder
 
 

@@ -382,4 +382,5 @@ def test_a_picture_shows_what_was_chosen(slide: Path, labels: Path, tmp_path: Pa
 def test_the_real_pyramids_scale_is_its_own(pyramid: RealPyramid, tmp_path: Path) -> None:
     summary = cut(pyramid.file, tmp_path / "out", mpp=MPP, size=256, random=3)
     (survey,) = summary.surveys
-    assert (survey.width, survey.height, survey.mpp) == (pyramid.width, pyramid.height, pytest.approx(MPP))
+    assert (survey.width, survey.height) == (pyramid.width, pyramid.height)
+    assert survey.mpp == pytest.approx(MPP)
