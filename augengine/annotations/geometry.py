@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Sequence
@@ -53,7 +54,8 @@ def _area(drawn: Drawn) -> BaseGeometry:
 
 
 def _together(parts: Sequence[BaseGeometry], *, even_odd: bool) -> BaseGeometry:
-    return shapely.symmetric_difference_all(parts) if even_odd else shapely.union_all(parts)
+    # shapely.symmetric_difference_all is known to be wrong: github.com/shapely/shapely/issues/2027
+    return functools.reduce(shapely.symmetric_difference, parts) if even_odd else shapely.union_all(parts)
 
 
 def _polygon(rings: Sequence[Any]) -> BaseGeometry:

@@ -1,7 +1,8 @@
-"""A picture whose pixels are class ids, as labels. Owner of pyvips here: it reads a large one region by region."""
+"""A picture whose pixels are class ids, as labels; owner of pyvips, which reads a large one region by region."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,9 @@ _MOST_COLOURS = 32
 _LUMA = np.array([19595, 38470, 7471], np.uint32)  # ITU-R 601-2 in 1/65536, as Pillow's convert("L") has it
 _AS_CLASS_IDS = "save it as 8-bit greyscale whose values are class ids; a large one as a tiled, pyramidal TIFF"
 
+# libvips logs what it then raises.
+logging.getLogger("pyvips").addHandler(logging.NullHandler())
+
 Read = Callable[[int, int, int, int], Mask]
 """Left, top, width, height of a region that lies inside the mask, in its pixels -> uint8 (height, width)."""
 
@@ -36,8 +40,7 @@ Read = Callable[[int, int, int, int], Mask]
 def is_mask_image(file: Path) -> bool:
     """Whether a file is a picture, by its first bytes; not whether it is a good mask."""
     try:
-        with file.open("rb") as opened:
-            return opened.read(8).startswith(_MAGICS)
+        return _head(file).startswith(_MAGICS)
     except OSError:
         return False
 
@@ -63,16 +66,16 @@ def open_mask_image(file: Path, *, slide_width: int, slide_height: int) -> MaskL
 def _open(file: Path) -> Any:
     import pyvips  # 0.2 s that outlines do not need
 
-    if read_head(file).startswith(_JPEG):
+    if _head(file).startswith(_JPEG):
         raise ContentError(f"{file} is a JPEG, which blurs class ids into each other", hint=_AS_CLASS_IDS)
     try:
-        return pyvips.Image.new_from_file(str(file), access="random", fail_on="error")
+        # Without revalidate libvips may answer from its cache, though the file was written anew.
+        return pyvips.Image.new_from_file(str(file), access="random", fail_on="error", revalidate=True)
     except pyvips.Error as error:
         raise _damaged(file, error) from error
 
 
-def read_head(file: Path) -> bytes:
-    """Its first bytes."""
+def _head(file: Path) -> bytes:
     with file.open("rb") as opened:
         return opened.read(8)
 
