@@ -34,6 +34,13 @@ def test_a_mask_at_level_0_comes_back_as_it_is(fmt: str, tmp_path: Path) -> None
     assert np.array_equal(only, np.where(IDS == 2, 7, 0))
 
 
+def test_a_bigtiff_is_read_too(tmp_path: Path) -> None:
+    Image.fromarray(IDS).save(tmp_path / "m.tif", big_tiff=True)
+    assert (tmp_path / "m.tif").read_bytes().startswith(b"II+\0")
+    found = open_labels(tmp_path / "m.tif", slide_width=64, slide_height=48)
+    assert np.array_equal(found.mask(0, 0, downsample=1, height=48, width=64, classes={"1": 1, "2": 2}), IDS)
+
+
 def test_palette_indices_are_class_ids(tmp_path: Path) -> None:
     picture = Image.fromarray(IDS, "P")
     picture.putpalette([9, 9, 9, 200, 0, 0, 0, 200, 0])
@@ -124,7 +131,7 @@ def test_objects_are_the_connected_pixels_however_the_mask_is_cut(
         (encode(tissue()), "colours: it is a picture, not a mask"),
         (encode(IDS, "JPEG"), "JPEG, which blurs class ids"),
         (encode(IDS.astype(np.uint16)), "not 8-bit class ids"),
-        (encode(IDS, compress_level=0)[:-2000], "damaged or no picture"),
+        (encode(IDS, compress_level=0)[:-2000], "cannot be read"),
         (b"\x89PNG\r\n\x1a\n", "damaged or no picture"),
         (b"II*\0\0\0", "damaged or no picture"),
     ],

@@ -21,6 +21,7 @@ from augengine.images import Mask, read_mask
 
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\xff\xd8\xff")
 _JPEG = _MAGICS[-1]
+_BIG_TIFF = (b"II+\0", b"MM\0+")
 
 IN_MEMORY_PX = 1 << 26
 """Masks up to 8192 x 8192 px are held in memory, larger ones read where a tile needs them."""
@@ -86,12 +87,14 @@ def _damaged(file: Path, error: Exception) -> ContentError:
 
 
 def _load(image: Any, file: Path) -> Mask:
-    """All class ids. Pillow comes first, since it alone shows palette indices."""
+    """All class ids. Pillow comes first, since it alone shows palette indices; it reads no BigTIFF."""
+    data = read_bytes(file)
     try:
-        return read_mask(read_bytes(file), max_side=IN_MEMORY_PX)
-    except ContentError:
-        if not (_is_class_ids(image) or (image.format == "uchar" and image.bands in (3, 4))):
-            raise
+        return read_mask(data, max_side=IN_MEMORY_PX)
+    except ContentError as error:
+        big = data.startswith(_BIG_TIFF) and _is_class_ids(image)
+        if not big and not (image.format == "uchar" and image.bands in (3, 4)):
+            raise ContentError(f"{file}: {error.message}", hint=error.hint) from error
     pixels = _fetch(image, file, 0, 0, image.width, image.height)
     return pixels if pixels.ndim == 2 else _grey_levels(pixels[..., :3], file)
 
