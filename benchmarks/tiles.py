@@ -95,19 +95,24 @@ def contenders(survey: Survey, spec: TileSpec, folder: Path) -> dict[str, Conten
     }
 
 
-def measure(runs: dict[str, Contender], tiles: int, rounds: int) -> dict[str, list[float]]:
-    """Tiles a second, a value a round, after one round that does not count."""
-    rates: dict[str, list[float]] = {name: [] for name in runs}
+Measured = dict[str, list[float]]
+
+
+def measure(runs: dict[str, Contender], tiles: int, rounds: int) -> tuple[Measured, Measured]:
+    """Tiles a second, and CPU milliseconds a tile; a value a round, after one round that does not count."""
+    rates: Measured = {name: [] for name in runs}
+    costs: Measured = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
-            began = time.perf_counter()
+            began, busy = time.perf_counter(), time.process_time()
             run()
             if number:
                 rates[name].append(tiles / (time.perf_counter() - began))
-    return rates
+                costs[name].append((time.process_time() - busy) / tiles * 1000)
+    return rates, costs
 
 
-def summarise(survey: Survey, rates: dict[str, list[float]]) -> dict[str, Any]:
+def summarise(survey: Survey, rates: Measured, costs: Measured) -> dict[str, Any]:
     """A slide's rates, and ours over those of the loop that reads as we do."""
     medians = {name: statistics.median(values) for name, values in rates.items()}
     peer = medians.get("bare loop over libvips", medians["bare loop over OpenSlide"])
@@ -119,6 +124,7 @@ def summarise(survey: Survey, rates: dict[str, list[float]]) -> dict[str, Any]:
         "mpp": survey.mpp,
         "tiles_per_second": {name: round(rate, 1) for name, rate in medians.items()},
         "all_rounds": {name: [round(value, 1) for value in sorted(values)] for name, values in rates.items()},
+        "cpu_ms_a_tile": {name: round(statistics.median(values), 2) for name, values in costs.items()},
         "ours_over_bare_loop_one_thread": round(one / peer, 3),
         "all_threads_over_one": round(many / one, 3),
     }
@@ -131,7 +137,7 @@ def bench(name: str, spec: TileSpec, rounds: int) -> dict[str, Any]:
         survey = survey_slide(listed, spec, Path(folder))
         assert not survey.error, survey.error
         runs = contenders(survey, spec, Path(folder))
-        return summarise(survey, measure(runs, len(survey.places), rounds))
+        return summarise(survey, *measure(runs, len(survey.places), rounds))
 
 
 def main() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 from pathlib import Path
 
 import pytest
+import shapely
 
 from augengine.annotations import find_labels
 from augengine.errors import SourceError
+from tests.annotation_files import write_geojson
+
+PAGE = Path(__file__).parents[1] / "docs" / "annotations.md"
 
 
 @pytest.mark.parametrize(
@@ -57,3 +63,20 @@ def test_two_files_for_a_slide_are_refused_by_name(tmp_path: Path) -> None:
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="No such file"):
         find_labels(tmp_path / "s1.svs", tmp_path / "gone")
+
+
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "annotations").mkdir()
+    write_geojson(tmp_path / "annotations" / "s1.geojson", [("Glomerulus", shapely.box(5000, 4000, 5200, 4300))])
+    (example,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "example.py").write_text(example)
+    assert runpy.run_path("example.py")["mask"].sum() == 100 * 150
+
+
+def test_the_docs_name_every_ending_that_is_found(tmp_path: Path) -> None:
+    (listed,) = re.findall(r"then the extension: ([\w., \n]+)\. In a folder", PAGE.read_text())
+    for ending in re.split(r",\s+", listed):
+        file = tmp_path / f"{len(list(tmp_path.iterdir()))}.{ending}"
+        file.touch()
+        assert find_labels(file.with_name(f"{file.name.partition('.')[0]}.svs"), tmp_path) == file

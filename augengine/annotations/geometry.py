@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Sequence
@@ -46,6 +47,8 @@ def _area(drawn: Drawn) -> BaseGeometry:
     if drawn.minus:
         minus = [_polygon([ring]) for ring in drawn.minus if len(_ring(ring)) >= 3]
         whole = shapely.difference(whole, shapely.union_all(minus))
+    if whole.geom_type == "Polygon" and whole.area > 0:
+        return whole
     found = [part for part in shapely.get_parts(whole) if part.geom_type == "Polygon" and part.area > 0]
     if not found:
         raise ContentError("it covers no area")
@@ -53,7 +56,8 @@ def _area(drawn: Drawn) -> BaseGeometry:
 
 
 def _together(parts: Sequence[BaseGeometry], *, even_odd: bool) -> BaseGeometry:
-    return shapely.symmetric_difference_all(parts) if even_odd else shapely.union_all(parts)
+    # shapely.symmetric_difference_all is known to be wrong: github.com/shapely/shapely/issues/2027
+    return functools.reduce(shapely.symmetric_difference, parts) if even_odd else shapely.union_all(parts)
 
 
 def _polygon(rings: Sequence[Any]) -> BaseGeometry:
@@ -61,7 +65,7 @@ def _polygon(rings: Sequence[Any]) -> BaseGeometry:
     if len(outer) < 3:
         raise ContentError(f"it has {len(outer)} distinct vertices, an area needs 3")
     polygon = shapely.Polygon(outer, [hole for hole in holes if len(hole) >= 3])
-    if shapely.is_valid(polygon):
+    if polygon.is_valid:
         return polygon
     return _flat(shapely.make_valid(polygon, method="structure", keep_collapsed=False))
 
@@ -84,10 +88,12 @@ def _ring(values: Any) -> Floats:
     if points.ndim != 2 or points.shape[1] < 2:
         raise ContentError("its coordinates are no pairs of x and y")
     points = points[:, :2]
-    if not np.isfinite(points).all() or np.abs(points).max() > FARTHEST:
+    if not np.abs(points).max() <= FARTHEST:  # NaN is not
         raise ContentError(f"it has coordinates that are infinite, undefined or beyond {FARTHEST:.0f} px")
     points = snap(points)
-    return points[np.any(points != np.roll(points, 1, axis=0), axis=1)]
+    moved = np.empty(points.shape, bool)
+    moved[0], moved[1:] = points[0] != points[-1], points[1:] != points[:-1]
+    return points[moved[:, 0] | moved[:, 1]]
 
 
 def ellipse(left: float, top: float, right: float, bottom: float) -> list[tuple[float, float]]:

@@ -1,7 +1,8 @@
-"""A picture whose pixels are class ids, as labels. Owner of pyvips here: it reads a large one region by region."""
+"""A picture whose pixels are class ids, as labels; owner of pyvips, which reads a large one region by region."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from augengine.images import Mask, read_mask
 
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\xff\xd8\xff")
 _JPEG = _MAGICS[-1]
+_BIG_TIFF = (b"II+\0", b"MM\0+")
 
 IN_MEMORY_PX = 1 << 26
 """Masks up to 8192 x 8192 px are held in memory, larger ones read where a tile needs them."""
@@ -29,6 +31,9 @@ _MOST_COLOURS = 32
 _LUMA = np.array([19595, 38470, 7471], np.uint32)  # ITU-R 601-2 in 1/65536, as Pillow's convert("L") has it
 _AS_CLASS_IDS = "save it as 8-bit greyscale whose values are class ids; a large one as a tiled, pyramidal TIFF"
 
+# libvips logs what it then raises.
+logging.getLogger("pyvips").addHandler(logging.NullHandler())
+
 Read = Callable[[int, int, int, int], Mask]
 """Left, top, width, height of a region that lies inside the mask, in its pixels -> uint8 (height, width)."""
 
@@ -36,8 +41,7 @@ Read = Callable[[int, int, int, int], Mask]
 def is_mask_image(file: Path) -> bool:
     """Whether a file is a picture, by its first bytes; not whether it is a good mask."""
     try:
-        with file.open("rb") as opened:
-            return opened.read(8).startswith(_MAGICS)
+        return _head(file).startswith(_MAGICS)
     except OSError:
         return False
 
@@ -63,16 +67,16 @@ def open_mask_image(file: Path, *, slide_width: int, slide_height: int) -> MaskL
 def _open(file: Path) -> Any:
     import pyvips  # 0.2 s that outlines do not need
 
-    if read_head(file).startswith(_JPEG):
+    if _head(file).startswith(_JPEG):
         raise ContentError(f"{file} is a JPEG, which blurs class ids into each other", hint=_AS_CLASS_IDS)
     try:
-        return pyvips.Image.new_from_file(str(file), access="random", fail_on="error")
+        # Without revalidate libvips may answer from its cache, though the file was written anew.
+        return pyvips.Image.new_from_file(str(file), access="random", fail_on="error", revalidate=True)
     except pyvips.Error as error:
         raise _damaged(file, error) from error
 
 
-def read_head(file: Path) -> bytes:
-    """Its first bytes."""
+def _head(file: Path) -> bytes:
     with file.open("rb") as opened:
         return opened.read(8)
 
@@ -83,12 +87,14 @@ def _damaged(file: Path, error: Exception) -> ContentError:
 
 
 def _load(image: Any, file: Path) -> Mask:
-    """All class ids. Pillow comes first, since it alone shows palette indices."""
+    """All class ids. Pillow comes first, since it alone shows palette indices; it reads no BigTIFF."""
+    data = read_bytes(file)
     try:
-        return read_mask(read_bytes(file), max_side=IN_MEMORY_PX)
-    except ContentError:
-        if not (_is_class_ids(image) or (image.format == "uchar" and image.bands in (3, 4))):
-            raise
+        return read_mask(data, max_side=IN_MEMORY_PX)
+    except ContentError as error:
+        big = data.startswith(_BIG_TIFF) and _is_class_ids(image)
+        if not big and not (image.format == "uchar" and image.bands in (3, 4)):
+            raise ContentError(f"{file}: {error.message}", hint=error.hint) from error
     pixels = _fetch(image, file, 0, 0, image.width, image.height)
     return pixels if pixels.ndim == 2 else _grey_levels(pixels[..., :3], file)
 

@@ -44,8 +44,9 @@ class _Layer:
         return inside(self._edges_of(found), xs, ys) if len(found) else None
 
     def _edges_of(self, parts: NDArray[np.intp]) -> Edges:
-        spans = [np.arange(self._begins[part], self._begins[part + 1]) for part in parts]
-        return self._edges.take(np.concatenate(spans))
+        first, counts = self._begins[parts], self._begins[parts + 1] - self._begins[parts]
+        ends = np.cumsum(counts)
+        return self._edges.take(np.arange(ends[-1]) + np.repeat(first - ends + counts, counts))
 
 
 class OutlineLabels:

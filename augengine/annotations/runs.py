@@ -11,7 +11,7 @@ from augengine.errors import ContentError
 from augengine.images import Mask
 
 MOST = 1_000_000
-"""Objects of a mask; a picture taken for a mask has more."""
+"""Objects of a mask, and parts that later prove to be one; a picture taken for a mask has more."""
 
 _Run = tuple[int, int, int]  # first column, the column after its last, the part it belongs to
 
@@ -74,19 +74,32 @@ class _Joined:
         for left, right, value in runs:
             while k < len(above) and above[k][1] < left:
                 k += 1
-            part, j = self._new(value, left, row, right), k
-            while j < len(above) and above[j][0] <= right:
-                part = self._join(above[j][2], part)
-                j += 1
+            part = self._touched(above, k, right, value)
+            part = self._new(value, left, row, right) if part is None else self._grow(part, left, row, right)
             joined.append((left, right, part))
         return joined
 
+    def _touched(self, above: list[_Run], k: int, right: int, value: int) -> int | None:
+        """The part of the runs above, from the k-th, that a run of a value touches; they become one."""
+        part = None
+        while k < len(above) and above[k][0] <= right:
+            other = self._root(above[k][2])
+            if self._parts[other].value == value:
+                part = other if part is None else self._join(part, other)
+            k += 1
+        return part
+
     def _new(self, value: int, left: int, row: int, right: int) -> int:
+        if len(self._parts) == MOST:
+            raise ContentError(f"the mask has more than {MOST} objects", hint="is it a picture rather than a mask?")
         self._parts.append(Part(value, left, row, right, row + 1))
         self._parent.append(len(self._parent))
-        if len(self._parts) > 4 * MOST:
-            raise ContentError(f"the mask has more than {MOST} objects", hint="is it a picture rather than a mask?")
         return len(self._parts) - 1
+
+    def _grow(self, index: int, left: int, row: int, right: int) -> int:
+        part = self._parts[index]
+        part.left, part.right, part.bottom = min(part.left, left), max(part.right, right), row + 1
+        return index
 
     def _root(self, part: int) -> int:
         while self._parent[part] != part:
@@ -94,11 +107,10 @@ class _Joined:
         return part
 
     def _join(self, one: int, other: int) -> int:
-        """Make two touching runs one part if their class is the same; returns the other's part."""
-        one, other = self._root(one), self._root(other)
+        """Make two roots one part; returns it."""
+        if one == other:
+            return one
         first, second = self._parts[min(one, other)], self._parts[max(one, other)]
-        if one == other or first.value != second.value:
-            return other
         self._parent[max(one, other)] = min(one, other)
         first.left, first.right = min(first.left, second.left), max(first.right, second.right)
         first.top, first.bottom = min(first.top, second.top), max(first.bottom, second.bottom)
