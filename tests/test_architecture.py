@@ -34,7 +34,7 @@ OWNERS: dict[str, set[str]] = {
     "onnxruntime": {"export.py"},
     "openvino": {"engines/_openvino.py"},
     "openslide": {"slides/_openslide.py"},
-    "pyvips": {"annotations/mask_image.py", "slides/_vips.py"},
+    "pyvips": {"annotations/mask_image.py", "libvips.py", "slides/_vips.py"},
     "ray": {"fleet/cluster.py"},
     "rich": {"console.py"},
     "roifile": {"annotations/imagej.py"},

@@ -18,6 +18,7 @@ from augengine.annotations.runs import Part, parts
 from augengine.annotations.scale import scale_to_slide
 from augengine.errors import ContentError
 from augengine.images import Mask, read_mask
+from augengine.libvips import open_picture
 
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\xff\xd8\xff")
 _JPEG = _MAGICS[-1]
@@ -70,8 +71,7 @@ def _open(file: Path) -> Any:
     if _head(file).startswith(_JPEG):
         raise ContentError(f"{file} is a JPEG, which blurs class ids into each other", hint=_AS_CLASS_IDS)
     try:
-        # Without revalidate libvips may answer from its cache, though the file was written anew.
-        return pyvips.Image.new_from_file(str(file), access="random", fail_on="error", revalidate=True)
+        return open_picture(file)
     except pyvips.Error as error:
         raise _damaged(file, error) from error
 

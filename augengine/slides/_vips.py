@@ -12,6 +12,7 @@ import numpy as np
 import pyvips
 
 from augengine.errors import ContentError, SourceError
+from augengine.libvips import open_picture
 from augengine.slides.base import Level, Region, RgbImage, make_levels
 
 _PHYSICAL_SIZE = r'\bPhysicalSize{axis}="([0-9.eE+-]+)"'
@@ -19,8 +20,6 @@ _UNIT = r'\bPhysicalSize{axis}Unit="([^"]*)"'
 _MICROMETRES = {"nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
 _COARSEST = 50.0
 """um/px; pictures that only say "72 dots an inch" state 353, which is a screen's."""
-
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _Opener = Callable[[], Any]
 
@@ -85,26 +84,16 @@ class VipsFile:
 
 def _load(file: Path, **options: int) -> Any:
     try:
-        return pyvips.Image.new_from_file(str(file), access="random", **_how(file), **options)
+        return open_picture(file, **options)
     except pyvips.Error as error:
         hint = "slides, pyramidal TIFF, OME-TIFF, TIFF, JPEG and PNG are read; check that it was copied whole"
         raise SourceError(f"{file} cannot be opened as a slide: {_first_line(error)}", hint=hint) from error
 
 
-def _how(file: Path) -> dict[str, Any]:
-    """Of a TIFF each thread opens its own, lest a damaged tile that one was told of is black for the others.
-
-    libvips 8.18 reads damaged tiles as black under every ``fail_on`` but ``warning``. JPEG and PNG are decoded whole
-    and shared.
-    """
-    with file.open("rb") as stream:
-        is_tiff = stream.read(4) in _TIFF_MAGIC
-    return {"fail_on": "warning", "revalidate": True} if is_tiff else {"fail_on": "error"}
-
-
 def _pyramid(file: Path, first: Any) -> tuple[list[_Opener], list[tuple[int, int]]]:
     """One opener and one size a level: the first page, then its sub-images or the pages that are smaller copies."""
-    images: list[tuple[_Opener, Any]] = [(lambda: _load(file), first)]
+    is_tiff = str(first.get("vips-loader")).startswith("tiff")
+    images: list[tuple[_Opener, Any]] = [((lambda: _load(file)) if is_tiff else (lambda: first), first)]
     sub_images = int(first.get("n-subifds")) if first.get_typeof("n-subifds") else 0
     pages = int(first.get("n-pages")) if first.get_typeof("n-pages") else 1
     options = [{"subifd": i} for i in range(sub_images)] or [{"page": i} for i in range(1, pages)]
