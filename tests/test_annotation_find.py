@@ -47,6 +47,11 @@ def test_a_slide_is_not_its_own_annotation(tmp_path: Path) -> None:
     assert find_labels(tmp_path / "s1.tif", tmp_path) is None
 
 
+def test_an_ome_tiff_is_found_by_its_name_before_ome(tmp_path: Path) -> None:
+    (tmp_path / "s1.geojson").touch()
+    assert find_labels(tmp_path / "s1.ome.tiff", tmp_path) == tmp_path / "s1.geojson"
+
+
 def test_a_name_with_signs_of_patterns_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "s[1]+.json").touch()
     assert find_labels(tmp_path / "s[1]+.svs", tmp_path) == tmp_path / "s[1]+.json"

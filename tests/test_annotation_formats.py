@@ -17,7 +17,7 @@ from shapely import Polygon
 
 from augengine.annotations import Labels, open_labels
 from augengine.errors import SourceError
-from tests.annotation_files import write_cytomine, write_geojson, write_labelme
+from tests.annotation_files import write_asap, write_cytomine, write_geojson, write_labelme
 
 SQUARE = [[10, 10], [30, 10], [30, 30], [10, 30], [10, 10]]
 HOLE = [[15, 15], [20, 15], [20, 20], [15, 20], [15, 15]]
@@ -113,6 +113,13 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_kept(geometry: Any, words:
     (problem,) = found.problems
     assert problem.startswith("feature 1 was skipped: it")
     assert words in problem
+
+
+def test_geojson_counts_from_the_corner_of_the_scanned_area_and_others_do_not(tmp_path: Path) -> None:
+    polygons = [("a", shapely.box(10, 10, 30, 30))]
+    files = [write_geojson(tmp_path / "x.json", polygons), write_asap(tmp_path / "x.xml", polygons)]
+    found = [open_labels(file, slide_width=100, slide_height=80, scanned_from=(30, 5)).objects("a") for file in files]
+    assert [(box.left, box.top) for (box,) in found] == [(40, 15), (10, 10)]
 
 
 def test_a_file_without_objects_is_no_error(tmp_path: Path) -> None:
@@ -262,6 +269,18 @@ def test_labelme_on_a_smaller_picture_is_scaled_to_the_slide(tmp_path: Path) -> 
     assert (box.left, box.top, box.right, box.bottom) == (10, 10, 30, 30)
     with pytest.raises(SourceError, match="not the shape of the slide"):
         open_labels(file, slide_width=100, slide_height=100)
+
+
+@pytest.mark.parametrize("side", [None, 0, -5, 10**400, "100", 1.5])
+def test_labelme_without_a_sensible_size_is_taken_at_level_0(side: Any, tmp_path: Path) -> None:
+    document = {"shapes": [{"label": "a", "points": SQUARE}], "imageWidth": side, "imageHeight": 80}
+    assert area(read(tmp_path / "x.json", document)) == 400
+
+
+def test_problems_are_short_whatever_the_file_says(tmp_path: Path) -> None:
+    annotation = f'<Annotation Name="{"n" * 100_000}" Type="{"t" * 100_000}"/>'
+    (problem,) = read(tmp_path / "x.xml", f"<ASAP_Annotations>{annotation}</ASAP_Annotations>").problems
+    assert len(problem) < 500
 
 
 def _roi(kind: ROI_TYPE, name: str, **fields: Any) -> ImagejRoi:

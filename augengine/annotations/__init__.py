@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from augengine.annotations.aperio import is_aperio, read_aperio
 from augengine.annotations.asap import is_asap, read_asap
@@ -30,7 +30,14 @@ _READ = (
 )
 
 
-def open_labels(file: Path, *, slide_width: int, slide_height: int, default_class: str | None = None) -> Labels:
+def open_labels(
+    file: Path,
+    *,
+    slide_width: int,
+    slide_height: int,
+    default_class: str | None = None,
+    scanned_from: tuple[float, float] = (0.0, 0.0),
+) -> Labels:
     """The labels of a slide from an annotation file, whose format its content tells.
 
     Args:
@@ -38,6 +45,8 @@ def open_labels(file: Path, *, slide_width: int, slide_height: int, default_clas
         slide_width, slide_height: In level-0 pixels; Cytomine counts y from the lower edge, LabelMe's and mask images
             may be smaller than the slide, and objects wholly outside are problems.
         default_class: The class of objects without one; None makes them problems. Mask images do not need it.
+        scanned_from: The corner (x, y) of the scanned area, OpenSlide's ``openslide.bounds-x`` and ``-y``, in level-0
+            pixels. GeoJSON counts from there: QuPath crops a slide to it (qupath issue 1278), other programs do not.
 
     Raises:
         SourceError: Missing, empty, damaged, too large, of an unknown kind, of several slides, or of another shape.
@@ -47,23 +56,31 @@ def open_labels(file: Path, *, slide_width: int, slide_height: int, default_clas
         return open_mask_image(file, slide_width=slide_width, slide_height=slide_height)
     data = read_bytes(file)
     return outline_labels(
-        _read(data, file, slide_width, slide_height),
+        _read(data, file, _Slide(slide_width, slide_height, scanned_from)),
         slide_width=slide_width,
         slide_height=slide_height,
         default_class=default_class,
     )
 
 
-def _read(data: bytes, file: Path, slide_width: int, slide_height: int) -> Iterator[Drawn]:
+class _Slide(NamedTuple):
+    """What a reader may have to know of the slide, in level-0 pixels."""
+
+    width: int
+    height: int
+    scanned_from: tuple[float, float]
+
+
+def _read(data: bytes, file: Path, slide: _Slide) -> Iterator[Drawn]:
     if data.startswith((ROI_MAGIC, ZIP_MAGIC)):
         return read_rois(data, file)
     start = _first_sign(data)
     if start == "<":
         return _read_xml(data, file)
     if start in ("{", "["):
-        return _read_json(parse_json(data, file), file, slide_width, slide_height)
+        return _read_json(parse_json(data, file), file, slide)
     if file.suffix.lower() in (".csv", ".tsv", ".txt"):
-        return read_cytomine_csv(data, file=file, slide_height=slide_height)
+        return read_cytomine_csv(data, file=file, slide_height=slide.height)
     raise SourceError(f"{file} is no annotation file that is known", hint=_READ)
 
 
@@ -81,13 +98,13 @@ def _read_xml(data: bytes, file: Path) -> Iterator[Drawn]:
     raise SourceError(f"{file} is xml of an unknown kind (<{root.tag[:40]}>)", hint=_READ)
 
 
-def _read_json(document: Any, file: Path, slide_width: int, slide_height: int) -> Iterator[Drawn]:
+def _read_json(document: Any, file: Path, slide: _Slide) -> Iterator[Drawn]:
     if is_labelme(document):
-        return read_labelme(document, file=file, slide_width=slide_width, slide_height=slide_height)
+        return read_labelme(document, file=file, slide_width=slide.width, slide_height=slide.height)
     if is_geojson(document):
-        return read_geojson(document)
+        return read_geojson(document, scanned_from=slide.scanned_from)
     if is_cytomine(document):
-        return read_cytomine(document, file=file, slide_height=slide_height)
+        return read_cytomine(document, file=file, slide_height=slide.height)
     raise SourceError(f"{file} is json, but no annotations ({_outline(document)})", hint=_READ)
 
 

@@ -97,10 +97,11 @@ class Drawn:
     Attributes:
         where: How messages call it, such as ``feature 3``.
         name: Its class as written; None or blank if it has none.
-        polygons: Each an outer ring, then its holes. A ring is (n, 2) or more numbers a vertex in level-0 pixels,
+        polygons: Each an outer ring, then its holes. A ring is two or more numbers a vertex, in level-0 pixels,
             y downwards, closed or not.
         minus: Rings whose areas are taken out of it.
         rule: How its polygons add up.
+        origin: Where its coordinates count from, (x, y) in level-0 pixels.
         reason: Why it has no area, after "it"; empty if it has one.
     """
 
@@ -109,6 +110,7 @@ class Drawn:
     polygons: Sequence[Sequence[Any]] = ()
     minus: Sequence[Any] = ()
     rule: Rule = "union"
+    origin: tuple[float, float] = (0.0, 0.0)
     reason: str = ""
 
 

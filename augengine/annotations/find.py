@@ -15,9 +15,10 @@ _WORDS = ("annotation", "annotations", "label", "labels", "mask", "masks", "roi"
 def find_labels(slide: Path, folder: Path | None) -> Path | None:
     """The annotation file of a slide, by its name; None if there is none.
 
-    For ``s1.svs`` that is ``s1`` or ``s1.svs``, then perhaps ``_mask``, ``_labels``, ``_annotations`` or ``_rois``
-    (``-`` and ``.`` do as well), then an extension: geojson, json, xml, roi, rois.zip, zip, csv, tsv, png, tif or
-    tiff. Beside the slide a picture, table or zip needs such a word, since thumbnails and packed slides lie there too.
+    For ``s1.svs`` (or ``s1.ome.tif``) that is ``s1`` or ``s1.svs``, then perhaps ``_mask``, ``_labels``,
+    ``_annotations`` or ``_rois`` (``-`` and ``.`` do as well), then an extension: geojson, json, xml, roi, rois.zip,
+    zip, csv, tsv, png, tif or tiff. Beside the slide a picture, table or zip needs such a word, since thumbnails and
+    packed slides lie there too.
 
     Args:
         slide: The slide's file.
@@ -39,7 +40,7 @@ def find_labels(slide: Path, folder: Path | None) -> Path | None:
 
 
 def _pattern(slide: Path, *, beside: bool) -> re.Pattern[str]:
-    stem = "|".join(re.escape(name) for name in (slide.name, slide.stem))
+    stem = "|".join(re.escape(name) for name in (slide.name, slide.stem, slide.stem.removesuffix(".ome")))
     word = rf"[._-](?:{'|'.join(_WORDS)})"
     outlines, others = "|".join(map(re.escape, _OUTLINES)), "|".join(_OTHERS)
     endings = rf"(?:(?i:{word})?\.(?i:{outlines})|(?i:{word}){'' if beside else '?'}\.(?i:{others}))"

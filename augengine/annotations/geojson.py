@@ -1,8 +1,9 @@
-"""GeoJSON as QuPath writes it: level-0 pixels, y downwards."""
+"""GeoJSON as QuPath writes it: level-0 pixels of the scanned area, y downwards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from augengine.annotations.base import Drawn
@@ -18,8 +19,8 @@ def is_geojson(document: Any) -> bool:
     return isinstance(document, dict) and document.get("type") in ("Feature", "FeatureCollection", *_GEOMETRIES)
 
 
-def read_geojson(document: Any) -> Iterator[Drawn]:
-    """What a GeoJSON value draws.
+def read_geojson(document: Any, *, scanned_from: tuple[float, float] = (0.0, 0.0)) -> Iterator[Drawn]:
+    """What a GeoJSON value draws; its coordinates count from the scanned area's corner, to which QuPath crops.
 
     The class is ``properties.classification``, by its ``name`` or its ``names``; without one it is
     ``properties.name``, as older exports have it.
@@ -28,7 +29,7 @@ def read_geojson(document: Any) -> Iterator[Drawn]:
         SourceError: A FeatureCollection without a list of features.
     """
     for i, feature in enumerate(_features(document), start=1):
-        yield _drawn(f"feature {i}", feature)
+        yield replace(_drawn(f"feature {i}", feature), origin=scanned_from)
 
 
 def _features(document: Any) -> list[Any]:

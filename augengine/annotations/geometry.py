@@ -34,9 +34,10 @@ def area(drawn: Drawn) -> BaseGeometry:
     if drawn.reason:
         raise ContentError(f"it {drawn.reason}")
     try:
-        return _area(drawn)
+        found = _area(drawn)
     except shapely.errors.GEOSException as error:
         raise ContentError(f"it is no valid geometry: {error}") from error
+    return found if drawn.origin == (0.0, 0.0) else shapely.transform(found, lambda points: points + drawn.origin)
 
 
 def _area(drawn: Drawn) -> BaseGeometry:

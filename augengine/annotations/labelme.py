@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from augengine.annotations.base import Drawn
-from augengine.annotations.geometry import ellipse, rectangle
+from augengine.annotations.geometry import FARTHEST, ellipse, rectangle
 from augengine.annotations.scale import scale_to_slide
 from augengine.errors import ContentError
 
@@ -26,7 +26,7 @@ def read_labelme(document: Any, *, file: Path, slide_width: int, slide_height: i
     """
     size = (document.get("imageWidth"), document.get("imageHeight"))
     scale = (1.0, 1.0)
-    if all(isinstance(side, int) and side > 0 for side in size):
+    if all(isinstance(side, int) and 0 < side <= FARTHEST for side in size):
         scale = scale_to_slide(*size, slide_width, slide_height, what=f"the picture that {file} annotates")
     for i, shape in enumerate(document["shapes"], start=1):
         yield _drawn(f"shape {i}", shape, scale)

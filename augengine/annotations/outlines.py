@@ -17,6 +17,8 @@ from augengine.errors import ContentError
 from augengine.images import Mask
 from augengine.sample import printable
 
+_LONGEST = 200  # characters that a problem takes over from a file
+
 
 @dataclass(frozen=True, slots=True)
 class Outline:
@@ -99,7 +101,8 @@ def outline_labels(
         try:
             outlines.append(_outline(each, slide_width, slide_height, default_class))
         except ContentError as error:
-            problems.append(f"{printable(each.where)} was skipped: {printable(error.message)}")
+            where, why = printable(each.where[:_LONGEST]), printable(error.message[:_LONGEST])
+            problems.append(f"{where} was skipped: {why}")
     return OutlineLabels(outlines, problems)
 
 
