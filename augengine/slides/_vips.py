@@ -43,6 +43,7 @@ class VipsFile:
         self.levels: tuple[Level, ...] = make_levels(sizes)
         self.mpp = (_ome_mpp(comment) if is_ome else None) or _resolution(first)
         self.fingerprint = ""
+        self.scanned_from = 0, 0
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:
         """See `SlideFile`."""

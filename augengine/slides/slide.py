@@ -69,6 +69,11 @@ class Slide:
         """Tells this slide from another; empty if the format has no cheap one."""
         return self._file.fingerprint
 
+    @property
+    def scanned_from(self) -> tuple[int, int]:
+        """Corner of the scanned area, in level-0 pixels; see `SlideFile`."""
+        return self._file.scanned_from
+
     def scale(self, mpp: float) -> Scale:
         """How tiles of ``mpp`` um/px are read: from the coarsest level that is not coarser, then resampled.
 

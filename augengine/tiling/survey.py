@@ -167,8 +167,13 @@ def slide_labels(listed: ListedSlide, slide: Slide, spec: TileSpec) -> Labels | 
     """The annotations of a slide, if it has any."""
     if listed.labels is None:
         return None
-    size = {"slide_width": slide.width, "slide_height": slide.height}
-    return open_labels(Path(listed.labels), default_class=spec.default_class, **size)
+    return open_labels(
+        Path(listed.labels),
+        slide_width=slide.width,
+        slide_height=slide.height,
+        default_class=spec.default_class,
+        scanned_from=slide.scanned_from,
+    )
 
 
 def _write_picture(file: Path, data: bytes) -> None:
