@@ -1,0 +1,9 @@
+"""The tissue phantom: drawn kidney whose markers and glomeruli are known, in PAS, CD68 and CD34."""
+
+from __future__ import annotations
+
+from train.phantom.field import Field, draw_field
+from train.phantom.patients import Patient, Slide
+from train.phantom.spec import Correlation, FieldSpec
+
+__all__ = ["Correlation", "Field", "FieldSpec", "Patient", "Slide", "draw_field"]

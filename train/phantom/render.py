@@ -1,0 +1,91 @@
+"""From structures to a picture: amounts of each stain, Beer-Lambert, the optics' blur and the sensor's noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from train.phantom.draws import keyed
+from train.phantom.markers import Stained
+from train.phantom.patients import Slide
+from train.phantom.tissue import Structure, Tissue
+
+RgbImage = NDArray[np.uint8]
+
+REACH_SIGMAS = 4.0
+"""The blur's kernel ends here: further off, no marker changes a pixel."""
+
+Amounts = tuple[float, float]
+"""Of counterstain and of chromogen: natural optical density along vectors of unit length."""
+
+# Fitted by eye and by the means and percentiles of the real fields after unmixing (docs/log.md, 2026-11-24).
+AMOUNTS: Mapping[str, Mapping[Structure, Amounts]] = {
+    "pas": {
+        Structure.STROMA: (0.22, 0.26),
+        Structure.CYTOPLASM: (0.36, 0.16),
+        Structure.BASEMENT: (0.45, 0.85),
+        Structure.BRUSH: (0.40, 0.42),
+        Structure.MUSCLE: (0.38, 0.42),
+        Structure.MESANGIUM: (0.42, 0.42),
+        Structure.SCAR: (0.35, 0.85),
+        Structure.NUCLEUS: (1.45, 0.20),
+    },
+    "cd68": {
+        Structure.STROMA: (0.10, 0.05),
+        Structure.CYTOPLASM: (0.13, 0.06),
+        Structure.BASEMENT: (0.13, 0.05),
+        Structure.BRUSH: (0.12, 0.07),
+        Structure.MUSCLE: (0.15, 0.05),
+        Structure.MESANGIUM: (0.15, 0.05),
+        Structure.SCAR: (0.14, 0.07),
+        Structure.NUCLEUS: (0.62, 0.06),
+    },
+    "cd34": {
+        Structure.STROMA: (0.16, 0.06),
+        Structure.CYTOPLASM: (0.40, 0.05),
+        Structure.BASEMENT: (0.26, 0.05),
+        Structure.BRUSH: (0.32, 0.05),
+        Structure.MUSCLE: (0.34, 0.06),
+        Structure.MESANGIUM: (0.34, 0.06),
+        Structure.SCAR: (0.30, 0.06),
+        Structure.NUCLEUS: (0.85, 0.05),
+    },
+}
+
+CHROMOGEN = {"cd68": 2.0, "cd34": 2.1}
+"""Amount of chromogen in a marker."""
+
+_HIDDEN = 0.75  # share of the structure that shows through a marker is one less this
+
+
+def render(tissue: Tissue, stain: str, slide: Slide, markers: Stained | None, seed: int) -> RgbImage:
+    """The picture of a field: uint8 (side, side, 3).
+
+    Args:
+        tissue: Its structures.
+        stain: pas, cd68 or cd34.
+        slide: Colours, optics and sensor.
+        markers: What the chromogen stains; None for PAS, which shows no marker.
+        seed: Of the sensor's noise: the anatomy's, so that markers change no pixel but their own.
+    """
+    table = np.array([AMOUNTS[stain][structure] for structure in Structure], dtype=np.float32)
+    amounts = np.tensordot(table.T, tissue.cover, axes=1)
+    amounts[1] += np.float32(slide.haze) * tissue.haze * tissue.cover[Structure.CYTOPLASM]
+    amounts *= np.array([slide.counterstain, slide.chromogen if markers is None else 1], np.float32)[:, None, None]
+    if markers is not None:
+        amounts *= 1 - np.maximum(np.float32(_HIDDEN) * markers.cover, markers.hollow)
+        amounts[1] += np.float32(CHROMOGEN[stain] * slide.chromogen) * markers.amount
+    return _expose(amounts, slide, tissue.frame.mpp, seed)
+
+
+def _expose(amounts: NDArray[np.float32], slide: Slide, mpp: float, seed: int) -> RgbImage:
+    density = np.tensordot(slide.vectors.T.astype(np.float32), amounts, axes=1)
+    light = np.exp(-density) * np.float32(slide.white)[:, None, None]
+    for channel in light:
+        gaussian_filter(channel, slide.blur_um / mpp, truncate=REACH_SIGMAS, output=channel, mode="nearest")
+    noise = keyed(seed, "sensor").standard_normal(light.shape, dtype=np.float32)
+    levels = np.rint(light + np.float32(slide.noise) * noise)
+    return np.ascontiguousarray(np.clip(levels, 0, 255).astype(np.uint8).transpose(1, 2, 0))
