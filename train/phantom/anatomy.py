@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from train.phantom.draws import Points, jittered_grid, keyed
+from train.phantom.draws import Map, Points, jittered_grid, keyed
 from train.phantom.frame import MARGIN_UM
 from train.phantom.patients import Patient
 
@@ -25,8 +25,8 @@ VESSEL_RADIUS_UM = (11.0, 38.0)
 
 # A proximal tubule is 40 to 60 um across, a distal one 20 to 50 (Wheater). One Voronoi cell is a cross-section; two or
 # three that are one tubule are a bend or a piece cut lengthwise.
-CELL_UM = 44.0
-_CONTINUED = 0.38
+CELL_UM = 37.0
+_CONTINUED = 0.32
 _RELAXED = 3
 
 PROXIMAL, DISTAL, COLLECTING = range(3)
@@ -88,7 +88,7 @@ class Tubules:
     stretch: float
     angle: float
 
-    def stretched(self, y_um: NDArray[np.float32], x_um: NDArray[np.float32]) -> NDArray[np.float64]:
+    def stretched(self, y_um: Map, x_um: Map) -> NDArray[np.float64]:
         """Places in the sites' coordinates: float64 (..., 2)."""
         cos, sin, root = np.cos(self.angle), np.sin(self.angle), np.sqrt(self.stretch)
         return np.stack([(cos * y_um - sin * x_um) * root, (sin * y_um + cos * x_um) / root], axis=-1)
@@ -171,14 +171,16 @@ def _draw_vessels(side_um: float, seed: int, glomeruli: tuple[Glomerulus, ...]) 
     rng = keyed(seed, "vessels")
     low, high = -float(MARGIN_UM), side_um + MARGIN_UM
     kept: list[Vessel] = []
+    taken: list[Glomerulus | Vessel] = [*glomeruli]
     for _ in range(rng.poisson(VESSELS_PER_MM2 * (high - low) ** 2 / 1e6)):
         y, x = rng.uniform(low, high, 2)
         # Small ones are more common.
         radius = VESSEL_RADIUS_UM[0] + rng.beta(1, 3) * (VESSEL_RADIUS_UM[1] - VESSEL_RADIUS_UM[0])
         wall = radius * rng.uniform(0.4, 0.62)
         each = Vessel(y_um=y, x_um=x, radius_um=radius, wall_um=wall, waves=_draw_waves(rng, 0.09))
-        if all(_apart(each, other) > radius + other.radius_um + 6 for other in (*glomeruli, *kept)):
+        if all(_apart(each, other) > radius + other.radius_um + 6 for other in taken):
             kept.append(each)
+            taken.append(each)
     return tuple(kept)
 
 
@@ -195,7 +197,8 @@ def _draw_tubules(side_um: float, seed: int, patient: Patient) -> Tubules:
         stretch=stretch,
         angle=angle,
     )
-    middle = empty.stretched(*(np.float32([side_um / 2]) for _ in range(2)))[0]
+    centre = np.array([side_um / 2])
+    middle = empty.stretched(centre, centre)[0]
     spacing = CELL_UM * patient.size
     sites = _relax(rng, middle + jittered_grid(rng, -half, half, spacing), spacing)
     tubule = _join(rng, sites)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -9,8 +11,8 @@ from scipy.spatial import cKDTree
 
 from augengine.philox import derive_key
 
-Map = NDArray[np.float32]
-"""(height, width), one value a pixel."""
+Map = NDArray[np.floating[Any]]
+"""(height, width), one value a pixel; float32."""
 
 Points = NDArray[np.float64]
 """(N, 2): y and x in um from the field's upper left corner."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from train.phantom.draws import Map, Points, interpolate
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 MARGIN_UM = 48
 """Tissue beyond the picture on every side: what is cut by the picture's edge was whole before."""
@@ -51,20 +54,22 @@ class Frame:
         at = self._coarse_places()
         return interpolate(coarse, at, at)
 
-    def refine_labels(self, coarse: NDArray[np.int32]) -> NDArray[np.int32]:
+    def refine_labels(self, coarse: NDArray[_Value]) -> NDArray[_Value]:
         """Labels of the coarse grid at the pixels, nearest."""
         at = np.rint(self._coarse_places()).astype(np.intp)
         return coarse[np.ix_(at, at)]
 
-    def look_up(self, coarse: NDArray[np.generic], points: Points) -> NDArray[np.generic]:
+    def look_up(self, coarse: NDArray[_Value], points: Points) -> NDArray[_Value]:
         """The value of the coarse grid's pixel that holds each point."""
         at = np.clip(np.floor(points).astype(np.intp) + MARGIN_UM, 0, self.shape_um[0] - 1)
         return coarse[at[:, 0], at[:, 1]]
 
     def _coarse_places(self) -> NDArray[np.float64]:
-        return (np.arange(self.side) + 0.5) * self.mpp + MARGIN_UM - 0.5
+        places: NDArray[np.float64] = (np.arange(self.side, dtype=np.float64) + 0.5) * self.mpp + MARGIN_UM - 0.5
+        return places
 
     def reach(self, values_um: Map) -> Map:
         """Coverage in [0, 1] of where ``values_um`` is positive, with edges one pixel wide."""
         width = max(self.mpp, 0.4)
-        return np.clip(values_um * np.float32(1 / width) + np.float32(0.5), 0, 1)
+        cover: Map = np.clip(values_um * np.float32(1 / width) + np.float32(0.5), 0, 1)
+        return cover

@@ -51,10 +51,10 @@ class MarkerKind:
 # 10 um across, a peritubular one 10 to 30 where it is cut lengthwise.
 KINDS = {
     "cd68": MarkerKind(
-        per_mm2=560, radius_um=(4.2, 7.5), in_tuft=1.0, elongated=1.8, ragged=0.45, band_um=None, spills_um=0.8
+        per_mm2=420, radius_um=(4.0, 7.5), in_tuft=1.0, elongated=2.0, ragged=0.4, band_um=None, spills_um=0.8
     ),
     "cd34": MarkerKind(
-        per_mm2=420, radius_um=(7.0, 17.0), in_tuft=0.45, elongated=2.2, ragged=0.25, band_um=2.6, spills_um=0.3
+        per_mm2=520, radius_um=(7.0, 18.0), in_tuft=0.45, elongated=2.4, ragged=0.16, band_um=3.4, spills_um=0.3
     ),
 }
 
@@ -67,6 +67,7 @@ class Markers:
         kind: How they look.
         seed: Of finer texture.
         places: (N, 2) y and x, um.
+        inner: (N,) whether each is within a glomerulus.
         radius: (N,) um.
         ratio, angle: (N,) of the axes, and of the long one.
         strength: (N,) amount of chromogen, about 1.
@@ -75,6 +76,7 @@ class Markers:
     kind: MarkerKind
     seed: int
     places: Points
+    inner: NDArray[np.bool_]
     radius: NDArray[np.float64]
     ratio: NDArray[np.float64]
     angle: NDArray[np.float64]
@@ -108,13 +110,14 @@ def draw_markers(kind: MarkerKind, packing: Packing, seed: int, correlation: Cor
     room = _room(packing)
     parts = [_scatter(rng, packing.zone == zone, room, kind.per_mm2 * factor) for zone, factor in factors.items()]
     places = np.concatenate(parts)
-    scale = np.repeat([1.0, kind.in_tuft, kind.in_tuft], [len(part) for part in parts])
+    inner = np.repeat([zone != OUT for zone in factors], [len(part) for part in parts])
     count = len(places)
     return Markers(
         kind=kind,
         seed=seed,
         places=places,
-        radius=scale * rng.uniform(*kind.radius_um, count),
+        inner=inner,
+        radius=np.where(inner, kind.in_tuft, 1.0) * rng.uniform(*kind.radius_um, count),
         ratio=rng.uniform(1, kind.elongated, count),
         angle=rng.uniform(0, np.pi, count),
         strength=np.exp(rng.normal(0, 0.25, count)),
@@ -127,9 +130,7 @@ def _room(packing: Packing) -> NDArray[np.bool_]:
     return np.asarray(stroma | (packing.tuft > 3) | (packing.scar > 3))
 
 
-def _scatter(
-    rng: np.random.Generator, zone: NDArray[np.bool_], room: NDArray[np.bool_], per_mm2: float
-) -> Points:
+def _scatter(rng: np.random.Generator, zone: NDArray[np.bool_], room: NDArray[np.bool_], per_mm2: float) -> Points:
     """Places in the room of a zone, as many as its whole area lets expect."""
     rows, columns = np.nonzero(zone & room)
     count = rng.poisson(per_mm2 * np.count_nonzero(zone) / 1e6) if len(rows) else 0
@@ -142,13 +143,14 @@ def stain_markers(markers: Markers, packing: Packing, frame: Frame) -> Stained:
     """Apply markers at the pixels of a frame: within the interstitium, tufts and scars, with ragged outlines."""
     shape = (frame.side, frame.side)
     rng = keyed(markers.seed, "outlines")
-    rough = smooth_noise(rng, shape, 1.8 / frame.mpp) * np.float32(markers.kind.ragged)
+    coarse, fine = (smooth_noise(rng, shape, um / frame.mpp) for um in (2.2, 0.8))
+    rough = (coarse + np.float32(0.5) * fine) * np.float32(markers.kind.ragged)
     speckle = smooth_noise(rng, shape, 0.7 / frame.mpp)
     allowed = _allowed(markers.kind, packing, frame)
     cover, amount, hollow = (np.zeros(shape, dtype=np.float32) for _ in range(3))
     for number, window in _windows(markers, frame):
         depth = _depth(markers, number, window, rough, frame)
-        body = frame.reach(depth) * allowed[window]
+        body = frame.reach(depth) * allowed[int(markers.inner[number])][window]
         band = _band(body, markers.kind, frame)
         np.maximum(amount[window], band * np.float32(markers.strength[number]), out=amount[window])
         np.maximum(cover[window], band, out=cover[window])
@@ -157,11 +159,12 @@ def stain_markers(markers: Markers, packing: Packing, frame: Frame) -> Stained:
     return Stained(cover=cover, amount=amount * texture, hollow=hollow * (1 - cover))
 
 
-def _allowed(kind: MarkerKind, packing: Packing, frame: Frame) -> Map:
+def _allowed(kind: MarkerKind, packing: Packing, frame: Frame) -> tuple[Map, Map]:
+    """Where markers outside of glomeruli may reach, and those within."""
     tubule, capsule, vessel = (frame.refine(each) for each in (packing.tubule, packing.capsule, packing.vessel))
     stroma = frame.reach(kind.spills_um - tubule) * frame.reach(-capsule) * frame.reach(-vessel)
     inner = np.maximum(frame.refine(packing.tuft), frame.refine(packing.scar))
-    return np.maximum(stroma, frame.reach(inner))
+    return stroma, frame.reach(inner)
 
 
 def _windows(markers: Markers, frame: Frame) -> Iterator[tuple[int, Window]]:

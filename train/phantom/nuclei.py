@@ -63,10 +63,11 @@ class Crowd:
     vesicular: float
 
 
-# Nuclei of tubules are 6 to 8 um across and stand 7 to 12 um apart in the basal half of the epithelium; endothelium and
-# fibroblasts are 8 to 15 um long and 2 to 3 thin (Wheater, chapters 1 and 16); measured on the real fields: 6 to 7.5 um.
+# Nuclei of tubules are 6 to 8 um across and stand 7 to 12 um apart in the basal half of the epithelium; those of
+# endothelium, muscle and fibroblasts are 8 to 15 um long and 2 to 3 thin (Wheater, chapters 1 and 16). On the real
+# fields they measure 6 to 7.5 um.
 CROWDS = (
-    Crowd(name="tubules", depth="tubule", low_um=3.6, high_um=6.6, apart_um=7.8, share=0.72, long_um=3.5, short_um=3.05,
+    Crowd(name="tubules", depth="tubule", low_um=3.6, high_um=8.2, apart_um=7.6, share=0.66, long_um=3.3, short_um=2.85,
           along=False, vesicular=0.9),
     Crowd(name="interstitium", depth="tubule", low_um=-12, high_um=-1.3, apart_um=8.5, share=0.36, long_um=4.2,
           short_um=1.7, along=True, vesicular=0.2),
@@ -74,7 +75,7 @@ CROWDS = (
           along=True, vesicular=0.2),
     Crowd(name="capsules", depth="capsule", low_um=1.8, high_um=3.2, apart_um=17, share=0.7, long_um=4.5, short_um=1.4,
           along=True, vesicular=0.3),
-    Crowd(name="tufts", depth="tuft", low_um=1.5, high_um=200, apart_um=6.4, share=0.5, long_um=3.5, short_um=2.7,
+    Crowd(name="tufts", depth="tuft", low_um=1.5, high_um=200, apart_um=6.4, share=0.5, long_um=3.3, short_um=2.6,
           along=False, vesicular=0.55),
     Crowd(name="scars", depth="scar", low_um=3, high_um=200, apart_um=13, share=0.45, long_um=3.2, short_um=1.8,
           along=False, vesicular=0.1),
@@ -96,7 +97,7 @@ def _draw_crowd(crowd: Crowd, anatomy: Anatomy, frame: Frame, packing: Packing) 
     candidates = candidates[thin_out(candidates, crowd.apart_um)]
     places = candidates[rng.uniform(size=len(candidates)) < crowd.share]
     count = len(places)
-    aligned = _along_surface(frame.look_up(_slope(getattr(packing, crowd.depth)), places))
+    aligned = _along_surface(frame, getattr(packing, crowd.depth), places)
     return Nuclei(
         places=places,
         long=crowd.long_um * np.exp(rng.normal(0, 0.11, count)),
@@ -108,23 +109,21 @@ def _draw_crowd(crowd: Crowd, anatomy: Anatomy, frame: Frame, packing: Packing) 
 
 
 def _is_free(places: Points, crowd: Crowd, frame: Frame, packing: Packing) -> NDArray[np.bool_]:
-    depth = frame.look_up(getattr(packing, crowd.depth), places)
+    depths: Map = getattr(packing, crowd.depth)
+    depth = frame.look_up(depths, places)
     free = (depth > crowd.low_um) & (depth < crowd.high_um)
     if crowd.depth == "tubule":  # neither below a capsule nor in a wall
         free &= frame.look_up(np.maximum(packing.capsule, packing.vessel), places) < -1
     if crowd.depth == "vessel":
         free &= frame.look_up(packing.wall, places) < -1
-    return np.asarray(free)
+    return free
 
 
-def _slope(depth: Map) -> NDArray[np.complex64]:
-    """The gradient, x + iy."""
-    down, right = np.gradient(depth)
-    return (right + 1j * down).astype(np.complex64)
-
-
-def _along_surface(slope: NDArray[np.generic]) -> NDArray[np.float64]:
-    return np.asarray(np.angle(slope), dtype=np.float64) + np.pi / 2
+def _along_surface(frame: Frame, depth: Map, places: Points) -> NDArray[np.float64]:
+    """The direction across the depth's gradient at each place."""
+    slopes: list[Map] = list(np.gradient(depth))
+    down, right = (frame.look_up(slope, places) for slope in slopes)
+    return np.asarray(np.arctan2(down, right), dtype=np.float64) + np.pi / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

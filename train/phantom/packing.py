@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Packing:
 
     tubule: Map
     number: NDArray[np.int32]
-    widest: NDArray[np.float32]
+    widest: NDArray[np.floating[Any]]
     capsule: Map
     tuft: Map
     scar: Map
@@ -80,7 +81,8 @@ def _tubules(anatomy: Anatomy, frame: Frame) -> NDArray[np.int32]:
     distances, nearest = cKDTree(tubules.sites).query(places, k=3)
     best = np.argmin(distances**2 - tubules.weights[nearest], axis=1)
     cell = np.take_along_axis(nearest, best[:, None], axis=1)[:, 0]
-    return tubules.tubule[cell].reshape(frame.shape_um)
+    number: NDArray[np.int32] = tubules.tubule[cell].reshape(frame.shape_um)
+    return number
 
 
 def _gaps(anatomy: Anatomy, frame: Frame) -> Map:
@@ -93,7 +95,7 @@ def _gaps(anatomy: Anatomy, frame: Frame) -> Map:
     return np.minimum(gaps, np.float32(8))
 
 
-def _depth(number: NDArray[np.int32], gaps: Map, count: int) -> tuple[Map, NDArray[np.float32]]:
+def _depth(number: NDArray[np.int32], gaps: Map, count: int) -> tuple[Map, NDArray[np.floating[Any]]]:
     """Depth below the basement membrane, with rounded corners, and the greatest depth of each tubule."""
     across = distance_transform_edt(~_borders(number)).astype(np.float32)
     tubules = np.arange(count)
@@ -109,7 +111,7 @@ def _depth(number: NDArray[np.int32], gaps: Map, count: int) -> tuple[Map, NDArr
 
 
 def _borders(number: NDArray[np.int32]) -> NDArray[np.bool_]:
-    border = number == _NO_TUBULE
+    border: NDArray[np.bool_] = number == _NO_TUBULE
     for axis in (0, 1):
         ahead = np.take(number, range(1, number.shape[axis]), axis=axis)
         behind = np.take(number, range(number.shape[axis] - 1), axis=axis)

@@ -44,21 +44,22 @@ AMOUNTS: Mapping[str, Mapping[Structure, Amounts]] = {
         Structure.NUCLEUS: (0.62, 0.06),
     },
     "cd34": {
-        Structure.STROMA: (0.16, 0.06),
-        Structure.CYTOPLASM: (0.40, 0.05),
-        Structure.BASEMENT: (0.26, 0.05),
-        Structure.BRUSH: (0.32, 0.05),
+        Structure.STROMA: (0.20, 0.06),
+        Structure.CYTOPLASM: (0.50, 0.05),
+        Structure.BASEMENT: (0.32, 0.05),
+        Structure.BRUSH: (0.42, 0.05),
         Structure.MUSCLE: (0.34, 0.06),
         Structure.MESANGIUM: (0.34, 0.06),
         Structure.SCAR: (0.30, 0.06),
-        Structure.NUCLEUS: (0.85, 0.05),
+        Structure.NUCLEUS: (1.05, 0.05),
     },
 }
 
-CHROMOGEN = {"cd68": 2.0, "cd34": 2.1}
+CHROMOGEN = {"cd68": 1.9, "cd34": 2.2}
 """Amount of chromogen in a marker."""
 
-_HIDDEN = 0.75  # share of the structure that shows through a marker is one less this
+_HIDDEN = 0.75  # of the structure that a marker covers
+_IN_LUMEN = 0.25  # endothelium above and below the plane of focus, against that in it
 
 
 def render(tissue: Tissue, stain: str, slide: Slide, markers: Stained | None, seed: int) -> RgbImage:
@@ -77,13 +78,14 @@ def render(tissue: Tissue, stain: str, slide: Slide, markers: Stained | None, se
     amounts *= np.array([slide.counterstain, slide.chromogen if markers is None else 1], np.float32)[:, None, None]
     if markers is not None:
         amounts *= 1 - np.maximum(np.float32(_HIDDEN) * markers.cover, markers.hollow)
-        amounts[1] += np.float32(CHROMOGEN[stain] * slide.chromogen) * markers.amount
+        taken_up = markers.amount + np.float32(_IN_LUMEN) * markers.hollow
+        amounts[1] += np.float32(CHROMOGEN[stain] * slide.chromogen) * taken_up
     return _expose(amounts, slide, tissue.frame.mpp, seed)
 
 
 def _expose(amounts: NDArray[np.float32], slide: Slide, mpp: float, seed: int) -> RgbImage:
     density = np.tensordot(slide.vectors.T.astype(np.float32), amounts, axes=1)
-    light = np.exp(-density) * np.float32(slide.white)[:, None, None]
+    light = np.exp(-density) * np.array(slide.white, dtype=np.float32)[:, None, None]
     for channel in light:
         gaussian_filter(channel, slide.blur_um / mpp, truncate=REACH_SIGMAS, output=channel, mode="nearest")
     noise = keyed(seed, "sensor").standard_normal(light.shape, dtype=np.float32)

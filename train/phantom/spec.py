@@ -41,6 +41,9 @@ class Correlation:
         return asdict(self)
 
 
+UNCORRELATED = Correlation()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldSpec:
     """One field; its pixels are a pure function of these values.
@@ -61,7 +64,7 @@ class FieldSpec:
     patient: int = 0
     anatomy_seed: int
     marker_seed: int
-    correlation: Correlation = Correlation()
+    correlation: Correlation = UNCORRELATED
 
     def __post_init__(self) -> None:
         if not LEAST_SIDE <= self.side <= MOST_SIDE:

@@ -31,16 +31,16 @@ class Structure(IntEnum):
 
 # Epithelium of a proximal tubule is 12 to 18 um high with a brush border of 1 to 2 um, of a distal one 6 to 9, of a
 # collecting duct 7 to 10 (Wheater, chapter 16). Tubular and Bowman's basement membranes are drawn as PAS shows them.
-_HEIGHT_UM = {PROXIMAL: (11.0, 17.0), DISTAL: (6.0, 9.0), COLLECTING: (7.0, 10.0)}
+_HEIGHT_UM = {PROXIMAL: (12.0, 18.0), DISTAL: (7.0, 10.0), COLLECTING: (8.0, 11.0)}
 _BRUSH_UM = 1.8
 _BASEMENT_UM = 0.9
 _CAPSULE_UM = 2.2
 _PARIETAL_UM = 2.5
 
 # A glomerular capillary is 8 to 10 um across, its basement membrane 0.3 um (Wheater): drawn wider, as optics show it.
-_LOOP_UM = 10.5
+_LOOP_UM = 9.0
 _LOOP_WALL_UM = 0.9
-_OPEN_LOOPS = 0.5
+_OPEN_LOOPS = 0.58
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +116,9 @@ class _Painter:
         number = np.maximum(frame.refine_labels(packing.number), 0)
         look = _draw_looks(self._anatomy, packing)
         height = look.height[number]
-        ragged = depth + look.ragged[number] * self._noise("ragged", 2.2)
-        tone = look.tone[number] * (1 + 0.10 * self._noise("tone", 7) + 0.20 * self.grain)
+        ragged = depth + look.ragged[number] * (0.7 * self._noise("ragged", 3) + 0.6 * self._noise("frayed", 1.1))
+        clumps = 0.16 * self._noise("tone", 6) + 0.20 * self._noise("clumps", 1.6) + 0.20 * self.grain
+        tone = look.tone[number] * (1 + clumps)
         inside = frame.reach(depth)
         self.put(Structure.CYTOPLASM, inside, np.clip(tone, 0.2, 2))
         self.haze += inside * (look.haze[number] * (1 + 0.2 * self._noise("haze", 4)) - 0.25)
@@ -154,7 +155,8 @@ class _Painter:
         self.put(Structure.CYTOPLASM, lining, 0.6)
         self.put(None, frame.reach(capsule - _CAPSULE_UM - 0.5 * _PARIETAL_UM))
         self._paint_loops(frame.reach(tuft) * lining)
-        rough = 0.9 + 0.2 * self._noise("scars", 2.5) + 0.12 * self._noise("scars, coarse", 9) + 0.08 * self.grain
+        strands = 0.2 * self._noise("strands", 1.3) + 0.2 * self._noise("scars", 4)
+        rough = 0.9 + strands + 0.08 * self._noise("scars, coarse", 12) + 0.1 * self.grain
         self.put(Structure.SCAR, frame.reach(scar) * frame.reach(capsule), np.clip(rough, 0.2, 1.5))
 
     def _paint_loops(self, tuft: Map) -> None:
@@ -162,8 +164,10 @@ class _Painter:
         if not tuft.any():
             return
         wall, open_, fill = (self._frame.refine(each) for each in self._loops())
-        self.put(Structure.CYTOPLASM, tuft, np.clip(0.75 + 0.15 * self.grain, 0.1, 1.3))
-        self.put(Structure.MESANGIUM, tuft * self._frame.reach(fill - 0.5) * 0.9)
+        patchy = 0.7 + 0.18 * self.grain + 0.3 * self._noise("cells", 2.5)
+        self.put(Structure.CYTOPLASM, tuft, np.clip(patchy, 0.1, 1.4))
+        matrix = np.clip(0.85 + 0.22 * self._noise("matrix", 1.8), 0.2, 1.4)
+        self.put(Structure.MESANGIUM, tuft * self._frame.reach(fill - 0.5) * 0.8, matrix)
         self.put(None, tuft * self._frame.reach(open_ - 0.5) * self._frame.reach(wall - _LOOP_WALL_UM) * 0.92)
         line = self._frame.reach(_LOOP_WALL_UM / 2 - np.abs(wall - 0.6))
         self.put(Structure.BASEMENT, tuft * line * np.clip(0.55 + 0.3 * self._noise("loops", 3), 0, 0.9))
@@ -173,13 +177,13 @@ class _Painter:
         rng, frame = keyed(self._anatomy.seed, "loops"), self._frame
         sites = jittered_grid(rng, -40, frame.side_um + 40, _LOOP_UM)
         kind = rng.uniform(size=len(sites))
-        bent = [axis + 3.0 * smooth_noise(rng, frame.shape_um, 4) for axis in frame.places_um()]
+        bent = [axis + 2.0 * smooth_noise(rng, frame.shape_um, 5) for axis in frame.places_um()]
         depth, open_, fill = (np.zeros(frame.shape_um, dtype=np.float32) for _ in range(3))
         where = self._packing.tuft > -3
         distances, nearest = cKDTree(sites).query(np.stack([axis[where] for axis in bent], axis=1), k=2)
         depth[where] = (distances[:, 1] - distances[:, 0]) / 2
         open_[where] = kind[nearest[:, 0]] < _OPEN_LOOPS
-        fill[where] = kind[nearest[:, 0]] > 0.75
+        fill[where] = kind[nearest[:, 0]] > 0.84
         return depth, open_, fill
 
 
