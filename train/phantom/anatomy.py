@@ -25,8 +25,8 @@ VESSEL_RADIUS_UM = (11.0, 38.0)
 
 # A proximal tubule is 40 to 60 um across, a distal one 20 to 50 (Wheater). One Voronoi cell is a cross-section; two or
 # three that are one tubule are a bend or a piece cut lengthwise.
-CELL_UM = 37.0
-_CONTINUED = 0.32
+CELL_UM = 44.0
+_CONTINUED = 0.3
 _RELAXED = 3
 
 PROXIMAL, DISTAL, COLLECTING = range(3)

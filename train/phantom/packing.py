@@ -17,7 +17,7 @@ from train.phantom.frame import Frame
 OUTSIDE = np.float32(-1e3)
 OUT, OPEN, SCLEROTIC = range(3)
 _NO_TUBULE = -1
-_CORNER_UM = 11.0
+_CORNER_UM = 9.0
 _WALL_UM = 3.0  # between a tubule and a capsule or a vessel
 
 
@@ -101,7 +101,7 @@ def _depth(number: NDArray[np.int32], gaps: Map, count: int) -> tuple[Map, NDArr
     tubules = np.arange(count)
     widest = np.nan_to_num(np.asarray(maximum(across, number, tubules), dtype=np.float32))
     # A core is dilated again by what it was eroded: corners become arcs. What has no core is interstitium.
-    corner = np.where(number == _NO_TUBULE, np.float32(1e3), np.minimum(_CORNER_UM, 0.55 * widest)[number])
+    corner = np.where(number == _NO_TUBULE, np.float32(1e3), np.minimum(_CORNER_UM, 0.4 * widest)[number])
     core = across > corner
     if not core.any():
         return np.full(number.shape, OUTSIDE), widest

@@ -24,7 +24,7 @@ _WHITE = (244.0, 243.0, 244.5)
 _SHIFTS = {
     "pas": ((0.02, -0.01, 0.01), (0, 0, 0)),
     "cd68": ((0.11, -0.10, 0.01), (0, 0, 0)),
-    "cd34": ((-0.02, -0.03, 0.13), (0, -0.06, 0.09)),
+    "cd34": ((0.02, -0.05, 0.12), (0, -0.06, 0.09)),
 }
 
 
@@ -65,7 +65,7 @@ class Patient:
         rng = keyed(_ROOT, f"patient {number}")
         return cls(
             number=number,
-            gap_um=float(rng.uniform(0.6, 1.8)),
+            gap_um=float(rng.uniform(0.5, 1.4)),
             fibrosis=float(rng.uniform(0.03, 0.3)),
             sclerosis=float(rng.uniform(0.05, 0.3)),
             size=float(rng.uniform(0.9, 1.1)),

@@ -44,14 +44,14 @@ AMOUNTS: Mapping[str, Mapping[Structure, Amounts]] = {
         Structure.NUCLEUS: (0.62, 0.06),
     },
     "cd34": {
-        Structure.STROMA: (0.20, 0.06),
-        Structure.CYTOPLASM: (0.50, 0.05),
-        Structure.BASEMENT: (0.32, 0.05),
-        Structure.BRUSH: (0.42, 0.05),
-        Structure.MUSCLE: (0.34, 0.06),
-        Structure.MESANGIUM: (0.34, 0.06),
-        Structure.SCAR: (0.30, 0.06),
-        Structure.NUCLEUS: (1.05, 0.05),
+        Structure.STROMA: (0.20, 0.02),
+        Structure.CYTOPLASM: (0.50, 0.02),
+        Structure.BASEMENT: (0.32, 0.02),
+        Structure.BRUSH: (0.42, 0.02),
+        Structure.MUSCLE: (0.34, 0.02),
+        Structure.MESANGIUM: (0.34, 0.02),
+        Structure.SCAR: (0.30, 0.02),
+        Structure.NUCLEUS: (1.05, 0.02),
     },
 }
 

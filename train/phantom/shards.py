@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from augengine.errors import PlanMismatch, TargetError
 from augengine.images import encode_image, encode_mask
@@ -51,7 +52,7 @@ def _unheard(fields: int) -> None:
     """Nobody wants to know."""
 
 
-def write_series(series: Series, out: Path, *, tick: Tick = _unheard) -> Drawn:
+def write_series(series: Series, out: Path, *, per_shard: int = FIELDS_PER_SHARD, tick: Tick = _unheard) -> Drawn:
     """Draw a series into ``{out}/{stain}-{000000}.tar`` ...; shards that an earlier call finished are kept.
 
     The bytes depend on the series alone, so that two calls at once disturb nobody.
@@ -59,17 +60,18 @@ def write_series(series: Series, out: Path, *, tick: Tick = _unheard) -> Drawn:
     Args:
         series: What to draw.
         out: A new or empty folder, or one that this very series was being drawn into.
+        per_shard: Fields of a shard.
         tick: Shows progress.
 
     Raises:
         PlanMismatch: The folder holds another series.
         TargetError: It holds other files, or cannot be written.
     """
-    _claim(series, out)
+    _claim(series.to_json() | {"fields_per_shard": per_shard}, out)
     drawn = 0
-    for first in range(0, series.count, FIELDS_PER_SHARD):
-        numbers = range(first, min(first + FIELDS_PER_SHARD, series.count))
-        output = f"{series.stain}-{first // FIELDS_PER_SHARD:06d}"
+    for shard, first in enumerate(range(0, series.count, per_shard)):
+        numbers = range(first, min(first + per_shard, series.count))
+        output = f"{series.stain}-{shard:06d}"
         if tar_file(out, output).exists():
             tick(len(numbers))
         else:
@@ -80,9 +82,9 @@ def write_series(series: Series, out: Path, *, tick: Tick = _unheard) -> Drawn:
     return Drawn(drawn=drawn, kept=series.count - drawn)
 
 
-def _claim(series: Series, out: Path) -> None:
+def _claim(wanted: dict[str, Any], out: Path) -> None:
     """Write down what the folder is for, or see that it is for that already."""
-    record, wanted = out / OWN_FOLDER / RECORD, series.to_json()
+    record = out / OWN_FOLDER / RECORD
     if record.is_file():
         found = read_json(record, hint="choose a new folder")
         if not isinstance(found, dict) or (different := differences(wanted, found)):
