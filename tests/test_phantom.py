@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from click.testing import CliRunner
 from PIL import Image
 from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
@@ -17,9 +17,11 @@ from scipy.spatial import cKDTree
 from augengine.colour import concentrations
 from augengine.errors import SpecError
 from augengine.stains import BUILT_IN
+from train.data import open_domain
 from train.markers import derive_threshold, dice, marker_mask
 from train.phantom import Correlation, Field, FieldSpec, Patient, Series, Slide, draw_field
 from train.phantom.anatomy import GLOMERULUS_RADIUS_UM, SCLEROTIC_SHRINKS_TO, Anatomy, draw_anatomy
+from train.phantom.compare import REAL, Colours, main
 from train.phantom.draws import keyed, smooth_noise, thin_out
 from train.phantom.frame import MARGIN_UM, Frame
 from train.phantom.markers import KINDS, draw_markers
@@ -250,22 +252,19 @@ def test_noise_has_unit_variance_at_every_width() -> None:
         assert noise.dtype == np.float32
 
 
-def _moments(image: NDArray[np.uint8], stain: str) -> NDArray[np.float64]:
-    amounts = concentrations(image, BUILT_IN[stain])[..., :2]
-    return np.concatenate([amounts.mean(axis=(0, 1)), amounts.std(axis=(0, 1))])
-
-
-@pytest.mark.parametrize(
-    ("stain", "picture"),
-    [
-        ("pas", "hannover/fields_40x/pas.png"),
-        ("cd68", "hannover/cd68_glomeruli_20x/IFTA_Nx_0013_16_glomeruli_patch_51.png"),
-        ("cd34", "hannover/fields_40x/cd34.png"),
-    ],
-)
-def test_drawn_colours_are_within_a_factor_of_real_ones(shared_data: Path, stain: PhantomStain, picture: str) -> None:
-    opened = Image.open(shared_data / picture).convert("RGB")
-    real = _moments(np.asarray(opened.reduce(2) if "40x" in picture else opened), stain)
+@pytest.mark.parametrize("stain", REAL)
+def test_drawn_colours_are_within_a_factor_of_real_ones(shared_data: Path, stain: PhantomStain) -> None:
+    name, mpp = REAL[stain]
+    real = open_domain(str(shared_data / "hannover" / name), name=stain, mpp=mpp, target_mpp=0.5).images
     drawn = [draw_field(spec(stain, anatomy=seed, markers=seed, side=160, patient=seed)).image for seed in range(6)]
-    ratio = _moments(np.concatenate(drawn), stain) / real
-    assert np.all((ratio > 0.4) & (ratio < 3.2)), ratio
+    of_real, of_drawn = Colours.of(real, stain), Colours.of(drawn, stain)
+    ratio = np.array([of_drawn.mean, of_drawn.spread]) / [of_real.mean, of_real.spread]
+    assert np.all((ratio > 0.5) & (ratio < 2.6)), ratio
+
+
+def test_phantoms_are_shown_beside_real_tissue(shared_data: Path, tmp_path: Path) -> None:
+    call = [f"--data={shared_data / 'hannover'}", f"--out={tmp_path / 'look.png'}", "--fields=2"]
+    done = CliRunner().invoke(main, call)
+    assert done.exit_code == 0, done.output
+    assert len(done.output.splitlines()) == 6
+    assert Image.open(tmp_path / "look.png").size == (3 * 496 + 16, 3 * 496 + 16)

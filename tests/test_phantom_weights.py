@@ -25,7 +25,7 @@ def run(out: Path, *more: str) -> Result:
     return CliRunner().invoke(main, [f"--out={out}", *size, *tissue, *more])
 
 
-def test_it_draws_trains_measures_and_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_it_draws_trains_measures_and_refuses_to_mix_trainings(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.exit_code == 0, done.output
     assert "true markers: Dice" in done.output
@@ -40,10 +40,9 @@ def test_it_draws_trains_measures_and_goes_on_where_it_was(tmp_path: Path) -> No
     refused = run(tmp_path)
     assert refused.exit_code == 2
     assert "holds a training already" in refused.output
-    again = run(tmp_path, "--resume", f"--weights={tmp_path / 'elsewhere'}")
-    assert again.exit_code == 0, again.output
-    assert find_weights("pas", "cd68", [tmp_path / "elsewhere"]).digests == made.digests
-    assert json.loads((tmp_path / "cd68" / "findings.json").read_bytes()) == found
+    other = run(tmp_path, "--resume", "--fields=12")
+    assert other.exit_code == 2
+    assert "count 8 there, 12 wanted" in other.output
 
 
 def test_nobody_is_both_trained_on_and_measured() -> None:
