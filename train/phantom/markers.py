@@ -46,9 +46,9 @@ class MarkerKind:
     spills_um: float
 
 
-# A macrophage is 10 to 15 um across (20 where it spreads). The density is that of the three real CD68 patches, 2 to 3 %
-# of whose area is brown; healthy kidneys hold fewer. CD34 covers 7 % of the real field. A glomerular capillary is 8 to
-# 10 um across, a peritubular one 10 to 30 where it is cut lengthwise.
+# A macrophage is 10 to 15 um across, 20 where it spreads. They cover 3 % of the three real CD68 patches, and a little
+# more here; kidneys less inflamed hold a tenth of that. CD34 covers 7 % of the real field, and here. A glomerular
+# capillary is 8 to 10 um across, a peritubular one 10 to 30 where it is cut lengthwise.
 KINDS = {
     "cd68": MarkerKind(
         per_mm2=420, radius_um=(4.0, 7.5), in_tuft=1.0, elongated=2.0, ragged=0.4, band_um=None, spills_um=0.8

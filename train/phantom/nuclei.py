@@ -63,9 +63,9 @@ class Crowd:
     vesicular: float
 
 
-# Nuclei of tubules are 6 to 8 um across and stand 7 to 12 um apart in the basal half of the epithelium; those of
-# endothelium, muscle and fibroblasts are 8 to 15 um long and 2 to 3 thin (Wheater, chapters 1 and 16). On the real
-# fields they measure 6 to 7.5 um.
+# Round nuclei are 6 to 8 um across, those of endothelium, muscle and fibroblasts 8 to 15 um long and 2 to 3 thin
+# (Mescher). On the real fields round ones are 12 to 15 px across at 0.5 um/px, 7 to 12 um apart, in the epithelium's
+# basal half; read off by eye.
 CROWDS = (
     Crowd(name="tubules", depth="tubule", low_um=3.6, high_um=8.2, apart_um=7.6, share=0.66, long_um=3.3, short_um=2.85,
           along=False, vesicular=0.9),

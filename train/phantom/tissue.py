@@ -29,15 +29,15 @@ class Structure(IntEnum):
     NUCLEUS = 7
 
 
-# Epithelium of a proximal tubule is 12 to 18 um high with a brush border of 1 to 2 um, of a distal one 6 to 9, of a
-# collecting duct 7 to 10 (Wheater, chapter 16). Tubular and Bowman's basement membranes are drawn as PAS shows them.
+# Proximal epithelium is a high cube with a brush border of 1 to 2 um, distal and collecting epithelium is lower
+# (Mescher); heights are fitted to the real PAS field by eye. Basement membranes are as wide as PAS shows them.
 _HEIGHT_UM = {PROXIMAL: (12.0, 18.0), DISTAL: (7.0, 10.0), COLLECTING: (8.0, 11.0)}
 _BRUSH_UM = 1.8
 _BASEMENT_UM = 0.9
 _CAPSULE_UM = 2.2
 _PARIETAL_UM = 2.5
 
-# A glomerular capillary is 8 to 10 um across, its basement membrane 0.3 um (Wheater): drawn wider, as optics show it.
+# A glomerular capillary is 8 to 10 um across, its basement membrane 0.3 um thick: drawn wider, as optics show it.
 _LOOP_UM = 9.0
 _LOOP_WALL_UM = 0.9
 _OPEN_LOOPS = 0.58
