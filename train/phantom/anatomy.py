@@ -14,7 +14,7 @@ from train.phantom.patients import Patient
 
 # 3.0 +- 0.7 a mm2 of superficial cortex (Kanzaki et al., Pathol Int 2013). Bowman's capsules hold 6.1 +- 2.5e6 um^3, a
 # sphere 227 um across, tufts 3.8 +- 1.5e6 (Sasaki et al., Kidney Int Rep 2018); a section seldom meets the middle. In
-# kidneys removed for a tumour 7 to 18 % are globally sclerotic (Denic et al., JASN); those are shrunken.
+# kidneys removed for a tumour 7 to 18 % are globally sclerotic (Denic et al.); those are shrunken.
 GLOMERULI_PER_MM2 = 3.0
 GLOMERULUS_RADIUS_UM = (75.0, 115.0)
 URINARY_SPACE_UM = (5.0, 15.0)

@@ -24,8 +24,8 @@ Amounts = tuple[float, float]
 # Fitted by eye and by the means and percentiles of the real fields after unmixing (docs/log.md, 2026-11-24).
 AMOUNTS: Mapping[str, Mapping[Structure, Amounts]] = {
     "pas": {
-        Structure.STROMA: (0.22, 0.26),
-        Structure.CYTOPLASM: (0.36, 0.16),
+        Structure.STROMA: (0.26, 0.26),
+        Structure.CYTOPLASM: (0.44, 0.16),
         Structure.BASEMENT: (0.45, 0.85),
         Structure.BRUSH: (0.40, 0.42),
         Structure.MUSCLE: (0.38, 0.42),
