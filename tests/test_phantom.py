@@ -136,10 +136,10 @@ def test_tubules_interstitium_and_lumina_share_the_field_as_in_a_kidney() -> Non
 def packing_with_both_kinds() -> Packing:
     """Of a field with an open glomerulus and a sclerotic one."""
     for seed in range(400):
-        anatomy = draw_anatomy(300, seed, Patient.of(2))
-        inside = [each for each in anatomy.glomeruli if 0 < min(each.y_um, each.x_um) < max(each.y_um, each.x_um) < 300]
+        anatomy = draw_anatomy(420, seed, Patient.of(6))
+        inside = [each for each in anatomy.glomeruli if 0 < min(each.y_um, each.x_um) < max(each.y_um, each.x_um) < 420]
         if {each.sclerotic for each in inside} == {True, False}:
-            return pack(anatomy, Frame(300, 1.0))
+            return pack(anatomy, Frame(420, 1.0))
     raise AssertionError("no such field among 400")
 
 
