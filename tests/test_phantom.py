@@ -82,6 +82,14 @@ def test_the_stains_of_one_seed_show_one_tissue() -> None:
     assert np.corrcoef(nuclei[0][free], nuclei[1][free])[0, 1] > 0.8
 
 
+@pytest.mark.parametrize(("side", "mpp"), [(16, 0.1), (33, 0.7), (16, 4.0)])
+def test_any_size_is_drawn(side: int, mpp: float) -> None:
+    for stain in REAL:
+        field = draw_field(spec(stain, side=side, mpp=mpp))
+        assert field.image.shape == (side, side, 3)
+        assert field.glomeruli.shape == field.markers.shape == (side, side)
+
+
 def test_another_anatomy_seed_is_other_tissue() -> None:
     one, other = (draw_field(spec("pas", anatomy=seed)).image.astype(float) for seed in (1, 2))
     assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.5
@@ -201,6 +209,7 @@ def test_a_mask_counts_what_it_shows() -> None:
     [
         ({"side": 8}, "side is 16 to 4096"),
         ({"mpp": 9.0}, "um/px are 0.1 to 4"),
+        ({"side": 4096, "mpp": 1.0}, "at most 2048 um wide, got 4096"),
         ({"stain": "jones"}, "drawn in pas, cd68, cd34"),
         ({"patient": -1}, "numbered from 0"),
         ({"marker_seed": 1 << 60}, "marker_seed is a whole number"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +72,7 @@ def render(tissue: Tissue, stain: str, slide: Slide, markers: Stained | None, se
         markers: What the chromogen stains; None for PAS, which shows no marker.
         seed: Of the sensor's noise: the anatomy's, so that markers change no pixel but their own.
     """
-    table = np.array([AMOUNTS[stain][structure] for structure in Structure], dtype=np.float32)
-    amounts = np.tensordot(table.T, tissue.cover, axes=1)
+    amounts = _weighted([AMOUNTS[stain][structure] for structure in Structure], tissue.cover)
     amounts[1] += np.float32(slide.haze) * tissue.haze * tissue.cover[Structure.CYTOPLASM]
     amounts *= np.array([slide.counterstain, slide.chromogen if markers is None else 1], np.float32)[:, None, None]
     if markers is not None:
@@ -83,8 +82,17 @@ def render(tissue: Tissue, stain: str, slide: Slide, markers: Stained | None, se
     return _expose(amounts, slide, tissue.frame.mpp, seed)
 
 
+def _weighted(weights: Sequence[Sequence[float]], maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(M, side, side) sums of maps by M weights each; in order, since a matrix product's bits depend on its threads."""
+    total = np.zeros((len(weights[0]), *maps.shape[1:]), dtype=np.float32)
+    for own, each in zip(weights, maps, strict=True):
+        for out, weight in zip(total, own, strict=True):
+            out += np.float32(weight) * each
+    return total
+
+
 def _expose(amounts: NDArray[np.float32], slide: Slide, mpp: float, seed: int) -> RgbImage:
-    density = np.tensordot(slide.vectors.T.astype(np.float32), amounts, axes=1)
+    density = _weighted(slide.vectors.tolist(), amounts)
     light = np.exp(-density) * np.array(slide.white, dtype=np.float32)[:, None, None]
     for channel in light:
         gaussian_filter(channel, slide.blur_um / mpp, truncate=REACH_SIGMAS, output=channel, mode="nearest")

@@ -13,6 +13,9 @@ STAINS: tuple[PhantomStain, ...] = get_args(PhantomStain)
 
 LEAST_SIDE, MOST_SIDE = 16, 4096
 LEAST_MPP, MOST_MPP = 0.1, 4.0
+MOST_UM = 2048.0
+"""Of a field's side: the geometry of a larger one would take gigabytes."""
+
 _MOST_FACTOR = 1000.0
 
 
@@ -72,6 +75,9 @@ class FieldSpec:
         if not LEAST_MPP <= self.mpp <= MOST_MPP:
             hint = "0.5 is what the generators are trained at"
             raise SpecError(f"a field's um/px are {LEAST_MPP} to {MOST_MPP}, got {self.mpp}", hint=hint)
+        if self.side * self.mpp > MOST_UM:
+            hint = "draw more fields instead of larger ones"
+            raise SpecError(f"a field is at most {MOST_UM:g} um wide, got {self.side * self.mpp:g}", hint=hint)
         if self.stain not in STAINS:
             raise SpecError(f"phantoms are drawn in {', '.join(STAINS)}, got {self.stain!r}")
         if self.patient < 0:
