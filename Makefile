@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
 
-.PHONY: help install demo test slow lint check weights clean
+.PHONY: help install demo test slow lint check weights phantom-weights clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -35,6 +35,10 @@ check: lint test ## all that continuous integration runs
 DATA ?= ../shared/data/hannover
 weights: .venv/installed-dev ## train the package's pairs anew and compare them: DATA=folder WEIGHTS_OPTIONS=...
 	$(BIN)/python -m train.weights --data $(DATA) --resume $(WEIGHTS_OPTIONS)
+
+# Hours on a CPU; typed again, it goes on. PHANTOM_OPTIONS="--steps 40000 --stain cd68"
+phantom-weights: .venv/installed-dev ## train pairs on drawn tissue and measure the paper's findings: PHANTOM_OPTIONS=...
+	$(BIN)/python -m train.phantom_weights --out runs/phantom --resume $(PHANTOM_OPTIONS)
 
 clean: ## remove the environment and what the demo made
 	rm -rf .venv demo demo.png

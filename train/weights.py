@@ -6,32 +6,26 @@ The data folder has the layout of the ``hannover`` set: ``fields_40x/{pas,cd34}.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from skimage.data import immunohistochemistry
 
-from augengine.cards import DIRECTIONS, find_weights, read_card, write_card
+from augengine.cards import find_weights
 from augengine.errors import TargetError, WeightsError
 from augengine.images import encode_image
 from augengine.stains import BUILT_IN
-from train.checkpoint import TrainingRun
 from train.commands import FILE, SETTINGS, PoliteCommand
-from train.data import Domain, Holdout, MarkerPreference, UnpairedCrops, open_domain
-from train.finish import export_run
+from train.data import Domain, Holdout, open_domain
+from train.fit import Effort, PairFit, copy_pair, train_pair
 from train.grid import sample_grid, write_grid
 from train.judge import held_out_judge, score
 from train.pairs import load_pair
-from train.recipe import TrainingRecipe, zhu2017
-from train.step import MixedPrecision
-from train.trainer import Rhythm, Trainer
 from train.validate import Validation, measure
 
 PACKAGE_WEIGHTS = Path(__file__).parents[1] / "augengine" / "weights"
@@ -76,32 +70,6 @@ PLANS: Mapping[str, PairPlan] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
-    """How long and how large.
-
-    Attributes:
-        steps: Of one crop a stain each.
-        width, blocks, crop: As in a recipe.
-        seed: Root of every draw.
-        resume: Go on with trainings that were broken off.
-        warm: Begin with the committed weights, where they have this width and these blocks.
-    """
-
-    steps: int
-    width: int
-    blocks: int
-    crop: int
-    seed: int = 0
-    resume: bool = False
-    warm: bool = False
-
-    def recipe(self) -> TrainingRecipe:
-        """The recipe of every pair: zhu2017 without identity loss, which ties a stain's colours to the other's."""
-        own = zhu2017().with_changes(width=self.width, blocks=self.blocks, crop=self.crop)
-        return replace(own, name="weights", lambda_identity=0.0)
-
-
 @click.command("python -m train.weights", cls=PoliteCommand, context_settings=SETTINGS)
 @click.option("--data", required=True, type=FILE, help="Folder of fields_40x/ and cd68_glomeruli_20x/.")
 @click.option("--out", type=FILE, default=Path("runs/weights"), help="A folder of runs, one a pair.")
@@ -120,7 +88,12 @@ def main(data: Path, out: Path, stains: Sequence[str], weights: Path, replaces: 
     better: list[str] = []
     for stain in stains or PLANS:
         reference, own = open_pair(stain, data, out)
-        train_pair(stain, reference, own, out / stain, Effort(**effort), weights)
+        fit = PairFit(
+            data={"reference": _REFERENCE_NOTE, "stain": f"{PLANS[stain].note}; the right fifth of all held out"},
+            markers=PLANS[stain].markers,
+            limits=LIMITS,
+        )
+        train_pair(fit, reference, own, out / stain, Effort(**effort), weights)
         new = judged(stain, reference, own, out / stain / "weights", out / stain / "held-out.png")
         old = judged(stain, reference, own, weights) if _has(stain, weights) else None
         click.echo("\n".join(["", *table(new, old)]))
@@ -143,48 +116,6 @@ def open_pair(stain: str, data: Path, out: Path) -> tuple[Domain, Domain]:
         open_domain(str(data / _REFERENCE_FIELD), name=_REFERENCE, mpp=_FIELD_MPP, **options),
         open_domain(own, name=stain, mpp=plan.mpp, **options),
     )
-
-
-def train_pair(stain: str, reference: Domain, own: Domain, out: Path, effort: Effort, weights: Path) -> None:
-    """Train one pair, or go on with it, and export its best checkpoint to ``{out}/weights``."""
-    accelerator = Accelerator(mixed_precision="no")
-    recipe = effort.recipe()
-    run = TrainingRun(
-        reference=_REFERENCE,
-        stain=stain,
-        mpp=MPP,
-        recipe=recipe,
-        steps=effort.steps,
-        seed=effort.seed,
-        precision=MixedPrecision.choose("auto", accelerator.device).name,
-        processes=accelerator.num_processes,
-        data={"reference": _REFERENCE_NOTE, "stain": f"{PLANS[stain].note}; the right fifth of all held out"}
-        | ({"started from": "the weights before"} if effort.warm else {}),
-    )
-    vectors, share = BUILT_IN[stain], PLANS[stain].markers
-    crops = UnpairedCrops(
-        reference,
-        own,
-        crop=recipe.crop,
-        seed=effort.seed,
-        steps=effort.steps,
-        batch=recipe.batch * accelerator.num_processes,
-        markers=MarkerPreference(stain=vectors, probability=share) if share else None,
-    )
-    trainer = Trainer(
-        run=run,
-        crops=crops,
-        out=out,
-        accelerator=accelerator,
-        judge=held_out_judge(reference, own, vectors),
-        rhythm=Rhythm(validate=1000),
-    )
-    if not (effort.resume and trainer.resume()) and effort.warm:
-        trainer.warm_start(weights / f"{_REFERENCE}-{stain}")
-    trainer.train()
-    for card in export_run(out):
-        file = out / "weights" / f"{_REFERENCE}-{stain}" / f"{card.direction}.json"
-        write_card(replace(card, limits=LIMITS), file)
 
 
 def judged(stain: str, reference: Domain, own: Domain, weights: Path, grid: Path | None = None) -> Validation:
@@ -237,19 +168,8 @@ def replace_pairs(stains: Sequence[str], out: Path, weights: Path) -> None:
             hint="train with fewer blocks or a smaller width",
         )
     for name, folder in new.items():
-        _copy(folder, weights / name)
+        copy_pair(folder, weights / name)
         click.echo(f"replaced {weights / name}")
-
-
-def _copy(folder: Path, target: Path) -> None:
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        for direction in DIRECTIONS:
-            read_card(folder / f"{direction}.json")
-            for extension in (".onnx", ".json"):
-                shutil.copyfile(folder / f"{direction}{extension}", target / f"{direction}{extension}")
-    except OSError as error:
-        raise TargetError(f"cannot write {target}: {error.strerror}", hint="choose a folder with room") from error
 
 
 def _has(stain: str, weights: Path) -> bool:

@@ -1,0 +1,176 @@
+"""The paper's findings as numbers, on fields whose markers are known: are they hidden, and does noise move them?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+from torch import device, nn
+
+from augengine.chain.translate import quantise
+from augengine.colour import concentrations
+from augengine.errors import SourceError
+from augengine.noise import add_noise
+from augengine.stains import Stain
+from train.markers import Mask, derive_threshold, dice, marker_mask
+from train.tiles import FloatImage, RgbImage, to_input, translate
+from train.validate import Validation, measure
+
+SIGMAS = (0.01, 0.05, 0.2)
+LEAST_DICE, LOW, HIGH, MOST_AGREEMENT = 0.8, 0.01, 0.2, 0.5
+
+_SHOWN = 99.9  # percentile of the real haematoxylin that SSIM takes for its range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownField:
+    """A field and where its markers are: uint8 (H, W, 3) and bool (H, W)."""
+
+    image: RgbImage
+    markers: Mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a pair does to fields whose markers are known.
+
+    Attributes:
+        validation: Everything that needs no truth, see `Validation`.
+        truth_real: Dice of the true markers and those that colour deconvolution finds in b: as good as it gets.
+        truth_cycled: The same for the reconstruction without noise.
+        truth_noisy: The same under noise of each sigma.
+        ssim_cycled: Structural similarity of b's haematoxylin and the reconstruction's, without noise.
+        ssim_noisy: The same under noise of each sigma.
+    """
+
+    validation: Validation
+    truth_real: float | None
+    truth_cycled: float | None
+    truth_noisy: tuple[float | None, ...]
+    ssim_cycled: float
+    ssim_noisy: tuple[float, ...]
+
+    @property
+    def hides(self) -> bool:
+        """Whether the reconstruction has b's markers: they are in A', seen or not."""
+        return (self.validation.marker_dice or 0) >= LEAST_DICE
+
+    @property
+    def responds(self) -> bool:
+        """Whether noise moves them: two draws at sigma 0.2 agree at most half as much as at 0.01."""
+        at = dict(zip(self.validation.sigmas, self.validation.agreement, strict=True))
+        low, high = at.get(LOW), at.get(HIGH)
+        return low is not None and high is not None and high <= MOST_AGREEMENT * low
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values, the verdict included."""
+        verdict = {"hides": self.hides, "responds": self.responds}
+        return {**asdict(self), "validation": self.validation.to_json(), "verdict": verdict}
+
+    def lines(self) -> list[str]:
+        """For people, a line each."""
+        noisy = zip(self.validation.sigmas, self.truth_noisy, self.ssim_noisy, strict=True)
+        return [
+            *self.validation.lines(),
+            f"true markers: Dice {_two(self.truth_real)} in b by deconvolution, {_two(self.truth_cycled)} in b'",
+            f"haematoxylin of b and b': SSIM {self.ssim_cycled:.3f}",
+            *(
+                f"sigma {sigma:g}: Dice with the true markers {_two(truth)}, SSIM of haematoxylin {ssim:.3f}"
+                for sigma, truth, ssim in noisy
+            ),
+            f"Dice between b and b' without noise at least {LEAST_DICE:g}: {_verdict(self.hides)}",
+            f"agreement at sigma {HIGH:g} at most {MOST_AGREEMENT:g} of that at {LOW:g}: {_verdict(self.responds)}",
+        ]
+
+
+def find_out(
+    to_reference: nn.Module,
+    from_reference: nn.Module,
+    reference_images: Sequence[RgbImage],
+    fields: Sequence[KnownField],
+    stain: Stain,
+    *,
+    sigmas: Sequence[float] = SIGMAS,
+    seed: int = 0,
+) -> Findings:
+    """Measure a pair on fields that it was not trained on, on the CPU in float32.
+
+    Args:
+        to_reference, from_reference: The generators.
+        reference_images: uint8 (H, W, 3) of the reference stain.
+        fields: Of the stain; sides of 32 to 256 px that divide by 4.
+        stain: Its vectors.
+        sigmas: Of the noise, ascending, in (0, 2].
+        seed: Of the noise.
+
+    Raises:
+        SourceError: No fields.
+        CheckpointError: Output that is not finite.
+    """
+    if not fields:
+        raise SourceError("there is no field to measure on")
+    images = [field.image for field in fields]
+    limit = derive_threshold(images, stain)
+    found = measure(
+        to_reference,
+        from_reference,
+        reference_images,
+        images,
+        stain,
+        sigmas=sigmas,
+        seed=seed,
+        tiles=len(fields),
+        threshold=limit,
+    )
+    hidden = [translate(to_reference, to_input(image), device("cpu")) for image in images]
+    levels = [_back(from_reference, hidden, sigma, seed) for sigma in (0.0, *sigmas)]
+    truths = [_truth(fields, outputs, stain, limit) for outputs in levels]
+    ssims = [_ssim(images, outputs, stain) for outputs in levels]
+    return Findings(
+        validation=found,
+        truth_real=_truth(fields, images, stain, limit),
+        truth_cycled=truths[0],
+        truth_noisy=tuple(truths[1:]),
+        ssim_cycled=ssims[0],
+        ssim_noisy=tuple(ssims[1:]),
+    )
+
+
+def _back(network: nn.Module, hidden: Sequence[FloatImage], sigma: float, seed: int) -> list[RgbImage]:
+    """Reconstructions from A' with noise of one sigma, uint8 (H, W, 3) each."""
+    outputs = []
+    for number, image in enumerate(hidden):
+        noisy = image.copy()
+        if sigma:
+            add_noise(image, noisy, sigma=sigma, seed=seed, key=f"field-{number}", variant=1)
+        outputs.append(quantise(translate(network, noisy, device("cpu"))[None])[0])
+    return outputs
+
+
+def _truth(fields: Sequence[KnownField], images: Sequence[RgbImage], stain: Stain, limit: float) -> float | None:
+    return dice([field.markers for field in fields], [marker_mask(image, stain, limit) for image in images])
+
+
+def _ssim(images: Sequence[RgbImage], outputs: Sequence[RgbImage], stain: Stain) -> float:
+    pairs = [
+        (_haematoxylin(real, stain), _haematoxylin(made, stain)) for real, made in zip(images, outputs, strict=True)
+    ]
+    shown = float(np.percentile(np.concatenate([real.ravel() for real, _ in pairs]), _SHOWN)) or 1.0
+    each = [structural_similarity(real, made, data_range=shown) for real, made in pairs]  # type: ignore[no-untyped-call]
+    return float(np.mean(each))
+
+
+def _haematoxylin(image: RgbImage, stain: Stain) -> NDArray[np.float64]:
+    return concentrations(image, stain)[..., 0]
+
+
+def _verdict(holds: bool) -> str:
+    return "holds" if holds else "DOES NOT HOLD"
+
+
+def _two(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2f}"

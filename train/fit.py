@@ -1,0 +1,136 @@
+"""One pair fitted as the package's own are: trained, judged on what is held out, its best checkpoint exported."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from augengine.cards import DIRECTIONS, read_card, write_card
+from augengine.errors import SpecError, TargetError
+from augengine.stains import BUILT_IN
+from train.checkpoint import TrainingRun
+from train.data import Domain, MarkerPreference, UnpairedCrops
+from train.finish import WEIGHTS, export_run
+from train.judge import held_out_judge
+from train.recipe import TrainingRecipe, zhu2017
+from train.step import MixedPrecision
+from train.trainer import Rhythm, Trainer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long and how large.
+
+    Attributes:
+        steps: Of one crop a stain each.
+        width, blocks, crop: As in a recipe.
+        seed: Root of every draw.
+        resume: Go on with trainings that were broken off.
+        warm: Begin with the committed weights, where they have this width and these blocks.
+    """
+
+    steps: int
+    width: int
+    blocks: int
+    crop: int
+    seed: int = 0
+    resume: bool = False
+    warm: bool = False
+
+    def recipe(self) -> TrainingRecipe:
+        """The recipe of every pair: zhu2017 without identity loss, which ties a stain's colours to the other's."""
+        own = zhu2017().with_changes(width=self.width, blocks=self.blocks, crop=self.crop)
+        return replace(own, name="weights", lambda_identity=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairFit:
+    """What makes a fit of one pair differ from another's.
+
+    Attributes:
+        data: What it learns from, for the card: a note by domain.
+        markers: Share of the crops that are placed on markers.
+        limits: What the card says of the pair's use.
+    """
+
+    data: Mapping[str, str]
+    markers: float
+    limits: str
+
+
+def train_pair(fit: PairFit, reference: Domain, own: Domain, out: Path, effort: Effort, weights: Path) -> None:
+    """Train one pair, or go on with it, and export its best checkpoint to ``{out}/weights``.
+
+    Args:
+        fit: What is special to it.
+        reference, own: The domains, of one um/px; ``own`` has the name of a built-in stain. Both hold something out.
+        out: Folder of the run.
+        effort: How long and how large.
+        weights: Root of the weights that a warm start begins with.
+
+    Raises:
+        TargetError: ``out`` holds a training, and ``effort`` does not go on with it.
+    """
+    accelerator = Accelerator(mixed_precision="no")
+    recipe = effort.recipe()
+    trainer = Trainer(
+        run=_describe_run(fit, reference, own, effort, accelerator),
+        crops=UnpairedCrops(
+            reference,
+            own,
+            crop=recipe.crop,
+            seed=effort.seed,
+            steps=effort.steps,
+            batch=recipe.batch * accelerator.num_processes,
+            markers=MarkerPreference(stain=BUILT_IN[own.name], probability=fit.markers) if fit.markers else None,
+        ),
+        out=out,
+        accelerator=accelerator,
+        judge=held_out_judge(reference, own, BUILT_IN[own.name]),
+        rhythm=Rhythm(validate=1000),
+    )
+    pair = f"{reference.name}-{own.name}"
+    if not (effort.resume and trainer.resume()) and effort.warm:
+        trainer.warm_start(weights / pair)
+    trainer.train()
+    for card in export_run(out):
+        write_card(replace(card, limits=fit.limits), out / WEIGHTS / pair / f"{card.direction}.json")
+
+
+def _describe_run(
+    fit: PairFit, reference: Domain, own: Domain, effort: Effort, accelerator: Accelerator
+) -> TrainingRun:
+    if reference.mpp is None or reference.mpp != own.mpp:
+        raise SpecError(f"both stains need one um/px, got {reference.mpp} and {own.mpp}", hint="say a target um/px")
+    return TrainingRun(
+        reference=reference.name,
+        stain=own.name,
+        mpp=reference.mpp,
+        recipe=effort.recipe(),
+        steps=effort.steps,
+        seed=effort.seed,
+        precision=MixedPrecision.choose("auto", accelerator.device).name,
+        processes=accelerator.num_processes,
+        data=dict(fit.data) | ({"started from": "the weights before"} if effort.warm else {}),
+    )
+
+
+def copy_pair(folder: Path, target: Path) -> None:
+    """Copy a pair's graphs and cards over those in ``target``.
+
+    Raises:
+        WeightsError: A card is missing or damaged.
+        TargetError: They cannot be written.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for direction in DIRECTIONS:
+            read_card(folder / f"{direction}.json")
+            for extension in (".onnx", ".json"):
+                shutil.copyfile(folder / f"{direction}{extension}", target / f"{direction}{extension}")
+    except OSError as error:
+        raise TargetError(f"cannot write {target}: {error.strerror}", hint="choose a folder with room") from error

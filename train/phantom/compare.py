@@ -1,0 +1,105 @@
+"""Phantoms beside real tissue: ``python -m train.phantom.compare --data DATA --out look.png``.
+
+The data folder holds the ``hannover`` set. The picture shows pixels of it and is to look at, not to publish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from augengine.colour import concentrations
+from augengine.stains import BUILT_IN
+from train.commands import FILE, SETTINGS, PoliteCommand
+from train.data import open_domain
+from train.grid import write_grid
+from train.phantom.field import draw_field
+from train.phantom.series import Series
+from train.phantom.spec import STAINS, PhantomStain
+
+RgbImage = NDArray[np.uint8]
+
+# Stain -> where its real pictures lie below the data folder, and their um/px.
+REAL: dict[PhantomStain, tuple[str, float]] = {
+    "pas": ("fields_40x/pas.png", 0.25),
+    "cd68": ("cd68_glomeruli_20x", 0.5),
+    "cd34": ("fields_40x/cd34.png", 0.25),
+}
+MPP, SIDE, SHOWN = 0.5, 496, 2
+_GAP = 8
+_NATURAL = -np.log(1e-6)  # scikit-image's amounts are in units of this natural optical density
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Colours:
+    """Amounts of counterstain and of chromogen over all pixels: natural optical density along unit vectors.
+
+    Attributes:
+        mean, spread: Mean and standard deviation of each.
+        percentiles: 5th, 50th and 95th of each.
+    """
+
+    mean: tuple[float, float]
+    spread: tuple[float, float]
+    percentiles: tuple[tuple[float, ...], tuple[float, ...]]
+
+    @classmethod
+    def of(cls, images: Sequence[RgbImage], stain: PhantomStain) -> Self:
+        """Measured by colour deconvolution with the stain's vectors, all pictures together."""
+        amounts = [concentrations(image, BUILT_IN[stain]).reshape(-1, 3)[:, :2] * _NATURAL for image in images]
+        pooled = np.concatenate(amounts).T
+        first, second = (tuple(float(p) for p in np.percentile(each, (5, 50, 95))) for each in pooled)
+        return cls(
+            mean=(float(pooled[0].mean()), float(pooled[1].mean())),
+            spread=(float(pooled[0].std()), float(pooled[1].std())),
+            percentiles=(first, second),
+        )
+
+    def line(self) -> str:
+        """For people."""
+        names = ("counterstain", "chromogen")
+        each = zip(names, self.mean, self.spread, self.percentiles, strict=True)
+        return "; ".join(
+            f"{name} {mean:.2f} +- {spread:.2f} ({', '.join(f'{p:.2f}' for p in three)})"
+            for name, mean, spread, three in each
+        )
+
+
+@click.command("python -m train.phantom.compare", cls=PoliteCommand, context_settings=SETTINGS)
+@click.option("--data", required=True, type=FILE, help="Folder of fields_40x/ and cd68_glomeruli_20x/.")
+@click.option("--out", type=FILE, help="PNG: real tissue above, phantoms below; a column a stain.")
+@click.option("--fields", type=click.IntRange(SHOWN), default=12, help="Phantoms of each stain, a patient each.")
+@click.option("--seed", type=int, default=0, help="Of the phantoms.")
+def main(data: Path, out: Path | None, fields: int, seed: int) -> None:
+    """Compare the colours of phantoms with real tissue's, and show both."""
+    columns = []
+    for stain in STAINS:
+        name, mpp = REAL[stain]
+        real = list(open_domain(str(data / name), name=stain, mpp=mpp, target_mpp=MPP).images)
+        series = Series(stain=stain, count=fields, side=SIDE, mpp=MPP, seed=seed, patients=fields)
+        drawn = [draw_field(series.spec(number)).image for number in range(series.count)]
+        click.echo(f"{stain} real:  {Colours.of(real, stain).line()}")
+        click.echo(f"{stain} drawn: {Colours.of(drawn, stain).line()}")
+        columns.append([real[-1][:SIDE, :SIDE], *drawn[:SHOWN]])
+    if out is not None:
+        write_grid(out, _beside(columns))
+
+
+def _beside(columns: Sequence[Sequence[RgbImage]]) -> RgbImage:
+    """Columns of equal pictures on white."""
+    step = SIDE + _GAP
+    sheet = np.full((len(columns[0]) * step - _GAP, len(columns) * step - _GAP, 3), 255, dtype=np.uint8)
+    for x, column in enumerate(columns):
+        for y, image in enumerate(column):
+            sheet[y * step : y * step + SIDE, x * step : x * step + SIDE] = image
+    return sheet
+
+
+if __name__ == "__main__":
+    main()
