@@ -10,8 +10,8 @@ from shapely import box
 from augengine.shards.read import scan_tar
 from tests.annotation_files import write_geojson
 from tests.slide_files import specimen, write_slide
-from tests.test_docs import ROOT, blocks
-from tests.typed_lines import type_lines
+from tests.test_docs import blocks
+from tests.typed_lines import ROOT, type_lines
 
 PAGE = ROOT / "docs" / "tiling.md"
 TOYS = {"augengine tile": "--size 64 --random 0", "augengine tile slides/ --random": "--random 4"}

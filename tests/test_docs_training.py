@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.pictures import encode, tissue
-from tests.test_docs import ROOT, blocks
-from tests.typed_lines import type_lines
+from tests.test_docs import blocks
+from tests.typed_lines import ROOT, type_lines
 
 PAGE = ROOT / "docs" / "training.md"
 TOY = "--width 4 --blocks 1 --crop 32 --steps 2"

@@ -18,7 +18,8 @@ from augengine.sample import Sample
 from augengine.sources import open_source
 from tests.datasets import digests, members
 from tests.pictures import decode
-from tests.test_docs import ROOT, blocks
+from tests.test_docs import blocks
+from tests.typed_lines import ROOT
 from train.data import Patients, open_domain
 from train.phantom import MARKER_EXT, Correlation, Drawn, Series, draw_field, write_series
 from train.phantom.__main__ import main

@@ -13,11 +13,11 @@ from typing import Any, cast
 import click
 
 from augengine.errors import SpecError
+from augengine.patients import Split
 from augengine.shards.records import write_json
 from augengine.stains import BUILT_IN
 from train.commands import FILE, SETTINGS, PoliteCommand
 from train.data import Domain, Patients, open_domain
-from train.data.splits import Split
 from train.findings import Findings, KnownField, find_out
 from train.finish import WEIGHTS
 from train.fit import Effort, PairFit, copy_pair, train_pair
