@@ -169,6 +169,8 @@ def test_cytomine_points_and_nested_collections_are_problems(tmp_path: Path) -> 
     places = ["POINT (3 4)", "", None, "POLYGON ((1 2", "POLYGON EMPTY", deep, {"x": 1}]
     found = read(tmp_path / "x.json", [{"id": i, "location": place, "term": "a"} for i, place in enumerate(places)])
     assert [problem.partition(" was")[0] for problem in found.problems] == [f"annotation {i}" for i in range(7)]
+    assert found.problems[0] == "annotation 0 was skipped: it is a POINT, which has no area"
+    assert found.problems[3] == "annotation 3 was skipped: it has WKT that cannot be read: 'POLYGON ((1 2'"
     assert not found.classes
 
 
