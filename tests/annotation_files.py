@@ -7,7 +7,9 @@ full, so that what is read is what was meant.
 from __future__ import annotations
 
 import csv
+import io
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +19,8 @@ import numpy as np
 import shapely
 from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi, roiwrite
 from shapely import Polygon
+
+from augengine.annotations import Labels, open_labels
 
 Polygons = Sequence[tuple[str, Polygon]]
 
@@ -128,3 +132,21 @@ def _roi(name: str, polygon: Polygon) -> ImagejRoi:
     roi.roitype = ROI_TYPE.POLYGON
     roi.options |= ROI_OPTIONS.SUB_PIXEL_RESOLUTION
     return roi
+
+
+def zip_rois(*rois: ImagejRoi) -> bytes:
+    """A zip of regions, each named as ImageJ names them."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as opened:
+        for i, roi in enumerate(rois):
+            opened.writestr(f"{i:04d}-0001.roi", roi.tobytes())
+    return packed.getvalue()
+
+
+def read(file: Path, content: Any, default_class: str | None = None) -> Labels:
+    """Write text, bytes or a json value, and read it as the labels of a slide of 100 x 80 px."""
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return open_labels(file, slide_width=100, slide_height=80, default_class=default_class)

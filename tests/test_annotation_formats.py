@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,20 +16,11 @@ from shapely import Polygon
 
 from augengine.annotations import Labels, open_labels
 from augengine.errors import SourceError
-from tests.annotation_files import write_asap, write_cytomine, write_geojson, write_labelme
+from tests.annotation_files import read, write_asap, write_cytomine, write_geojson, write_labelme, zip_rois
 
 SQUARE = [[10, 10], [30, 10], [30, 30], [10, 30], [10, 10]]
 HOLE = [[15, 15], [20, 15], [20, 20], [15, 20], [15, 15]]
 POLYGON = {"type": "Polygon", "coordinates": [SQUARE]}
-
-
-def read(file: Path, content: Any, default_class: str | None = None) -> Labels:
-    """The labels of a slide of 100 x 80 px from text, bytes or a json value."""
-    if isinstance(content, bytes):
-        file.write_bytes(content)
-    else:
-        file.write_text(content if isinstance(content, str) else json.dumps(content))
-    return open_labels(file, slide_width=100, slide_height=80, default_class=default_class)
 
 
 def area(labels: Labels, name: str = "a") -> int:
@@ -179,6 +169,8 @@ def test_cytomine_points_and_nested_collections_are_problems(tmp_path: Path) -> 
     places = ["POINT (3 4)", "", None, "POLYGON ((1 2", "POLYGON EMPTY", deep, {"x": 1}]
     found = read(tmp_path / "x.json", [{"id": i, "location": place, "term": "a"} for i, place in enumerate(places)])
     assert [problem.partition(" was")[0] for problem in found.problems] == [f"annotation {i}" for i in range(7)]
+    assert found.problems[0] == "annotation 0 was skipped: it is a POINT, which has no area"
+    assert found.problems[3] == "annotation 3 was skipped: it has WKT that cannot be read: 'POLYGON ((1 2'"
     assert not found.classes
 
 
@@ -287,14 +279,6 @@ def _roi(kind: ROI_TYPE, name: str, **fields: Any) -> ImagejRoi:
     return ImagejRoi(roitype=kind, name=name, version=228, **fields)
 
 
-def _packed(*rois: ImagejRoi) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as opened:
-        for i, roi in enumerate(rois):
-            opened.writestr(f"{i:04d}-0001.roi", roi.tobytes())
-    return packed.getvalue()
-
-
 def test_imagej_regions_are_read(tmp_path: Path) -> None:
     freehand = ImagejRoi.frompoints(np.array(SQUARE[:4]), name="a-1")
     freehand.roitype = ROI_TYPE.FREEHAND
@@ -305,7 +289,7 @@ def test_imagej_regions_are_read(tmp_path: Path) -> None:
     composite = _roi(ROI_TYPE.RECT, "ring", shape_roi_size=len(ring), multi_coordinates=ring)
     found = read(
         tmp_path / "x.zip",
-        _packed(
+        zip_rois(
             freehand,
             _roi(ROI_TYPE.OVAL, "round 2", **sides),
             _roi(ROI_TYPE.RECT, "box", **sides),
@@ -347,58 +331,3 @@ def test_the_content_tells_the_format_not_the_extension(tmp_path: Path) -> None:
     file = write_geojson(tmp_path / "x.xml", [("a", Polygon(SQUARE))])
     assert area(open_labels(file, slide_width=100, slide_height=80)) == 400
     assert area(read(tmp_path / "y.json", json.dumps(feature(POLYGON)).encode("utf-16"))) == 400
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("x.json", b"", "is empty"),
-        ("x.json", b" \n", "is empty"),
-        ("x.json", b'{"type": "FeatureCollection", "features": [', "no valid json"),
-        ("x.json", b'{"type": "FeatureCollection"}', "no list of features"),
-        ("x.json", b'{"mpp": 0.5, "patient": "p1"}', "no annotations .*'mpp', 'patient'"),
-        ("x.json", b"[1, 2]", "no annotations .a list of 2"),
-        ("x.json", b"[" * 100_000, "nested too deep"),
-        ("x.json", b"[" + b"1" * 5000 + b"]", "no valid json"),
-        ("x.json", b'["\xff"]', "no valid json"),
-        ("x.xml", b"<ASAP_Annotations><Annotations>", "no valid xml"),
-        ("x.xml", b"<svg/>", "unknown kind .<svg>"),
-        ("x.xml", b"<a>" * 100_000, "nested too deep"),
-        ("x.xml", b'<?xml version="1.0" encoding="klingon"?><a/>', "no valid xml"),
-        ("x.xml", b'<!DOCTYPE a [<!ENTITY b "c">]><Annotations>&b;</Annotations>', "document type"),
-        ("x.xml", b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><Annotations/>', "document type"),
-        ("x.csv", b"a;b\n1;2\n", "no column of WKT"),
-        ("x.zip", b"PK\3\4 and then nothing", "no whole zip"),
-        ("x.zip", _packed(), "holds no .roi"),
-        ("x.zip", _packed(ImagejRoi.frompoints(np.array(SQUARE)))[:60], "no whole zip"),
-        ("x.svs", b"\0\1\2 whatever", "no annotation file"),
-        ("x.txt", b"nothing here", "no column of WKT"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_refused_with_a_hint(
-    name: str, content: bytes, words: str, tmp_path: Path
-) -> None:
-    with pytest.raises(SourceError, match=words) as refusal:
-        read(tmp_path / name, content)
-    assert refusal.value.hint
-
-
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="cannot be read"):
-        open_labels(tmp_path / "gone.json", slide_width=100, slide_height=80)
-
-
-def test_a_file_beyond_the_bound_is_refused_unread(tmp_path: Path) -> None:
-    file = tmp_path / "x.json"
-    with file.open("wb") as opened:
-        opened.truncate((256 << 20) + 1)
-    with pytest.raises(SourceError, match="268435456 are allowed"):
-        open_labels(file, slide_width=100, slide_height=80)
-
-
-def test_a_zip_bomb_is_refused_by_its_directory(tmp_path: Path) -> None:
-    data = bytearray(_packed(ImagejRoi.frompoints(np.array(SQUARE))))
-    entry = data.index(b"PK\1\2")
-    data[entry + 24 : entry + 28] = struct.pack("<I", 2_000_000_000)
-    with pytest.raises(SourceError, match="unpacks to 2000000000 bytes"):
-        read(tmp_path / "x.zip", bytes(data))

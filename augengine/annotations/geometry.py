@@ -126,7 +126,7 @@ def rings_of_wkt(text: str) -> list[list[Floats]]:
     try:
         parts = shapely.get_parts(shapely.from_wkt(text))
     except (shapely.errors.GEOSException, TypeError, ValueError) as error:
-        raise ContentError(f"its WKT cannot be read: {text[:40]!r}") from error
+        raise ContentError(f"it has WKT that cannot be read: {text[:40]!r}") from error
     parts = shapely.get_parts(parts)  # multipolygons in a collection
     return [
         [shapely.get_coordinates(ring) for ring in (part.exterior, *part.interiors)]
