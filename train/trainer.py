@@ -17,14 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
 from augengine.errors import SpecError, TargetError, TrainingError
-from train.checkpoint import (
-    Checkpoints,
-    TrainingCard,
-    TrainingRun,
-    check_resumable,
-    load_generators,
-    load_state,
-)
+from train.checkpoint import TrainingCard, TrainingRun, check_resumable, load_generators, save_generators
+from train.checkpoints import Checkpoints, load_state
 from train.logs import Bar, Logs
 from train.losses import Losses
 from train.schedule import Schedule
@@ -219,14 +213,14 @@ class Trainer:
             bar.note(f"step {self._step}: validation score {found.score:.4f}, lower is better")
             if np.isfinite(found.score) and (self._best is None or found.score < self._best):
                 self._best = found.score
-                self._checkpoints.save("best", generators, self._card())
+                save_generators(self._checkpoints, "best", generators, self._card())
         self.accelerator.wait_for_everyone()
 
     def _save(self) -> None:
         pools = gather_object([self.gan.pool_state()])
         if self.accelerator.is_main_process:
             state = {**self.gan.state_dict(), "pools": pools, "best": self._best}
-            self._checkpoints.save("step", self.gan.generators, self._card(), state)
+            save_generators(self._checkpoints, "step", self.gan.generators, self._card(), state)
         self.accelerator.wait_for_everyone()
 
     def _card(self) -> TrainingCard:

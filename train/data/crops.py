@@ -17,8 +17,8 @@ from augengine.chain.translate import normalise
 from augengine.errors import SourceError, SpecError
 from augengine.philox import derive_key, philox4x32, uniform
 from augengine.stains import Stain
+from train.data.decoding import RgbImage
 from train.data.domain import Domain, Windows
-from train.data.pictures import RgbImage
 from train.data.splits import check_one_split
 from train.markers import derive_threshold, marker_mask
 
