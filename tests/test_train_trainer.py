@@ -26,8 +26,9 @@ from tests.drawn_tissue import LIGHT, DrawnCrops, density, in_reference_colours,
 from train.checkpoint import TrainingCard, TrainingRun, load_generator
 from train.checkpoints import STATE, Checkpoints, load_state
 from train.finish import export_run, to_tile
+from train.rhythm import Rhythm
 from train.step import CycleGan, MixedPrecision
-from train.trainer import Judgement, Rhythm, Trainer
+from train.trainer import Judgement, Trainer
 
 OFTEN = Rhythm(log=1, checkpoint=4, validate=2)
 FILES = {"to-reference.safetensors", "from-reference.safetensors", "card.json"}

@@ -10,9 +10,15 @@ import click
 from augengine.errors import AugengineError
 
 EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
 
 FILE = click.Path(path_type=Path)
 SETTINGS = {"show_default": True, "max_content_width": 110, "help_option_names": ["-h", "--help"]}
+
+
+def interrupt(*_: object) -> None:
+    """A signal handler: what is asked to end stops as if interrupted at the keyboard."""
+    raise KeyboardInterrupt
 
 
 class PoliteCommand(click.Command):

@@ -30,8 +30,9 @@ from train.grid import sample_grid, write_grid
 from train.judge import held_out_judge, score
 from train.pairs import load_pair
 from train.recipe import TrainingRecipe, zhu2017
+from train.rhythm import Rhythm
 from train.step import MixedPrecision
-from train.trainer import Rhythm, Trainer
+from train.trainer import Trainer
 from train.validate import Validation, measure
 
 PACKAGE_WEIGHTS = Path(__file__).parents[1] / "augengine" / "weights"
