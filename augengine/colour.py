@@ -27,11 +27,7 @@ def concentrations(rgb_hwc: RgbImage, stain: Stain) -> NDArray[np.float64]:
 
 def recolour(rgb_hwc: RgbImage, source: Stain, target: Stain) -> RgbImage:
     """A picture of ``source`` drawn in the colours of ``target``; uint8 (H, W, 3), the same tissue."""
-    rounded: RgbImage = np.rint(compose(concentrations(rgb_hwc, source), target) * 255).astype(np.uint8)
+    amounts = concentrations(rgb_hwc, source)
+    drawn = combine_stains(amounts, unmixing_matrix(target))
+    rounded: RgbImage = np.rint(np.clip(drawn, 0, 1) * 255).astype(np.uint8)
     return rounded
-
-
-def compose(amounts_hwc: NDArray[np.float64], stain: Stain) -> NDArray[np.float64]:
-    """The inverse of `concentrations`: float64 (H, W, 3) in [0, 1], clipped, of amounts (H, W, 3)."""
-    drawn: NDArray[np.float64] = np.clip(combine_stains(amounts_hwc, unmixing_matrix(stain)), 0, 1)
-    return drawn

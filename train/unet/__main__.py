@@ -147,7 +147,7 @@ def _fit(order: Order, cohort: Cohort) -> Fit:
 def _rule(order: Order, cohort: Cohort, recipe: UnetRecipe) -> Rule:
     text = order.variants or (FRESH if order.online else str(_all_stored(cohort.train)))
     if text != FRESH and not text.isdecimal():
-        raise SpecError(f"--variants is a number or fresh, got {text!r}")
+        raise SpecError(f"--variants is a number or fresh, got {text!r}", hint="0 shows no variants")
     return Rule(variants=None if text == FRESH else int(text), p=recipe.p, seed=order.seed)
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from augengine.colour import RgbImage, compose, concentrations
+from augengine.colour import RgbImage, unmixing_matrix
 from augengine.images import Mask
 from augengine.stains import Stain
 from train.unet.draws import ELASTIC_ALPHA_PX, ELASTIC_SIGMA_PX, Affine, Draws, Enhance
@@ -46,18 +46,27 @@ def apply(draws: Draws, rgb_hwc: RgbImage, mask: Mask, stain: Stain | None) -> t
 
 
 def jitter_stains(draws: Draws, rgb_hwc: RgbImage, stain: Stain) -> NDArray[np.float64]:
-    """The stains' amounts scaled and shifted, and made a picture again; float64 (H, W, 3) in [0, 1]."""
+    """The stains' amounts scaled and shifted, and made a picture again; float64 (H, W, 3) in [0, 1].
+
+    Amounts are optical densities by the natural logarithm, along the stain's unit vectors (Ruifrok and Johnston 2001).
+    Nothing is clipped on the way, so that a factor of 1 and an offset of 0 give the picture back.
+    """
     if draws.stain_factors is None:
         return rgb_hwc / np.float64(255)
-    amounts = concentrations(rgb_hwc, stain)
-    return compose(amounts * np.array(draws.stain_factors) + np.array(draws.stain_offsets), stain)
+    directions = unmixing_matrix(stain)
+    densities = -np.log(np.maximum(rgb_hwc, 1) / 255.0)
+    amounts = densities @ np.linalg.inv(directions) * np.array(draws.stain_factors) + np.array(draws.stain_offsets)
+    jittered: NDArray[np.float64] = np.clip(np.exp(-amounts @ directions), 0, 1)
+    return jittered
 
 
 def _affine(affine: Affine, image_nchw: Tensor, mode: str) -> Tensor:
     height, width = image_nchw.shape[2:]
     centre = torch.tensor([[(width - 1) / 2, (height - 1) / 2]])
-    scale = torch.tensor([[affine.zoom, affine.zoom]])
-    matrix = kornia.geometry.transform.get_rotation_matrix2d(centre, torch.tensor([affine.rotation_deg]), scale)
+    angle, scale = (
+        torch.tensor(values, dtype=torch.float32) for values in ([affine.rotation_deg], [[affine.zoom] * 2])
+    )
+    matrix = kornia.geometry.transform.get_rotation_matrix2d(centre, angle, scale)
     matrix = matrix @ _mirror(affine, height, width)
     matrix[:, :, 2] += torch.tensor([affine.shift_x * width, affine.shift_y * height])
     return kornia.geometry.transform.warp_affine(

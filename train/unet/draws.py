@@ -57,8 +57,8 @@ class Draws:
         affine: Rotation, shift, zoom, flips.
         elastic_seed: Of a displacement field (Simard et al. 2003): uniform noise in [-1, 1], smoothed by sigma 10 px,
             times 100 px.
-        stain_factors, stain_offsets: Of the amounts of counterstain, chromogen and residual: ``a * c + b``, a in
-            [0.75, 1.25], b in [-0.05, 0.05].
+        stain_factors, stain_offsets: Of the amounts of counterstain, chromogen and residual, optical densities by the
+            natural logarithm: ``a * c + b``, a in [0.75, 1.25], b in [-0.05, 0.05].
         enhance: Brightness, contrast, colour.
         blur_sigma_px: In [0, 1].
         noise_sigma: In [0, 0.01] of the [0, 1] range.

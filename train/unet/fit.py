@@ -27,6 +27,7 @@ from train.unet.standard import Standard, measure_standard
 from train.unet.training import SegmenterTraining
 
 _MOST_WORKERS = 4
+_LEAST_STEPS_APART = 20  # a set of few tiles is not validated after each handful of steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Fit:
         standard: Of the input; None measures it.
         augmented: What the variants are, for the card.
         precision: Of the convolutions.
-        rhythm: How often what happens; None validates and saves once an epoch.
+        rhythm: How often what happens; None validates and saves once an epoch, or every 20 steps.
         quiet: Show no progress.
     """
 
@@ -84,7 +85,7 @@ def make_training(fit: Fit) -> SegmenterTraining:
     looks = Looks(standard=standard, classes=fit.classes, stain=fit.stain if recipe.stain_jitter else None)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     items = TrainingItems(tiles, fit.variants, fit.rule, recipe, looks, steps)
-    epoch = max(1, len(tiles) // recipe.batch)
+    epoch = max(_LEAST_STEPS_APART, len(tiles) // recipe.batch)
     return SegmenterTraining(
         run=_describe(fit, steps, standard, device),
         items=items,
