@@ -44,7 +44,7 @@ def write_tiles(
     shard: str = "tiles-000000",
     said: Mapping[str, Any] | None = None,
 ) -> Path:
-    """A source shard of drawn tiles in ``folder``, whose json says 0.5 um/px, the patient, and what is said; its path."""
+    """A source shard of drawn tiles in ``folder``, whose json says 0.5 um/px and what is ``said``; its path."""
     file = folder / f"{shard}.tar"
     with ShardWriter(file) as writer:
         for index, key in enumerate(keys):

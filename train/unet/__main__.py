@@ -17,15 +17,14 @@ from augengine.errors import SpecError, TargetError
 from augengine.spec import NoiseSpec
 from augengine.stains import Stain, find_stain
 from train.commands import EXIT_INTERRUPTED, FILE, SETTINGS, PoliteCommand, interrupt
-from train.data.splits import Patients
 from train.step import PrecisionOption
-from train.unet.cohort import Cohort, parse_classes, split_by_patients
+from train.unet.cohort import Cohort, open_cohort, parse_classes
 from train.unet.fit import Fit, make_training, measure
 from train.unet.measures import Counts, Measures
 from train.unet.online import open_translators
 from train.unet.recipe import UnetRecipe, find_recipe
 from train.unet.shown import OnlineVariants, Rule, StoredVariants, Variants
-from train.unet.tiles import Tile, find_tiles
+from train.unet.tiles import Tile
 
 FRESH = "fresh"
 RESULT = "test.json"
@@ -101,7 +100,7 @@ def main(**options: Any) -> None:
 
 
 def _obey(order: Order) -> None:
-    cohort = _open_cohort(order)
+    cohort = open_cohort(order.data, order.patients, train=order.train, validation=order.validation, test=order.test)
     if not order.measure_only:
         training = make_training(_fit(order, cohort))
         if order.resume and (done := training.resume()):
@@ -111,18 +110,6 @@ def _obey(order: Order) -> None:
         training.train()
     if cohort.test:
         _report(order.out, measure(order.out, cohort.test))
-
-
-def _open_cohort(order: Order) -> Cohort:
-    if order.data and order.patients is not None and not (order.train or order.validation or order.test):
-        return split_by_patients(find_tiles(order.data), Patients.read(order.patients), " ".join(order.data))
-    if order.data or order.patients is not None or not order.train:
-        raise SpecError(
-            "what is trained on and what is measured on is not said",
-            hint="give --data with --patients, or --train, --validation and --test",
-        )
-    validation, test = (find_tiles(texts) if texts else () for texts in (order.validation, order.test))
-    return Cohort(train=find_tiles(order.train), validation=validation, test=test)
 
 
 def _fit(order: Order, cohort: Cohort) -> Fit:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from augengine.errors import SourceError, SpecError
 from train.data.splits import Patients, Split, check_one_split
 from train.unet.recipe import UnetRecipe
-from train.unet.tiles import Tile
+from train.unet.tiles import Tile, find_tiles
 
 Tiles = tuple[Tile, ...]
 
@@ -71,6 +72,36 @@ class Cohort:
             split: {"tiles": len(tiles), "patients": len({tile.patient for tile in tiles} - {""})}
             for split, tiles in found.items()
         }
+
+
+def open_cohort(
+    data: Sequence[str],
+    patients: Path | None,
+    *,
+    train: Sequence[str] = (),
+    validation: Sequence[str] = (),
+    test: Sequence[str] = (),
+) -> Cohort:
+    """The cohort that a user means: everything and a patients' file, or shards for each split.
+
+    Args:
+        data: Shards of all patients; goes with ``patients``.
+        patients: A CSV file of file (keys of tiles, or globs of keys), patient and split.
+        train, validation, test: Shards of each split.
+
+    Raises:
+        SpecError: Neither way, or both.
+        SourceError: Shards that cannot be read, or a patient in two splits.
+    """
+    if data and patients is not None and not (train or validation or test):
+        return split_by_patients(find_tiles(data), Patients.read(patients), " ".join(data))
+    if data or patients is not None or not train:
+        raise SpecError(
+            "what is trained on and what is measured on is not said",
+            hint="give --data with --patients, or --train, --validation and --test",
+        )
+    others = {name: find_tiles(texts) if texts else () for name, texts in (("validation", validation), ("test", test))}
+    return Cohort(train=find_tiles(train), **others)
 
 
 def split_by_patients(tiles: Sequence[Tile], patients: Patients, text: str) -> Cohort:
