@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -60,26 +62,45 @@ class CellLog:
 
 
 def run_cells(
-    cells: Iterable[Cell], log: CellLog, run: Callable[[Cell], Mapping[str, Any]], note: Callable[[str], None]
+    cells: Iterable[Cell],
+    log: CellLog,
+    run: Callable[[Cell], Mapping[str, Any]],
+    note: Callable[[str], None],
+    *,
+    workers: int = 1,
 ) -> list[Result]:
-    """Run what has no result yet, one after the other; the results of all, in the cells' order.
+    """Run what has no result yet; the results of all, in the cells' order.
 
     Args:
         cells: What there is to run.
         log: Where results are.
-        run: Runs one and returns what it measured.
+        run: Runs one and returns what it measured; with several workers it is sent to other processes.
         note: Told of each in a line.
+        workers: How many at a time, a process each; 1 runs one after the other in this one.
 
     Raises:
         TargetError: A result cannot be written.
     """
-    results: list[Result] = []
     wanted = list(cells)
-    for number, cell in enumerate(wanted, start=1):
-        result = log.find(cell)
-        if result is None:
-            note(f"{number}/{len(wanted)}: {', '.join(f'{name} {value}' for name, value in cell.items())}")
-            result = {**cell, **run(cell)}
-            log.add(result)
-        results.append(result)
-    return results
+    left = [cell for cell in wanted if log.find(cell) is None]
+    note(f"{len(wanted) - len(left)} of {len(wanted)} cells were run before")
+    for done, (cell, measured) in enumerate(_run(left, run, workers), start=1):
+        log.add({**cell, **measured})
+        note(f"{done}/{len(left)}: {', '.join(f'{name} {value}' for name, value in cell.items())}")
+    return [result for cell in wanted if (result := log.find(cell)) is not None]
+
+
+def _run(
+    cells: Sequence[Cell], run: Callable[[Cell], Mapping[str, Any]], workers: int
+) -> Iterator[tuple[Cell, Mapping[str, Any]]]:
+    if workers == 1:
+        yield from ((cell, run(cell)) for cell in cells)
+        return
+    # Spawned: a fork of a process whose libraries have threads may hang.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(run, cell): cell for cell in cells}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

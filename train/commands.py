@@ -33,3 +33,22 @@ class PoliteCommand(click.Command):
             if error.hint:
                 click.echo(f"hint: {error.hint}", err=True)
             ctx.exit(EXIT_REFUSED)
+
+
+class Echo:
+    """Follows an augmenting run, and says on standard error what happens; see `augengine.dataset.Watcher`."""
+
+    def note(self, text: str) -> None:
+        """One line about what happens."""
+        click.echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """One line that matters."""
+        click.echo(f"warning: {text}", err=True)
+
+    def begin(self, total: int, already: int) -> None:
+        """A run of ``total`` tiles starts."""
+        click.echo(f"augmenting {total} tiles, {already} done before", err=True)
+
+    def advance(self, samples: int) -> None:
+        """Nothing is said of each: the trainings take the time."""

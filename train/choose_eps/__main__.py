@@ -16,7 +16,7 @@ from augengine.errors import SpecError, TargetError
 from augengine.stains import find_stain, recommend_eps
 from train.choose_eps.grid import GRID, UNAUGMENTED, Choice, Search, search
 from train.choose_eps.tenth import Unit
-from train.commands import EXIT_INTERRUPTED, FILE, SETTINGS, PoliteCommand, interrupt
+from train.commands import EXIT_INTERRUPTED, FILE, SETTINGS, Echo, PoliteCommand, interrupt
 from train.plots import Points, plot_eps
 from train.unet.cohort import open_cohort, parse_classes
 from train.unet.recipe import find_recipe
@@ -84,7 +84,7 @@ def _obey(
         classes=parse_classes(classes),
         **others,
     )
-    choice = search(wanted, _Echo())
+    choice = search(wanted, Echo())
     for line in table(choice):
         click.echo(line)
     _write(choice, out)
@@ -125,22 +125,6 @@ def _write(choice: Choice, out: Path) -> None:
         (out / "eps.txt").write_text("\n".join(table(choice)) + "\n", encoding="utf-8")
     except OSError as error:
         raise TargetError(f"cannot write into {out}: {error.strerror}", hint="choose a folder with room") from error
-
-
-class _Echo:
-    """Says on standard error what happens."""
-
-    def note(self, text: str) -> None:
-        click.echo(text, err=True)
-
-    def warn(self, text: str) -> None:
-        click.echo(f"warning: {text}", err=True)
-
-    def begin(self, total: int, already: int) -> None:
-        click.echo(f"augmenting {total} tiles, {already} done before", err=True)
-
-    def advance(self, samples: int) -> None:
-        """The trainings take the time."""
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from augengine.dataset import AugmentRequest, Watcher, augment
 from augengine.errors import PlanMismatch, SourceError, SpecError, TargetError, WorkerError
@@ -22,10 +22,6 @@ GRID = (0.01, 0.05, 0.1, 0.3, 0.5, 0.9)
 
 UNAUGMENTED = 0.0
 """Stands for no augmentation among the cells."""
-
-
-class Notes(Watcher, Protocol):
-    """Follows the augmenting, and is told of the trainings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +110,7 @@ class Choice:
         }
 
 
-def search(wanted: Search, watcher: Notes) -> Choice:
+def search(wanted: Search, watcher: Watcher) -> Choice:
     """Run every cell of the grid that was not run before, and choose.
 
     Raises:
