@@ -150,13 +150,14 @@ def analyse(plan: Plan, results: Sequence[Result]) -> Analysis:
         between = tuple(a - b for a, b in zip(gain[main], gain[world], strict=True))
         raw.append((f"gain in {main} - gain in {world}", between))
     adjusted = _holm([_t_test(values)[0] for _, values in raw])
-    others = [(measure, table.differences("paper", "baseline", main, measure)) for measure in (precision, recall)]
+    others = [
+        (name, table.differences("paper", "baseline", main, measure))
+        for name, measure in (("precision", precision), ("recall", recall))
+    ]
     return Analysis(
         primary=_compare(f"paper - baseline, {main}", gain[main]),
         secondary=tuple(_compare(name, values, p) for (name, values), p in zip(raw, adjusted, strict=True)),
-        described=tuple(
-            _compare(f"{measure.__name__}, paper - baseline, {main}", values) for measure, values in others
-        ),
+        described=tuple(_compare(f"{name}, paper - baseline, {main}", values) for name, values in others),
         detectable=detectable_effect(len(gain[main])),
     )
 

@@ -15,7 +15,7 @@ from augengine.errors import TargetError, TrainingError
 from train.checkpoints import Checkpoints, check_same, load_state
 from train.logs import Bar, Logs
 from train.rhythm import Rhythm, is_due
-from train.step import MixedPrecision
+from train.step import MixedPrecision, choose_memory_format
 from train.unet.cohort import Tiles
 from train.unet.items import TrainingItems
 from train.unet.measures import Measures
@@ -49,7 +49,8 @@ class SegmenterTraining:
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        self.network = Unet(self.run.recipe, seed=self.run.seed).to(self.device)
+        network = Unet(self.run.recipe, seed=self.run.seed).to(self.device)
+        self.network = network.to(memory_format=choose_memory_format(self.device))  # type: ignore[call-overload]
         self._adam = torch.optim.Adam(self.network.parameters(), self.run.recipe.lr, fused=True)
         precision = MixedPrecision(dtype=getattr(torch, self.run.precision))
         self._autocast = torch.autocast(self.device.type, precision.dtype, enabled=precision.dtype != torch.float32)
