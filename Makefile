@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
 
-.PHONY: help install demo test slow lint check weights phantom-weights clean
+.PHONY: help install demo test slow lint check weights phantom-weights table1 clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,10 @@ weights: .venv/installed-dev ## train the package's pairs anew and compare them:
 # Hours on a CPU; typed again, it goes on. PHANTOM_OPTIONS="--steps 40000 --stain cd68"
 phantom-weights: .venv/installed-dev ## train pairs on drawn tissue and measure the paper's findings: PHANTOM_OPTIONS=...
 	$(BIN)/python -m train.phantom_weights --out runs/phantom --resume $(PHANTOM_OPTIONS)
+
+# 90 minutes on two cores; typed again, it goes on. TABLE1_OPTIONS=--full wants a GPU.
+table1: .venv/installed-dev ## the paper's Table 1 and its controls on drawn tissue: docs/table1.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m train.table1 --workers 2 $(TABLE1_OPTIONS)
 
 clean: ## remove the environment and what the demo made
 	rm -rf .venv demo demo.png

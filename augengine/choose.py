@@ -35,3 +35,25 @@ def pick(variants: int, p: float, seed: int, key: str, epoch: int) -> int:
         return 0
     which = 1.0 - draw_uniform(derive_key(seed, key), epoch, Stream.ONLINE, index=1)
     return 1 + int(which * variants)
+
+
+def pick_fresh(p: float, seed: int, key: str, epoch: int) -> int:
+    """Which variant to show where every epoch has one of its own: epoch e shows variant e + 1, or the source.
+
+    The coin is that of `pick`, so the two rules augment the same samples in the same epochs. Here no variant is ever
+    shown twice, as in the paper, whose noise is drawn anew each time; shards written ahead need as many variants
+    as the training has epochs. A loader that augments while it trains makes just this one variant, two passes.
+
+    Args:
+        p: Probability of showing a variant, in [0, 1].
+        seed: The training run's seed.
+        key: The source's key (``source_key`` in a sample's json).
+        epoch: 0, 1, 2, ...
+
+    Returns:
+        0, or ``epoch + 1``.
+
+    Raises:
+        SpecError: ``p`` outside [0, 1], or a negative ``epoch``.
+    """
+    return epoch + 1 if pick(1, p, seed, key, epoch) else 0

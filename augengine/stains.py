@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -59,8 +61,69 @@ class Stain:
             data = tomllib.loads(file.read_text())
             return cls(**_plain(data))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, SpecError) as error:
-            hint = "its keys are name, reference, chromogen, counterstain, realistic_eps, recommended_eps, note"
-            raise StainError(f"cannot read the stain file {file}: {error}", hint=hint) from error
+            raise StainError(f"cannot read the stain file {file}: {error}", hint=_KEYS) from error
+
+
+def recommend_eps(stain: Stain, eps: float, file: Path) -> Stain:
+    """Write an eps as the recommended one into a stain's TOML file; all else in the file stays, comments too.
+
+    Args:
+        stain: What a file that is not there yet is made from.
+        eps: To start with.
+        file: Made, with its folder, if missing.
+
+    Returns:
+        The stain as the file now says it.
+
+    Raises:
+        SpecError: An eps out of range.
+        StainError: The file is another stain's, is laid out in a way that cannot be changed safely, or cannot be
+            read or written; it is as it was before.
+    """
+    try:
+        old = file.read_text(encoding="utf-8") if file.exists() else _to_toml(stain)
+        before = _parse(old, file)
+        if before.name != stain.name:
+            raise StainError(
+                f"{file} describes the stain {before.name!r}, not {stain.name!r}", hint="choose another file"
+            )
+        wanted = replace(before, recommended_eps=eps)
+        new = _with_line(old, f"recommended_eps = {eps!r}")
+        if _parse(new, file) != wanted:
+            raise StainError(
+                f"{file} cannot be changed safely", hint=f"write recommended_eps = {eps!r} into it by hand"
+            )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f".{file.name}.part")
+        draft.write_text(new, encoding="utf-8")
+        draft.replace(file)
+    except OSError as error:
+        raise StainError(
+            f"cannot write the stain file {file}: {error.strerror}", hint="check its permissions"
+        ) from error
+    return wanted
+
+
+def _with_line(text: str, line: str) -> str:
+    """A TOML text whose top-level assignment of that key is ``line``, in its place or at the end."""
+    key = line.partition(" ")[0]
+    changed, count = re.subn(rf"^{key}[ \t]*=[^#\n]*?(?=[ \t]*(#.*)?$)", lambda _: line, text, flags=re.MULTILINE)
+    return changed if count else f"{text.rstrip()}\n{line}\n"
+
+
+def _to_toml(stain: Stain) -> str:
+    values = {name: value for name, value in asdict(stain).items() if value is not None and value != ""}
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+
+
+def _parse(text: str, file: Path) -> Stain:
+    try:
+        return Stain(**_plain(tomllib.loads(text)))
+    except (tomllib.TOMLDecodeError, TypeError, SpecError) as error:
+        raise StainError(f"cannot read the stain file {file}: {error}", hint=_KEYS) from error
+
+
+_KEYS = "its keys are name, reference, chromogen, counterstain, realistic_eps, recommended_eps, note"
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:

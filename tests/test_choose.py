@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from scipy import stats
 
-from augengine.choose import pick
+from augengine.choose import pick, pick_fresh
 from augengine.errors import SpecError
 
 KEYS = [f"sample_{i}" for i in range(2000)]
@@ -47,6 +47,13 @@ def test_p_zero_never_augments_and_p_one_always_does(variants: int) -> None:
 
 def test_a_source_without_variants_shows_itself() -> None:
     assert {pick(0, 1, 0, key, 0) for key in KEYS[:50]} == {0}
+
+
+def test_where_every_epoch_has_a_variant_of_its_own_the_coin_is_the_same() -> None:
+    for epoch in range(5):
+        shown = [pick_fresh(0.5, 0, key, epoch) for key in KEYS[:100]]
+        assert set(shown) == {0, epoch + 1}
+        assert [variant > 0 for variant in shown] == [pick(3, 0.5, 0, key, epoch) > 0 for key in KEYS[:100]]
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,12 @@ from augengine.errors import CheckpointError, SpecError, TargetError, TrainingEr
 from augengine.export import run_onnx
 from benchmarks.plain_cyclegan import PlainCycleGan
 from tests.drawn_tissue import LIGHT, DrawnCrops, density, in_reference_colours, in_stain_colours, tiny_recipe
-from train.checkpoint import STATE, Checkpoints, TrainingCard, TrainingRun, load_generator, load_state
+from train.checkpoint import TrainingCard, TrainingRun, load_generator
+from train.checkpoints import STATE, Checkpoints, load_state
 from train.finish import export_run, to_tile
+from train.rhythm import Rhythm
 from train.step import CycleGan, MixedPrecision
-from train.trainer import Judgement, Rhythm, Trainer
+from train.trainer import Judgement, Trainer
 
 OFTEN = Rhythm(log=1, checkpoint=4, validate=2)
 FILES = {"to-reference.safetensors", "from-reference.safetensors", "card.json"}

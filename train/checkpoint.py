@@ -1,42 +1,27 @@
-"""Checkpoints of a training: generators as safetensors with a card, the rest in a file that holds no code.
-
-::
-
-    checkpoints/step-00002000/  {to,from}-reference.safetensors  card.json  state.pt    the last
-    checkpoints/best-00001500/  {to,from}-reference.safetensors  card.json              the best by validation
-
-A folder gets its name only when it is complete; the one before it goes after that.
-"""
+"""Checkpoints of a CycleGAN: both generators as safetensors with a card; see `train.checkpoints` for their folders."""
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import pickle
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from safetensors.torch import save as to_safetensors
+from torch import Tensor
 
 from augengine.cards import DIRECTIONS, Direction
 from augengine.engines.onnx_types import read_model, recipe_of, weights_of
-from augengine.errors import CheckpointError, SpecError, TargetError, TrainingError
+from augengine.errors import CheckpointError, SpecError
 from augengine.generator import Generator, Recipe, generator_from
+from train.checkpoints import CARD, Checkpoints, Kind, check_same
 from train.networks import GeneratorPair
 from train.recipe import TrainingRecipe
 
 FORMAT = 1
-CARD = "card.json"
-STATE = "state.pt"
-
-Kind = Literal["step", "best"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,35 +114,22 @@ class TrainingCard:
             ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoints:
-    """The checkpoints of one training, in ``folder``."""
+def save_generators(
+    checkpoints: Checkpoints,
+    kind: Kind,
+    generators: GeneratorPair,
+    card: TrainingCard,
+    state: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a checkpoint of both generators; see `Checkpoints.write`.
 
-    folder: Path
-
-    def find(self, kind: Kind) -> Path | None:
-        """The newest complete folder of a kind."""
-        found = [path for path in self.folder.glob(f"{kind}-*") if (path / CARD).is_file()]
-        return max(found, key=lambda path: path.name, default=None)
-
-    def save(
-        self, kind: Kind, generators: GeneratorPair, card: TrainingCard, state: Mapping[str, Any] | None = None
-    ) -> Path:
-        """Write a checkpoint, then remove the older ones of its kind.
-
-        Raises:
-            TargetError: It cannot be written; the older one stays.
-        """
-        files = {f"{direction}.safetensors": _weights(generators, direction) for direction in DIRECTIONS}
-        files[CARD] = (json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n").encode()
-        if state is not None:
-            files[STATE] = _to_bytes(state)
-        target = self.folder / f"{kind}-{card.step:08d}"
-        _publish(files, target)
-        for older in self.folder.glob(f"{kind}-*"):
-            if older != target:
-                shutil.rmtree(older, ignore_errors=True)
-        return target
+    Raises:
+        TargetError: It cannot be written; the older one stays.
+    """
+    weights: dict[str, dict[str, Tensor]] = {
+        direction: _network(generators, direction).state_dict() for direction in DIRECTIONS
+    }
+    return checkpoints.write(kind, card.step, card.to_json(), weights, state)
 
 
 def check_resumable(card: TrainingCard, run: TrainingRun) -> None:
@@ -166,29 +138,7 @@ def check_resumable(card: TrainingCard, run: TrainingRun) -> None:
     Raises:
         TrainingError: It names what differs.
     """
-    was, now = card.run.to_json(), run.to_json()
-    if changed := [name for name in was if was[name] != now[name]]:
-        name = changed[0]
-        raise TrainingError(
-            f"the training cannot be resumed with another {name}: it was {was[name]}, now it is {now[name]}",
-            hint="resume with the same options and data, or start anew elsewhere with --init-from this run",
-        )
-
-
-def load_state(folder: Path) -> dict[str, Any]:
-    """The state beside a checkpoint's generators, read with weights only: nothing in it is run.
-
-    Raises:
-        CheckpointError: Missing, damaged, or holding code.
-    """
-    try:
-        state: dict[str, Any] = torch.load(folder / STATE, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        raise CheckpointError(
-            f"cannot read {folder / STATE}: {str(error).splitlines()[0]}",
-            hint="resume from a step-... folder as this program wrote it",
-        ) from error
-    return state
+    check_same(card.run.to_json(), run.to_json(), hint="or start anew elsewhere with --init-from this run")
 
 
 def load_generators(generators: GeneratorPair, folder: Path) -> None:
@@ -241,35 +191,3 @@ def _read_generator(folder: Path, direction: Direction, recipe: Recipe) -> Gener
 
 def _network(generators: GeneratorPair, direction: Direction) -> Generator:
     return generators.to_reference if direction == "to-reference" else generators.from_reference
-
-
-def _weights(generators: GeneratorPair, direction: Direction) -> bytes:
-    state = _network(generators, direction).state_dict()
-    return to_safetensors({name: tensor.contiguous().cpu() for name, tensor in state.items()})
-
-
-def _to_bytes(state: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
-    return buffer.getvalue()
-
-
-def _publish(files: Mapping[str, bytes], target: Path) -> None:
-    """Write a folder beside its place, and rename it when every byte is on the disk."""
-    draft = target.with_name(f".{target.name}.part")
-    try:
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        for name, data in files.items():
-            with (draft / name).open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-        shutil.rmtree(target, ignore_errors=True)
-        draft.replace(target)
-    except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise TargetError(
-            f"cannot write the checkpoint {target}: {error.strerror}",
-            hint="free some space or permit writing, then go on with --resume: the checkpoint before is kept",
-        ) from error

@@ -10,9 +10,15 @@ import click
 from augengine.errors import AugengineError
 
 EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
 
 FILE = click.Path(path_type=Path)
 SETTINGS = {"show_default": True, "max_content_width": 110, "help_option_names": ["-h", "--help"]}
+
+
+def interrupt(*_: object) -> None:
+    """A signal handler: what is asked to end stops as if interrupted at the keyboard."""
+    raise KeyboardInterrupt
 
 
 class PoliteCommand(click.Command):
@@ -27,3 +33,22 @@ class PoliteCommand(click.Command):
             if error.hint:
                 click.echo(f"hint: {error.hint}", err=True)
             ctx.exit(EXIT_REFUSED)
+
+
+class Echo:
+    """Follows an augmenting run, and says on standard error what happens; see `augengine.dataset.Watcher`."""
+
+    def note(self, text: str) -> None:
+        """One line about what happens."""
+        click.echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """One line that matters."""
+        click.echo(f"warning: {text}", err=True)
+
+    def begin(self, total: int, already: int) -> None:
+        """A run of ``total`` tiles starts."""
+        click.echo(f"augmenting {total} tiles, {already} done before", err=True)
+
+    def advance(self, samples: int) -> None:
+        """Nothing is said of each: the trainings take the time."""

@@ -20,18 +20,18 @@ from accelerate.utils import DistributedDataParallelKwargs
 from augengine.errors import SpecError
 from augengine.stains import Stain, find_stain
 from train.checkpoint import TrainingRun
-from train.commands import FILE, SETTINGS, PoliteCommand
+from train.commands import EXIT_INTERRUPTED, FILE, SETTINGS, PoliteCommand, interrupt
 from train.data import Domain, Holdout, MarkerPreference, UnpairedCrops, open_domain
 from train.data.crops import summary
 from train.finish import WEIGHTS, export_run, to_tile
 from train.judge import held_out_judge
 from train.recipe import TrainingRecipe, find_recipe
+from train.rhythm import Rhythm
 from train.schedule import Schedule
 from train.step import MixedPrecision, PrecisionOption
 from train.tiles import cut_tiles
-from train.trainer import Rhythm, Trainer
+from train.trainer import Trainer
 
-EXIT_INTERRUPTED = 130
 _MOST_WORKERS = 4
 
 
@@ -95,16 +95,12 @@ _SIZE = click.IntRange(min=1)
 @click.option("--export-only", is_flag=True, help="Train no more: export the best checkpoint in --out.")
 def main(**options: Any) -> None:
     """Train a pair of generators on two unpaired sets of pictures, and export it."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         _obey(Order(**options))
     except KeyboardInterrupt:
         click.echo("interrupted: the same command with --resume goes on from the last checkpoint", err=True)
         sys.exit(EXIT_INTERRUPTED)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _obey(order: Order) -> None:

@@ -12,7 +12,8 @@ from augengine.cards import DIRECTIONS, Card, Direction, file_digest
 from augengine.chain.translate import normalise
 from augengine.errors import CheckpointError
 from augengine.export import Provenance, export_generator
-from train.checkpoint import Checkpoints, TrainingCard, load_generator
+from train.checkpoint import TrainingCard, load_generator
+from train.checkpoints import Checkpoints
 from train.logs import flatten
 
 WEIGHTS = "weights"

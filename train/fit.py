@@ -17,8 +17,9 @@ from train.data import Domain, MarkerPreference, UnpairedCrops
 from train.finish import WEIGHTS, export_run
 from train.judge import held_out_judge
 from train.recipe import TrainingRecipe, zhu2017
+from train.rhythm import Rhythm
 from train.step import MixedPrecision
-from train.trainer import Rhythm, Trainer
+from train.trainer import Trainer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

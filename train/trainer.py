@@ -17,16 +17,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
 from augengine.errors import SpecError, TargetError, TrainingError
-from train.checkpoint import (
-    Checkpoints,
-    TrainingCard,
-    TrainingRun,
-    check_resumable,
-    load_generators,
-    load_state,
-)
+from train.checkpoint import TrainingCard, TrainingRun, check_resumable, load_generators, save_generators
+from train.checkpoints import Checkpoints, load_state
 from train.logs import Bar, Logs
 from train.losses import Losses
+from train.rhythm import Rhythm, is_due
 from train.schedule import Schedule
 from train.step import CycleGan, MixedPrecision
 
@@ -56,25 +51,6 @@ class Judgement:
 
 Judge = Callable[[nn.Module, nn.Module, int], Judgement]
 """Measures (to_reference, from_reference, step) on what was held out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rhythm:
-    """How often what happens, in steps; the last step always does all of it.
-
-    Attributes:
-        log: A row of losses.
-        checkpoint: A checkpoint.
-        validate: A validation.
-    """
-
-    log: int = 50
-    checkpoint: int = 500
-    validate: int = 500
-
-    def __post_init__(self) -> None:
-        if min(self.log, self.checkpoint, self.validate) < 1:
-            raise SpecError("logs, checkpoints and validations are at least 1 step apart", hint="500 is a good number")
 
 
 @dataclass(kw_only=True)
@@ -182,7 +158,7 @@ class Trainer:
                 self._save()
 
     def _is_due(self, every: int) -> bool:
-        return self._step % every == 0 or self._step == self.run.steps
+        return is_due(self._step, every, self.run.steps)
 
     def _batches(self) -> Iterator[dict[str, Tensor]]:
         """From the next step on; this process's share of each step's items."""
@@ -219,14 +195,14 @@ class Trainer:
             bar.note(f"step {self._step}: validation score {found.score:.4f}, lower is better")
             if np.isfinite(found.score) and (self._best is None or found.score < self._best):
                 self._best = found.score
-                self._checkpoints.save("best", generators, self._card())
+                save_generators(self._checkpoints, "best", generators, self._card())
         self.accelerator.wait_for_everyone()
 
     def _save(self) -> None:
         pools = gather_object([self.gan.pool_state()])
         if self.accelerator.is_main_process:
             state = {**self.gan.state_dict(), "pools": pools, "best": self._best}
-            self._checkpoints.save("step", self.gan.generators, self._card(), state)
+            save_generators(self._checkpoints, "step", self.gan.generators, self._card(), state)
         self.accelerator.wait_for_everyone()
 
     def _card(self) -> TrainingCard:

@@ -18,8 +18,8 @@ from augengine.errors import SourceError, SpecError
 from augengine.patients import check_one_split
 from augengine.philox import derive_key, philox4x32, uniform
 from augengine.stains import Stain
+from train.data.decoding import RgbImage
 from train.data.domain import Domain, Windows
-from train.data.pictures import RgbImage
 from train.markers import derive_threshold, marker_mask
 
 LEAST_CROPS = 4

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
 from augengine.errors import ContentError, SourceError, SpecError
-from augengine.images import Decoder, check_image
+from augengine.images import check_image
 from augengine.resample import resample, resampled_size, whole_scale
+from train.data.decoding import MAX_SIDE, PlaceReader, RgbImage
 from train.data.places import Place, refuse_bad
-
-RgbImage = NDArray[np.uint8]
-"""(H, W, 3), 8-bit R, G, B."""
-
-MAX_SIDE = 16384
-"""Longest side of a field, in pixels: 800 MB decoded. Larger ones are slides, for `augengine tile`."""
 
 BUDGET = 2 << 30
 """Bytes of decoded pictures that a domain keeps."""
@@ -54,7 +45,7 @@ class Pictures(Sequence[RgbImage]):
         self._factors = _factors(self._places, text, mpp, target_mpp)
         self._budget = budget
         self._kept: OrderedDict[int, RgbImage] = OrderedDict()
-        self._decoder: tuple[int, Decoder] | None = None
+        self._reader = PlaceReader()
         self.names = tuple(place.name for place in self._places)
         self.mpps = frozenset(found for place in self._places if (found := place.mpp or mpp) is not None)
         full_sizes = _check_all(self._places, text)
@@ -80,23 +71,13 @@ class Pictures(Sequence[RgbImage]):
         return picture
 
     def __getstate__(self) -> dict[str, Any]:
-        # A DataLoader's worker starts with nothing decoded, and makes its own decoder.
-        return self.__dict__ | {"_kept": OrderedDict(), "_decoder": None}
+        # A DataLoader's worker starts with nothing decoded.
+        return self.__dict__ | {"_kept": OrderedDict()}
 
     def _decode(self, index: int) -> RgbImage:
-        place = self._places[index]
-        (outcome,) = self._own_decoder().decode([place.read()])
-        if isinstance(outcome, ContentError):
-            raise SourceError(f"{place.name} in {place.file}: {outcome.message}", hint="repair or remove it")
-        picture = resample(outcome, self._factors[index])
+        picture = resample(self._reader.image(self._places[index]), self._factors[index])
         picture.setflags(write=False)
         return picture
-
-    def _own_decoder(self) -> Decoder:
-        # Its threads do not survive a fork, so that each process has its own.
-        if self._decoder is None or self._decoder[0] != os.getpid():
-            self._decoder = os.getpid(), Decoder(threads=1, max_side=MAX_SIDE)
-        return self._decoder[1]
 
 
 def _factors(places: Sequence[Place], text: str, mpp: float | None, target: float | None) -> tuple[float, ...]:

@@ -46,7 +46,7 @@ class Place:
             SourceError: They cannot be read.
         """
         try:
-            with _open(self.file) as stream:
+            with open_binary(self.file) as stream:
                 stream.seek(self.offset)
                 return stream.read(-1 if self.size is None else self.size)
         except OSError as error:
@@ -95,7 +95,8 @@ def refuse_bad(reasons: Mapping[str, str], text: str) -> None:
         raise SourceError(f"{text} holds what cannot be trained on: {some}{more}", hint="repair or remove them")
 
 
-def _open(file: str) -> BinaryIO:
+def open_binary(file: str) -> BinaryIO:
+    """A path or an URL of fsspec's, opened to read bytes."""
     return cast(BinaryIO, fsspec.open(file, "rb").open()) if "://" in file else Path(file).open("rb")
 
 
@@ -122,8 +123,8 @@ def _mpp(data: bytes, name: str) -> float | None:
 
 
 def _in_tar(url: str, entries: tuple[Entry, ...]) -> Iterator[Place]:
-    with _open(url) as stream:
-        spans = _spans(stream)
+    with open_binary(url) as stream:
+        spans = spans_of(stream)
         for entry in entries:
             members = {_extension(name): name for name, _ in entry.files}
             image = next(members[extension] for extension in IMAGE_EXTS if extension in members)
@@ -132,8 +133,8 @@ def _in_tar(url: str, entries: tuple[Entry, ...]) -> Iterator[Place]:
             yield Place(name=image, file=url, offset=offset, size=size, mpp=mpp)
 
 
-def _spans(stream: BinaryIO) -> dict[str, tuple[int, int]]:
-    """First byte and size of every member; the listing has checked the tar."""
+def spans_of(stream: BinaryIO) -> dict[str, tuple[int, int]]:
+    """First byte and size of every member of a tar, by name; the listing has checked the tar."""
     with tarfile.open(fileobj=stream, mode="r:") as tar:
         return {printable(info.name): (info.offset_data, info.size) for info in tar if info.isreg()}
 

@@ -1,0 +1,198 @@
+"""The search for a stain's eps: its share of the data, its cells, and the value in the stain's file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from augengine.errors import SourceError, SpecError, StainError, TargetError
+from augengine.stains import BUILT_IN, Stain, find_stain, recommend_eps
+from tests.segmenter_tiles import names, write_tiles
+from tests.small_cells import double
+from train.cells import CellLog, run_cells
+from train.choose_eps import Choice
+from train.choose_eps.__main__ import main, table
+from train.choose_eps.tenth import draw_share, write_sources
+from train.unet.tiles import Tile, find_tiles
+
+CHOICE = Choice(
+    stain="cd68", f1={0.0: (0.5, 0.6), 0.01: (0.6, 0.7), 0.05: (0.7, 0.8), 0.3: (0.8, 0.7), 0.9: (0.1,)}, tiles=("a",)
+)
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tile, ...]:
+    folder = tmp_path_factory.mktemp("tiles")
+    for number in range(5):
+        write_tiles(folder, names(f"p{number}_", 4), seed=10 * number, patient=f"p{number}", shard=f"s{number}")
+    return find_tiles([str(folder)])
+
+
+def test_a_share_is_keyed_and_as_large_as_asked(tiles: tuple[Tile, ...]) -> None:
+    for share, count in ((0.1, 2), (0.5, 10), (0.01, 1), (1.0, 20)):
+        chosen = draw_share(tiles, share, "tile", 0)
+        assert len(chosen) == count
+        assert chosen == draw_share(tiles, share, "tile", 0)
+    assert draw_share(tiles, 0.5, "tile", 0) != draw_share(tiles, 0.5, "tile", 1)
+
+
+def test_every_tile_is_as_likely_to_be_chosen(tiles: tuple[Tile, ...]) -> None:
+    found = Counter(tile.key for seed in range(200) for tile in draw_share(tiles, 0.25, "tile", seed))
+    assert len(found) == 20
+    assert all(25 < count < 80 for count in found.values())  # 50 expected
+
+
+def test_a_share_of_the_patients_has_all_of_their_tiles(tiles: tuple[Tile, ...]) -> None:
+    chosen = draw_share(tiles, 0.4, "patient", 0)
+    assert Counter(Counter(tile.patient for tile in chosen).values()) == {4: 2}
+    with pytest.raises(SourceError, match="p0_0 says no patient"):
+        draw_share([replace(tile, patient="") for tile in tiles], 0.4, "patient", 0)
+    with pytest.raises(SpecError, match="share"):
+        draw_share(tiles, 0.0, "tile", 0)
+
+
+def test_sources_are_copied_byte_for_byte(tiles: tuple[Tile, ...], tmp_path: Path) -> None:
+    write_sources(tiles[:3], tmp_path / "tiles.tar")
+    copied = find_tiles([str(tmp_path)])
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["tiles.idx", "tiles.tar"]
+    for one, other in zip(tiles[:3], copied, strict=True):
+        assert (one.key, one.patient, one.mpp) == (other.key, other.patient, other.mpp)
+        assert one.images[0].read() == other.images[0].read()
+        assert one.mask.read() == other.mask.read()
+
+
+def test_the_highest_mean_is_recommended_and_the_smaller_of_equals() -> None:
+    assert CHOICE.recommended == 0.05
+    assert CHOICE.deviation(0.05) == pytest.approx(0.0707, abs=1e-4)
+    assert CHOICE.deviation(0.9) == 0.0
+    lines = table(CHOICE)
+    assert [line.endswith("<- recommended") for line in lines[1:6]] == [False, False, True, False, False]
+    assert json.loads(json.dumps(CHOICE.to_json()))["f1"]["0"] == [0.5, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("line", "now"),
+    [
+        ("recommended_eps = 0.05", "recommended_eps = 0.3"),
+        ("recommended_eps=0.05   # by hand", "recommended_eps = 0.3   # by hand"),
+        ("# recommended_eps = 0.05", "# recommended_eps = 0.05\nrecommended_eps = 0.3"),
+    ],
+)
+def test_a_stains_file_keeps_all_but_the_value(tmp_path: Path, line: str, now: str) -> None:
+    file = tmp_path / "cd3.toml"
+    head = '# my stain\nname = "cd3"\nreference = "pas"\nchromogen = [0.27, 0.57, 0.78]  # DAB\nrealistic_eps = 0.4\n'
+    file.write_text(head + line + "\n")
+    before = Stain.from_toml(file)
+    assert recommend_eps(before, 0.3, file) == replace(before, recommended_eps=0.3) == Stain.from_toml(file)
+    assert file.read_text() == head + now + "\n"
+
+
+def test_a_built_in_stain_gets_a_file_that_is_found_before_it(tmp_path: Path) -> None:
+    file = tmp_path / "stains" / "cd34.toml"
+    recommend_eps(BUILT_IN["cd34"], 0.1, file)
+    assert find_stain("cd34", file.parent) == replace(BUILT_IN["cd34"], recommended_eps=0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "eps", "error"),
+    [
+        ('name = "cd3"\nchromogen = [1, 1, 1]\n', 0.1, StainError),  # another stain's
+        ("name = ", 0.1, StainError),
+        ('name = "cd68"\nchromogen = [1, 1, 1]\n"recommended_eps" = 0.2\n', 0.1, StainError),
+        ('name = "cd68"\nchromogen = [1, 1, 1]\n', 3.0, SpecError),
+    ],
+)
+def test_a_file_that_cannot_be_changed_stays_as_it_is(
+    tmp_path: Path, text: str, eps: float, error: type[Exception]
+) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text(text)
+    with pytest.raises(error):
+        recommend_eps(BUILT_IN["cd68"], eps, file)
+    assert file.read_text() == text
+    assert [path.name for path in tmp_path.iterdir()] == ["s.toml"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_cells_are_run_once_and_come_in_their_order(tmp_path: Path, workers: int) -> None:
+    log, said = CellLog(tmp_path / "cells.jsonl"), list[str]()
+    log.add({"x": 1, "double": "from before"})
+    results = run_cells([{"x": x} for x in (3, 1, 2)], log, double, said.append, workers=workers)
+    assert [result["double"] for result in results] == [6, "from before", 4]
+    assert said[0] == "1 of 3 cells were run before"
+    assert run_cells([{"x": 2}], log, _fail, said.append) == [{"x": 2, "double": 4}]
+
+
+def _fail(cell: Any) -> dict[str, int]:
+    raise AssertionError(f"{cell} was run before")
+
+
+def test_a_line_that_was_cut_short_does_not_count(tmp_path: Path) -> None:
+    file = tmp_path / "cells.jsonl"
+    file.write_text('{"x": 1, "double": 2}\n{"x": 2, "dou')
+    log = CellLog(file)
+    assert log.read() == [{"x": 1, "double": 2}]
+    log.add({"x": 3})
+    assert log.read() == [{"x": 1, "double": 2}, {"x": 3}]
+    file.write_text("{]\n")
+    with pytest.raises(TargetError, match="cannot be read"):
+        log.read()
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.e2e
+def test_the_command_tries_the_grid_and_writes_the_stains_file(
+    tmp_path: Path, small_weights: Path, own_home: Path
+) -> None:
+    for number, (split, count) in enumerate((("train", 8), ("validation", 2))):
+        write_tiles(tmp_path / split, names(split, count), seed=50 * number, patient=split)
+    stain = tmp_path / "cd68.toml"
+    recommend_eps(BUILT_IN["cd68"], 0.05, stain)
+    arguments = ["--stain", stain, "--train", tmp_path / "train", "--validation", tmp_path / "validation"]
+    arguments += ["--recipe", "small", "--width", 2, "--depth", 2, "--crop", 32, "--steps", 1, "--share", 0.5]
+    arguments += ["--grid", "0.1,0.01", "--repeats", 2, "--variants", 1, "--weights", small_weights]
+    done = run(*arguments, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    said = json.loads((tmp_path / "out" / "eps.json").read_text())
+    assert set(said["f1"]) == {"0", "0.01", "0.1"}
+    assert all(len(values) == 2 for values in said["f1"].values())
+    assert len(said["tiles"]) == 4
+    assert (tmp_path / "out" / "eps.png").read_bytes().startswith(b"\x89PNG")
+    assert Stain.from_toml(stain) == replace(BUILT_IN["cd68"], recommended_eps=said["recommended_eps"])
+    assert f"changed {stain}: recommended_eps = {said['recommended_eps']:g}" in done.output
+    assert not (own_home / "stains").exists()
+    cells = (tmp_path / "out" / "cells.jsonl").read_bytes()
+    again = run(*arguments, "--out", tmp_path / "out", "--no-write")
+    assert again.exit_code == 0, again.output
+    assert "6 of 6 cells were run before" in again.output
+    assert (tmp_path / "out" / "cells.jsonl").read_bytes() == cells
+    other = run(*arguments, "--out", tmp_path / "out", "--seed", 1)
+    assert other.exit_code == 2
+    assert "another seed" in other.output or "another tiles" in other.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--grid", "0.1,x"], "a grid is numbers"),
+        (["--grid", "0.1,3"], "different eps in"),
+        (["--grid", "0.1,0.1"], "different eps in"),
+        ([], "there are no validation tiles"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(tmp_path: Path, arguments: list[str], said: str) -> None:
+    write_tiles(tmp_path / "train", ["t"])
+    write_tiles(tmp_path / "validation", ["v"], seed=1)
+    where = ["--validation", str(tmp_path / "validation")] if arguments else []
+    done = run("--stain", "cd68", "--train", tmp_path / "train", "--out", tmp_path / "out", *where, *arguments)
+    assert done.exit_code == 2
+    assert said in done.output

@@ -1,0 +1,78 @@
+"""What docs/segmenter.md tells people to type is typed here, in order, at toy size."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import torch
+from click.testing import CliRunner
+
+from augengine.cli import main as augengine
+from augengine.stains import Stain
+from tests.segmenter_tiles import names, write_tiles
+from tests.test_docs import blocks
+from tests.typed_lines import ROOT
+from train.choose_eps.__main__ import main as choose_eps
+from train.table1.__main__ import main as table1
+from train.unet.__main__ import main as unet
+
+PAGE = ROOT / "docs" / "segmenter.md"
+COMMANDS: dict[str, click.Command] = {"augengine": augengine, "train.unet": unet, "train.choose_eps": choose_eps}
+TOY = "--recipe small --width 2 --depth 2 --crop 32 --steps 1"
+TOY_OF = {"train.unet": TOY, "train.choose_eps": f"{TOY} --repeats 1 --grid 0.05 --variants 1"}
+"""Typed after the page's own options."""
+
+
+def typed() -> list[str]:
+    """The page's command lines, in order."""
+    lines = [line for block in blocks(PAGE) for line in block.splitlines()]
+    return [line for line in lines if line.startswith(("augengine ", "python -m "))]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with tiles and patients, where every command was typed once."""
+    folder, threads = tmp_path_factory.mktemp("segmenter"), torch.get_num_threads()
+    for number, patient in enumerate(("anna", "berta", "carl")):
+        write_tiles(folder / "tiles", names(patient[0], 2), seed=10 * number, patient=patient, shard=patient)
+    (csv,) = blocks(PAGE, "csv")
+    (folder / "patients.csv").write_text(csv)
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("AUGENGINE_HOME", str(folder / "home"))
+        for line in typed():
+            words = shlex.split(line)
+            name = words[0] if words[0] in COMMANDS else words[2]
+            arguments = words[1:] if words[0] in COMMANDS else words[3:]
+            done = CliRunner().invoke(COMMANDS[name], [*arguments, *shlex.split(TOY_OF.get(name, ""))])
+            assert done.exit_code == 0, f"{line}\n{done.output}"
+        yield folder
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.e2e
+def test_tiles_become_shards_segmenters_and_an_eps(trained: Path) -> None:
+    assert len(typed()) == 4
+    assert (trained / "shards" / "cd68-000000.tar").is_file()
+    for run in ("glomeruli", "online"):
+        assert (trained / "runs" / run / "test.json").is_file()
+    assert Stain.from_toml(trained / "home" / "stains" / "cd68.toml").recommended_eps == 0.05
+
+
+@pytest.mark.parametrize("page", ["segmenter.md", "table1.md"])
+def test_every_option_that_the_page_names_exists(page: str) -> None:
+    offered = {
+        option
+        for command in (*COMMANDS.values(), *augengine.commands.values(), table1)
+        for parameter in command.params
+        for option in parameter.opts
+    }
+    named = set(re.findall(r"(?<![-\w])--[a-z][a-z0-9-]+", (ROOT / "docs" / page).read_text()))
+    assert named
+    assert named <= offered

@@ -1,0 +1,276 @@
+"""Table 1: its arms, its paired tests against known answers, and the whole of it at toy size."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from augengine.chain.base import Translators
+from augengine.errors import PlanMismatch, SourceError, SpecError
+from augengine.noise import draw_sigma
+from augengine.spec import NoiseSpec
+from augengine.stains import BUILT_IN
+from tests.segmenter_tiles import glomerulus, names, tiny_recipe, write_tiles
+from tests.small_generator import write_small_pair
+from train.cells import Cell, Result
+from train.table1.__main__ import describe_tissue, run
+from train.table1.analysis import _holm, analyse, detectable_effect, power_of, sign_flip_p
+from train.table1.data import Tissue, arm_folder, find_cohort, prepare, tissues
+from train.table1.plan import Plan, full, scaled
+from train.table1.report import table
+from train.unet.arms import draw_control, write_control
+from train.unet.online import open_translators
+from train.unet.shown import OnlineVariants, StoredVariants
+from train.unet.tiles import find_tiles
+
+CD68 = BUILT_IN["cd68"]
+NOISE = NoiseSpec(eps=0.3, seed=2)
+
+
+def toy(**changes: Any) -> Plan:
+    """Two repeats of two stains at 32 px, one training step each."""
+    return Plan(
+        **{
+            "repeats": 2,
+            "recipe": tiny_recipe(width=2),
+            "steps": 1,
+            "variants": 2,
+            "train_patients": 2,
+            "validation_patients": 1,
+            "test_patients": 1,
+            "tiles": 1,
+            "side": 32,
+            "mpp": 0.5,
+            "fractions": (50, 100),
+            **changes,
+        }
+    )
+
+
+def draw(tissue: Tissue, folder: Path) -> None:
+    """One shard a patient."""
+    for patient in range(tissue.first_patient, tissue.first_patient + tissue.patients):
+        keys = names(f"p{patient}_", tissue.tiles)
+        if not (folder / f"p{patient}.tar").exists():
+            write_tiles(folder, keys, seed=patient, patient=f"p{patient:02d}", shard=f"p{patient}")
+
+
+@pytest.mark.e2e
+def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
+    plan, weights = toy(stains=("cd68",), fractions=(100,)), tmp_path / "weights"
+    for stain in plan.stains:
+        write_small_pair(weights, stain=stain)
+    prepare(plan, tmp_path / "data", draw, lambda _: None)
+    lines = run(plan, tmp_path / "data", tmp_path / "out", weights, workers=1)
+    said = json.loads((tmp_path / "out" / "table1.json").read_text())
+    assert len(said["cells"]) == 2 * 5 * 2
+    assert said["analysis"]["primary"]["units"] == 2
+    assert any(line.startswith("Primary: paper - baseline, shift") for line in lines)
+    assert (tmp_path / "out" / "table1.png").read_bytes().startswith(b"\x89PNG")
+    assert not list((tmp_path / "out" / "runs").glob("*"))
+    cells = tmp_path / "out" / "cells.jsonl"
+    before = cells.read_text().splitlines(keepends=True)
+    cells.write_text("".join(before[:-1]))  # as a kill before the last cell leaves it
+    assert run(plan, tmp_path / "data", tmp_path / "out", weights, workers=1) == lines
+    assert cells.read_text().splitlines(keepends=True) == before
+    with pytest.raises(PlanMismatch, match="another steps"):
+        run(replace(plan, steps=2), tmp_path / "data", tmp_path / "out", weights, workers=1)
+
+
+@pytest.fixture(scope="module")
+def translators(small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("tile")
+    write_tiles(folder, ["t"], patient="anna")
+    tiles = find_tiles([str(folder)])
+    engines = open_translators(CD68, tiles, small_weights)
+    yield tiles[0], engines
+    engines.close()
+
+
+@pytest.mark.e2e
+def test_each_control_is_what_its_name_says(translators: tuple[Any, Translators], tmp_path: Path) -> None:
+    tile, engines = translators
+    source = StoredVariants().image(tile, 0).astype(float)
+    drawn = {
+        (control, variant): draw_control(control, tile, variant, stain=CD68, noise=NOISE, translators=engines)
+        for control in ("reconstruction", "input-noise", "input-noise-cycled", "stain-jitter")
+        for variant in (1, 2)
+    }
+    assert np.array_equal(drawn["reconstruction", 1], drawn["reconstruction", 2])
+    for control in ("input-noise", "input-noise-cycled", "stain-jitter"):
+        assert not np.array_equal(drawn[control, 1], drawn[control, 2])
+    # The paper's own variant with next to no noise is the reconstruction.
+    faint = OnlineVariants(engines, NoiseSpec(eps=1e-9, seed=2)).image(tile, 1)
+    assert np.abs(faint.astype(int) - drawn["reconstruction", 1]).max() <= 1
+    inner = (source > 60) & (source < 195)  # where noise is not clipped
+    for variant in (1, 2):
+        sigma = draw_sigma(NOISE.eps, NOISE.seed, tile.key, variant)
+        added = (drawn["input-noise", variant] - source)[inner] / 127.5
+        assert added.std() == pytest.approx(sigma, rel=0.1)
+    write_control("input-noise", [tile], tmp_path / "c.tar", stain=CD68, noise=NOISE, variants=2)
+    write_control("input-noise", [tile], tmp_path / "d.tar", stain=CD68, noise=NOISE, variants=2)
+    assert (tmp_path / "c.tar").read_bytes() == (tmp_path / "d.tar").read_bytes()
+    (read,) = find_tiles([str(tmp_path / "c.tar"), tile.images[0].file])
+    assert np.array_equal(StoredVariants().image(read, 2), drawn["input-noise", 2])
+    assert (read.variants, read.patient) == (2, "anna")
+    with pytest.raises(SpecError, match="needs generators"):
+        write_control("reconstruction", [tile], tmp_path / "e.tar", stain=CD68, noise=NOISE, variants=1)
+    assert not (tmp_path / "e.tar").exists()
+
+
+def test_tissue_is_planned_without_a_shared_patient() -> None:
+    plan = scaled()
+    for tissue in tissues(plan):
+        assert (tissue.world is None) == (tissue.split == "test")
+        assert (tissue.correlation > 1) == (tissue.world == "shift")
+    people = [
+        (t.stain, t.repeat, t.split, range(t.first_patient, t.first_patient + t.patients))
+        for t in tissues(plan)
+        if t.world != "same"
+    ]
+    for one, other in itertools.combinations(people, 2):
+        assert not set(one[3]) & set(other[3]), (one, other)
+
+
+def test_both_worlds_have_the_same_people_and_another_tissue() -> None:
+    by_world = {(t.world, t.stain, t.repeat, t.split): t for t in tissues(scaled())}
+    for (world, *rest), tissue in by_world.items():
+        if world == "shift":
+            assert by_world["same", *rest] == replace(tissue, world="same", correlation=1.0)  # type: ignore[index]
+
+
+def test_smaller_fractions_are_within_larger_ones(tmp_path: Path) -> None:
+    plan = toy(train_patients=6, fractions=(10, 30, 60, 100))
+    prepare(plan, tmp_path, draw, lambda _: None)
+    cells = [
+        c for c in plan.cells() if (c["world"], c["stain"], c["repeat"], c["arm"]) == ("same", "cd34", 1, "baseline")
+    ]
+    trained = [{tile.patient for tile in find_cohort(plan, cell, tmp_path, tmp_path).train} for cell in cells]
+    assert [len(patients) for patients in trained] == [1, 2, 4, 6]
+    assert all(small < large for small, large in itertools.pairwise(trained))
+
+
+def test_missing_or_other_tissue_is_named(tmp_path: Path) -> None:
+    plan = toy()
+    with pytest.raises(SourceError, match=r"there are no source shards in .*cd68/repeat-0/test"):
+        prepare(plan, tmp_path, None, lambda _: None)
+    prepare(plan, tmp_path, draw, lambda _: None)
+    prepare(plan, tmp_path, None, lambda _: None)
+    with pytest.raises(SourceError, match="holds 1 tiles of 1 patients, the plan wants 2 of 1"):
+        prepare(replace(plan, tiles=2), tmp_path, None, lambda _: None)
+    wanted = [json.loads(line) for line in describe_tissue(plan, tmp_path)]
+    assert {Path(each["folder"]) for each in wanted} == {path.parent for path in tmp_path.rglob("*.tar")}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"repeats": 1}, {"fractions": (0,)}, {"arms": ("paper",)}, {"recipe": tiny_recipe(stain_jitter=True)}]
+)
+def test_plans_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(SpecError):
+        toy(**changes)
+
+
+def test_the_plans_are_as_the_page_says() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "table1.md").read_text()
+    for plan, name in ((scaled(), "scaled"), (full(), "full")):
+        cells = sum(1 for _ in plan.cells())
+        row = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
+        recipe = f"{plan.recipe.padding}, {plan.recipe.width} filters, depth {plan.recipe.depth}"
+        for said in (recipe, f"{plan.recipe.crop} px", f"{plan.steps}", f"{plan.repeats}", f"{cells}"):
+            assert f" {said} |" in row, (said, row)
+
+
+def results(plan: Plan, gain: Any) -> list[Result]:
+    """Cells with F1 0.5, plus what ``gain(cell, unit)`` says; a unit is a stain's repeat."""
+    units = {unit: number for number, unit in enumerate(itertools.product(plan.stains, range(plan.repeats)))}
+    return [_result(cell, 0.5 + gain(cell, units[cell["stain"], cell["repeat"]])) for cell in plan.cells()]
+
+
+def _result(cell: Cell, f1: float) -> Result:
+    return {**cell, "pixels": {"f1": f1, "precision": f1, "recall": 0.5}}
+
+
+WOBBLE = (0.011, -0.004, 0.007, -0.009, 0.002, -0.007)
+
+
+def paper_gains(cell: Cell, unit: int) -> float:
+    moved = cell["arm"] == "paper" and cell["world"] == "shift"
+    return 0.05 + WOBBLE[unit] if moved else 0.0
+
+
+def test_a_gain_in_every_unit_is_shown_and_said() -> None:
+    plan = scaled()
+    found = analyse(plan, results(plan, paper_gains))
+    assert found.primary.differences == pytest.approx([0.05 + wobble for wobble in WOBBLE])
+    assert found.primary.p == pytest.approx(float(stats.ttest_1samp(found.primary.differences, 0).pvalue))
+    assert found.primary.verdict == "gain"
+    assert found.lines()[-1] == "The augmentation raises F1 where markers mislead."
+    names_ = [each.name for each in found.secondary]
+    assert names_ == [
+        "paper - reconstruction, shift",
+        "paper - input-noise, shift",
+        "paper - stain-jitter, shift",
+        "paper - baseline, same",
+        "gain in shift - gain in same",
+    ]
+    assert [each.verdict for each in found.secondary] == ["gain", "gain", "gain", "not shown", "gain"]
+    assert found.described[1].mean == 0
+    assert all(each.p_adjusted >= each.p for each in found.secondary)
+
+
+def test_chance_is_called_chance_and_a_loss_a_loss() -> None:
+    plan = scaled()
+    chance = analyse(plan, results(plan, lambda cell, unit: WOBBLE[unit] * (cell["arm"] == "paper")))
+    assert chance.primary.verdict == "not shown"
+    assert "No gain is shown" in chance.lines()[-1]
+    loss = analyse(plan, results(plan, lambda cell, unit: -paper_gains(cell, unit)))
+    assert (loss.primary.verdict, loss.lines()[-1]) == ("loss", "The augmentation lowers F1 where markers mislead.")
+    tiny = analyse(plan, results(plan, lambda cell, unit: 0.1 * paper_gains(cell, unit)))
+    assert tiny.primary.p < 0.05
+    assert tiny.primary.verdict == "not shown"  # under the least gain of interest
+
+
+def test_an_unfinished_experiment_has_no_verdict() -> None:
+    plan = scaled()
+    with pytest.raises(SpecError, match="1 cells were not run"):
+        analyse(plan, results(plan, paper_gains)[1:])
+
+
+def test_sign_flips_and_holm_give_the_answers_worked_out_by_hand() -> None:
+    assert sign_flip_p([1, 2, 3]) == 2 / 8
+    assert sign_flip_p([1, 2, -3]) == 1.0
+    assert sign_flip_p([1] * 6) == 2 / 64
+    assert sign_flip_p([1.0] * 20) < 1e-4
+    assert _holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert _holm([0.6, 0.9]) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(("units", "effect"), [(6, 1.0), (20, 0.5)])
+def test_the_power_is_that_of_simulated_experiments(units: int, effect: float) -> None:
+    rng = np.random.default_rng(0)
+    p = stats.ttest_1samp(rng.normal(effect, 1, (20000, units)), 0, axis=1).pvalue
+    assert power_of(units, effect) == pytest.approx(float((p < 0.05).mean()), abs=0.015)
+    assert power_of(units, detectable_effect(units)) == pytest.approx(0.8, abs=0.002)
+
+
+def test_the_table_has_a_row_a_fraction_with_mean_and_deviation() -> None:
+    plan = scaled()
+    lines = table(plan, results(plan, paper_gains))
+    assert len([line for line in lines if line.startswith("| shift | cd68 |")]) == 4
+    values = np.array([0.55 + wobble for wobble in WOBBLE[:3]])
+    assert f"{values.mean():.3f} ± {values.std(ddof=1):.3f}" in lines[2]
+    assert math.isclose(values.mean(), 0.5547, abs_tol=1e-3)
+
+
+def test_an_arms_folder_is_its_own() -> None:
+    folders = {arm_folder(cell, Path("o")) for cell in scaled().cells()}
+    assert len(folders) == 2 * 2 * 3 * 5
+    assert glomerulus(8, 0)[0].shape == (8, 8, 3)

@@ -1,0 +1,5 @@
+"""How much noise a stain bears: the paper's grid of eps, each with trainings of its own on a tenth of the data."""
+
+from train.choose_eps.grid import GRID, Choice, Search, search
+
+__all__ = ["GRID", "Choice", "Search", "search"]

@@ -1,0 +1,97 @@
+"""The command ``python -m train.table1``, `make table1`: the whole experiment, resumable cell by cell."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from augengine.errors import PlanMismatch, TargetError
+from train.cells import CellLog, run_cells
+from train.commands import EXIT_INTERRUPTED, FILE, SETTINGS, Echo, PoliteCommand, interrupt
+from train.table1.analysis import analyse
+from train.table1.data import prepare, tissues, write_arms
+from train.table1.plan import Plan, full, scaled
+from train.table1.report import write_report
+from train.table1.run import CellRunner
+
+
+@click.command("python -m train.table1", cls=PoliteCommand, context_settings=SETTINGS)
+@click.option("--data", type=FILE, default=Path("runs/table1/data"), help="Source shards of all repeats and worlds.")
+@click.option("--out", type=FILE, default=Path("runs/table1"), help="Folder of variants, trainings and results.")
+@click.option("--weights", type=FILE, help="Folder of the generators that were trained on phantoms.")
+@click.option("--full", "is_full", is_flag=True, help="The laboratory's U-Net at 508 px, ten repeats: for a GPU.")
+@click.option("--steps", type=click.IntRange(1), help="Of each training, if not the plan's.")
+@click.option("--repeats", type=click.IntRange(2), help="Of everything, if not the plan's.")
+@click.option("--workers", type=click.IntRange(1), default=1, help="Trainings at a time.")
+@click.option("--seed", type=int, default=0, help="Root of every draw.")
+@click.option("--list", "lists", is_flag=True, help="Only say which tissue is needed, a json line a folder.")
+def main(
+    data: Path,
+    out: Path,
+    weights: Path | None,
+    is_full: bool,
+    steps: int | None,
+    repeats: int | None,
+    workers: int,
+    seed: int,
+    lists: bool,
+) -> None:
+    """Train every arm on every fraction in both worlds, test, and say what follows; see docs/table1.md."""
+    changes = {name: value for name, value in (("steps", steps), ("repeats", repeats)) if value is not None}
+    plan = (full if is_full else scaled)(seed=seed, **changes)
+    if lists:
+        click.echo("\n".join(describe_tissue(plan, data)))
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        for line in run(plan, data, out, weights, workers):
+            click.echo(line)
+    except KeyboardInterrupt:
+        click.echo("interrupted: the same command goes on where it stopped", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def describe_tissue(plan: Plan, data: Path) -> list[str]:
+    """What each folder must hold, as json."""
+    return [json.dumps({"folder": str(each.folder(data)), **each.to_json()}) for each in tissues(plan)]
+
+
+def run(plan: Plan, data: Path, out: Path, weights: Path | None, workers: int) -> list[str]:
+    """The whole experiment, or what is left of it; the lines of its table and verdict.
+
+    Raises:
+        PlanMismatch: The folder holds another experiment.
+        AugengineError: Tissue, generators or options that do not fit; finished cells stay.
+    """
+    _claim(plan, out)
+    echo = Echo()
+    prepare(plan, data, None, echo.note)
+    write_arms(plan, data, out, weights, echo)
+    log = CellLog(out / "cells.jsonl")
+    results = run_cells(plan.cells(), log, CellRunner(plan, data, out), echo.note, workers=workers)
+    return write_report(plan, results, analyse(plan, results), out)
+
+
+def _claim(plan: Plan, out: Path) -> None:
+    file, wanted = out / "plan.json", json.loads(json.dumps(plan.to_json()))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            file.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TargetError(f"{file} cannot be used: {error}", hint="choose another --out") from error
+    if changed := [name for name in wanted if before.get(name) != wanted[name]]:
+        name = changed[0]
+        raise PlanMismatch(
+            f"{out} holds an experiment with another {name}: it was {before.get(name)}, now it is {wanted[name]}",
+            hint="choose another --out, or the options of then",
+        )
+
+
+if __name__ == "__main__":
+    main()

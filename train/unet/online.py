@@ -1,0 +1,56 @@
+"""The engines of a training that augments while it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from augengine.cards import DIRECTIONS, find_weights, home, weight_roots
+from augengine.chain.base import Translators
+from augengine.engines.base import Engine, EngineSpec
+from augengine.engines.store import EngineStore, pick_backend
+from augengine.errors import SpecError
+from augengine.job import mpp_fits
+from augengine.machine import cpu_threads
+from augengine.spec import round_side
+from augengine.stains import Stain
+from train.unet.tiles import Tile
+
+
+def open_translators(
+    stain: Stain, tiles: Sequence[Tile], weights: Path | None, *, on_note: Callable[[str], None] = lambda _: None
+) -> Translators:
+    """Both engines of a stain in float32, as large as the largest tile; missing ones are compiled.
+
+    Args:
+        stain: What the tiles are stained with.
+        tiles: What will be augmented.
+        weights: Folder of generators searched first.
+        on_note: Told what takes a while.
+
+    Raises:
+        SpecError: The stain is a reference stain, or the tiles' um/px does not suit the generators.
+        WeightsError, EngineError: No generators, or they cannot be compiled.
+    """
+    if stain.reference is None:
+        raise SpecError(f"{stain.name} is a reference stain", hint="name the stain of the tiles, as cd68")
+    pair = find_weights(stain.reference, stain.name, weight_roots(weights))
+    _check_mpp(tiles, pair.mpp)
+    height, width = (round_side(max(sides)) for sides in zip(*((t.height, t.width) for t in tiles), strict=True))
+    backend, store = pick_backend(), EngineStore(home() / "engines")
+    spec = EngineSpec(precision="float32", height=height, width=width, batch=backend.static_batch(height, width))
+    engines: list[Engine] = []
+    for direction in DIRECTIONS:
+        on_note(f"engine {pair.reference}-{pair.stain} {direction}, {width} x {height} px")
+        stored = store.get_or_build(pair.path(direction), backend, spec)
+        engines.append(store.load(stored.id, threads=cpu_threads()))
+    return Translators(to_reference=engines[0], from_reference=engines[1])
+
+
+def _check_mpp(tiles: Sequence[Tile], own: float) -> None:
+    off = [tile for tile in tiles if tile.mpp is not None and not mpp_fits(tile.mpp, own)]
+    if off:
+        raise SpecError(
+            f"{off[0].key} has {off[0].mpp:g} um/px, the generators were trained at {own:g}",
+            hint="resample the source (`augengine tile --mpp`), or train generators at that scale",
+        )

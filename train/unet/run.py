@@ -1,0 +1,146 @@
+"""What a segmenter's training is, as its checkpoints' cards record it; and a trained one read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from augengine.errors import CheckpointError, SpecError
+from augengine.spec import digest
+from train.checkpoints import CARD, Checkpoints
+from train.unet.cohort import Cohort
+from train.unet.network import Unet
+from train.unet.recipe import UnetRecipe
+from train.unet.standard import Standard
+
+FORMAT = 1
+WEIGHTS = "unet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmenterRun:
+    """What decides every number of a training: two runs with equal values are equal.
+
+    Attributes:
+        recipe: How it trains.
+        steps: How long.
+        seed: Of weights, order, crops, coins and augmentations.
+        classes: Ids of the foreground.
+        standard: Of its input.
+        precision: Type of the convolutions.
+        data: What it is trained on, as plain json values.
+    """
+
+    recipe: UnetRecipe
+    steps: int
+    seed: int
+    classes: tuple[int, ...]
+    standard: Standard
+    precision: str
+    data: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise SpecError(f"a training has at least 1 step, got {self.steps}")
+        if not 0 <= self.seed < 2**63:
+            raise SpecError(f"seed must be in [0, 2**63), got {self.seed}")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            SpecError: Missing or unknown fields, or values out of range.
+        """
+        try:
+            recipe, standard = UnetRecipe.from_json(data["recipe"]), Standard.from_json(data["standard"])
+            return cls(**{**data, "recipe": recipe, "standard": standard, "classes": tuple(data["classes"])})
+        except (TypeError, KeyError) as error:
+            raise SpecError(f"not a segmenter's description: {error}") from error
+
+
+def describe_data(cohort: Cohort, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of a run: counts, um/px, a digest over the training tiles' keys, and what the variants are."""
+    mpps = sorted({tile.mpp for tile in cohort.train if tile.mpp is not None})
+    keys = digest([tile.key for tile in cohort.train])
+    return {**cohort.to_json(), "mpp": mpps, "training_tiles": keys, "shown": dict(shown)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmenterCard:
+    """What a checkpoint is.
+
+    Attributes:
+        run: Its training.
+        step: Steps done.
+        f1: Of its validation, by pixel; None if nothing was held out.
+        validation: All of that validation's measures, as plain json values.
+        format: Version of these fields.
+    """
+
+    run: SegmenterRun
+    step: int
+    f1: float | None = None
+    validation: Mapping[str, Any] | None = None
+    format: int = FORMAT
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return asdict(self) | {"run": self.run.to_json()}
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The card of a checkpoint's folder.
+
+        Raises:
+            CheckpointError: Missing, unreadable, or of another version.
+        """
+        try:
+            data = json.loads((folder / CARD).read_bytes())
+            if data["format"] != FORMAT:
+                raise SpecError(f"it has format {data['format']}, this version reads {FORMAT}")
+            return cls(**{**data, "run": SegmenterRun.from_json(data["run"])})
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError, SpecError) as error:
+            raise CheckpointError(
+                f"cannot read the checkpoint's card {folder / CARD}: {error}", hint="name a folder of checkpoints/"
+            ) from error
+
+
+def load_segmenter(out: Path) -> tuple[Unet, SegmenterCard]:
+    """The best model of a training's folder, or the last where nothing was held out; float32, in eval mode.
+
+    Raises:
+        CheckpointError: There is none, or it cannot be read.
+    """
+    found = Checkpoints(out / "checkpoints")
+    folder = found.find("best") or found.find("step")
+    if folder is None:
+        raise CheckpointError(f"{out} holds no checkpoint of a segmenter", hint="train one: python -m train.unet")
+    card = SegmenterCard.read(folder)
+    network = Unet(card.run.recipe)
+    load_weights(network, folder)
+    return network.eval(), card
+
+
+def load_weights(network: Unet, folder: Path) -> None:
+    """Put a checkpoint's weights into a network.
+
+    Raises:
+        CheckpointError: Missing, unreadable, or of another shape.
+    """
+    file = folder / f"{WEIGHTS}.safetensors"
+    try:
+        network.load_state_dict(load_file(file))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"cannot read {file}: {str(error).splitlines()[0]}") from error
