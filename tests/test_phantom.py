@@ -55,6 +55,8 @@ def test_pas_does_not_know_where_the_markers_are() -> None:
     agreement = dice([one.markers > 0], [other.markers > 0])
     assert agreement is not None
     assert agreement < 0.5
+    correlated = draw_field(spec("pas", side=160, correlation=Correlation(glomeruli=9.0)))
+    assert correlated.image.tobytes() == one.image.tobytes()
 
 
 def test_another_marker_seed_changes_an_immunostain_at_markers_alone() -> None:
@@ -275,5 +277,6 @@ def test_phantoms_are_shown_beside_real_tissue(shared_data: Path, tmp_path: Path
     call = [f"--data={shared_data / 'hannover'}", f"--out={tmp_path / 'look.png'}", "--fields=2"]
     done = CliRunner().invoke(main, call)
     assert done.exit_code == 0, done.output
-    assert len(done.output.splitlines()) == 6
+    assert len(done.output.splitlines()) == 8
+    assert done.output.count("Dice with those that colour deconvolution finds 0.") == 2
     assert Image.open(tmp_path / "look.png").size == (3 * 496 + 16, 3 * 496 + 16)

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from augengine.cards import DIRECTIONS, find_weights
 from augengine.errors import SourceError, SpecError
 from augengine.stains import BUILT_IN
+from train.data import Domain
 from train.findings import Findings, KnownField, find_out
+from train.fit import Effort, PairFit, train_pair
 from train.phantom import FieldSpec, draw_field
 from train.phantom_weights import LIMITS, Tissue, main
 
@@ -115,3 +117,12 @@ def test_findings_are_json_and_lines() -> None:
 def test_nothing_to_measure_on_is_refused() -> None:
     with pytest.raises(SourceError, match="no field"):
         find_out(nn.Identity(), nn.Identity(), [np.zeros((64, 64, 3), np.uint8)], [], BUILT_IN["cd68"])
+
+
+def test_domains_of_unknown_or_unequal_um_px_are_refused(tmp_path: Path) -> None:
+    images = [field.image for field in known()]
+    reference, own = (Domain.of_arrays(name, images, images) for name in ("pas", "cd68"))
+    fit = PairFit(data={}, markers=0.0, limits=LIMITS)
+    effort = Effort(steps=1, width=4, blocks=1, crop=32)
+    with pytest.raises(SpecError, match="need one um/px, got None and None"):
+        train_pair(fit, reference, own, tmp_path, effort, tmp_path)

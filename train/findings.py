@@ -26,7 +26,7 @@ LEAST_DICE, LOW, HIGH, MOST_AGREEMENT = 0.8, 0.01, 0.2, 0.5
 _SHOWN = 99.9  # percentile of the real haematoxylin that SSIM takes for its range
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KnownField:
     """A field and where its markers are: uint8 (H, W, 3) and bool (H, W)."""
 

@@ -34,6 +34,8 @@ PROXIMAL, DISTAL, COLLECTING = range(3)
 _KINDS = (0.62, 0.24, 0.14)
 """Shares of proximal, distal and collecting profiles in the cortex; proximal ones dominate it."""
 
+Waves = tuple[tuple[float, float], ...]
+
 CENTRED = 0.5
 """Share of the fields with a glomerulus about their centre: segmenters are trained on patches cut around them."""
 
@@ -46,7 +48,7 @@ class Glomerulus:
         y_um, x_um: Its centre, from the field's upper left corner.
         radius_um: Of Bowman's capsule, on the average.
         space_um: Width of the urinary space, on the average.
-        waves: Amplitude and phase of each wave of its outline: float64 (waves, 2).
+        waves: Amplitude (of the radius) and phase of each wave of its outline.
         sclerotic: Shrunken and solid.
     """
 
@@ -54,7 +56,7 @@ class Glomerulus:
     x_um: float
     radius_um: float
     space_um: float
-    waves: NDArray[np.float64]
+    waves: Waves
     sclerotic: bool
 
 
@@ -66,10 +68,10 @@ class Vessel:
     x_um: float
     radius_um: float
     wall_um: float
-    waves: NDArray[np.float64]
+    waves: Waves
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tubules:
     """The packing of the tubules: cells of a relaxed Voronoi diagram in stretched coordinates.
 
@@ -95,7 +97,7 @@ class Tubules:
         return np.stack([(cos * y_um - sin * x_um) * root, (sin * y_um + cos * x_um) / root], axis=-1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Anatomy:
     """All that a field holds.
 
@@ -159,9 +161,9 @@ def _draw_glomerulus(rng: np.random.Generator, y: float, x: float, patient: Pati
     )
 
 
-def _draw_waves(rng: np.random.Generator, size: float) -> NDArray[np.float64]:
+def _draw_waves(rng: np.random.Generator, size: float) -> Waves:
     amplitudes = rng.normal(0, size, 5) / np.arange(1, 6)
-    return np.stack([amplitudes, rng.uniform(0, 2 * np.pi, 5)], axis=1)
+    return tuple(zip(amplitudes.tolist(), rng.uniform(0, 2 * np.pi, 5).tolist(), strict=True))
 
 
 def _apart(first: Glomerulus | Vessel, second: Glomerulus | Vessel) -> float:

@@ -19,7 +19,8 @@ from augengine.stains import BUILT_IN
 from train.commands import FILE, SETTINGS, PoliteCommand
 from train.data import open_domain
 from train.grid import write_grid
-from train.phantom.field import draw_field
+from train.markers import derive_threshold, dice, marker_mask
+from train.phantom.field import Field, draw_field
 from train.phantom.series import Series
 from train.phantom.spec import STAINS, PhantomStain
 
@@ -77,18 +78,31 @@ class Colours:
 @click.option("--fields", type=click.IntRange(SHOWN), default=12, help="Phantoms of each stain, a patient each.")
 @click.option("--seed", type=int, default=0, help="Of the phantoms.")
 def main(data: Path, out: Path | None, fields: int, seed: int) -> None:
-    """Compare the colours of phantoms with real tissue's, and show both."""
+    """Compare the colours of phantoms with real tissue's, see whether their markers can be found, and show both."""
     columns = []
     for stain in STAINS:
         name, mpp = REAL[stain]
         real = list(open_domain(str(data / name), name=stain, mpp=mpp, target_mpp=MPP).images)
         series = Series(stain=stain, count=fields, side=SIDE, mpp=MPP, seed=seed, patients=fields)
-        drawn = [draw_field(series.spec(number)).image for number in range(series.count)]
+        drawn = [draw_field(series.spec(number)) for number in range(series.count)]
+        images = [field.image for field in drawn]
         click.echo(f"{stain} real:  {Colours.of(real, stain).line()}")
-        click.echo(f"{stain} drawn: {Colours.of(drawn, stain).line()}")
-        columns.append([real[-1][:SIDE, :SIDE], *drawn[:SHOWN]])
+        click.echo(f"{stain} drawn: {Colours.of(images, stain).line()}")
+        if BUILT_IN[stain].reference is not None:
+            click.echo(f"{stain} drawn: {_found(drawn, stain)}")
+        columns.append([real[-1][:SIDE, :SIDE], *images[:SHOWN]])
     if out is not None:
         write_grid(out, _beside(columns))
+
+
+def _found(fields: Sequence[Field], stain: PhantomStain) -> str:
+    """How well colour deconvolution finds the markers."""
+    threshold = derive_threshold([field.image for field in fields], BUILT_IN[stain])
+    found = [marker_mask(field.image, BUILT_IN[stain], threshold) for field in fields]
+    true = [field.markers > 0 for field in fields]
+    agreement = dice(found, true)
+    shown = "none" if agreement is None else f"{agreement:.2f}"
+    return f"markers cover {np.mean(true):.1%}; Dice with those that colour deconvolution finds {shown}"
 
 
 def _beside(columns: Sequence[Sequence[RgbImage]]) -> RgbImage:

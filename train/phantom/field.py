@@ -19,7 +19,7 @@ BACKGROUND, GLOMERULUS = 0, 1
 """Class ids of the mask; a sclerotic glomerulus is a glomerulus."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Field:
     """A drawn field.
 

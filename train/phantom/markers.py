@@ -59,7 +59,7 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Markers:
     """N markers, drawn.
 
@@ -83,7 +83,7 @@ class Markers:
     strength: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stained:
     """Markers at the pixels, float32 (side, side).
 

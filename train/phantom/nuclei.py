@@ -16,7 +16,7 @@ from train.phantom.packing import Packing
 _CANDIDATES_UM = 2.4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Nuclei:
     """N nuclei.
 
@@ -126,7 +126,7 @@ def _along_surface(frame: Frame, depth: Map, places: Points) -> NDArray[np.float
     return np.asarray(np.arctan2(down, right), dtype=np.float64) + np.pi / 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stamped:
     """Nuclei at the pixels, float32 (side, side): what they cover, and their chromatin's density there."""
 

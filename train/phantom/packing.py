@@ -21,7 +21,7 @@ _CORNER_UM = 9.0
 _WALL_UM = 3.0  # between a tubule and a capsule or a vessel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Packing:
     """Depths on the coarse grid, float32 in um, positive inside.
 

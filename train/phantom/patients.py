@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from augengine.colour import unmixing_matrix
 from augengine.errors import SpecError
-from augengine.stains import BUILT_IN
+from augengine.stains import BUILT_IN, Vector
 from train.phantom.draws import keyed
 
 _ROOT = 0
@@ -18,6 +18,8 @@ _ROOT = 0
 
 _WHITE = (244.0, 243.0, 244.5)
 """Grey levels of an empty place: the 98th percentile of the real fields is 241 to 247 in each channel."""
+
+_MOST_HAZE = 0.12  # the real CD68 field's background, whose median is 0.17 of chromogen in all
 
 # Laboratories differ from the vectors of stains.py: what the real fields leave after unmixing, for the counterstain
 # (bluer in both immunostains) and for the chromogen (CD34's is a warmer red); rows of R, G, B.
@@ -79,7 +81,7 @@ class Slide:
     """How one patient's slide of one stain came out of the laboratory and the scanner.
 
     Attributes:
-        vectors: Optical densities a unit of counterstain and of chromogen, float64 (2, 3), rows of unit length.
+        vectors: Optical densities of counterstain and of chromogen in R, G, B, of unit length.
         counterstain, chromogen: Factors on the amounts, about 1.
         haze: Non-specific chromogen in tubular cytoplasm; in the unit of amounts.
         white: Grey levels of an empty place, R, G, B.
@@ -87,7 +89,7 @@ class Slide:
         noise: Standard deviation of the sensor's noise, grey levels.
     """
 
-    vectors: NDArray[np.float64]
+    vectors: tuple[Vector, Vector]
     counterstain: float
     chromogen: float
     haze: float
@@ -100,12 +102,18 @@ class Slide:
         """The slide of a patient in a stain."""
         rng = keyed(_ROOT, f"slide {patient.number} {stain}")
         rows = unmixing_matrix(BUILT_IN[stain])[:2] + rng.normal(0, 0.02, (2, 3)) + _SHIFTS[stain]
+        white = (rng.normal(0, 1.2, 3) + _WHITE).tolist()
         return cls(
-            vectors=rows / np.linalg.norm(rows, axis=1, keepdims=True),
+            vectors=(_unit(rows[0]), _unit(rows[1])),
             counterstain=float(np.exp(rng.normal(0, 0.18))),
             chromogen=float(np.exp(rng.normal(0, 0.15))),
-            haze=float(rng.exponential(0.06)) if stain == "cd68" else 0.0,
-            white=tuple(float(level + rng.normal(0, 1.2)) for level in _WHITE),  # type: ignore[arg-type]
+            haze=min(float(rng.exponential(0.05)), _MOST_HAZE) if stain == "cd68" else 0.0,
+            white=(white[0], white[1], white[2]),
             blur_um=float(rng.uniform(0.25, 0.45)),
             noise=float(rng.uniform(0.8, 1.8)),
         )
+
+
+def _unit(vector: NDArray[np.float64]) -> Vector:
+    r, g, b = (vector / np.linalg.norm(vector)).tolist()
+    return r, g, b

@@ -92,7 +92,7 @@ def _weighted(weights: Sequence[Sequence[float]], maps: NDArray[np.float32]) -> 
 
 
 def _expose(amounts: NDArray[np.float32], slide: Slide, mpp: float, seed: int) -> RgbImage:
-    density = _weighted(slide.vectors.tolist(), amounts)
+    density = _weighted(slide.vectors, amounts)
     light = np.exp(-density) * np.array(slide.white, dtype=np.float32)[:, None, None]
     for channel in light:
         gaussian_filter(channel, slide.blur_um / mpp, truncate=REACH_SIGMAS, output=channel, mode="nearest")

@@ -43,7 +43,7 @@ _LOOP_WALL_UM = 0.9
 _OPEN_LOOPS = 0.58
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tissue:
     """A field's structures.
 
@@ -187,7 +187,7 @@ class _Painter:
         return depth, open_, fill
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Looks:
     """Of each tubule: height of its epithelium, tone, haze, holes, brush border, raggedness of its lumen."""
 
