@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 from PIL import Image
@@ -12,10 +11,8 @@ from PIL import Image
 from augengine.errors import ContentError, SourceError, SpecError
 from augengine.images import check_image
 from train.data.decoding import MAX_SIDE, PlaceReader, RgbImage
+from train.data.kept import BUDGET, Kept
 from train.data.places import Place, refuse_bad
-
-BUDGET = 2 << 30
-"""Bytes of decoded pictures that a domain keeps."""
 
 # Scales closer than this to the wanted one, or to a whole multiple of it, are taken for it: 1 px in 100.
 _SAME = 0.01
@@ -47,8 +44,7 @@ class Pictures(Sequence[RgbImage]):
     ) -> None:
         self._places = tuple(places)
         self._factors = _factors(self._places, text, mpp, target_mpp)
-        self._budget = budget
-        self._kept: OrderedDict[int, RgbImage] = OrderedDict()
+        self._kept = Kept(budget)
         self._reader = PlaceReader()
         self.names = tuple(place.name for place in self._places)
         self.mpps = frozenset(found for place in self._places if (found := place.mpp or mpp) is not None)
@@ -66,22 +62,10 @@ class Pictures(Sequence[RgbImage]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         index = range(len(self))[index]
-        if index in self._kept:
-            self._kept.move_to_end(index)
-            return self._kept[index]
-        picture = self._kept[index] = self._decode(index)
-        while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > self._budget:
-            self._kept.popitem(last=False)
-        return picture
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A DataLoader's worker starts with nothing decoded.
-        return self.__dict__ | {"_kept": OrderedDict()}
+        return self._kept.get(index, lambda: self._decode(index))
 
     def _decode(self, index: int) -> RgbImage:
-        picture = resample(self._reader.image(self._places[index]), self._factors[index])
-        picture.setflags(write=False)
-        return picture
+        return resample(self._reader.image(self._places[index]), self._factors[index])
 
 
 def resampled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
