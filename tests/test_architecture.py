@@ -108,6 +108,14 @@ def test_a_heavy_package_is_imported_by_its_owners_alone(package: str) -> None:
     assert _importers(package) <= OWNERS[package]
 
 
+@pytest.mark.parametrize(
+    ("package", "owner"), [("kornia", "train/unet/augmentations.py"), ("matplotlib", "train/plots.py")]
+)
+def test_training_imports_what_only_it_needs_in_one_file(package: str, owner: str) -> None:
+    files = [file for file in (ROOT / "train").rglob("*.py") if package in {n.split(".")[0] for n in _imports(file)}]
+    assert [file.relative_to(ROOT).as_posix() for file in files] == [owner]
+
+
 def test_owners_own_something() -> None:
     # TensorRT's two packages are imported by name, whichever is installed.
     stated = {package: files for package, files in OWNERS.items() if not package.startswith("tensorrt")}

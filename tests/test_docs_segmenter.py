@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from augengine.cli import main as augengine
 from augengine.stains import Stain
 from tests.segmenter_tiles import names, write_tiles
+from tests.small_generator import write_small_pair
 from tests.test_docs import blocks
 from tests.typed_lines import ROOT
 from train.choose_eps.__main__ import main as choose_eps
@@ -40,6 +41,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder, threads = tmp_path_factory.mktemp("segmenter"), torch.get_num_threads()
     for number, patient in enumerate(("anna", "berta", "carl")):
         write_tiles(folder / "tiles", names(patient[0], 2), seed=10 * number, patient=patient, shard=patient)
+    write_small_pair(folder / "home" / "weights")
     (csv,) = blocks(PAGE, "csv")
     (folder / "patients.csv").write_text(csv)
     torch.set_num_threads(1)

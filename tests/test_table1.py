@@ -202,8 +202,7 @@ WOBBLE = (0.011, -0.004, 0.007, -0.009, 0.002, -0.007)
 
 
 def paper_gains(cell: Cell, unit: int) -> float:
-    moved = cell["arm"] == "paper" and cell["world"] == "shift"
-    return 0.05 + WOBBLE[unit] if moved else 0.0
+    return 0.05 + WOBBLE[unit] if (cell["arm"], cell["world"]) == ("paper", "shift") else 0.0
 
 
 def test_a_gain_in_every_unit_is_shown_and_said() -> None:

@@ -18,6 +18,7 @@ from augengine.errors import CheckpointError, SourceError, TargetError, Training
 from tests.datasets import make
 from tests.segmenter_tiles import names, tiny_recipe, write_tiles
 from train.checkpoints import Checkpoints
+from train.data.kept import Kept
 from train.rhythm import Rhythm
 from train.unet import Cohort, Counts, Fit, Measures, Rule, StoredVariants, find_tiles, load_segmenter, make_training
 from train.unet.__main__ import main
@@ -25,6 +26,7 @@ from train.unet.fit import measure
 from train.unet.measures import compare
 from train.unet.predict import predict
 from train.unet.run import WEIGHTS, SegmenterCard
+from train.unet.shrinking import shrink_image, shrink_mask
 from train.unet.training import SegmenterTraining
 
 
@@ -158,7 +160,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(cohort: Cohort, tm
     order = fit(cohort, tmp_path / "whole", steps=9, rhythm=3)
     make_training(order).train()
     broken = make_training(replace(order, out=tmp_path / "broken"))
-    broken.items.variants = Breaking(after=20)
+    broken.items.variants, broken.items.kept = Breaking(after=20), Kept(budget=0)
     with pytest.raises(KeyboardInterrupt):
         broken.train()
     again = make_training(replace(order, out=tmp_path / "broken"))
@@ -219,6 +221,25 @@ def test_a_valid_network_trains_and_is_measured_on_centres(cohort: Cohort, tmp_p
     network, card = load_segmenter(tmp_path)
     assert predict(network, np.zeros((32, 40, 3), np.uint8), recipe, card.run.standard).shape == (16, 24)
     assert sum(vars_of(measure(tmp_path, cohort.test))) <= 6 * 16 * 16
+
+
+def test_a_network_may_work_at_a_coarser_scale(cohort: Cohort, tmp_path: Path) -> None:
+    recipe = tiny_recipe(shrink=2, crop=12)
+    training = make_training(replace(fit(cohort, tmp_path, steps=2, rhythm=2), recipe=recipe))
+    assert (training.items[0]["image"].shape, training.items[0]["mask"].shape) == ((3, 12, 12), (12, 12))
+    training.train()
+    assert sum(vars_of(measure(tmp_path, cohort.test))) <= 6 * 16 * 16
+    with pytest.raises(SourceError, match="smaller than a crop of 48 px"):
+        cohort.check_sizes(tiny_recipe(shrink=2, crop=24))
+
+
+def test_shrinking_keeps_tile_and_mask_in_place() -> None:
+    mask = box((4, 8, 8), side=22)
+    picture = np.repeat(mask[..., None] * np.uint8(200), 3, axis=2)
+    assert shrink_image(picture, 4).shape == (5, 5, 3)
+    assert np.array_equal(shrink_image(picture, 4)[..., 0] > 100, shrink_mask(mask, 4))
+    assert np.array_equal(shrink_mask(mask, 4), box((1, 2, 2), side=5))
+    assert shrink_image(picture, 1) is picture
 
 
 def vars_of(found: Measures) -> tuple[int, int, int]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import overload
 
 from augengine.errors import ContentError, SourceError, SpecError
 from augengine.images import check_image
 from augengine.resample import resample, resampled_size, whole_scale
 from train.data.decoding import MAX_SIDE, PlaceReader, RgbImage
+from train.data.kept import BUDGET, Kept
 from train.data.places import Place, refuse_bad
-
-BUDGET = 2 << 30
-"""Bytes of decoded pictures that a domain keeps."""
 
 _MOST_ENLARGED = 1.2
 
@@ -43,8 +40,7 @@ class Pictures(Sequence[RgbImage]):
     ) -> None:
         self._places = tuple(places)
         self._factors = _factors(self._places, text, mpp, target_mpp)
-        self._budget = budget
-        self._kept: OrderedDict[int, RgbImage] = OrderedDict()
+        self._kept = Kept(budget)
         self._reader = PlaceReader()
         self.names = tuple(place.name for place in self._places)
         self.mpps = frozenset(found for place in self._places if (found := place.mpp or mpp) is not None)
@@ -62,22 +58,10 @@ class Pictures(Sequence[RgbImage]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         index = range(len(self))[index]
-        if index in self._kept:
-            self._kept.move_to_end(index)
-            return self._kept[index]
-        picture = self._kept[index] = self._decode(index)
-        while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > self._budget:
-            self._kept.popitem(last=False)
-        return picture
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A DataLoader's worker starts with nothing decoded.
-        return self.__dict__ | {"_kept": OrderedDict()}
+        return self._kept.get(index, lambda: self._decode(index))
 
     def _decode(self, index: int) -> RgbImage:
-        picture = resample(self._reader.image(self._places[index]), self._factors[index])
-        picture.setflags(write=False)
-        return picture
+        return resample(self._reader.image(self._places[index]), self._factors[index])
 
 
 def _factors(places: Sequence[Place], text: str, mpp: float | None, target: float | None) -> tuple[float, ...]:

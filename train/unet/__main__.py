@@ -44,6 +44,7 @@ class Order:
     recipe: str
     width: int | None
     depth: int | None
+    shrink: int | None
     crop: int | None
     batch: int | None
     epochs: int | None
@@ -75,6 +76,7 @@ _SHARDS: dict[str, Any] = {"multiple": True, "metavar": "SHARDS"}
 @click.option("--recipe", default="icube", help="icube, small, or a TOML file.")
 @click.option("--width", type=_SIZE, help="Filters of the first level, if not the recipe's.")
 @click.option("--depth", type=_SIZE, help="Levels, if not the recipe's.")
+@click.option("--shrink", type=_SIZE, help="Factor by which tiles are shrunk first, if not the recipe's.")
 @click.option("--crop", type=_SIZE, help="Side of the training images in px, if not the recipe's.")
 @click.option("--batch", type=_SIZE, help="Images a step, if not the recipe's.")
 @click.option("--epochs", type=_SIZE, help="How often every tile is shown, if not the recipe's.")
@@ -113,7 +115,7 @@ def _obey(order: Order) -> None:
 
 
 def _fit(order: Order, cohort: Cohort) -> Fit:
-    sizes = {name: getattr(order, name) for name in ("width", "depth", "crop", "batch", "epochs")}
+    sizes = {name: getattr(order, name) for name in ("width", "depth", "shrink", "crop", "batch", "epochs")}
     recipe = find_recipe(order.recipe).with_changes(**sizes)
     stain = find_stain(order.stain, home() / "stains") if order.stain else None
     variants, made = _variants(order, cohort, stain)

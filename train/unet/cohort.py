@@ -54,11 +54,11 @@ class Cohort:
         Raises:
             SourceError: It names the first one.
         """
-        small = [tile for _, tile in self._splits() if min(tile.height, tile.width) < recipe.crop]
+        small = [tile for _, tile in self._splits() if min(tile.height, tile.width) // recipe.shrink < recipe.crop]
         if small:
             first = small[0]
             raise SourceError(
-                f"{len(small)} tiles are smaller than a crop of {recipe.crop} px, as {first.key} with "
+                f"{len(small)} tiles are smaller than a crop of {recipe.shrink * recipe.crop} px, as {first.key} with "
                 f"{first.width} x {first.height}",
                 hint="take a smaller --crop, or cut larger tiles",
             )

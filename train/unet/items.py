@@ -14,12 +14,14 @@ from augengine.errors import SpecError
 from augengine.philox import derive_key
 from augengine.stains import Stain
 from train.data.decoding import PlaceReader, RgbImage
+from train.data.kept import Kept
 from train.unet.augmentations import apply
 from train.unet.cohort import Tiles
 from train.unet.draws import draw
 from train.unet.foreground import ForegroundMasks
 from train.unet.recipe import UnetRecipe
 from train.unet.shown import Rule, Variants
+from train.unet.shrinking import shrink_image, shrink_mask
 from train.unet.standard import Standard
 from train.unet.tiles import Tile
 
@@ -53,6 +55,7 @@ class TrainingItems(Dataset[dict[str, Tensor]]):
         recipe: Crop, batch and augmentations.
         looks: Standardisation and foreground.
         steps: Of the training.
+        kept: Decoded and shrunk pictures, as far as memory allows.
     """
 
     tiles: Tiles
@@ -62,6 +65,7 @@ class TrainingItems(Dataset[dict[str, Tensor]]):
     looks: Looks
     steps: int
     _reader: PlaceReader = field(default_factory=PlaceReader)
+    kept: Kept = field(default_factory=Kept)
 
     def __post_init__(self) -> None:
         if self.recipe.stain_jitter and self.looks.stain is None:
@@ -82,8 +86,7 @@ class TrainingItems(Dataset[dict[str, Tensor]]):
         if not 0 <= index < len(self):
             raise IndexError(f"item {index} of {len(self)}")
         tile, variant, epoch = self.shown(index)
-        masks = ForegroundMasks(self.looks.classes, self._reader)
-        picture, mask = self.variants.image(tile, variant), masks.of(masks.ids(tile)).astype(np.uint8)
+        picture, mask = self._picture(tile, variant), self._mask(tile)
         picture, mask = _crop(picture, mask, self.recipe.crop, derive_key(self.rule.seed, f"{tile.key} {epoch}"))
         image, mask = apply(draw(self.recipe, self.rule.seed, tile.key, epoch), picture, mask, self.looks.stain)
         margin = self.recipe.margin
@@ -92,6 +95,14 @@ class TrainingItems(Dataset[dict[str, Tensor]]):
             "image": self.looks.standard.apply(image).float(),
             "mask": torch.from_numpy(centre.astype(np.int64)),
         }
+
+    def _picture(self, tile: Tile, variant: int) -> RgbImage:
+        shrink = self.recipe.shrink
+        return self.kept.get((tile.key, variant), lambda: shrink_image(self.variants.image(tile, variant), shrink))
+
+    def _mask(self, tile: Tile) -> NDArray[np.uint8]:
+        masks = ForegroundMasks(self.looks.classes, self._reader)
+        return self.kept.get(tile.key, lambda: shrink_mask(masks.read(tile).astype(np.uint8), self.recipe.shrink))
 
 
 def _crop(picture: RgbImage, mask: NDArray[np.uint8], side: int, key: int) -> tuple[RgbImage, NDArray[np.uint8]]:

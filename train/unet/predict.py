@@ -14,6 +14,7 @@ from train.unet.items import Looks
 from train.unet.measures import Measures, compare
 from train.unet.recipe import UnetRecipe
 from train.unet.shown import StoredVariants
+from train.unet.shrinking import shrink_image, shrink_mask
 from train.unet.standard import Standard
 from train.unet.tiles import Tile
 
@@ -25,7 +26,7 @@ def evaluate(network: nn.Module, tiles: Sequence[Tile], recipe: UnetRecipe, look
     for tile in tiles:
         found = predict(network, stored.image(tile, 0), recipe, looks.standard)
         margin, (height, width) = recipe.margin, found.shape
-        truth = masks.read(tile)[margin : margin + height, margin : margin + width]
+        truth = shrink_mask(masks.read(tile), recipe.shrink)[margin : margin + height, margin : margin + width]
         total += compare(found, truth)
     return total
 
@@ -37,16 +38,17 @@ def predict(network: nn.Module, rgb_hwc: RgbImage, recipe: UnetRecipe, standard:
 
     Args:
         network: In eval mode; on any device.
-        rgb_hwc: uint8 (H, W, 3), at least a crop large.
+        rgb_hwc: uint8 (H, W, 3), at least a crop large when shrunk.
         recipe: The network's.
         standard: Its standardisation.
 
     Returns:
-        bool (H - 2 margin, W - 2 margin): the picture without the margin that a valid U-Net does not show.
+        bool (H / shrink - 2 margin, W / shrink - 2 margin): without the margin that a valid U-Net does not show.
     """
     margin, side = recipe.margin, recipe.crop
     out = side - 2 * margin
-    scaled = torch.from_numpy(np.ascontiguousarray(rgb_hwc.transpose(2, 0, 1))).float() / 255
+    shrunk = shrink_image(rgb_hwc, recipe.shrink)
+    scaled = torch.from_numpy(np.ascontiguousarray(shrunk.transpose(2, 0, 1))).float() / 255
     image = standard.apply(scaled)
     height, width = image.shape[1:]
     found = np.zeros((height - 2 * margin, width - 2 * margin), dtype=np.bool_)

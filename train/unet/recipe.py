@@ -14,6 +14,8 @@ Padding = Literal["valid", "same"]
 KERNEL_LOSS = 4
 """Pixels that two unpadded convolutions with kernels of 3 take off a side."""
 
+_LARGEST = (("width", 256), ("depth", 7), ("shrink", 64), ("crop", 4096), ("batch", 10**4), ("epochs", 10**6))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnetRecipe:
@@ -25,7 +27,8 @@ class UnetRecipe:
             centre; ``same``: output and input have one size.
         width: Filters of the first level; each level below has twice as many.
         depth: Levels; 5 with width 64 has 64 ... 1024 filters.
-        crop: Side of the square training images, px.
+        shrink: Whole factor by which tiles and masks are shrunk first; the network works and is measured at that scale.
+        crop: Side of the square training images, px after shrinking.
         batch: Images a step.
         epochs: How often every training tile is shown.
         lr: Adam's learning rate.
@@ -38,6 +41,7 @@ class UnetRecipe:
     padding: Padding
     width: int
     depth: int
+    shrink: int = 1
     crop: int
     batch: int = 8
     epochs: int
@@ -51,7 +55,7 @@ class UnetRecipe:
             raise SpecError("a training recipe needs a name", hint='in the TOML file: name = "mine"')
         if self.padding not in get_args(Padding):
             raise SpecError(f"padding is valid or same, got {self.padding!r}")
-        for name, most in (("width", 256), ("depth", 7), ("crop", 4096), ("batch", 10**4), ("epochs", 10**6)):
+        for name, most in _LARGEST:
             if not 1 <= getattr(self, name) <= most:
                 raise SpecError(f"{name} must be 1 ... {most}, got {getattr(self, name)}")
         for name in ("p", "own_p"):
