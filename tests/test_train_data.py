@@ -18,11 +18,11 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from augengine.errors import SourceError, SpecError
+from augengine.markers import derive_threshold, dice, marker_mask
 from augengine.stains import BUILT_IN
 from tests.pictures import encode, tissue
 from train.data import Domain, Holdout, MarkerPreference, Patients, UnpairedCrops, open_domain
 from train.data.pictures import resample, resampled_size
-from train.markers import derive_threshold, dice, marker_mask
 
 Pixels = NDArray[np.uint8]
 

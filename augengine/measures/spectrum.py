@@ -1,0 +1,82 @@
+"""How much of an image lies at each radial frequency: where a hidden code would show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augengine.errors import SpecError
+from augengine.noise import FloatImage
+
+BINS = 32
+"""Rings between 0 and half a cycle a pixel, the highest frequency that an image holds along its rows."""
+
+_HIGHEST = 0.5
+_LEAST_POWER = 1e-20  # a flat image has none, and none has no logarithm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spectrum:
+    """Power by radial frequency.
+
+    Attributes:
+        frequency: Middle of each ring, cycles a pixel, ascending in (0, 0.5).
+        power: Mean power density in it, of images in [-1, 1]; positive.
+    """
+
+    frequency: tuple[float, ...]
+    power: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.frequency) != len(self.power) or not min(self.power, default=0) > 0:
+            raise SpecError("a spectrum has one positive power a frequency")
+
+    def excess_db(self, other: Spectrum, *, above: float = _HIGHEST / 2) -> float:
+        """Mean power over that of ``other``, in decibels, of the frequencies from ``above`` on.
+
+        Raises:
+            SpecError: The two were taken from images of other sizes.
+        """
+        if self.frequency != other.frequency:
+            raise SpecError("two spectra compare where their images have one size")
+        ratios = np.log10(np.array(self.power) / np.array(other.power))
+        return float(10 * ratios[np.array(self.frequency) >= above].mean())
+
+
+def spectrum(images_chw: Sequence[FloatImage]) -> Spectrum:
+    """The mean radial power spectrum of images.
+
+    Means are removed, and a Hann window keeps the borders from leaking into every frequency.
+
+    Args:
+        images_chw: float32 (3, H, W), of any sizes.
+
+    Raises:
+        SpecError: No image, or one smaller than 16 px.
+    """
+    if not images_chw or min(min(image.shape[1:]) for image in images_chw) < 16:
+        raise SpecError("a spectrum needs images of at least 16 px")
+    edges = np.linspace(0, _HIGHEST, BINS + 1)
+    sums, counts = np.sum([_rings(image, edges) for image in images_chw], axis=0)
+    seen = counts > 0  # a small image has no frequency in some rings
+    middles = (edges[:-1] + edges[1:]) / 2
+    power = np.maximum(sums[seen] / counts[seen], _LEAST_POWER)
+    return Spectrum(frequency=tuple(middles[seen].tolist()), power=tuple(power.tolist()))
+
+
+def _rings(image_chw: FloatImage, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Power density summed over each ring, and how many frequencies lie in it; (2, rings)."""
+    height, width = image_chw.shape[1:]
+    window = np.hanning(height)[:, None] * np.hanning(width)
+    centred = image_chw - image_chw.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
+    power = (np.abs(np.fft.fft2(centred * window)) ** 2).mean(axis=0) / np.square(window).sum()
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
+    radius[0, 0] = np.inf  # what the window leaves of the mean
+    ring = np.digitize(radius.ravel(), edges) - 1
+    inside = (ring >= 0) & (ring < len(edges) - 1)
+    counts = np.bincount(ring[inside], minlength=len(edges) - 1)
+    sums = np.bincount(ring[inside], weights=power.ravel()[inside], minlength=len(edges) - 1)
+    return np.stack([sums, counts])
