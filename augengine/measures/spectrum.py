@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 from augengine.errors import SpecError
 from augengine.noise import FloatImage
 
-BINS = 32
-"""Rings between 0 and half a cycle a pixel, the highest frequency that an image holds along its rows."""
+HIGHEST = 0.5**0.5
+"""Cycles a pixel of a checkerboard, the finest that an image holds; half a cycle is the finest along its rows."""
 
-_HIGHEST = 0.5
+BINS = 45
+"""Rings up to there, a sixty-fourth of a cycle wide."""
+
+FINE = 0.25
+"""From here on a period is at most 4 px: finer than what stains show at 0.5 um/px, where codes have room."""
+
 _LEAST_POWER = 1e-20  # a flat image has none, and none has no logarithm
 
 
@@ -23,7 +28,7 @@ class Spectrum:
     """Power by radial frequency.
 
     Attributes:
-        frequency: Middle of each ring, cycles a pixel, ascending in (0, 0.5).
+        frequency: Middle of each ring, cycles a pixel, ascending in (0, 0.71).
         power: Mean power density in it, of images in [-1, 1]; positive.
     """
 
@@ -34,7 +39,7 @@ class Spectrum:
         if len(self.frequency) != len(self.power) or not min(self.power, default=0) > 0:
             raise SpecError("a spectrum has one positive power a frequency")
 
-    def excess_db(self, other: Spectrum, *, above: float = _HIGHEST / 2) -> float:
+    def excess_db(self, other: Spectrum, *, above: float = FINE) -> float:
         """Mean power over that of ``other``, in decibels, of the frequencies from ``above`` on.
 
         Raises:
@@ -59,7 +64,7 @@ def spectrum(images_chw: Sequence[FloatImage]) -> Spectrum:
     """
     if not images_chw or min(min(image.shape[1:]) for image in images_chw) < 16:
         raise SpecError("a spectrum needs images of at least 16 px")
-    edges = np.linspace(0, _HIGHEST, BINS + 1)
+    edges = np.linspace(0, HIGHEST + 1e-9, BINS + 1)
     sums, counts = np.sum([_rings(image, edges) for image in images_chw], axis=0)
     seen = counts > 0  # a small image has no frequency in some rings
     middles = (edges[:-1] + edges[1:]) / 2

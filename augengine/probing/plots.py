@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from augengine.measures.spectrum import HIGHEST
 from augengine.probing.report import INTEGRATED_TO, Probe
 
 if TYPE_CHECKING:  # 0.5 s to import: only where something is drawn
@@ -36,11 +37,15 @@ def _figure(title: str, found: Probe, panels: int = 1) -> tuple[Figure, list[Axe
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_WIDTH, _HEIGHT if panels == 1 else 1.35 * _HEIGHT), dpi=_DPI, layout="constrained")
+    height = _HEIGHT if panels == 1 else 1.35 * _HEIGHT
+    # Margins of its own: a layout engine draws everything twice, a second a figure.
+    margins = {"left": 0.13, "right": 0.97, "bottom": 0.5 / height, "top": 1 - 0.75 / height, "hspace": 0.08}
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI)
+    figure.subplots_adjust(**margins)
     FigureCanvasAgg(figure)
     axes = list(figure.subplots(panels, 1, sharex=True, squeeze=False).ravel())
     tissue = found.tissue
-    figure.suptitle(title, x=0.02, ha="left", fontsize=13, color=_INK)
+    figure.suptitle(title, x=0.13, y=1 - 0.12 / height, ha="left", va="top", fontsize=13, color=_INK)
     size = f"{tissue.width} x {tissue.height} px"
     note = f"{tissue.stain} by way of {tissue.reference}, {len(tissue.keys)} tiles of {size}"
     axes[0].set_title(note + (", recoloured" if tissue.surrogate else ""), loc="left", fontsize=9, color=_FAINT)
@@ -176,7 +181,7 @@ def _spectrum(found: Probe) -> Figure:
         axes[1].axhline(0, color=_FAINT, linewidth=0.8)
         _label(axes[0], y="power density")
         _label(axes[1], "radial frequency, cycles/px", "A' over real, dB")
-    axes[-1].set_xlim(0, 0.5)
+    axes[-1].set_xlim(0, HIGHEST)
     _legend(axes[0])
     return figure
 

@@ -88,7 +88,7 @@ def _by_draw(specimen: Specimen, drawn: Sequence[Sequence[RgbImage]], sigma: flo
 def _where_markers_move(specimen: Specimen, drawn: Sequence[Sequence[RgbImage]], sigma: float) -> RgbImage:
     """The chromogen alone, and over all draws how often a pixel is marker and how much its concentration varies."""
     stain = specimen.stain
-    threshold = derive_threshold([tile.image_hwc for tile in specimen.tiles], stain)
+    threshold = derive_threshold(specimen.images, stain)
     rule = MarkerRule(stain=stain, threshold=threshold)
     rows: list[list[Cell]] = []
     for row, tile in enumerate(specimen.tiles):

@@ -12,6 +12,7 @@ import numpy as np
 from augengine.engines.fidelity import Budget
 from augengine.errors import SpecError
 from augengine.measures import CycleError, Spectrum, UnderNoise, Wiped
+from augengine.measures.spectrum import FINE
 from augengine.probing.verdict import Bounds, EpsChoice, Kept, Verdict, VerdictRule
 from augengine.sample import Failure
 from augengine.spec import Precision
@@ -180,7 +181,7 @@ class Probe:
             return f"spectrum of A': compared with nothing, since no {self.tissue.reference} tiles were given"
         excess = self.spectrum.excess_db(self.reference_spectrum)
         return (
-            f"spectrum of A' above 0.25 cycles/px: {excess:+.1f} dB against {self.reference_tiles} real "
+            f"spectrum of A' from {FINE:g} cycles/px on: {excess:+.1f} dB against {self.reference_tiles} real "
             f"{self.tissue.reference} tiles"
         )
 

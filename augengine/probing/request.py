@@ -88,7 +88,7 @@ class PreviewRequest:
 
     Attributes:
         specimen: Tissue and generators; its ``tiles`` are the samples drawn.
-        out: The first picture; the others lie beside it.
+        out: The first picture, a png; the others lie beside it.
         sigmas: Rows of the first picture, ascending; 0 is the reconstruction without noise.
         draws: Draws of one sigma, for the second and the third picture; at least 2.
         sigma: Their sigma; None takes the eps recommended for the stain, else 0.05.
@@ -106,6 +106,8 @@ class PreviewRequest:
         check_sigmas(tuple(sigma for sigma in self.sigmas if sigma != 0))
         if list(self.sigmas) != sorted(set(self.sigmas)) or not self.sigmas:
             raise SpecError(f"sigmas must be ascending, got {self.sigmas}", hint="--sigmas 0,0.05,0.1,0.3")
+        if self.out.suffix.lower() != ".png":
+            raise SpecError(f"the pictures are png files, got {self.out}", hint="--out preview.png")
         if self.draws < 2:
             raise SpecError(f"draws are compared, so at least 2 are needed, asked for {self.draws}", hint="--draws 6")
         NoiseSpec(eps=0.05 if self.sigma is None else self.sigma, seed=self.seed)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from augengine.errors import SourceError, TargetError
@@ -25,7 +26,7 @@ from augengine.probing.plots import draw_plots
 from augengine.probing.report import INTEGRATED_TO, Cost, Markers, NoisePoint, Probe, Tissue, kept_at
 from augengine.probing.request import ProbeRequest
 from augengine.probing.specimen import OnNote, Specimen, open_specimen, reference_tiles
-from augengine.probing.verdict import DEFAULT_RULE, Evidence, choose_eps
+from augengine.probing.verdict import DEFAULT_RULE, Evidence, Kept, choose_eps
 
 _DRAWS = 2
 
@@ -44,6 +45,7 @@ def probe(request: ProbeRequest, *, note: OnNote = lambda _: None, warn: OnNote 
         TargetError: The folder cannot be written.
         AugengineError: As in `open_specimen`.
     """
+    _make(request.out)  # before a minute's work, not after it
     with open_specimen(request.specimen, note=note, warn=warn) as specimen:
         found = measure(specimen, request, note)
     _write(request.out, found)
@@ -52,27 +54,17 @@ def probe(request: ProbeRequest, *, note: OnNote = lambda _: None, warn: OnNote 
 
 def measure(specimen: Specimen, request: ProbeRequest, note: OnNote) -> Probe:
     """The numbers; nothing is written. Errors as in `probe`."""
-    images = [tile.image_hwc for tile in specimen.tiles]
-    rule, masks = _markers(specimen, request)
-    real = _reference(specimen, request)
+    rule = _marker_rule(specimen, request)
+    masks = _masks(specimen, rule)
     began = time.monotonic()
     cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
     sigmas = sorted({*request.sigmas, DEFAULT_RULE.stable_at, DEFAULT_RULE.responds_at, INTEGRATED_TO})
     _announce(note, len(cycles), _DRAWS * len(sigmas) + len(request.wipes.named()), time.monotonic() - began)
-    back = [to_rgb(cycle.back) for cycle in cycles]
-    base = structure(images, back, specimen.stain)
+    real = _reference(specimen, request)
+    base = structure(specimen.images, [to_rgb(cycle.back) for cycle in cycles], specimen.stain)
+    markers = _markers(specimen, cycles, masks, rule)
     points = tuple(_at(sigma, specimen, cycles, masks, rule, request.seed) for sigma in sigmas)
-    markers = Markers(
-        threshold=rule.threshold,
-        area=share(masks),
-        area_reconstructed=share([rule.mask(image) for image in back]),
-        dice=dice(masks, [rule.mask(image) for image in back]),
-        contrast=contrast(images, masks),
-        contrast_hidden=contrast([to_rgb(cycle.there) for cycle in cycles], masks),
-    )
     kept = {point.noise.sigma: kept_at(point, base, markers.area) for point in points}
-    agreement = next(p.noise.agreement for p in points if p.noise.sigma == DEFAULT_RULE.responds_at)
-    evidence = Evidence(dice=markers.dice, structure=base, kept=kept[DEFAULT_RULE.stable_at], agreement=agreement)
     return Probe(
         tissue=_tissue(specimen, request.seed),
         cycle=cycle_error(cycles),
@@ -87,28 +79,53 @@ def measure(specimen: Specimen, request: ProbeRequest, note: OnNote) -> Probe:
         bounds=request.bounds,
         rule=DEFAULT_RULE,
         choice=choose_eps([kept[sigma] for sigma in request.sigmas], request.bounds),
-        verdict=DEFAULT_RULE.judge(evidence, request.bounds),
+        verdict=DEFAULT_RULE.judge(_evidence(points, kept, base, markers), request.bounds),
     )
 
 
-def _markers(specimen: Specimen, request: ProbeRequest) -> tuple[MarkerRule, list[Mask]]:
-    images = [tile.image_hwc for tile in specimen.tiles]
-    threshold = derive_threshold(images, specimen.stain) if request.threshold is None else request.threshold
-    rule = MarkerRule(stain=specimen.stain, threshold=threshold)
-    masks = [rule.mask(image) for image in images]
+def _marker_rule(specimen: Specimen, request: ProbeRequest) -> MarkerRule:
+    asked = request.threshold
+    threshold = derive_threshold(specimen.images, specimen.stain) if asked is None else asked
+    return MarkerRule(stain=specimen.stain, threshold=threshold)
+
+
+def _masks(specimen: Specimen, rule: MarkerRule) -> list[Mask]:
+    masks = [rule.mask(image) for image in specimen.images]
     if not share(masks):
+        marker = f"{specimen.stain.name} marker (a concentration above {rule.threshold:.3f})"
         raise SourceError(
-            f"none of {len(images)} tiles holds a {specimen.stain.name} marker (a concentration above {threshold:.3f})",
+            f"none of {len(masks)} tiles holds a {marker}",
             hint="name tiles that show markers with --in, or a lower --threshold",
         )
-    return rule, masks
+    return masks
+
+
+def _markers(specimen: Specimen, cycles: Sequence[Cycle], masks: Sequence[Mask], rule: MarkerRule) -> Markers:
+    back = [rule.mask(to_rgb(cycle.back)) for cycle in cycles]
+    return Markers(
+        threshold=rule.threshold,
+        area=share(masks),
+        area_reconstructed=share(back),
+        dice=dice(masks, back),
+        contrast=contrast(specimen.images, masks),
+        contrast_hidden=contrast([to_rgb(cycle.there) for cycle in cycles], masks),
+    )
+
+
+def _evidence(points: Sequence[NoisePoint], kept: Mapping[float, Kept], base: float, markers: Markers) -> Evidence:
+    agreement = {point.noise.sigma: point.noise.agreement for point in points}
+    return Evidence(
+        dice=markers.dice,
+        structure=base,
+        usual=kept[DEFAULT_RULE.stable_at],
+        strong=kept[DEFAULT_RULE.responds_at],
+        agreement=agreement[DEFAULT_RULE.responds_at],
+    )
 
 
 def _reference(specimen: Specimen, request: ProbeRequest) -> list[FloatImage]:
-    if request.reference_source is None:
-        return []
-    size = specimen.inputs[0].shape[1:]
-    return reference_tiles(request.reference_source, specimen.stain, request.specimen.tiles, (size[0], size[1]))
+    text = request.reference_source
+    return [] if text is None else reference_tiles(text, specimen, request.specimen)
 
 
 def _at(
@@ -117,10 +134,9 @@ def _at(
     first, second = (
         draw(cycles, specimen.from_reference, sigma=sigma, seed=seed, variant=variant) for variant in (1, _DRAWS)
     )
-    images = [tile.image_hwc for tile in specimen.tiles]
     return NoisePoint(
         noise=under_noise(cycles, masks, (first, second), rule, sigma),
-        structure=structure(images, [to_rgb(image) for image in first], specimen.stain),
+        structure=structure(specimen.images, [to_rgb(image) for image in first], specimen.stain),
     )
 
 
@@ -146,13 +162,23 @@ def _tissue(specimen: Specimen, seed: int) -> Tissue:
     )
 
 
+def _make(out: Path) -> None:
+    with _writable(out):
+        out.mkdir(parents=True, exist_ok=True)
+
+
 def _write(out: Path, found: Probe) -> None:
     plots = draw_plots(found)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found.to_json(), indent=2, ensure_ascii=False)
+    with _writable(out):
         for name, png in plots.items():
             (out / name).write_bytes(png)
-        text = json.dumps(found.to_json(), indent=2, ensure_ascii=False)
         (out / "probe.json").write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _writable(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise TargetError(f"cannot write {out}: {error.strerror}", hint="name another folder with --out") from error

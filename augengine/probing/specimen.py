@@ -15,6 +15,7 @@ from augengine.engines.base import Engine
 from augengine.engines.fidelity import run_on_host
 from augengine.engines.store import EngineStore, pick_backend
 from augengine.errors import EngineError, SourceError, SpecError
+from augengine.images import RgbImage
 from augengine.job import check_source_mpp
 from augengine.listing import Listing
 from augengine.measures import Translate
@@ -64,6 +65,11 @@ class Specimen:
     def keys(self) -> list[str]:
         """The samples' keys."""
         return [tile.key for tile in self.tiles]
+
+    @property
+    def images(self) -> list[RgbImage]:
+        """The tiles' pixels."""
+        return [tile.image_hwc for tile in self.tiles]
 
     @property
     def inputs(self) -> list[FloatImage]:
@@ -119,22 +125,25 @@ def open_specimen(
         exact.close()
 
 
-def reference_tiles(text: str, stain: Stain, count: int, size: tuple[int, int]) -> list[FloatImage]:
-    """Real tiles of a stain's reference, float32 (3, H, W) in [-1, 1].
+def reference_tiles(text: str, specimen: Specimen, request: SpecimenRequest) -> list[FloatImage]:
+    """Real tiles of the reference stain, float32 (3, H, W) in [-1, 1], of the size of the specimen's.
 
     Args:
         text: The source.
-        stain: The stain.
-        count: Most tiles.
-        size: Height and width of each, pixels.
+        specimen: What they are to be compared with.
+        request: What was asked for; its um/px hold for this source too.
 
     Raises:
         SourceError: None can be read, or none shows tissue.
+        SpecError: Their um/px are far from the generators' own.
     """
-    name = stain.reference or stain.name
-    source, listing = _scan(text, name)
+    source, listing = _scan(text, specimen.weights.reference)
+    own = specimen.weights.mpp
+    check_source_mpp(listing, own, stated=request.mpp, allowed=request.allow_mpp, warn=lambda _: None)
     # The stain only names what a surrogate is recoloured to, and a source that was given is none.
-    shown, _ = _showing_tissue(Tiles(source=source, listing=listing, stain=stain), count, *size)
+    tiles = Tiles(source=source, listing=listing, stain=specimen.stain)
+    height, width = specimen.tiles[0].image_hwc.shape[:2]
+    shown, _ = _showing_tissue(tiles, request.tiles, height, width)
     return to_inputs(shown)
 
 
