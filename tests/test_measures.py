@@ -180,13 +180,17 @@ def test_white_noise_has_its_variance_at_every_frequency() -> None:
 def test_twice_the_amplitude_is_6_decibels() -> None:
     images = [unit_noise(0, "a", 1, 64, 64)]
     louder = spectrum([2 * image for image in images])
-    assert louder.excess_db(spectrum(images)) == pytest.approx(6.02, abs=0.01)
+    found = louder.over(spectrum(images))
+    assert (found.fine_db, found.peak_db) == pytest.approx((6.02, 6.02), abs=0.01)
+    assert np.array(found.ratio_db) == pytest.approx(6.02, abs=0.01)
 
 
 def test_a_checkerboard_code_shows_above_the_tissue_it_hides_in() -> None:
     plain = [normalise([tissue(96, 96, seed=i)])[0] for i in range(3)]
     coded = spectrum([cycle.there for cycle in cycles(hiding())])
-    assert coded.power[-1] > 10 * spectrum(plain).power[-1]
+    found = coded.over(spectrum(plain))
+    assert found.peak_db > 10
+    assert found.peak_frequency == pytest.approx(0.7, abs=0.02)
 
 
 def test_a_flat_image_has_a_spectrum_too() -> None:
@@ -195,7 +199,7 @@ def test_a_flat_image_has_a_spectrum_too() -> None:
 
 def test_spectra_of_other_sizes_and_of_specks_are_refused() -> None:
     with pytest.raises(SpecError, match="one size"):
-        spectrum([wave(0.1, side=16)]).excess_db(spectrum([wave(0.1)]))
+        spectrum([wave(0.1, side=16)]).over(spectrum([wave(0.1)]))
     for images in ([], [wave(0.1, side=12)]):
         with pytest.raises(SpecError, match="at least 16 px"):
             spectrum(images)

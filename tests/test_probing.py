@@ -322,11 +322,11 @@ def test_inputs_are_the_tiles_in_the_generators_range() -> None:
 @pytest.mark.e2e
 def test_the_committed_cd68_pair_hides_macrophages_and_responds(shared_data: Path, tmp_path: Path) -> None:
     source = shared_data / "hannover" / "cd68_glomeruli_20x"
-    more = ("--size", 160, "--sigmas", "0.01,0.05", "--out", tmp_path / "out", "--json")
+    more = ("--size", 160, "--sigmas", "0.05", "--out", tmp_path / "out", "--json")
     result = call("probe", "--stain", "cd68", "--in", source, "--mpp", 0.5, *more)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     agreement = {point["noise"]["sigma"]: point["noise"]["agreement"] for point in found["points"]}
-    assert agreement[0.01] > agreement[0.05] > agreement[0.2]
+    assert agreement[0.05] > agreement[0.2]
     assert found["choice"]["eps"] == 0.05
     assert found["markers"]["contrast_hidden"] < found["markers"]["contrast"]

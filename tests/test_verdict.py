@@ -37,7 +37,7 @@ def test_a_pair_that_finds_its_markers_and_loses_them_under_noise_hides_and_resp
         ("usual", replace(USUAL, structure=0.94), replace(USUAL, structure=0.95), "0.94 of the counterstain's"),
         ("usual", replace(USUAL, area=1.51), replace(USUAL, area=1.5), "1.51 times the source's, beyond 1.5"),
         ("usual", replace(USUAL, area=0.66), replace(USUAL, area=0.67), "0.66 times the source's"),
-        ("agreement", None, 0.0, "at sigma 0.2 no marker is left"),
+        ("agreement", None, 0.0, "at sigma 0.2, no marker is left"),
     ],
 )  # fmt: skip
 def test_what_breaks_is_unstable_and_what_just_holds_is_not(field: str, bad: object, good: object, reason: str) -> None:
@@ -84,7 +84,7 @@ def grid(*rows: tuple[float, float, float]) -> list[Kept]:
 def test_eps_is_the_largest_within_both_bounds() -> None:
     found = choose_eps(grid((0.01, 1, 1), (0.05, 0.97, 1.2), (0.1, 0.94, 1.2), (0.3, 0.8, 1.2)), BOUNDS)
     assert found.eps == 0.05
-    assert found.reason == "at sigma 0.1 0.94 of the counterstain's structure is left, 0.95 is needed"
+    assert found.reason == "at sigma 0.1, 0.94 of the counterstain's structure is left, 0.95 is needed"
     found = choose_eps(grid((0.01, 1, 1), (0.05, 0.97, 1.2), (0.1, 0.97, 0.5)), BOUNDS)
     assert found.eps == 0.05
     assert "0.50 times" in found.reason

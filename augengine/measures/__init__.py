@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from augengine.measures.cycles import Cycle, CycleError, Translate, cycle_error, rms, run_cycles, to_rgb
 from augengine.measures.noise import UnderNoise, check_sigmas, draw, under_noise
-from augengine.measures.spectrum import Spectrum, spectrum
+from augengine.measures.spectrum import Excess, Spectrum, spectrum
 from augengine.measures.structure import structure
 from augengine.measures.wiping import Wiped, Wipes, wipe
 
 __all__ = [
     "Cycle",
     "CycleError",
+    "Excess",
     "Spectrum",
     "Translate",
     "UnderNoise",

@@ -39,16 +39,41 @@ class Spectrum:
         if len(self.frequency) != len(self.power) or not min(self.power, default=0) > 0:
             raise SpecError("a spectrum has one positive power a frequency")
 
-    def excess_db(self, other: Spectrum, *, above: float = FINE) -> float:
-        """Mean power over that of ``other``, in decibels, of the frequencies from ``above`` on.
+    def over(self, other: Spectrum) -> Excess:
+        """What there is more of than in ``other``, of images of the same size.
 
         Raises:
-            SpecError: The two were taken from images of other sizes.
+            SpecError: The images had other sizes.
         """
         if self.frequency != other.frequency:
             raise SpecError("two spectra compare where their images have one size")
-        ratios = np.log10(np.array(self.power) / np.array(other.power))
-        return float(10 * ratios[np.array(self.frequency) >= above].mean())
+        frequency = np.array(self.frequency)
+        ratio_db = 10 * np.log10(np.array(self.power) / np.array(other.power))
+        fine = frequency >= FINE
+        peak = int(np.argmax(np.where(fine, ratio_db, -np.inf)))
+        return Excess(
+            ratio_db=tuple(ratio_db.tolist()),
+            fine_db=float(ratio_db[fine].mean()),
+            peak_db=float(ratio_db[peak]),
+            peak_frequency=float(frequency[peak]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excess:
+    """Power over that of another spectrum, in decibels.
+
+    Attributes:
+        ratio_db: At each frequency.
+        fine_db: The mean from 0.25 cycles a pixel on.
+        peak_db: The largest of those.
+        peak_frequency: Where that stands, cycles a pixel; 0.7 is a checkerboard.
+    """
+
+    ratio_db: tuple[float, ...]
+    fine_db: float
+    peak_db: float
+    peak_frequency: float
 
 
 def spectrum(images_chw: Sequence[FloatImage]) -> Spectrum:

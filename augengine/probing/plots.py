@@ -176,8 +176,7 @@ def _spectrum(found: Probe) -> Figure:
     else:
         said = f"{found.reference_tiles} real {found.tissue.reference} tiles"
         axes[0].semilogy(real.frequency, real.power, color=_FAINT, label=said)
-        ratio = 10 * np.log10(np.array(own.power) / np.array(real.power))
-        axes[1].plot(own.frequency, ratio, color=_REFERENCE)
+        axes[1].plot(own.frequency, own.over(real).ratio_db, color=_REFERENCE)
         axes[1].axhline(0, color=_FAINT, linewidth=0.8)
         _label(axes[0], y="power density")
         _label(axes[1], "radial frequency, cycles/px", "A' over real, dB")

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.colour import chromogen_alone
-from augengine.errors import TargetError
 from augengine.images import encode_image
 from augengine.markers import MarkerRule, chromogen, derive_threshold
 from augengine.measures import Cycle, draw, run_cycles, to_rgb
 from augengine.picture import Cell, draw_page, heat_map
+from augengine.probing.output import make_folder, write_files
 from augengine.probing.request import PreviewRequest
 from augengine.probing.specimen import OnNote, Specimen, open_specimen
 
@@ -40,6 +40,7 @@ def preview(
         TargetError: They cannot be written.
         AugengineError: As in `open_specimen`.
     """
+    make_folder(request.out.parent)  # before the work, not after it
     with open_specimen(request.specimen, precisions=(), note=note, warn=warn) as specimen:
         cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
         sigma = request.sigma or specimen.stain.recommended_eps or _EPS
@@ -113,12 +114,7 @@ def _where_markers_move(specimen: Specimen, drawn: Sequence[Sequence[RgbImage]],
 
 
 def _write(out: Path, pages: dict[str, RgbImage]) -> tuple[Path, Path, Path]:
-    files = {out.with_name(f"{out.stem}{end}.png" if end else out.name): page for end, page in pages.items()}
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for file, page in files.items():
-            file.write_bytes(encode_image(page, "png"))
-    except OSError as error:
-        raise TargetError(f"cannot write {out}: {error.strerror}", hint="name another file with --out") from error
+    files = {out.with_name(f"{out.stem}{end}{out.suffix}"): encode_image(page, "png") for end, page in pages.items()}
+    write_files(files)
     first, second, third = files
     return first, second, third

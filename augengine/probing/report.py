@@ -11,7 +11,7 @@ import numpy as np
 
 from augengine.engines.fidelity import Budget
 from augengine.errors import SpecError
-from augengine.measures import CycleError, Spectrum, UnderNoise, Wiped
+from augengine.measures import CycleError, Excess, Spectrum, UnderNoise, Wiped
 from augengine.measures.spectrum import FINE
 from augengine.probing.verdict import Bounds, EpsChoice, Kept, Verdict, VerdictRule
 from augengine.sample import Failure
@@ -141,6 +141,11 @@ class Probe:
         """The response integrated over sigma in [0, 0.2]."""
         return integral([(point.noise.sigma, point.noise.response) for point in self.points])
 
+    @property
+    def excess(self) -> Excess | None:
+        """What A' has more of than real reference tissue; None where none was given."""
+        return None if self.reference_spectrum is None else self.spectrum.over(self.reference_spectrum)
+
     def kept(self) -> list[Kept]:
         """What survives at each sigma, as far as needs no label."""
         return [kept_at(point, self.structure, self.markers.area) for point in self.points]
@@ -149,7 +154,10 @@ class Probe:
         """As plain json values."""
         costs = [{"precision": c.precision, "budget": c.budget and c.budget.to_json()} for c in self.costs]
         derived = {"response_integral": self.response_integral, "about_response": ABOUT_RESPONSE}
-        return asdict(self) | derived | {"costs": costs, "kept": [asdict(kept) for kept in self.kept()]}
+        excess = None if self.excess is None else asdict(self.excess)
+        return (
+            asdict(self) | derived | {"excess": excess, "costs": costs, "kept": [asdict(kept) for kept in self.kept()]}
+        )
 
     def lines(self) -> list[str]:
         """What the table of sigmas does not say, a line each."""
@@ -177,13 +185,11 @@ class Probe:
         )
 
     def _spectrum_line(self) -> str:
-        if self.reference_spectrum is None:
+        seen = self.excess
+        if seen is None:
             return f"spectrum of A': compared with nothing, since no {self.tissue.reference} tiles were given"
-        excess = self.spectrum.excess_db(self.reference_spectrum)
-        return (
-            f"spectrum of A' from {FINE:g} cycles/px on: {excess:+.1f} dB against {self.reference_tiles} real "
-            f"{self.tissue.reference} tiles"
-        )
+        fine = f"{seen.fine_db:+.1f} dB from {FINE:g} cycles/px on, at most {seen.peak_db:+.1f} at {seen.peak_frequency:.2f}"
+        return f"spectrum of A' against {self.reference_tiles} real {self.tissue.reference} tiles: {fine}"
 
 
 def kept_at(point: NoisePoint, structure: float, area: float) -> Kept:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from augengine.errors import SourceError, TargetError
+from augengine.errors import SourceError
 from augengine.markers import MarkerRule, Mask, contrast, derive_threshold, dice, share
 from augengine.measures import (
     Cycle,
@@ -22,6 +21,7 @@ from augengine.measures import (
     wipe,
 )
 from augengine.noise import FloatImage
+from augengine.probing.output import make_folder, write_files
 from augengine.probing.plots import draw_plots
 from augengine.probing.report import INTEGRATED_TO, Cost, Markers, NoisePoint, Probe, Tissue, kept_at
 from augengine.probing.request import ProbeRequest
@@ -45,7 +45,7 @@ def probe(request: ProbeRequest, *, note: OnNote = lambda _: None, warn: OnNote 
         TargetError: The folder cannot be written.
         AugengineError: As in `open_specimen`.
     """
-    _make(request.out)  # before a minute's work, not after it
+    make_folder(request.out)  # before a minute's work, not after it
     with open_specimen(request.specimen, note=note, warn=warn) as specimen:
         found = measure(specimen, request, note)
     _write(request.out, found)
@@ -162,23 +162,7 @@ def _tissue(specimen: Specimen, seed: int) -> Tissue:
     )
 
 
-def _make(out: Path) -> None:
-    with _writable(out):
-        out.mkdir(parents=True, exist_ok=True)
-
-
 def _write(out: Path, found: Probe) -> None:
-    plots = draw_plots(found)
-    text = json.dumps(found.to_json(), indent=2, ensure_ascii=False)
-    with _writable(out):
-        for name, png in plots.items():
-            (out / name).write_bytes(png)
-        (out / "probe.json").write_text(text + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _writable(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise TargetError(f"cannot write {out}: {error.strerror}", hint="name another folder with --out") from error
+    text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
+    plots = {out / name: png for name, png in draw_plots(found).items()}
+    write_files(plots | {out / "probe.json": text.encode()})

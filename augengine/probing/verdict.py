@@ -69,14 +69,14 @@ class Bounds:
         """As `broken`, of the marker area alone."""
         if 1 / self.area <= kept.area <= self.area:
             return ""
-        return f"at sigma {kept.sigma:g} the marker area is {kept.area:.2f} times the source's, beyond {self.area:g}"
+        return f"at sigma {kept.sigma:g}, the marker area is {kept.area:.2f} times the source's, beyond {self.area:g}"
 
     def broken_structure(self, kept: Kept) -> str:
         """As `broken`, of the counterstain's structure alone."""
         if kept.structure >= self.structure:
             return ""
         left = f"{kept.structure:.2f} of the counterstain's structure is left"
-        return f"at sigma {kept.sigma:g} {left}, {self.structure:g} is needed"
+        return f"at sigma {kept.sigma:g}, {left}, {self.structure:g} is needed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,7 @@ class VerdictRule:
             return Verdict(word="unstable", reason=reason)
         drawn = f"two draws at sigma {self.responds_at:g} agree {seen.agreement or 0:.2f} (Dice)"
         if seen.agreement is None:
-            return Verdict(word="unstable", reason=f"at sigma {self.responds_at:g} no marker is left")
+            return Verdict(word="unstable", reason=f"at sigma {self.responds_at:g}, no marker is left")
         if seen.agreement > self.most_agreement:
             if reason := bounds.broken_area(seen.strong):
                 return Verdict(word="unstable", reason=f"{drawn} by chance: {reason}")
