@@ -19,6 +19,7 @@ from augengine.measures import (
     Wiped,
     Wipes,
     check_sigmas,
+    control,
     cycle_error,
     draw,
     rms,
@@ -97,6 +98,14 @@ def test_a_draw_is_that_of_the_samples_key_and_of_no_neighbour() -> None:
     np.testing.assert_array_equal(together[1], alone)
     expected = run[1].there + np.float32(0.1) * unit_noise(7, "tile-1", 3, 96, 96)
     np.testing.assert_array_equal(alone, expected)
+
+
+def test_the_control_is_the_noise_on_the_picture_whatever_the_pair_does_with_it() -> None:
+    copy, hidden = cycles(copying()), cycles(hiding())
+    assert control(copy, MASKS, RULE, 0.2, seed=0) == noisy(copying(), 0.2)
+    found = control(hidden, MASKS, RULE, 0.2, seed=0)
+    assert found.response == pytest.approx(0.2, rel=0.02)
+    assert number(found.agreement) > 0.9 > number(noisy(hiding(), 0.2).agreement)
 
 
 def test_numbers_follow_the_seed() -> None:

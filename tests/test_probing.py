@@ -15,12 +15,15 @@ from augengine.cards import find_weights
 from augengine.cli import main
 from augengine.engines.fidelity import Budget
 from augengine.errors import SourceError, SpecError
-from augengine.measures import Wipes
+from augengine.measures import Wipes, structure
 from augengine.probing import Bounds, PreviewRequest, Probe, ProbeRequest, SpecimenRequest
 from augengine.probing.report import Cost, integral
 from augengine.probing.run import measure
 from augengine.probing.specimen import Specimen, open_specimen, to_inputs, why_left_out
+from augengine.probing.verdict import DEFAULT_RULE
 from augengine.sample import Failure
+from augengine.stains import BUILT_IN
+from benchmarks.halved_tiles import halve
 from tests.known_pairs import CD68, KnownPair, copying, forgetting, hiding, squeezing
 from tests.pictures import decode, encode, stained, tissue
 from tests.small_generator import write_small_pair
@@ -317,6 +320,15 @@ def test_inputs_are_the_tiles_in_the_generators_range() -> None:
     (x,) = to_inputs([Tile(key="t", image_hwc=stained(32))])
     assert x.shape == (3, 32, 32)
     assert -1 <= x.min() < x.max() <= 1
+
+
+@pytest.mark.e2e
+def test_tiles_of_one_real_field_have_less_structure_in_common_than_a_reconstruction_needs(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    files = halve(str(shared_data / "hannover/fields_40x/cd34.png"), tmp_path)
+    tiles = [decode(file.read_bytes()) for file in files]
+    assert structure(tiles, tiles[1:] + tiles[:1], BUILT_IN["cd34"]) < 0.1 < DEFAULT_RULE.least_structure
 
 
 @pytest.mark.e2e

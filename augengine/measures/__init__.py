@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from augengine.measures.cycles import Cycle, CycleError, Translate, cycle_error, rms, run_cycles, to_rgb
-from augengine.measures.noise import UnderNoise, check_sigmas, draw, under_noise
+from augengine.measures.noise import UnderNoise, check_sigmas, control, draw, under_noise
 from augengine.measures.spectrum import Excess, Spectrum, spectrum
 from augengine.measures.structure import structure
 from augengine.measures.wiping import Wiped, Wipes, wipe
@@ -18,6 +18,7 @@ __all__ = [
     "Wiped",
     "Wipes",
     "check_sigmas",
+    "control",
     "cycle_error",
     "draw",
     "rms",

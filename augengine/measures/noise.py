@@ -67,6 +67,13 @@ def draw(cycles: Sequence[Cycle], back: Translate, *, sigma: float, seed: int, v
     return back(noisy)
 
 
+def control(cycles: Sequence[Cycle], masks: Sequence[Mask], rule: MarkerRule, sigma: float, *, seed: int) -> UnderNoise:
+    """As `under_noise`, of the same noise on the reconstruction itself: what a pair that hides nothing would show."""
+    seen = [Cycle(key=cycle.key, real=cycle.real, there=cycle.back, back=cycle.back) for cycle in cycles]
+    first, second = (draw(seen, list, sigma=sigma, seed=seed, variant=variant) for variant in (1, 2))
+    return under_noise(seen, masks, (first, second), rule, sigma)
+
+
 def under_noise(
     cycles: Sequence[Cycle],
     masks: Sequence[Mask],

@@ -39,7 +39,7 @@ def _figure(title: str, found: Probe, panels: int = 1) -> tuple[Figure, list[Axe
 
     height = _HEIGHT if panels == 1 else 1.35 * _HEIGHT
     # Margins of its own: a layout engine draws everything twice, a second a figure.
-    margins = {"left": 0.13, "right": 0.97, "bottom": 0.5 / height, "top": 1 - 0.75 / height, "hspace": 0.08}
+    margins = {"left": 0.13, "right": 0.97, "bottom": 0.5 / height, "top": 1 - 0.62 / height, "hspace": 0.08}
     figure = Figure(figsize=(_WIDTH, height), dpi=_DPI)
     figure.subplots_adjust(**margins)
     FigureCanvasAgg(figure)
@@ -114,6 +114,9 @@ def _markers(found: Probe) -> Figure:
         top.axhline(found.markers.dice, color=_FAINT, linestyle=":", label="without noise and the source")
     rule = found.rule
     top.plot([rule.responds_at], [rule.most_agreement], "v", color=_INK, markersize=7, label="below: it responds")
+    if found.control.agreement is not None:
+        said = "two draws of noise on the picture itself"
+        top.plot([found.control.sigma], [found.control.agreement], "o", color=_INK, fillstyle="none", label=said)
     top.set_ylim(0, 1.02)
     _label(top, y="Dice of the marker masks")
     _legend(top)

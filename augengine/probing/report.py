@@ -106,6 +106,7 @@ class Probe:
         markers: In both.
         structure: Structural similarity of the counterstain between both.
         points: By ascending sigma.
+        control: The same noise on the reconstruction itself, at the rule's ``responds_at``.
         wiped: What is lost when A' is wiped.
         spectrum: Of A'.
         reference_spectrum: Of real tiles of the reference stain; None if none were given.
@@ -121,6 +122,7 @@ class Probe:
     markers: Markers
     structure: float
     points: tuple[NoisePoint, ...]
+    control: UnderNoise
     wiped: tuple[Wiped, ...]
     spectrum: Spectrum
     reference_spectrum: Spectrum | None
@@ -166,6 +168,8 @@ class Probe:
             self._eps_line(),
             self._markers_line(),
             f"response to noise: {self.response_integral:.4f} integrated over sigma in [0, {INTEGRATED_TO:g}]",
+            f"for comparison, noise of sigma {self.control.sigma:g} on the reconstruction itself: two draws agree "
+            f"{two(self.control.agreement)}",
             f"the code wiped: {'; '.join(_wiped_text(each) for each in self.wiped)}",
             self._spectrum_line(),
             f"precisions: {'; '.join(cost.line(self.choice.eps or self.rule.stable_at) for cost in self.costs)}",
@@ -188,8 +192,9 @@ class Probe:
         seen = self.excess
         if seen is None:
             return f"spectrum of A': compared with nothing, since no {self.tissue.reference} tiles were given"
-        fine = f"{seen.fine_db:+.1f} dB from {FINE:g} cycles/px on, at most {seen.peak_db:+.1f} at {seen.peak_frequency:.2f}"
-        return f"spectrum of A' against {self.reference_tiles} real {self.tissue.reference} tiles: {fine}"
+        compared = f"spectrum of A' against {self.reference_tiles} real {self.tissue.reference} tiles"
+        peak = f"at most {seen.peak_db:+.1f} dB, at {seen.peak_frequency:.2f}"
+        return f"{compared}: {seen.fine_db:+.1f} dB from {FINE:g} cycles/px on, {peak}"
 
 
 def kept_at(point: NoisePoint, structure: float, area: float) -> Kept:

@@ -11,6 +11,7 @@ from augengine.errors import SourceError
 from augengine.markers import MarkerRule, Mask, contrast, derive_threshold, dice, share
 from augengine.measures import (
     Cycle,
+    control,
     cycle_error,
     draw,
     run_cycles,
@@ -71,6 +72,7 @@ def measure(specimen: Specimen, request: ProbeRequest, note: OnNote) -> Probe:
         markers=markers,
         structure=base,
         points=points,
+        control=control(cycles, masks, rule, DEFAULT_RULE.responds_at, seed=request.seed),
         wiped=tuple(wipe(cycles, masks, specimen.from_reference, rule, request.wipes)),
         spectrum=spectrum([cycle.there for cycle in cycles]),
         reference_spectrum=spectrum(real) if real else None,
