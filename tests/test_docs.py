@@ -118,7 +118,7 @@ def test_the_loader_of_the_readme_shows_every_source_once_an_epoch(newcomer: Pat
 
 def test_the_loader_of_the_readme_is_for_the_number_of_variants_that_it_makes() -> None:
     (code,) = blocks(ROOT / "README.md", "python")
-    (line,) = [line for line in typed() if "--in tiles/" in line]
+    (line,) = [line for line in typed() if line.startswith("augengine augment") and "--in tiles/" in line]
     assert f"K, SEED = {shlex.split(line)[shlex.split(line).index('--variants') + 1]}, " in code
     assert "--include-source" in line
 

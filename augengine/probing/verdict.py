@@ -146,12 +146,12 @@ class VerdictRule:
         least_dice: Below it the markers do not come back even without noise, and what noise does to them cannot be
             told from the pair's own mistakes. The same 0.75 decides whether `make weights` keeps a pair.
         least_structure: Below it the reconstruction is other tissue: two different tiles of one real field have
-            0.03 to 0.08, the first pairs 0.44 to 0.74.
+            0.03 to 0.08, the first pairs 0.43 to 0.74.
         stable_at: The sigma at which the bounds must hold: the paper's best eps, so the strongest noise of a usual run.
         responds_at: The sigma at which two draws are compared: the end of the range over which sensitivity is
             integrated, and beyond every eps that the bounds allowed so far.
         most_agreement: Above it the draws are one arrangement. The same noise on the picture itself, where nothing
-            is hidden, leaves masks that agree 0.93 (all three stains): 0.8 asks for three times that
+            is hidden, leaves masks that agree 0.91 to 0.94 (three stains): 0.8 asks for more than twice that
             disagreement. A pair that hides its markers in drawn tissue had 0.32.
     """
 
