@@ -6,8 +6,8 @@ beside each says the um/px.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 from augengine.images import encode_image
@@ -35,6 +35,14 @@ def halve(field: str, out: Path) -> list[Path]:
     return files
 
 
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("field", help="an 8-bit RGB picture of 0.25 um/px")
+    parser.add_argument("out", type=Path, help="folder of the tiles")
+    given = parser.parse_args()
+    print(*halve(given.field, given.out), sep="\n")
+
+
 if __name__ == "__main__":
-    for written in halve(sys.argv[1], Path(sys.argv[2])):
-        print(written)
+    main()

@@ -40,6 +40,18 @@ def stained(side: int = 96, seed: int = 0, spots: int = 6) -> Pixels:
     return np.asarray(tissue(side, side, seed=seed) * brown, dtype=np.uint8)
 
 
+def spotted(side: int = 96, spots: int = 1, seed: int = 0) -> Pixels:
+    """uint8 (side, side, 3): white, with a few brown discs of 5 px radius."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side]
+    density = np.zeros((side, side))
+    for _ in range(spots):
+        cy, cx = rng.uniform(8, side - 8, 2)
+        density += (y - cy) ** 2 + (x - cx) ** 2 < 25
+    picture = 245 * np.exp(-np.minimum(density, 1)[..., None] * np.array(BUILT_IN["cd68"].chromogen))
+    return np.asarray(picture, dtype=np.uint8)
+
+
 def class_ids(height: int = 48, width: int = 64, classes: int = 3, seed: int = 0) -> Pixels:
     """uint8 (height, width): blocks of class ids below ``classes``."""
     rng = np.random.default_rng(seed)

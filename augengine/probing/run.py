@@ -57,11 +57,11 @@ def measure(specimen: Specimen, request: ProbeRequest, note: OnNote) -> Probe:
     """The numbers; nothing is written. Errors as in `probe`."""
     rule = _marker_rule(specimen, request)
     masks = _masks(specimen, rule)
+    real = _reference(specimen, request)
     began = time.monotonic()
     cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
     sigmas = sorted({*request.sigmas, DEFAULT_RULE.stable_at, DEFAULT_RULE.responds_at, INTEGRATED_TO})
     _announce(note, len(cycles), _DRAWS * len(sigmas) + len(request.wipes.named()), time.monotonic() - began)
-    real = _reference(specimen, request)
     base = structure(specimen.images, [to_rgb(cycle.back) for cycle in cycles], specimen.stain)
     markers = _markers(specimen, cycles, masks, rule)
     points = tuple(_at(sigma, specimen, cycles, masks, rule, request.seed) for sigma in sigmas)
