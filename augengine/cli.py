@@ -14,6 +14,7 @@ import click
 from augengine.build import DEFAULT_SIZE, build_stains
 from augengine.cards import DIRECTIONS
 from augengine.chain import ChainName
+from augengine.cli_probing import preview_command, probe_command
 from augengine.console import (
     Console,
     print_budgets,
@@ -287,3 +288,7 @@ def import_command(as_json: bool, **options: Any) -> None:
         for warning in imported.warnings:
             console.warn(warning)
     click.echo(json.dumps(imported.to_json()) if as_json else "\n".join(imported.lines()))
+
+
+main.add_command(probe_command)
+main.add_command(preview_command)

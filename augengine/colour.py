@@ -1,4 +1,4 @@
-"""Colour deconvolution: a picture in one stain's colours made into another's."""
+"""Colour deconvolution: what a picture holds of each stain, and pictures drawn from that."""
 
 from __future__ import annotations
 
@@ -27,7 +27,17 @@ def concentrations(rgb_hwc: RgbImage, stain: Stain) -> NDArray[np.float64]:
 
 def recolour(rgb_hwc: RgbImage, source: Stain, target: Stain) -> RgbImage:
     """A picture of ``source`` drawn in the colours of ``target``; uint8 (H, W, 3), the same tissue."""
-    amounts = concentrations(rgb_hwc, source)
-    drawn = combine_stains(amounts, unmixing_matrix(target))
+    return _draw(concentrations(rgb_hwc, source), target)
+
+
+def chromogen_alone(rgb_hwc: RgbImage, stain: Stain) -> RgbImage:
+    """A picture with the chromogen in its own colour and nothing else, on white; uint8 (H, W, 3)."""
+    amounts = concentrations(rgb_hwc, stain)
+    amounts[..., [0, 2]] = 0
+    return _draw(amounts, stain)
+
+
+def _draw(amounts: NDArray[np.float64], stain: Stain) -> RgbImage:
+    drawn = combine_stains(amounts, unmixing_matrix(stain))
     rounded: RgbImage = np.rint(np.clip(drawn, 0, 1) * 255).astype(np.uint8)
     return rounded

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +18,8 @@ from rich.table import Table
 from augengine.build import BuiltPair
 from augengine.dataset import Prediction, Summary
 from augengine.engines.fidelity import EPS_SHARE
+from augengine.probing import Probe
+from augengine.probing.report import two
 from augengine.report import counted
 from augengine.shards.verify import Verification
 from augengine.tiling import TileSummary
@@ -192,3 +195,25 @@ def print_verification(verification: Verification, *, as_json: bool) -> None:
     verdict = "sound" if verification.ok else counted(len(verification.problems), "problem")
     seen = f"{counted(verification.shards, 'shard')}, {counted(verification.samples, 'sample')}"
     console.print(f"{seen}: {verdict}", markup=False)
+
+
+def print_probe(found: Probe, out: Path, *, as_json: bool) -> None:
+    """The table of `probe`, a row a sigma, and what follows from it."""
+    if as_json:
+        print_json(found.to_json())
+        return
+    tissue = found.tissue
+    title = f"{tissue.stain} by way of {tissue.reference}, {counted(len(tissue.keys), 'tile')}"
+    table = Table(title=title + (", recoloured" if tissue.surrogate else ""), box=SIMPLE, collapse_padding=True)
+    headings = ("sigma", "response", "two draws\nagree", "Dice with\nsource", "marker\narea", "structure\nleft")
+    for name in headings:
+        table.add_column(name, justify="right", no_wrap=True)
+    for point, kept in zip(found.points, found.kept(), strict=True):
+        noise = point.noise
+        cells = (two(noise.agreement), two(noise.faithful), f"{noise.area:.2%}", f"{kept.structure:.2f}")
+        table.add_row(f"{noise.sigma:g}", f"{noise.response:.4f}", *cells)
+    console = _out()
+    console.print(table)
+    for line in (*found.lines(), *(f"left out: {each.key}: {each.reason}" for each in tissue.left_out)):
+        console.print(line, markup=False)
+    console.print(f"{out}/probe.json and its plots", markup=False)

@@ -265,6 +265,12 @@ def encode_image(rgb_hwc: RgbImage, fmt: ImageFormat) -> bytes:
     return _imencode(extension, cv2.cvtColor(rgb_hwc, cv2.COLOR_RGB2BGR), parameters)
 
 
+def jpeg_round_trip(rgb_hwc: RgbImage, quality: int) -> RgbImage:
+    """What is left of uint8 (H, W, 3) after a JPEG of this quality, 1 ... 100, with chroma subsampled as JPEGs are."""
+    encoded = _imencode(".jpg", cv2.cvtColor(rgb_hwc, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
+
+
 def encode_mask(mask: Mask) -> bytes:
     """Encode class ids, uint8 (H, W), as an 8-bit greyscale PNG."""
     return _imencode(".png", mask, _MASK_PARAMETERS)

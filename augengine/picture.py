@@ -1,4 +1,4 @@
-"""A picture of what the tool does: sources, their translations, variants, and where the variants differ."""
+"""Pictures of what the tool does: labelled pages, contact sheets, and maps of where variants differ."""
 
 from __future__ import annotations
 
@@ -23,6 +23,56 @@ _HEAT = np.array([[12, 7, 34], [92, 22, 110], [188, 55, 84], [243, 120, 25], [25
 
 FULL_SCALE = 20.0
 """Deviation among variants, in grey levels, that is drawn brightest."""
+
+
+Cell = tuple[str, RgbImage]
+"""A picture, uint8 (H, W, 3), and what stands above it."""
+
+
+def draw_page(rows: Sequence[Sequence[Cell]], *, title: str, note: str = "", names: Sequence[str] = ()) -> RgbImage:
+    """Pictures of one size in rows, on white.
+
+    Args:
+        rows: At least one; a row without labels takes no room for them.
+        title: One line on top.
+        note: One smaller line below it.
+        names: One a row, to its left.
+
+    Returns:
+        uint8 (height, width, 3).
+    """
+    height, width = (max(image.shape[axis] for row in rows for _, image in row) for axis in (0, 1))
+    left = _MARGIN + max((_font(_LABEL_PX).getlength(name) + 2 * _GAP for name in names), default=0)
+    tops, y = [], _MARGIN + _TITLE_PX + 14 + (_LABEL_PX + 8 if note else 0)
+    for row in rows:
+        tops.append(y + (_LABEL_PX + 4 if any(label for label, _ in row) else 0))
+        y = tops[-1] + height + _GAP + 4
+    wide = left + max(len(row) for row in rows) * (width + _GAP) - _GAP + _MARGIN
+    longest = max(_font(_TITLE_PX).getlength(title), _font(_LABEL_PX - 2).getlength(note)) + 2 * _MARGIN
+    page = Image.new("RGB", (int(max(wide, longest)), y + _MARGIN - _GAP), _PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((_MARGIN, _MARGIN - 6), title, _INK, _font(_TITLE_PX))
+    draw.text((_MARGIN, _MARGIN + _TITLE_PX + 4), note, _FAINT, _font(_LABEL_PX - 2))
+    for r, (row, top) in enumerate(zip(rows, tops, strict=True)):
+        if names:
+            draw.text((_MARGIN, top + height // 2), names[r], _INK, _font(_LABEL_PX), anchor="lm")
+        for c, (label, image) in enumerate(row):
+            x = int(left) + c * (width + _GAP)
+            draw.text((x, top - _LABEL_PX - 4), _shortened(label, width), _FAINT, _font(_LABEL_PX - 3))
+            page.paste(Image.fromarray(image), (x, top))
+    return np.asarray(page)
+
+
+def _font(px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(px)
+
+
+def _shortened(label: str, width: int) -> str:
+    """A label that fits above a picture; of a longer one the end, which tells file names apart."""
+    font = _font(_LABEL_PX - 3)
+    if font.getlength(label) <= width:
+        return label
+    return next((end for i in range(len(label)) if font.getlength(end := f"...{label[i:]}") <= width), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +105,7 @@ def contact_sheet(rows: Sequence[Row], *, stain: str, reference: str, title: str
     Returns:
         uint8 (height, width, 3).
     """
-    columns = max(len(_cells(row, stain, reference)) for row in rows)
-    height, width = (max(row.source.shape[axis] for row in rows) for axis in (0, 1))
-    top = _MARGIN + _TITLE_PX + 14
-    cell = (width + _GAP, height + _LABEL_PX + _GAP + 8)
-    size = (2 * _MARGIN + columns * cell[0] - _GAP, top + len(rows) * cell[1] + _MARGIN)
-    page = Image.new("RGB", size, _PAPER)
-    draw = ImageDraw.Draw(page)
-    draw.text((_MARGIN, _MARGIN - 6), title, _INK, ImageFont.load_default(_TITLE_PX))
-    for r, row in enumerate(rows):
-        for c, (label, image) in enumerate(_cells(row, stain, reference)):
-            x, y = _MARGIN + c * cell[0], top + r * cell[1]
-            draw.text((x, y), label, _FAINT, ImageFont.load_default(_LABEL_PX - 3))
-            page.paste(Image.fromarray(image), (x, y + _LABEL_PX + 4))
-    return np.asarray(page)
+    return draw_page([_cells(row, stain, reference) for row in rows], title=title)
 
 
 def _cells(row: Row, stain: str, reference: str) -> list[tuple[str, RgbImage]]:
@@ -91,8 +128,12 @@ def variance_map(variants_khwc: RgbImage) -> RgbImage:
     Returns:
         uint8 (H, W, 3): dark where all agree, brightest at a deviation of `FULL_SCALE` grey levels or more.
     """
-    deviation = variants_khwc.astype(np.float64).std(axis=0).mean(axis=2)
-    position = np.clip(deviation / FULL_SCALE, 0, 1) * (len(_HEAT) - 1)
+    return heat_map(variants_khwc.astype(np.float64).std(axis=0).mean(axis=2), FULL_SCALE)
+
+
+def heat_map(values_hw: NDArray[np.float64], full_scale: float) -> RgbImage:
+    """Values on a heat scale, uint8 (H, W, 3): dark at 0, brightest at ``full_scale`` or more."""
+    position = np.clip(values_hw / full_scale, 0, 1) * (len(_HEAT) - 1)
     steps = np.arange(len(_HEAT))
     channels = [np.interp(position, steps, _HEAT[:, c]) for c in range(3)]
     heat: RgbImage = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)

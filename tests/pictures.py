@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from augengine.stains import BUILT_IN
+
 Pixels = NDArray[np.uint8]
 
 
@@ -25,6 +27,29 @@ def tissue(height: int = 48, width: int = 64, seed: int = 0) -> Pixels:
     colour = np.exp(-density[..., None] * np.array([0.65, 0.70, 0.29])) * 235
     pixels: Pixels = np.clip(colour + rng.normal(0, 3, colour.shape), 0, 255).astype(np.uint8)
     return pixels
+
+
+def stained(side: int = 96, seed: int = 0, spots: int = 6) -> Pixels:
+    """uint8 (side, side, 3): tissue with brown discs of 5 px radius, as CD68 shows macrophages."""
+    rng = np.random.default_rng(100 + seed)
+    y, x = np.mgrid[:side, :side]
+    spotted = np.zeros((side, side), dtype=bool)
+    for cy, cx in rng.uniform(10, side - 10, (spots, 2)):
+        spotted |= (y - cy) ** 2 + (x - cx) ** 2 < 25
+    brown = np.exp(-1.2 * spotted[..., None] * np.array(BUILT_IN["cd68"].chromogen))
+    return np.asarray(tissue(side, side, seed=seed) * brown, dtype=np.uint8)
+
+
+def spotted(side: int = 96, spots: int = 1, seed: int = 0) -> Pixels:
+    """uint8 (side, side, 3): white, with a few brown discs of 5 px radius."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side]
+    density = np.zeros((side, side))
+    for _ in range(spots):
+        cy, cx = rng.uniform(8, side - 8, 2)
+        density += (y - cy) ** 2 + (x - cx) ** 2 < 25
+    picture = 245 * np.exp(-np.minimum(density, 1)[..., None] * np.array(BUILT_IN["cd68"].chromogen))
+    return np.asarray(picture, dtype=np.uint8)
 
 
 def class_ids(height: int = 48, width: int = 64, classes: int = 3, seed: int = 0) -> Pixels:

@@ -24,10 +24,11 @@ LONGEST_FILE = 330
 OWNERS: dict[str, set[str]] = {
     "PIL": {"images.py", "picture.py", "resample.py", "tiling/thumbnail.py"},
     "braceexpand": {"sources/tars.py"},
-    "click": {"cli.py"},
+    "click": {"cli.py", "cli_probing.py"},
     "cupy": {"chain/_cuda.py", "engines/_tensorrt.py", "engines/fidelity.py"},
     "cv2": {"images.py"},
     "fsspec": {"shards/read.py", "shards/write.py", "sources/tars.py"},
+    "matplotlib": {"probing/plots.py"},
     "nvidia.dali": {"chain/_cuda.py", "chain/dali.py"},
     "nvidia.nvimgcodec": {"images.py"},
     "onnx": {"engines/onnx_types.py", "export.py", "importing/foreign_onnx.py"},
@@ -40,7 +41,14 @@ OWNERS: dict[str, set[str]] = {
     "roifile": {"annotations/imagej.py"},
     "safetensors": {"generator/load.py"},
     "shapely": {"annotations/geometry.py", "annotations/outlines.py"},
-    "skimage": {"colour.py", "sources/sample_set.py", "tissue.py"},
+    "skimage": {
+        "colour.py",
+        "markers.py",
+        "measures/structure.py",
+        "measures/wiping.py",
+        "sources/sample_set.py",
+        "tissue.py",
+    },
     "tensorrt": {"engines/_tensorrt.py"},
     "tensorrt_rtx": {"engines/_tensorrt.py"},
     "torch": {

@@ -16,9 +16,9 @@ from scipy.spatial import cKDTree
 
 from augengine.colour import concentrations
 from augengine.errors import SpecError
+from augengine.markers import derive_threshold, dice, marker_mask
 from augengine.stains import BUILT_IN
 from train.data import open_domain
-from train.markers import derive_threshold, dice, marker_mask
 from train.phantom import Correlation, Field, FieldSpec, Patient, Series, Slide, draw_field
 from train.phantom.anatomy import GLOMERULUS_RADIUS_UM, SCLEROTIC_SHRINKS_TO, Anatomy, draw_anatomy
 from train.phantom.compare import REAL, Colours, main

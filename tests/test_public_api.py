@@ -14,8 +14,8 @@ import augengine
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
-    "cupy", "cv2", "fsspec", "nvidia", "onnx", "onnxruntime", "openvino", "PIL", "ray", "rich", "skimage", "tensorrt",
-    "tensorrt_rtx", "torch", "webdataset",
+    "cupy", "cv2", "fsspec", "matplotlib", "nvidia", "onnx", "onnxruntime", "openvino", "PIL", "ray", "rich", "skimage",
+    "tensorrt", "tensorrt_rtx", "torch", "webdataset",
 )  # fmt: skip
 PUBLIC = [name for name in augengine.__all__ if name != "__version__"]
 
@@ -82,7 +82,9 @@ def test_values_and_errors_load_nothing_heavy() -> None:
 
 def test_the_command_line_loads_no_engine_and_no_cluster() -> None:
     found = loaded_by("import augengine.cli")
-    assert not found & {"cupy", "onnxruntime", "openvino", "ray", "tensorrt", "tensorrt_rtx", "torch", "webdataset"}
+    assert not found & {
+        "cupy", "matplotlib", "onnxruntime", "openvino", "ray", "tensorrt", "tensorrt_rtx", "torch", "webdataset",
+    }  # fmt: skip
 
 
 @pytest.mark.e2e

@@ -18,11 +18,11 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from augengine.errors import SourceError, SpecError
+from augengine.markers import derive_threshold, marker_mask
 from augengine.resample import resample, resampled_size
 from augengine.stains import BUILT_IN
-from tests.pictures import encode, tissue
+from tests.pictures import encode, spotted, tissue
 from train.data import Domain, Holdout, MarkerPreference, Patients, UnpairedCrops, open_domain
-from train.markers import derive_threshold, dice, marker_mask
 
 Pixels = NDArray[np.uint8]
 
@@ -41,18 +41,6 @@ def write_tar(file: Path, members: dict[str, bytes]) -> Path:
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return file
-
-
-def spotted(side: int = 96, spots: int = 1, seed: int = 0) -> Pixels:
-    """White, with a few brown discs of 5 px radius."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:side, :side]
-    density = np.zeros((side, side))
-    for _ in range(spots):
-        cy, cx = rng.uniform(8, side - 8, 2)
-        density += (y - cy) ** 2 + (x - cx) ** 2 < 25
-    picture = 245 * np.exp(-np.minimum(density, 1)[..., None] * np.array(BUILT_IN["cd68"].chromogen))
-    return np.asarray(picture, dtype=np.uint8)
 
 
 def domain(name: str = "pas", seed: int = 0, side: int = 64) -> Domain:
@@ -375,29 +363,7 @@ def test_without_any_marker_crops_are_plain_ones() -> None:
         MarkerPreference(stain=BUILT_IN["cd68"], probability=1.5)
 
 
-# ---- markers
-
-
-def test_the_threshold_finds_the_spots() -> None:
-    stain = BUILT_IN["cd68"]
-    picture = spotted(96, 3, seed=1)
-    threshold = derive_threshold([picture], stain)
-    found = marker_mask(picture, stain, threshold)
-    truth = picture[..., 2] < 200
-    overlap = dice([found], [truth])
-    assert overlap is not None
-    assert overlap > 0.85
-    outside = ~truth
-    nuclei = np.asarray(245 * np.exp(-1.0 * outside[..., None] * np.array(stain.counterstain)), dtype=np.uint8)
-    assert not marker_mask(nuclei, stain, threshold)[outside].any(), "haematoxylin is no marker"
-
-
-def test_dice_is_pooled_and_undefined_without_markers() -> None:
-    one, none = np.ones((4, 4), bool), np.zeros((4, 4), bool)
-    half = one.copy()
-    half[:2] = False
-    assert dice([one, none], [half, none]) == pytest.approx(2 * 8 / 24)
-    assert dice([none], [none]) is None
+# ---- real fields
 
 
 @pytest.mark.e2e

@@ -18,7 +18,7 @@ from augengine.errors import CheckpointError, SourceError, SpecError, TargetErro
 from augengine.export import run_onnx
 from augengine.images import encode_image
 from augengine.stains import BUILT_IN
-from tests.pictures import tissue
+from tests.pictures import stained, tissue
 from tests.small_generator import write_small_pair
 from train.data import Holdout, open_domain
 from train.grid import sample_grid, write_grid
@@ -66,17 +66,6 @@ class Means(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = x.float() / 255
         return torch.cat([y.mean(dim=(2, 3)), y.std(dim=(2, 3))], dim=1)
-
-
-def stained(side: int = 96, seed: int = 0, spots: int = 6) -> Pixels:
-    """Tissue with brown discs of 5 px radius."""
-    rng = np.random.default_rng(100 + seed)
-    y, x = np.mgrid[:side, :side]
-    spotted = np.zeros((side, side), dtype=bool)
-    for cy, cx in rng.uniform(10, side - 10, (spots, 2)):
-        spotted |= (y - cy) ** 2 + (x - cx) ** 2 < 25
-    brown = np.exp(-1.2 * spotted[..., None] * np.array(CD68.chromogen))
-    return np.asarray(tissue(side, side, seed=seed) * brown, dtype=np.uint8)
 
 
 def measured(there: nn.Module, back: nn.Module, **options: Any) -> Validation:

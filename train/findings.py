@@ -6,24 +6,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
-from torch import device, nn
+from torch import nn
 
-from augengine.chain.translate import quantise
-from augengine.colour import concentrations
 from augengine.errors import SourceError
-from augengine.noise import add_noise
+from augengine.markers import Mask, derive_threshold, dice, marker_mask
+from augengine.measures import draw, run_cycles, structure, to_rgb
 from augengine.stains import Stain
-from train.markers import Mask, derive_threshold, dice, marker_mask
-from train.tiles import FloatImage, RgbImage, to_input, translate
+from train.tiles import RgbImage, as_translate, to_input
 from train.validate import Validation, measure
 
 SIGMAS = (0.01, 0.05, 0.2)
 LEAST_DICE, LOW, HIGH, MOST_AGREEMENT = 0.8, 0.01, 0.2, 0.5
-
-_SHOWN = 99.9  # percentile of the real haematoxylin that SSIM takes for its range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,10 +119,12 @@ def find_out(
         tiles=len(fields),
         threshold=limit,
     )
-    hidden = [translate(to_reference, to_input(image), device("cpu")) for image in images]
-    levels = [_back(from_reference, hidden, sigma, seed) for sigma in (0.0, *sigmas)]
+    there, back = as_translate(to_reference), as_translate(from_reference)
+    cycles = run_cycles([f"field-{i}" for i in range(len(images))], [to_input(image) for image in images], there, back)
+    noisy = [draw(cycles, back, sigma=sigma, seed=seed, variant=1) for sigma in sigmas]
+    levels = [[to_rgb(image) for image in made] for made in ([cycle.back for cycle in cycles], *noisy)]
     truths = [_truth(fields, outputs, stain, limit) for outputs in levels]
-    ssims = [_ssim(images, outputs, stain) for outputs in levels]
+    ssims = [structure(images, outputs, stain) for outputs in levels]
     return Findings(
         validation=found,
         truth_real=_truth(fields, images, stain, limit),
@@ -140,32 +135,8 @@ def find_out(
     )
 
 
-def _back(network: nn.Module, hidden: Sequence[FloatImage], sigma: float, seed: int) -> list[RgbImage]:
-    """Reconstructions from A' with noise of one sigma, uint8 (H, W, 3) each."""
-    outputs = []
-    for number, image in enumerate(hidden):
-        noisy = image.copy()
-        if sigma:
-            add_noise(image, noisy, sigma=sigma, seed=seed, key=f"field-{number}", variant=1)
-        outputs.append(quantise(translate(network, noisy, device("cpu"))[None])[0])
-    return outputs
-
-
 def _truth(fields: Sequence[KnownField], images: Sequence[RgbImage], stain: Stain, limit: float) -> float | None:
     return dice([field.markers for field in fields], [marker_mask(image, stain, limit) for image in images])
-
-
-def _ssim(images: Sequence[RgbImage], outputs: Sequence[RgbImage], stain: Stain) -> float:
-    pairs = [
-        (_haematoxylin(real, stain), _haematoxylin(made, stain)) for real, made in zip(images, outputs, strict=True)
-    ]
-    shown = float(np.percentile(np.concatenate([real.ravel() for real, _ in pairs]), _SHOWN)) or 1.0
-    each = [structural_similarity(real, made, data_range=shown) for real, made in pairs]  # type: ignore[no-untyped-call]
-    return float(np.mean(each))
-
-
-def _haematoxylin(image: RgbImage, stain: Stain) -> NDArray[np.float64]:
-    return concentrations(image, stain)[..., 0]
 
 
 def _verdict(holds: bool) -> str:

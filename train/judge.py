@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from augengine.errors import SourceError
+from augengine.markers import derive_threshold
 from augengine.stains import Stain
 from train.data import Domain
 from train.grid import sample_grid
-from train.markers import derive_threshold
 from train.trainer import Judgement
 from train.validate import Validation, measure
 

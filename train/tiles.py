@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from augengine.chain.translate import normalise
 from augengine.errors import CheckpointError, SourceError
+from augengine.measures import Translate
 
 RgbImage = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
@@ -71,3 +72,9 @@ def translate(network: nn.Module, image_chw: FloatImage, device: torch.device) -
     if not np.isfinite(out).all():
         raise CheckpointError("a generator's output is not finite", hint="its training diverged: lower the rate")
     return out
+
+
+def as_translate(network: nn.Module, device: torch.device | str = "cpu") -> Translate:
+    """A network as the function that measures take: image by image, see `translate`."""
+    place = torch.device(device)
+    return lambda images: [translate(network, image, place) for image in images]

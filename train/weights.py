@@ -19,6 +19,7 @@ from skimage.data import immunohistochemistry
 from augengine.cards import find_weights
 from augengine.errors import TargetError, WeightsError
 from augengine.images import encode_image
+from augengine.probing.verdict import DEFAULT_RULE
 from augengine.stains import BUILT_IN
 from train.commands import FILE, SETTINGS, PoliteCommand
 from train.data import Domain, Holdout, open_domain
@@ -34,7 +35,7 @@ MOST_BYTES = 24_000_000
 
 MPP = 0.5
 LIMITS = "trained on one field a stain: shows the machinery, proves nothing clinical"
-LEAST_DICE = 0.75
+LEAST_DICE = DEFAULT_RULE.least_dice
 _REFERENCE, _REFERENCE_FIELD, _FIELD_MPP = "pas", "fields_40x/pas.png", 0.25
 _REFERENCE_NOTE = "the PAS field (Hannover, 40x) halved"
 _HELD_OUT = Holdout(strip=0.2)

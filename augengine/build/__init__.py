@@ -1,15 +1,17 @@
 """A stain's engines, built and measured: what `build-engines` does, and `augment` when one is missing."""
 
-from augengine.build.pairs import BuiltPair, build_pairs, choose_pair, seconds_a_pass
+from augengine.build.pairs import BuiltPair, build_pairs, choose_pair, load_pair, seconds_a_pass
 from augengine.build.stains import DEFAULT_SIZE, build_stains
-from augengine.build.tiles import Tiles
+from augengine.build.tiles import Tile, Tiles
 
 __all__ = [
     "DEFAULT_SIZE",
     "BuiltPair",
+    "Tile",
     "Tiles",
     "build_pairs",
     "build_stains",
     "choose_pair",
+    "load_pair",
     "seconds_a_pass",
 ]

@@ -190,15 +190,16 @@ def _measure(pair: BuiltPair, reference: BuiltPair, store: EngineStore, tiles: T
     tiles_nchw = tiles.take(count, pair.height, pair.width)
     if tiles_nchw is None:
         return None
-    exact, candidate = _load(reference, store), _load(pair, store)
+    exact, candidate = load_pair(reference, store), load_pair(pair, store)
     try:
         return measure(exact, candidate, tiles_nchw, precision=pair.precision, surrogate=tiles.surrogate)
     finally:
-        for engine in (exact.to_reference, exact.from_reference, candidate.to_reference, candidate.from_reference):
-            engine.close()
+        exact.close()
+        candidate.close()
 
 
-def _load(pair: BuiltPair, store: EngineStore) -> Translators:
+def load_pair(pair: BuiltPair, store: EngineStore) -> Translators:
+    """Load a pair's engines, with every CPU thread; the caller closes them. Errors as in `EngineStore.load`."""
     threads = cpu_threads()
     return Translators(
         to_reference=store.load(pair.to_reference, threads=threads),

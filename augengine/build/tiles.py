@@ -1,4 +1,4 @@
-"""Tiles that a noise budget is measured on: spread over a source, recoloured where the stain has none of its own."""
+"""Tiles that generators are measured on: spread over a source, recoloured where the stain has none of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from augengine.errors import ContentError
 from augengine.images import Decoder, RgbImage
 from augengine.listing import Listing, Unit, digest_entries
 from augengine.report import Job
-from augengine.sample import Sample
+from augengine.sample import Failure, Sample
 from augengine.sources import SampleSet, Source
 from augengine.stains import BUILT_IN, Stain
 
@@ -24,6 +24,14 @@ _SAMPLE_STAIN = "hdab"
 _LARGEST_SIDE = 1 << 16  # its size was checked against the run's limit when it was listed
 _TRIES = 8
 """How many samples are tried for each tile wanted, where some cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One of them: its sample's key, and uint8 (H, W, 3)."""
+
+    key: str
+    image_hwc: RgbImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +58,26 @@ class Tiles:
 
         Images are cropped at their centre, or reflected, to that size.
         """
-        images = list(islice(self._images(count), count))
-        if self.surrogate:
-            images = [recolour(image, BUILT_IN[_SAMPLE_STAIN], self.stain) for image in images]
-        return normalise([_fit(image, height, width) for image in images]) if images else None
+        read = (tile.image_hwc for tile in self.each(count, height, width) if isinstance(tile, Tile))
+        images = list(islice(read, count))
+        return normalise(images) if images else None
 
-    def _images(self, count: int) -> Iterator[RgbImage]:
+    def each(self, count: int, height: int, width: int) -> Iterator[Tile | Failure]:
+        """Tiles of that size, the first ``count`` of them spread over the source, or why a sample gives none.
+
+        It ends after eight times as many: a source full of bad samples is not read to its end.
+        """
         decoder = Decoder(threads=1, max_side=_LARGEST_SIDE)
         for unit, ordinal in islice(_spread(self.listing, count), _TRIES * count):
             for sample in self.source.read(_one(unit, ordinal)):
-                if isinstance(sample, Sample):
-                    yield from (i for i in decoder.decode([sample.image]) if not isinstance(i, ContentError))
+                yield sample if isinstance(sample, Failure) else self._tile(sample, decoder, height, width)
+
+    def _tile(self, sample: Sample, decoder: Decoder, height: int, width: int) -> Tile | Failure:
+        (image,) = decoder.decode([sample.image])
+        if isinstance(image, ContentError):
+            return Failure(sample.key, image.message)
+        own = recolour(image, BUILT_IN[_SAMPLE_STAIN], self.stain) if self.surrogate else image
+        return Tile(key=sample.key, image_hwc=_fit(own, height, width))
 
 
 def _spread(listing: Listing, count: int) -> Iterator[tuple[Unit, int]]:

@@ -9,7 +9,7 @@ from augengine.dataset.request import AugmentRequest
 from augengine.engines.base import Backend
 from augengine.engines.store import pick_backend
 from augengine.errors import SourceError, SpecError, TargetError
-from augengine.job import mpp_fits
+from augengine.job import check_source_mpp
 from augengine.listing import Listing, check_sides
 from augengine.plan import make_jobs
 from augengine.progress import Watcher
@@ -62,7 +62,7 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
     listing = source.scan()
     _check_listing(listing, request)
     jobs = make_jobs(listing, spec, samples_per_shard=request.samples_per_shard)
-    _check_mpp(spec, listing, weights, watcher)
+    check_source_mpp(listing, weights.mpp, stated=spec.mpp, allowed=spec.allow_mpp, warn=watcher.warn)
     if isinstance(source, SampleSet) and stain.name != "hdab":
         watcher.note(f"no --in: {NOTE}")
     backend = pick_backend(request.backend)
@@ -104,15 +104,3 @@ def _check_listing(listing: Listing, request: AugmentRequest) -> None:
     check_sides(listing, request.max_side)
     if not any(listing.largest):
         raise SourceError(f"no readable image in {request.source}", hint="png, jpg, tif, webp and bmp are read")
-
-
-def _check_mpp(spec: AugmentSpec, listing: Listing, weights: WeightsPair, watcher: Watcher) -> None:
-    seen = listing.mpps or ((spec.mpp,) if spec.mpp else ())  # what the source says of itself comes first
-    if not seen:
-        watcher.warn(f"the um/px of the source are unknown, the generators need about {weights.mpp:g}; say --mpp")
-    off = [mpp for mpp in seen if not mpp_fits(mpp, weights.mpp)]
-    if off and not spec.allow_mpp:
-        raise SpecError(
-            f"the source has {off[0]:g} um/px, the generators were trained at {weights.mpp:g}",
-            hint="resample the source (`augengine tile --mpp`), or accept it with --allow-mpp",
-        )

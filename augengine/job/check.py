@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
-from augengine.errors import ContentError
+from augengine.errors import ContentError, SpecError
 from augengine.images import check_image, read_size
 from augengine.job.spec import WorkerSpec, mpp_fits
+from augengine.listing import Listing
 from augengine.sample import Failure, Sample
 from augengine.spec import AugmentSpec
 
@@ -35,6 +37,32 @@ def _check_mpp(sample: Sample, worker: WorkerSpec) -> None:
     own = worker.engines.mpp
     if sample.mpp is not None and not worker.spec.allow_mpp and not mpp_fits(sample.mpp, own):
         raise ContentError(f"the sample has {sample.mpp:g} um/px, the generators were trained at {own:g}")
+
+
+def check_source_mpp(
+    listing: Listing, own: float, *, stated: float | None, allowed: bool, warn: Callable[[str], None]
+) -> None:
+    """Refuse a source whose um/px are not those of the generators; warn where nobody says them.
+
+    Args:
+        listing: The source; what it says of itself comes first.
+        own: um/px the generators were trained at.
+        stated: um/px of a source that does not say; None if unknown.
+        allowed: Accept any.
+        warn: Told in a line.
+
+    Raises:
+        SpecError: They are more than 20 % off.
+    """
+    seen = listing.mpps or ((stated,) if stated else ())
+    if not seen:
+        warn(f"the um/px of the source are unknown, the generators need about {own:g}; say --mpp")
+    off = [mpp for mpp in seen if not mpp_fits(mpp, own)]
+    if off and not allowed:
+        raise SpecError(
+            f"the source has {off[0]:g} um/px, the generators were trained at {own:g}",
+            hint="resample the source (`augengine tile --mpp`), or accept it with --allow-mpp",
+        )
 
 
 def passes_through(sample: Sample, spec: AugmentSpec) -> bool:

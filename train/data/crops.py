@@ -15,12 +15,12 @@ from torch.utils.data import Dataset
 
 from augengine.chain.translate import normalise
 from augengine.errors import SourceError, SpecError
+from augengine.markers import derive_threshold, marker_mask
 from augengine.patients import check_one_split
 from augengine.philox import derive_key, philox4x32, uniform
 from augengine.stains import Stain
 from train.data.decoding import RgbImage
 from train.data.domain import Domain, Windows
-from train.markers import derive_threshold, marker_mask
 
 LEAST_CROPS = 4
 """The pictures of a domain must hold the area of this many crops: with fewer, a discriminator learns them by heart."""

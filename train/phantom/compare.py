@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.colour import concentrations
+from augengine.markers import derive_threshold, dice, marker_mask
 from augengine.stains import BUILT_IN
 from train.commands import FILE, SETTINGS, PoliteCommand
 from train.data import open_domain
 from train.grid import write_grid
-from train.markers import derive_threshold, dice, marker_mask
 from train.phantom.field import Field, draw_field
 from train.phantom.series import Series
 from train.phantom.spec import STAINS, PhantomStain

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from augengine.measures import CycleError
 from train.validate.passes import measure
-from train.validate.report import CycleError, Validation
+from train.validate.report import Validation
 
 __all__ = ["CycleError", "Validation", "measure"]

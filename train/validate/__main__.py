@@ -10,11 +10,11 @@ import click
 import torch
 
 from augengine.errors import TargetError
+from augengine.markers import derive_threshold
 from augengine.stains import find_stain
 from train.commands import FILE, SETTINGS, PoliteCommand
 from train.data import Holdout, check_patients, open_domain
 from train.grid import sample_grid, write_grid
-from train.markers import derive_threshold
 from train.pairs import load_pair
 from train.validate.kid import load_features
 from train.validate.passes import SIGMAS, TILES, measure

@@ -7,20 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from augengine.errors import SpecError
+from augengine.measures import CycleError, check_sigmas
 
 _PER_SIGMA = ("response", "agreement", "faithful", "area")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleError:
-    """Mean absolute and root-mean-square difference, over all pixels, in units of the [-1, 1] range."""
-
-    l1: float
-    rms: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.l1 <= self.rms * (1 + 1e-6) + 1e-9 <= 2.1:
-            raise SpecError(f"a cycle error is 0 <= l1 <= rms <= 2, got l1 {self.l1}, rms {self.rms}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,16 +112,6 @@ class Validation:
         if self.kid_reference is None or self.kid_stain is None:
             return "KID: not measured; it needs a feature network as a TorchScript file (--kid-features)"
         return f"KID: {self.reference} {self.kid_reference:.4f}, {self.stain} {self.kid_stain:.4f}"
-
-
-def check_sigmas(sigmas: tuple[float, ...]) -> None:
-    """Refuse sigmas that are not positive and ascending.
-
-    Raises:
-        SpecError: They are not.
-    """
-    if list(sigmas) != sorted(set(sigmas)) or (sigmas and not 0 < sigmas[0] <= sigmas[-1] <= 2):
-        raise SpecError(f"sigmas must be ascending in (0, 2], got {sigmas}")
 
 
 def _two(value: float | None) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.filters import gaussian, threshold_otsu
-from skimage.morphology import isotropic_dilation
 
 from augengine.colour import concentrations
 from augengine.errors import SpecError
@@ -24,8 +24,31 @@ _SMOOTHING = 1.0
 _MOST_PICTURES = 32
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkerRule:
+    """What counts as a marker.
+
+    Attributes:
+        stain: The stain and its vectors.
+        threshold: Chromogen concentration from which on a pixel is marker, see `derive_threshold`.
+    """
+
+    stain: Stain
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.threshold) and self.threshold > 0):
+            raise SpecError(f"a marker threshold is a concentration above 0, got {self.threshold}")
+
+    def mask(self, rgb_hwc: RgbImage) -> Mask:
+        """bool (H, W) of a uint8 picture."""
+        return marker_mask(rgb_hwc, self.stain, self.threshold)
+
+
 def chromogen(rgb_hwc: RgbImage, stain: Stain) -> NDArray[np.float64]:
     """The chromogen's concentration, smoothed a little; float64 (H, W) of a uint8 picture."""
+    from skimage.filters import gaussian  # 0.3 s, and few commands look at markers
+
     smooth: NDArray[np.float64] = gaussian(concentrations(rgb_hwc, stain)[..., 1], _SMOOTHING)  # type: ignore[no-untyped-call]
     return smooth
 
@@ -40,6 +63,8 @@ def derive_threshold(images: Sequence[RgbImage], stain: Stain) -> float:
         images: uint8 (H, W, 3) of the real stain; of more than 32, evenly spread ones are taken.
         stain: Its vectors.
     """
+    from skimage.filters import threshold_otsu  # deferred as above
+
     if not images:
         raise SpecError("a marker threshold needs at least one picture")
     taken = [images[i] for i in range(0, len(images), -(-len(images) // _MOST_PICTURES))]
@@ -59,6 +84,11 @@ def dice(first: Sequence[Mask], second: Sequence[Mask]) -> float | None:
     return 2 * both / total if total else None
 
 
+def share(masks: Sequence[Mask]) -> float:
+    """The share of all pixels that are marker."""
+    return sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)
+
+
 def contrast(images: Sequence[RgbImage], masks: Sequence[Mask]) -> float | None:
     """How far marked places stand out from the tissue around them, in grey levels.
 
@@ -72,6 +102,8 @@ def contrast(images: Sequence[RgbImage], masks: Sequence[Mask]) -> float | None:
     Returns:
         None where no mask holds a marker.
     """
+    from skimage.morphology import isotropic_dilation  # deferred as above
+
     inner, outer = (
         [isotropic_dilation(mask, radius) for mask in masks]  # type: ignore[no-untyped-call]
         for radius in (2, 8)

@@ -1,0 +1,177 @@
+"""The commands that look at a stain's generators before a dataset is made with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from augengine.console import Console, print_json, print_probe
+from augengine.engines.store import BackendName
+from augengine.probing import (
+    EPS_GRID,
+    PREVIEW_SIGMAS,
+    SIZE,
+    Bounds,
+    PreviewRequest,
+    ProbeRequest,
+    SpecimenRequest,
+    Wipes,
+    preview,
+    probe,
+)
+from augengine.spec import MIN_SIDE
+
+_BOUNDS, _WIPES = Bounds(), Wipes()
+
+
+class _Sigmas(click.ParamType[tuple[float, ...]]):
+    """Numbers with commas in between."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(sorted({float(part) for part in str(value).split(",")}))
+        except ValueError:
+            self.fail(f"{value!r} is no list of numbers such as 0.01,0.05,0.2", param, ctx)
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ",".join(f"{value:g}" for value in values)
+
+
+def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options that say what is looked at, for both commands."""
+    options = (
+        click.option("--stain", required=True, help="Stain of the source: cd68, cd34, hdab, or your own."),
+        click.option("--in", "source", help="Folder of images, or source shards; by default the sample picture."),
+        click.option("--weights", type=click.Path(path_type=Path), help="Folder of generators, searched first."),
+        click.option(
+            "--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True, help="Runs them."
+        ),
+        click.option("--mpp", type=float, help="um/px of the source, where it does not say so itself."),
+        click.option("--allow-mpp", is_flag=True, help="Accept um/px far from the generators' own."),
+        click.option(
+            "--tiles", type=click.IntRange(min=1), default=tiles, show_default=True, help="Tiles, spread over it."
+        ),
+        click.option(
+            "--size",
+            type=click.IntRange(min=MIN_SIDE),
+            default=SIZE,
+            show_default=True,
+            help="Longest side of a tile, in pixels; larger images are cropped at their centre.",
+        ),
+        click.option("--seed", type=int, default=0, show_default=True, help="Root of the noise."),
+    )
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.command("probe")
+@_specimen_options(tiles=8)
+@click.option(
+    "--sigmas",
+    type=_Sigmas(),
+    default=_listed(EPS_GRID),
+    show_default=True,
+    help="Noise to measure, and the grid that eps is chosen from; the verdict adds its own two.",
+)
+@click.option("--reference-in", "reference_source", help="Real tiles of the reference stain, for the spectrum.")
+@click.option("--threshold", type=float, help="Chromogen concentration of a marker, if not Otsu's.")
+@click.option(
+    "--least-structure",
+    type=float,
+    default=_BOUNDS.structure,
+    show_default=True,
+    help="For eps: share of the counterstain's structure that noise must leave.",
+)
+@click.option(
+    "--most-area",
+    type=float,
+    default=_BOUNDS.area,
+    show_default=True,
+    help="For eps: factor by which the marker area may change, either way.",
+)
+@click.option("--jpeg-quality", type=int, default=_WIPES.jpeg_quality, show_default=True, help="For wiping the code.")
+@click.option("--blur", "blur_px", type=float, default=_WIPES.blur_px, show_default=True, help="Likewise, pixels.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of probe.json and the plots.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
+def probe_command(
+    out: Path,
+    sigmas: tuple[float, ...],
+    reference_source: str | None,
+    threshold: float | None,
+    least_structure: float,
+    most_area: float,
+    jpeg_quality: int,
+    blur_px: float,
+    seed: int,
+    as_json: bool,
+    **specimen: Any,
+) -> None:
+    """Measure whether a stain's generators hide markers and lose them under noise, and how much noise is right."""
+    request = ProbeRequest(
+        specimen=SpecimenRequest(**specimen),
+        out=out,
+        sigmas=sigmas,
+        seed=seed,
+        reference_source=reference_source,
+        threshold=threshold,
+        wipes=Wipes(jpeg_quality=jpeg_quality, blur_px=blur_px),
+        bounds=Bounds(structure=least_structure, area=most_area),
+    )
+    with Console(quiet=as_json) as console:
+        found = probe(request, note=console.note, warn=console.warn)
+    print_probe(found, out, as_json=as_json)
+
+
+@click.command("preview")
+@_specimen_options(tiles=4)
+@click.option(
+    "--sigmas",
+    type=_Sigmas(),
+    default=_listed(PREVIEW_SIGMAS),
+    show_default=True,
+    help="Rows of the first picture; 0 is without noise.",
+)
+@click.option(
+    "--draws", type=click.IntRange(min=2), default=6, show_default=True, help="Draws of one sigma, in the others."
+)
+@click.option("--sigma", type=float, help="Their sigma; by default the eps recommended for the stain, or 0.05.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="preview.png",
+    show_default=True,
+    help="The first picture; the others lie beside it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the files as json on standard output.")
+def preview_command(
+    out: Path,
+    sigmas: tuple[float, ...],
+    draws: int,
+    sigma: float | None,
+    seed: int,
+    as_json: bool,
+    **specimen: Any,
+) -> None:
+    """Draw what noise does: more of it, other draws of it, and where the markers come and go."""
+    request = PreviewRequest(
+        specimen=SpecimenRequest(**specimen), out=out, sigmas=sigmas, draws=draws, sigma=sigma, seed=seed
+    )
+    with Console(quiet=as_json) as console:
+        files = [str(file) for file in preview(request, note=console.note, warn=console.warn)]
+    if as_json:
+        print_json(files)
+    else:
+        click.echo("\n".join(files))

@@ -1,0 +1,22 @@
+"""A stain's generators looked at before a dataset is trusted to them: measured (`probe`), and drawn (`preview`)."""
+
+from augengine.measures import Wipes
+from augengine.probing.preview import preview
+from augengine.probing.report import Probe
+from augengine.probing.request import EPS_GRID, PREVIEW_SIGMAS, SIZE, PreviewRequest, ProbeRequest, SpecimenRequest
+from augengine.probing.run import probe
+from augengine.probing.verdict import Bounds
+
+__all__ = [
+    "EPS_GRID",
+    "PREVIEW_SIGMAS",
+    "SIZE",
+    "Bounds",
+    "PreviewRequest",
+    "Probe",
+    "ProbeRequest",
+    "SpecimenRequest",
+    "Wipes",
+    "preview",
+    "probe",
+]

@@ -1,0 +1,232 @@
+"""The numbers of a probe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from augengine.engines.fidelity import Budget
+from augengine.errors import SpecError
+from augengine.measures import CycleError, Excess, Spectrum, UnderNoise, Wiped
+from augengine.measures.spectrum import FINE
+from augengine.probing.verdict import Bounds, EpsChoice, Kept, Verdict, VerdictRule
+from augengine.sample import Failure
+from augengine.spec import Precision
+
+INTEGRATED_TO = 0.2
+"""End of the range of sigma over which the response is integrated."""
+
+ABOUT_RESPONSE = (
+    "response to noise: mean RMS change of the reconstruction; written from memory of Bashkirova et al. 2019 "
+    "(their sensitivity to noise, SN), whose exact definition is unconfirmed"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tissue:
+    """What was looked at.
+
+    Attributes:
+        stain, reference: The pair.
+        weights: Digests of both generators' ONNX files, to the reference first.
+        backend: Ran the float32 engines.
+        height, width: Of a tile, pixels.
+        keys: The tiles' samples.
+        left_out: Samples that were passed over, and why.
+        surrogate: The tiles are recoloured from another stain.
+        seed: Of the noise.
+    """
+
+    stain: str
+    reference: str
+    weights: tuple[str, str]
+    backend: str
+    height: int
+    width: int
+    keys: tuple[str, ...]
+    left_out: tuple[Failure, ...]
+    surrogate: bool
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Markers:
+    """The markers without noise; Dice and contrasts are None where there is nothing to compare.
+
+    Attributes:
+        threshold: Chromogen concentration from which on a pixel is marker.
+        area: Share of b's pixels that are marker.
+        area_reconstructed: The same of the reconstruction.
+        dice: Dice of the two.
+        contrast: How far the markers of b stand out from their surroundings, grey levels.
+        contrast_hidden: How far the same places stand out in A'; the lower, the better they are hidden.
+    """
+
+    threshold: float
+    area: float
+    area_reconstructed: float
+    dice: float | None
+    contrast: float | None
+    contrast_hidden: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoisePoint:
+    """One sigma: what noise does, and the structural similarity of the counterstain between b and b'."""
+
+    noise: UnderNoise
+    structure: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a precision costs, as noise; no budget for float32, and where none could be measured."""
+
+    precision: Precision
+    budget: Budget | None
+
+    def line(self, eps: float) -> str:
+        """For people: whether it is within the noise budget at this eps."""
+        if self.budget is None:
+            return "float32: the reference" if self.precision == "float32" else f"{self.precision}: not measured"
+        return self.budget.verdict(eps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What was measured, and what follows from it.
+
+    Attributes:
+        tissue: What was looked at.
+        cycle: b and its reconstruction without noise.
+        markers: In both.
+        structure: Structural similarity of the counterstain between both.
+        points: By ascending sigma.
+        control: The same noise on the reconstruction itself, at the rule's ``responds_at``.
+        wiped: What is lost when A' is wiped.
+        spectrum: Of A'.
+        reference_spectrum: Of real tiles of the reference stain; None if none were given.
+        reference_tiles: How many.
+        costs: Of each precision that runs here.
+        bounds, rule: What the choice and the verdict were made by.
+        choice: The label-free rule for eps, applied to the grid.
+        verdict: In words.
+    """
+
+    tissue: Tissue
+    cycle: CycleError
+    markers: Markers
+    structure: float
+    points: tuple[NoisePoint, ...]
+    control: UnderNoise
+    wiped: tuple[Wiped, ...]
+    spectrum: Spectrum
+    reference_spectrum: Spectrum | None
+    reference_tiles: int
+    costs: tuple[Cost, ...]
+    bounds: Bounds
+    rule: VerdictRule
+    choice: EpsChoice
+    verdict: Verdict
+
+    def __post_init__(self) -> None:
+        sigmas = [point.noise.sigma for point in self.points]
+        if not sigmas or sigmas != sorted(set(sigmas)):
+            raise SpecError(f"a probe has points by ascending sigma, got {sigmas}")
+
+    @property
+    def response_integral(self) -> float:
+        """The response integrated over sigma in [0, 0.2]."""
+        return integral([(point.noise.sigma, point.noise.response) for point in self.points])
+
+    @property
+    def excess(self) -> Excess | None:
+        """What A' has more of than real reference tissue; None where none was given."""
+        return None if self.reference_spectrum is None else self.spectrum.over(self.reference_spectrum)
+
+    def kept(self) -> list[Kept]:
+        """What survives at each sigma, as far as needs no label."""
+        return [kept_at(point, self.structure, self.markers.area) for point in self.points]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        costs = [{"precision": c.precision, "budget": c.budget and c.budget.to_json()} for c in self.costs]
+        derived = {"response_integral": self.response_integral, "about_response": ABOUT_RESPONSE}
+        excess = None if self.excess is None else asdict(self.excess)
+        return (
+            asdict(self) | derived | {"excess": excess, "costs": costs, "kept": [asdict(kept) for kept in self.kept()]}
+        )
+
+    def lines(self) -> list[str]:
+        """What the table of sigmas does not say, a line each."""
+        return [
+            f"verdict: {self.verdict.sentence()}",
+            self._eps_line(),
+            self._markers_line(),
+            f"response to noise: {self.response_integral:.4f} integrated over sigma in [0, {INTEGRATED_TO:g}]",
+            f"for comparison, noise of sigma {self.control.sigma:g} on the reconstruction itself: two draws agree "
+            f"{two(self.control.agreement)}",
+            f"the code wiped: {'; '.join(_wiped_text(each) for each in self.wiped)}",
+            self._spectrum_line(),
+            f"precisions: {'; '.join(cost.line(self.choice.eps or self.rule.stable_at) for cost in self.costs)}",
+        ]
+
+    def _eps_line(self) -> str:
+        if self.choice.eps is None:
+            return f"eps: none of the grid ({self.choice.reason})"
+        return f"eps: {self.choice.eps:g} is the largest of the grid within the bounds ({self.choice.reason})"
+
+    def _markers_line(self) -> str:
+        seen = self.markers
+        return (
+            f"without noise: marker Dice {two(seen.dice)}, area {seen.area:.2%} becomes {seen.area_reconstructed:.2%}, "
+            f"counterstain's structure {self.structure:.2f}, cycle error L1 {self.cycle.l1:.3f}; markers stand out by "
+            f"{_grey(seen.contrast)} in {self.tissue.stain}, by {_grey(seen.contrast_hidden)} in A'"
+        )
+
+    def _spectrum_line(self) -> str:
+        seen = self.excess
+        if seen is None:
+            return f"spectrum of A': compared with nothing, since no {self.tissue.reference} tiles were given"
+        compared = f"spectrum of A' against {self.reference_tiles} real {self.tissue.reference} tiles"
+        peak = f"at most {seen.peak_db:+.1f} dB, at {seen.peak_frequency:.2f}"
+        return f"{compared}: {seen.fine_db:+.1f} dB from {FINE:g} cycles/px on, {peak}"
+
+
+def kept_at(point: NoisePoint, structure: float, area: float) -> Kept:
+    """What survives at one sigma.
+
+    Args:
+        point: Measured there.
+        structure: Structural similarity without noise; where it is not above 0, nothing of it can be left.
+        area: Marker area of the source, above 0.
+    """
+    left = point.structure / structure if structure > 0 else 0.0
+    return Kept(sigma=point.noise.sigma, structure=left, area=point.noise.area / area)
+
+
+def integral(curve: Sequence[tuple[float, float]]) -> float:
+    """The area below (sigma, response) points from 0, where there is no response, to 0.2; straight in between."""
+    sigmas, responses = (np.array([0.0, *column]) for column in zip(*curve, strict=True))
+    inside = sigmas < INTEGRATED_TO
+    x = np.append(sigmas[inside], INTEGRATED_TO)
+    y = np.append(responses[inside], np.interp(INTEGRATED_TO, sigmas, responses))
+    return float(np.trapezoid(y, x))
+
+
+def two(value: float | None) -> str:
+    """Two decimals, or a dash for nothing."""
+    return "-" if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def _grey(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.0f} grey levels"
+
+
+def _wiped_text(wiped: Wiped) -> str:
+    lost = round(wiped.lost, 4) + 0.0  # no negative zero
+    return f"{wiped.name} {lost:+.4f} RMS, marker Dice {two(wiped.marker_dice)}"

@@ -1,0 +1,113 @@
+"""What a user asks to see: which tissue and generators, how much noise, within which bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from augengine.engines.store import BackendName
+from augengine.errors import SpecError
+from augengine.measures import Wipes, check_sigmas
+from augengine.probing.verdict import Bounds
+from augengine.spec import MIN_SIDE, NoiseSpec
+
+EPS_GRID = (0.01, 0.05, 0.1, 0.3, 0.5, 0.9)
+"""The grid of eps in section 3 of the paper (ISBI 2021)."""
+
+PREVIEW_SIGMAS = (0.0, 0.05, 0.1, 0.3)
+SIZE = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecimenRequest:
+    """Tissue of a stain, and the generators to look at it with.
+
+    Attributes:
+        stain: Name of the source's stain, or a stain file.
+        source: Folder, shards, or None for the sample set.
+        weights: Folder searched first.
+        backend: Runs the engines.
+        mpp: um/px of a source that does not say.
+        allow_mpp: Accept um/px far from the generators' own.
+        size: Longest side of a tile, pixels; larger images are cropped at their centre.
+        tiles: How many are looked at, spread over the source.
+    """
+
+    stain: str
+    source: str | None = None
+    weights: Path | None = None
+    backend: BackendName = "auto"
+    mpp: float | None = None
+    allow_mpp: bool = False
+    size: int = SIZE
+    tiles: int = 8
+
+    def __post_init__(self) -> None:
+        if self.tiles < 1:
+            raise SpecError(f"at least one tile is needed, asked for {self.tiles}", hint="--tiles 8 is a good start")
+        if self.size < MIN_SIDE:
+            raise SpecError(f"a tile's side is at least {MIN_SIDE} px, asked for {self.size}", hint="--size 256")
+        if self.mpp is not None and not 0 < self.mpp < 100:
+            raise SpecError(f"mpp must be in (0, 100) um/px, got {self.mpp}", hint="0.5 is that of a 20x slide")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRequest:
+    """What to measure; the options of `augengine probe`.
+
+    Attributes:
+        specimen: Tissue and generators.
+        out: Folder of probe.json and the plots.
+        sigmas: Where the response to noise is measured, ascending, and the grid that eps is chosen from.
+        seed: Root of the noise.
+        reference_source: Real tiles of the reference stain, for the spectrum; None goes without.
+        threshold: Chromogen concentration of a marker; None derives it from the tiles.
+        wipes: How A' is wiped.
+        bounds: How far a variant may be from its source.
+    """
+
+    specimen: SpecimenRequest
+    out: Path
+    sigmas: tuple[float, ...] = EPS_GRID
+    seed: int = 0
+    reference_source: str | None = None
+    threshold: float | None = None
+    wipes: Wipes = field(default_factory=Wipes)
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def __post_init__(self) -> None:
+        check_sigmas(self.sigmas)
+        if not self.sigmas:
+            raise SpecError("there is no sigma to measure", hint="--sigmas 0.01,0.05,0.1,0.3")
+        NoiseSpec(eps=self.sigmas[-1], seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewRequest:
+    """What to draw; the options of `augengine preview`.
+
+    Attributes:
+        specimen: Tissue and generators; its ``tiles`` are the samples drawn.
+        out: The first picture, a png; the others lie beside it.
+        sigmas: Rows of the first picture, ascending; 0 is the reconstruction without noise.
+        draws: Draws of one sigma, for the second and the third picture; at least 2.
+        sigma: Their sigma; None takes the eps recommended for the stain, else 0.05.
+        seed: Root of the noise.
+    """
+
+    specimen: SpecimenRequest
+    out: Path = Path("preview.png")
+    sigmas: tuple[float, ...] = PREVIEW_SIGMAS
+    draws: int = 6
+    sigma: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_sigmas(tuple(sigma for sigma in self.sigmas if sigma != 0))
+        if list(self.sigmas) != sorted(set(self.sigmas)) or not self.sigmas:
+            raise SpecError(f"sigmas must be ascending, got {self.sigmas}", hint="--sigmas 0,0.05,0.1,0.3")
+        if self.out.suffix.lower() != ".png":
+            raise SpecError(f"the pictures are png files, got {self.out}", hint="--out preview.png")
+        if self.draws < 2:
+            raise SpecError(f"draws are compared, so at least 2 are needed, asked for {self.draws}", hint="--draws 6")
+        NoiseSpec(eps=0.05 if self.sigma is None else self.sigma, seed=self.seed)

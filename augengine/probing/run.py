@@ -1,0 +1,170 @@
+"""A probe, from a request to its numbers, files and plots."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from augengine.errors import SourceError
+from augengine.markers import MarkerRule, Mask, contrast, derive_threshold, dice, share
+from augengine.measures import (
+    Cycle,
+    control,
+    cycle_error,
+    draw,
+    run_cycles,
+    spectrum,
+    structure,
+    to_rgb,
+    under_noise,
+    wipe,
+)
+from augengine.noise import FloatImage
+from augengine.probing.output import make_folder, write_files
+from augengine.probing.plots import draw_plots
+from augengine.probing.report import INTEGRATED_TO, Cost, Markers, NoisePoint, Probe, Tissue, kept_at
+from augengine.probing.request import ProbeRequest
+from augengine.probing.specimen import OnNote, Specimen, open_specimen, reference_tiles
+from augengine.probing.verdict import DEFAULT_RULE, Evidence, Kept, choose_eps
+
+_DRAWS = 2
+
+
+def probe(request: ProbeRequest, *, note: OnNote = lambda _: None, warn: OnNote = lambda _: None) -> Probe:
+    """Measure a pair of generators on tissue: what it hides, how it responds, how much noise the tissue stands.
+
+    Writes ``probe.json`` and the plots into ``request.out``.
+
+    Args:
+        request: What to measure.
+        note, warn: Told in a line.
+
+    Raises:
+        SourceError: No tile shows tissue, or none a marker.
+        TargetError: The folder cannot be written.
+        AugengineError: As in `open_specimen`.
+    """
+    make_folder(request.out)  # before a minute's work, not after it
+    with open_specimen(request.specimen, note=note, warn=warn) as specimen:
+        found = measure(specimen, request, note)
+    _write(request.out, found)
+    return found
+
+
+def measure(specimen: Specimen, request: ProbeRequest, note: OnNote) -> Probe:
+    """The numbers; nothing is written. Errors as in `probe`."""
+    rule = _marker_rule(specimen, request)
+    masks = _masks(specimen, rule)
+    real = _reference(specimen, request)
+    began = time.monotonic()
+    cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
+    sigmas = sorted({*request.sigmas, DEFAULT_RULE.stable_at, DEFAULT_RULE.responds_at, INTEGRATED_TO})
+    _announce(note, len(cycles), _DRAWS * len(sigmas) + len(request.wipes.named()), time.monotonic() - began)
+    base = structure(specimen.images, [to_rgb(cycle.back) for cycle in cycles], specimen.stain)
+    markers = _markers(specimen, cycles, masks, rule)
+    points = tuple(_at(sigma, specimen, cycles, masks, rule, request.seed) for sigma in sigmas)
+    kept = {point.noise.sigma: kept_at(point, base, markers.area) for point in points}
+    return Probe(
+        tissue=_tissue(specimen, request.seed),
+        cycle=cycle_error(cycles),
+        markers=markers,
+        structure=base,
+        points=points,
+        control=control(cycles, masks, rule, DEFAULT_RULE.responds_at, seed=request.seed),
+        wiped=tuple(wipe(cycles, masks, specimen.from_reference, rule, request.wipes)),
+        spectrum=spectrum([cycle.there for cycle in cycles]),
+        reference_spectrum=spectrum(real) if real else None,
+        reference_tiles=len(real),
+        costs=tuple(Cost(precision=pair.precision, budget=pair.budget) for pair in specimen.pairs),
+        bounds=request.bounds,
+        rule=DEFAULT_RULE,
+        choice=choose_eps([kept[sigma] for sigma in request.sigmas], request.bounds),
+        verdict=DEFAULT_RULE.judge(_evidence(points, kept, base, markers), request.bounds),
+    )
+
+
+def _marker_rule(specimen: Specimen, request: ProbeRequest) -> MarkerRule:
+    asked = request.threshold
+    threshold = derive_threshold(specimen.images, specimen.stain) if asked is None else asked
+    return MarkerRule(stain=specimen.stain, threshold=threshold)
+
+
+def _masks(specimen: Specimen, rule: MarkerRule) -> list[Mask]:
+    masks = [rule.mask(image) for image in specimen.images]
+    if not share(masks):
+        marker = f"{specimen.stain.name} marker (a concentration above {rule.threshold:.3f})"
+        raise SourceError(
+            f"none of {len(masks)} tiles holds a {marker}",
+            hint="name tiles that show markers with --in, or a lower --threshold",
+        )
+    return masks
+
+
+def _markers(specimen: Specimen, cycles: Sequence[Cycle], masks: Sequence[Mask], rule: MarkerRule) -> Markers:
+    back = [rule.mask(to_rgb(cycle.back)) for cycle in cycles]
+    return Markers(
+        threshold=rule.threshold,
+        area=share(masks),
+        area_reconstructed=share(back),
+        dice=dice(masks, back),
+        contrast=contrast(specimen.images, masks),
+        contrast_hidden=contrast([to_rgb(cycle.there) for cycle in cycles], masks),
+    )
+
+
+def _evidence(points: Sequence[NoisePoint], kept: Mapping[float, Kept], base: float, markers: Markers) -> Evidence:
+    agreement = {point.noise.sigma: point.noise.agreement for point in points}
+    return Evidence(
+        dice=markers.dice,
+        structure=base,
+        usual=kept[DEFAULT_RULE.stable_at],
+        strong=kept[DEFAULT_RULE.responds_at],
+        agreement=agreement[DEFAULT_RULE.responds_at],
+    )
+
+
+def _reference(specimen: Specimen, request: ProbeRequest) -> list[FloatImage]:
+    text = request.reference_source
+    return [] if text is None else reference_tiles(text, specimen, request.specimen)
+
+
+def _at(
+    sigma: float, specimen: Specimen, cycles: Sequence[Cycle], masks: Sequence[Mask], rule: MarkerRule, seed: int
+) -> NoisePoint:
+    first, second = (
+        draw(cycles, specimen.from_reference, sigma=sigma, seed=seed, variant=variant) for variant in (1, _DRAWS)
+    )
+    return NoisePoint(
+        noise=under_noise(cycles, masks, (first, second), rule, sigma),
+        structure=structure(specimen.images, [to_rgb(image) for image in first], specimen.stain),
+    )
+
+
+def _announce(note: OnNote, tiles: int, passes: int, seconds: float) -> None:
+    # The two passes just made tell the time of the rest; a tile's masks and SSIM are a tenth of a pass.
+    note(f"{tiles} tiles, {tiles * (passes + 2)} passes, about {seconds / 2 * passes * 1.1:.0f} s")
+
+
+def _tissue(specimen: Specimen, seed: int) -> Tissue:
+    weights = specimen.weights
+    height, width = specimen.tiles[0].image_hwc.shape[:2]
+    return Tissue(
+        stain=weights.stain,
+        reference=weights.reference,
+        weights=(weights.digests["to-reference"], weights.digests["from-reference"]),
+        backend=specimen.backend,
+        height=height,
+        width=width,
+        keys=tuple(specimen.keys),
+        left_out=specimen.left_out,
+        surrogate=specimen.surrogate,
+        seed=seed,
+    )
+
+
+def _write(out: Path, found: Probe) -> None:
+    text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
+    plots = {out / name: png for name, png in draw_plots(found).items()}
+    write_files(plots | {out / "probe.json": text.encode()})

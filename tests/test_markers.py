@@ -1,0 +1,66 @@
+"""Marker masks and colour deconvolution, on pictures drawn with the stains' own vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from augengine.colour import chromogen_alone
+from augengine.errors import SpecError
+from augengine.markers import contrast, derive_threshold, dice, marker_mask, share
+from augengine.stains import BUILT_IN, Stain
+from tests.pictures import Pixels, spotted
+
+CD68, CD34 = BUILT_IN["cd68"], BUILT_IN["cd34"]
+
+
+def discs(picture: Pixels) -> np.ndarray:
+    """Where `spotted` put them."""
+    return np.asarray(picture[..., 2] < 200)
+
+
+def test_the_threshold_finds_the_spots() -> None:
+    picture = spotted(96, 3, seed=1)
+    threshold = derive_threshold([picture], CD68)
+    found = marker_mask(picture, CD68, threshold)
+    truth = discs(picture)
+    overlap = dice([found], [truth])
+    assert overlap is not None
+    assert overlap > 0.85
+    nuclei = np.asarray(245 * np.exp(-1.0 * ~truth[..., None] * np.array(CD68.counterstain)), dtype=np.uint8)
+    assert not marker_mask(nuclei, CD68, threshold)[~truth].any(), "haematoxylin is no marker"
+
+
+def test_a_threshold_needs_a_picture() -> None:
+    with pytest.raises(SpecError, match="at least one picture"):
+        derive_threshold([], CD68)
+
+
+def test_dice_is_pooled_and_undefined_without_markers() -> None:
+    one, none = np.ones((4, 4), bool), np.zeros((4, 4), bool)
+    half = one.copy()
+    half[:2] = False
+    assert dice([one, none], [half, none]) == pytest.approx(2 * 8 / 24)
+    assert dice([none], [none]) is None
+    assert share([one, none, half]) == 0.5
+
+
+def test_contrast_is_the_difference_to_the_tissue_around() -> None:
+    picture = np.full((64, 64, 3), 200, np.uint8)
+    mask = np.zeros((64, 64), bool)
+    mask[28:36, 28:36] = True
+    picture[mask] = (150, 100, 60)
+    assert contrast([picture], [mask]) == pytest.approx(140)
+    assert contrast([picture], [np.zeros_like(mask)]) is None
+
+
+@pytest.mark.parametrize("stain", [CD68, CD34], ids=["brown", "red"])
+def test_the_chromogen_alone_has_its_own_colour_and_no_nuclei(stain: Stain) -> None:
+    amounts = np.zeros((32, 96, 2))
+    amounts[:, 32:64, 0] = 1.0  # nuclei, markers, and both
+    amounts[:, 64:, 1] = 1.0
+    amounts[16:, 32:, :] = 0.7
+    vectors = np.array([stain.counterstain, stain.chromogen])
+    picture = np.rint(255 * np.exp(-amounts @ vectors)).astype(np.uint8)
+    expected = np.rint(255 * np.exp(-amounts[..., 1:] * vectors[1])).astype(np.uint8)
+    assert np.abs(chromogen_alone(picture, stain).astype(int) - expected).max() <= 3
