@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from augengine.build import build_stains
     from augengine.cards import find_weights
     from augengine.choose import pick
-    from augengine.dataset import AugmentRequest, Prediction, Summary, augment, draw_sheet, predict, replay
+    from augengine.dataset import AugmentRequest, Summary, augment, draw_sheet, predict, replay
     from augengine.errors import AugengineError
     from augengine.progress import Watcher
     from augengine.shards import Verification, verify
     from augengine.sources import open_source
     from augengine.spec import AugmentSpec, NoiseSpec
     from augengine.stains import Stain, find_stain
-    from augengine.tiling import TileRequest, TileSummary, tile
+    from augengine.tiling import TileRequest, tile
 
     __version__: str
 
@@ -29,11 +29,9 @@ _HOMES = {
     "AugmentRequest": "dataset",
     "AugmentSpec": "spec",
     "NoiseSpec": "spec",
-    "Prediction": "dataset",
     "Stain": "stains",
     "Summary": "dataset",
     "TileRequest": "tiling",
-    "TileSummary": "tiling",
     "Verification": "shards",
     "Watcher": "progress",
     "augment": "dataset",
@@ -55,11 +53,9 @@ __all__ = [
     "AugmentRequest",
     "AugmentSpec",
     "NoiseSpec",
-    "Prediction",
     "Stain",
     "Summary",
     "TileRequest",
-    "TileSummary",
     "Verification",
     "Watcher",
     "__version__",
