@@ -79,7 +79,7 @@ class ProbeRequest:
         check_sigmas(self.sigmas)
         if not self.sigmas:
             raise SpecError("there is no sigma to measure", hint="--sigmas 0.01,0.05,0.1,0.3")
-        NoiseSpec(eps=self.sigmas[-1], seed=self.seed)
+        NoiseSpec(eps=self.sigmas[-1], seed=self.seed)  # it knows what a seed is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,4 +110,8 @@ class PreviewRequest:
             raise SpecError(f"the pictures are png files, got {self.out}", hint="--out preview.png")
         if self.draws < 2:
             raise SpecError(f"draws are compared, so at least 2 are needed, asked for {self.draws}", hint="--draws 6")
-        NoiseSpec(eps=0.05 if self.sigma is None else self.sigma, seed=self.seed)
+        if self.sigma is not None and not 0 < self.sigma <= 2:
+            raise SpecError(
+                f"sigma must be in (0, 2], got {self.sigma}", hint="leave out --sigma for the stain's own eps"
+            )
+        NoiseSpec(eps=EPS_GRID[0], seed=self.seed)  # it knows what a seed is
