@@ -93,7 +93,7 @@ class Plan:
 def scaled(**changes: Any) -> Plan:
     """For two CPU cores and 90 minutes."""
     recipe = replace(small(), name="table1", width=8, shrink=4, crop=64, stain_jitter=False)
-    own: dict[str, Any] = {"repeats": 3, "recipe": recipe, "steps": 200, "variants": 4}
+    own: dict[str, Any] = {"repeats": 3, "recipe": recipe, "steps": 400, "variants": 4}
     return Plan(**{**own, "tiles": 4, "side": 256, "mpp": 1.0, **changes})
 
 
