@@ -27,9 +27,10 @@ class RealPyramid:
     polygons: tuple[tuple[str, Polygon], ...]
 
 
-def write_real_pyramid(file: Path, regions: Path, *, columns: int, rows: int) -> RealPyramid:
-    """Lay the regions of a folder, with LabelMe polygons, out on a slide."""
+def write_real_pyramid(file: Path, regions: Path, *, columns: int, rows: int, first: int = 0) -> RealPyramid:
+    """Lay the regions of a folder, with LabelMe polygons, out on a slide, from the ``first`` on."""
     pictures = sorted(regions.glob("*.jpg"))
+    pictures = pictures[first:] + pictures[:first]
     width, height = _size(pictures[0])
     polygons: list[tuple[str, Polygon]] = []
     for place in range(columns * rows):
