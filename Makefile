@@ -8,7 +8,7 @@ SETUP := pyproject.toml constraints.txt
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 install: .venv/installed ## .venv with what augment and build-engines need (no torch)
 
@@ -40,9 +40,9 @@ weights: .venv/installed-dev ## train the package's pairs anew and compare them:
 phantom-weights: .venv/installed-dev ## train pairs on drawn tissue and measure the paper's findings: PHANTOM_OPTIONS=...
 	$(BIN)/python -m train.phantom_weights --out runs/phantom --resume $(PHANTOM_OPTIONS)
 
-# 90 minutes on two cores; typed again, it goes on. TABLE1_OPTIONS=--full wants a GPU.
+# 90 minutes on two cores, once `make phantom-weights` has run; typed again, it goes on. TABLE1_OPTIONS=--full wants a GPU.
 table1: .venv/installed-dev ## the paper's Table 1 and its controls on drawn tissue: docs/table1.md
-	OMP_NUM_THREADS=1 $(BIN)/python -m train.table1 --workers 2 $(TABLE1_OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m train.table1 --weights runs/phantom/weights --workers 2 $(TABLE1_OPTIONS)
 
 clean: ## remove the environment and what the demo made
 	rm -rf .venv demo demo.png

@@ -68,10 +68,10 @@ def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
     plan, weights = toy(stains=("cd68",), fractions=(100,)), tmp_path / "weights"
     for stain in plan.stains:
         write_small_pair(weights, stain=stain)
-    prepare(plan, tmp_path / "data", draw, lambda _: None)
     lines = run(plan, tmp_path / "data", tmp_path / "out", weights, workers=1)
     said = json.loads((tmp_path / "out" / "table1.json").read_text())
     assert len(said["cells"]) == 2 * 5 * 2
+    assert json.loads((tmp_path / "data/cd68/repeat-0/test/.augengine/phantom.json").read_text())
     assert said["analysis"]["primary"]["units"] == 2
     assert any(line.startswith("Primary: paper - baseline, shift") for line in lines)
     assert (tmp_path / "out" / "table1.png").read_bytes().startswith(b"\x89PNG")

@@ -14,6 +14,7 @@ from train.cells import CellLog, run_cells
 from train.commands import EXIT_INTERRUPTED, FILE, SETTINGS, Echo, PoliteCommand, interrupt
 from train.table1.analysis import analyse
 from train.table1.data import prepare, tissues, write_arms
+from train.table1.drawing import draw_phantoms
 from train.table1.plan import Plan, full, scaled
 from train.table1.report import write_report
 from train.table1.run import CellRunner
@@ -22,7 +23,9 @@ from train.table1.run import CellRunner
 @click.command("python -m train.table1", cls=PoliteCommand, context_settings=SETTINGS)
 @click.option("--data", type=FILE, default=Path("runs/table1/data"), help="Source shards of all repeats and worlds.")
 @click.option("--out", type=FILE, default=Path("runs/table1"), help="Folder of variants, trainings and results.")
-@click.option("--weights", type=FILE, help="Folder of the generators that were trained on phantoms.")
+@click.option(
+    "--weights", type=FILE, help="Folder of the generators that were trained on phantoms: runs/phantom/weights."
+)
 @click.option("--full", "is_full", is_flag=True, help="The laboratory's U-Net at 508 px, ten repeats: for a GPU.")
 @click.option("--steps", type=click.IntRange(1), help="Of each training, if not the plan's.")
 @click.option("--repeats", type=click.IntRange(2), help="Of everything, if not the plan's.")
@@ -69,7 +72,7 @@ def run(plan: Plan, data: Path, out: Path, weights: Path | None, workers: int) -
     """
     _claim(plan, out)
     echo = Echo()
-    prepare(plan, data, None, echo.note)
+    prepare(plan, data, draw_phantoms, echo.note)
     write_arms(plan, data, out, weights, echo)
     log = CellLog(out / "cells.jsonl")
     results = run_cells(plan.cells(), log, CellRunner(plan, data, out), echo.note, workers=workers)

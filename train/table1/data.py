@@ -29,6 +29,9 @@ from train.unet.cohort import Cohort, Tiles
 from train.unet.online import open_translators
 from train.unet.tiles import find_tiles
 
+_FIRST_PATIENT = 1000
+"""`make phantom-weights` trains and measures its generators on patients below."""
+
 _ENGINES = ("reconstruction", "input-noise-cycled")
 
 
@@ -87,8 +90,8 @@ def tissues(plan: Plan) -> Iterator[Tissue]:
 
 def _tissue(plan: Plan, stain: str, repeat: int, split: Split, world: World | None) -> Tissue:
     counts = {"train": plan.train_patients, "validation": plan.validation_patients, "test": plan.test_patients}
-    # A unit of the analysis is a stain's repeat: no two units share a patient.
-    before = (repeat * len(plan.stains) + plan.stains.index(stain)) * sum(counts.values())
+    # A unit of the analysis is a stain's repeat: no two units share a patient, with each other or with the generators.
+    before = _FIRST_PATIENT + (repeat * len(plan.stains) + plan.stains.index(stain)) * sum(counts.values())
     starts = {"train": 0, "validation": counts["train"], "test": counts["train"] + counts["validation"]}
     return Tissue(
         stain=stain,
