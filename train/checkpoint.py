@@ -17,7 +17,7 @@ from augengine.cards import DIRECTIONS, Direction
 from augengine.engines.onnx_types import read_model, recipe_of, weights_of
 from augengine.errors import CheckpointError, SpecError
 from augengine.generator import Generator, Recipe, generator_from
-from train.checkpoints import CARD, Checkpoints, Kind, check_same
+from train.checkpoints import Checkpoints, Kind, check_same, read_card
 from train.networks import GeneratorPair
 from train.recipe import TrainingRecipe
 
@@ -103,15 +103,7 @@ class TrainingCard:
         Raises:
             CheckpointError: Missing, unreadable, or of another version.
         """
-        try:
-            data = json.loads((folder / CARD).read_bytes())
-            if data["format"] != FORMAT:
-                raise SpecError(f"it has format {data['format']}, this version reads {FORMAT}")
-            return cls(**{**data, "run": TrainingRun.from_json(data["run"])})
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError, SpecError) as error:
-            raise CheckpointError(
-                f"cannot read the checkpoint's card {folder / CARD}: {error}", hint="name a folder of checkpoints/"
-            ) from error
+        return read_card(folder, FORMAT, lambda data: cls(**{**data, "run": TrainingRun.from_json(data["run"])}))
 
 
 def save_generators(

@@ -15,16 +15,18 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from augengine.errors import CheckpointError, TargetError, TrainingError
+from augengine.errors import CheckpointError, SpecError, TargetError, TrainingError
+
+T = TypeVar("T")
 
 CARD = "card.json"
 STATE = "state.pt"
@@ -137,4 +139,26 @@ def _publish(files: Mapping[str, bytes], target: Path) -> None:
         raise TargetError(
             f"cannot write the checkpoint {target}: {error.strerror}",
             hint="free some space or permit writing, then go on with --resume: the checkpoint before is kept",
+        ) from error
+
+
+def read_card(folder: Path, format_version: int, make: Callable[[Mapping[str, Any]], T]) -> T:
+    """The card of a checkpoint's folder.
+
+    Args:
+        folder: Of the checkpoint.
+        format_version: Of the card's fields.
+        make: Makes a card of its json.
+
+    Raises:
+        CheckpointError: Missing, unreadable, or of another version.
+    """
+    try:
+        data = json.loads((folder / CARD).read_bytes())
+        if data["format"] != format_version:
+            raise SpecError(f"it has format {data['format']}, this version reads {format_version}")
+        return make(data)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError, SpecError) as error:
+        raise CheckpointError(
+            f"cannot read the checkpoint's card {folder / CARD}: {error}", hint="name a folder of checkpoints/"
         ) from error

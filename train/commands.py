@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,18 @@ FILE = click.Path(path_type=Path)
 SETTINGS = {"show_default": True, "max_content_width": 110, "help_option_names": ["-h", "--help"]}
 
 
-def interrupt(*_: object) -> None:
-    """A signal handler: what is asked to end stops as if interrupted at the keyboard."""
+@contextmanager
+def interruptible(advice: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the command with 130 and a line of advice."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"interrupted: {advice}", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 

@@ -6,8 +6,6 @@ Several GPUs: ``accelerate launch -m train.cyclegan ...`` or ``torchrun -m train
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -20,7 +18,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from augengine.errors import SpecError
 from augengine.stains import Stain, find_stain
 from train.checkpoint import TrainingRun
-from train.commands import EXIT_INTERRUPTED, FILE, SETTINGS, PoliteCommand, interrupt
+from train.commands import FILE, SETTINGS, PoliteCommand, interruptible
 from train.data import Domain, Holdout, MarkerPreference, UnpairedCrops, open_domain
 from train.data.crops import summary
 from train.finish import WEIGHTS, export_run, to_tile
@@ -95,12 +93,8 @@ _SIZE = click.IntRange(min=1)
 @click.option("--export-only", is_flag=True, help="Train no more: export the best checkpoint in --out.")
 def main(**options: Any) -> None:
     """Train a pair of generators on two unpaired sets of pictures, and export it."""
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with interruptible("the same command with --resume goes on from the last checkpoint"):
         _obey(Order(**options))
-    except KeyboardInterrupt:
-        click.echo("interrupted: the same command with --resume goes on from the last checkpoint", err=True)
-        sys.exit(EXIT_INTERRUPTED)
 
 
 def _obey(order: Order) -> None:

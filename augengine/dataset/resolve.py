@@ -8,10 +8,11 @@ from augengine.cards import WeightsPair, find_weights, home, weight_roots
 from augengine.dataset.request import AugmentRequest
 from augengine.engines.base import Backend
 from augengine.engines.store import pick_backend
-from augengine.errors import SourceError, SpecError, TargetError
+from augengine.errors import SourceError, SpecError
+from augengine.fleet import check_crew
 from augengine.job import check_source_mpp
 from augengine.listing import Listing, check_sides
-from augengine.plan import make_jobs
+from augengine.plan import check_local, make_jobs
 from augengine.progress import Watcher
 from augengine.report import Job
 from augengine.sources import SampleSet, Source, open_source
@@ -46,10 +47,8 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
     Raises:
         AugengineError: It is refused, with the reason and the next step.
     """
-    if "://" in str(request.out) or ":/" in str(request.out):
-        raise TargetError(f"the target {request.out} is no local folder", hint="augment into a folder, then copy it")
-    if request.ray_address is not None and request.workers is None:
-        raise SpecError("how many workers a cluster should run is not known", hint="say --workers N beside --ray")
+    check_local(request.out)
+    check_crew(request.workers, request.ray_address)
     stain = find_stain(request.stain, home() / "stains")
     spec = _spec(request, stain, watcher)
     weights = find_weights(spec.reference, spec.stain, weight_roots(request.weights))

@@ -1,5 +1,6 @@
 """Many jobs: in this process, or over Ray. One signature (`base.Executor`), equal bytes."""
 
+from augengine.errors import SpecError
 from augengine.fleet.base import HELD_JOBS, RETRIES, Executor, StartWorker, Worker, WorkerSpec
 from augengine.fleet.local import run_local
 from augengine.fleet.pool import run_ray
@@ -11,6 +12,7 @@ __all__ = [
     "StartWorker",
     "Worker",
     "WorkerSpec",
+    "check_crew",
     "pick_executor",
     "run_local",
     "run_ray",
@@ -20,3 +22,13 @@ __all__ = [
 def pick_executor(workers: int, address: str | None) -> Executor:
     """One worker runs in this process; many, or those of a running cluster, over Ray."""
     return run_local if workers == 1 and address is None else run_ray
+
+
+def check_crew(workers: int | None, address: str | None) -> None:
+    """Refuse a cluster without a number of workers: what fits one machine says nothing of it.
+
+    Raises:
+        SpecError: An address, and no number.
+    """
+    if address is not None and workers is None:
+        raise SpecError("how many workers a cluster should run is not known", hint="say --workers N beside --ray")

@@ -11,11 +11,12 @@ from augengine.plan.plan import (
     refuse_differences,
     write_plan,
 )
-from augengine.plan.target import open_target
+from augengine.plan.target import check_local, open_target
 
 __all__ = [
     "Plan",
     "check_growing_plan",
+    "check_local",
     "check_plan",
     "committed",
     "differences",

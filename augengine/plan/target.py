@@ -70,6 +70,16 @@ def _is_gone(pid: int) -> bool:
     return False
 
 
+def check_local(folder: Path) -> None:
+    """Refuse a target on a remote store.
+
+    Raises:
+        TargetError: It is an URL.
+    """
+    if "://" in str(folder) or ":/" in str(folder):
+        raise TargetError(f"the target {folder} is no local folder", hint="write into a folder, then copy it")
+
+
 @contextmanager
 def open_target(folder: Path) -> Iterator[None]:
     """Hold a folder for the time of a run: made if missing, locked, leftovers of a killed run removed.

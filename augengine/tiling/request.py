@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augengine.annotations import class_key
-from augengine.errors import SpecError, TargetError
+from augengine.errors import SpecError
+from augengine.fleet import check_crew
 from augengine.patients import Patients
+from augengine.plan import check_local
 from augengine.spec import ImageFormat
 from augengine.tiling.listing import ListedSlide, list_slides
 from augengine.tiling.spec import TileSpec
@@ -71,10 +73,8 @@ def resolve(request: TileRequest) -> TileRun:
     Raises:
         AugengineError: It is refused, with the reason and the next step.
     """
-    if "://" in str(request.out) or ":/" in str(request.out):
-        raise TargetError(f"the target {request.out} is no local folder", hint="tile into a folder, then copy it")
-    if request.ray_address is not None and request.workers is None:
-        raise SpecError("how many workers a cluster should run is not known", hint="say --workers N beside --ray")
+    check_local(request.out)
+    check_crew(request.workers, request.ray_address)
     if request.tiles_per_shard is not None and request.tiles_per_shard < 1:
         raise SpecError(
             f"tiles per shard must be at least 1, got {request.tiles_per_shard}", hint="leave it out for about 256 MB"

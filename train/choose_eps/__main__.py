@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +14,7 @@ from augengine.errors import SpecError, TargetError
 from augengine.stains import find_stain, recommend_eps
 from train.choose_eps.grid import GRID, UNAUGMENTED, Choice, Search, search
 from train.choose_eps.tenth import Unit
-from train.commands import EXIT_INTERRUPTED, FILE, SETTINGS, Echo, PoliteCommand, interrupt
+from train.commands import FILE, SETTINGS, Echo, PoliteCommand, interruptible
 from train.plots import Points, plot_eps
 from train.unet.cohort import open_cohort, parse_classes
 from train.unet.recipe import find_recipe
@@ -49,12 +47,8 @@ _SHARDS: dict[str, Any] = {"multiple": True, "metavar": "SHARDS"}
 @click.option("--no-write", is_flag=True, help="Do not touch the stain's TOML file.")
 def main(**options: Any) -> None:
     """Try the paper's grid of eps on a separate share of the training data, and recommend one."""
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with interruptible("the same command goes on where it stopped"):
         _obey(**options)
-    except KeyboardInterrupt:
-        click.echo("interrupted: the same command goes on where it stopped", err=True)
-        sys.exit(EXIT_INTERRUPTED)
 
 
 def _obey(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from pathlib import Path
 
 import click
 
 from augengine.errors import PlanMismatch, TargetError
 from train.cells import CellLog, run_cells
-from train.commands import EXIT_INTERRUPTED, FILE, SETTINGS, Echo, PoliteCommand, interrupt
+from train.commands import FILE, SETTINGS, Echo, PoliteCommand, interruptible
 from train.table1.analysis import analyse
 from train.table1.data import prepare, tissues, write_arms
 from train.table1.drawing import draw_phantoms
@@ -49,13 +47,9 @@ def main(
     if lists:
         click.echo("\n".join(describe_tissue(plan, data)))
         return
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with interruptible("the same command goes on where it stopped"):
         for line in run(plan, data, out, weights, workers):
             click.echo(line)
-    except KeyboardInterrupt:
-        click.echo("interrupted: the same command goes on where it stopped", err=True)
-        sys.exit(EXIT_INTERRUPTED)
 
 
 def describe_tissue(plan: Plan, data: Path) -> list[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from augengine.cards import home
 from augengine.errors import SpecError, TargetError
 from augengine.spec import NoiseSpec
 from augengine.stains import Stain, find_stain
-from train.commands import EXIT_INTERRUPTED, FILE, SETTINGS, PoliteCommand, interrupt
+from train.commands import FILE, SETTINGS, PoliteCommand, interruptible
 from train.step import PrecisionOption
 from train.unet.cohort import Cohort, open_cohort, parse_classes
 from train.unet.fit import Fit, make_training, measure
@@ -93,12 +91,8 @@ _SHARDS: dict[str, Any] = {"multiple": True, "metavar": "SHARDS"}
 @click.option("--measure-only", is_flag=True, help="Train no more: measure the best model in --out.")
 def main(**options: Any) -> None:
     """Train a segmenter on shards, choose its best model on validation patients, measure it on test patients."""
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with interruptible("the same command with --resume goes on from the last checkpoint"):
         _obey(Order(**options))
-    except KeyboardInterrupt:
-        click.echo("interrupted: the same command with --resume goes on from the last checkpoint", err=True)
-        sys.exit(EXIT_INTERRUPTED)
 
 
 def _obey(order: Order) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from augengine.errors import CheckpointError, SpecError
 from augengine.spec import digest
-from train.checkpoints import CARD, Checkpoints
+from train.checkpoints import Checkpoints, read_card
 from train.unet.cohort import Cohort
 from train.unet.network import Unet
 from train.unet.recipe import UnetRecipe
@@ -106,15 +106,7 @@ class SegmenterCard:
         Raises:
             CheckpointError: Missing, unreadable, or of another version.
         """
-        try:
-            data = json.loads((folder / CARD).read_bytes())
-            if data["format"] != FORMAT:
-                raise SpecError(f"it has format {data['format']}, this version reads {FORMAT}")
-            return cls(**{**data, "run": SegmenterRun.from_json(data["run"])})
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError, SpecError) as error:
-            raise CheckpointError(
-                f"cannot read the checkpoint's card {folder / CARD}: {error}", hint="name a folder of checkpoints/"
-            ) from error
+        return read_card(folder, FORMAT, lambda data: cls(**{**data, "run": SegmenterRun.from_json(data["run"])}))
 
 
 def load_segmenter(out: Path) -> tuple[Unet, SegmenterCard]:
