@@ -24,6 +24,7 @@ from train.cells import Cell, Result
 from train.table1.__main__ import describe_tissue, run
 from train.table1.analysis import _holm, analyse, detectable_effect, power_of, sign_flip_p
 from train.table1.data import Tissue, arm_folder, find_cohort, prepare, tissues
+from train.table1.drawing import draw_phantoms
 from train.table1.plan import Plan, full, scaled
 from train.table1.report import table
 from train.unet.arms import draw_control, write_control
@@ -68,7 +69,7 @@ def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
     plan, weights = toy(stains=("cd68",), fractions=(100,)), tmp_path / "weights"
     for stain in plan.stains:
         write_small_pair(weights, stain=stain)
-    lines = run(plan, tmp_path / "data", tmp_path / "out", weights, workers=1)
+    lines = run(plan, tmp_path / "data", tmp_path / "out", weights, 1, draw_phantoms)
     said = json.loads((tmp_path / "out" / "table1.json").read_text())
     assert len(said["cells"]) == 2 * 5 * 2
     assert json.loads((tmp_path / "data/cd68/repeat-0/test/.augengine/phantom.json").read_text())
@@ -79,10 +80,10 @@ def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
     cells = tmp_path / "out" / "cells.jsonl"
     before = cells.read_text().splitlines(keepends=True)
     cells.write_text("".join(before[:-1]))  # as a kill before the last cell leaves it
-    assert run(plan, tmp_path / "data", tmp_path / "out", weights, workers=1) == lines
+    assert run(plan, tmp_path / "data", tmp_path / "out", weights, 1, draw_phantoms) == lines
     assert cells.read_text().splitlines(keepends=True) == before
     with pytest.raises(PlanMismatch, match="another steps"):
-        run(replace(plan, steps=2), tmp_path / "data", tmp_path / "out", weights, workers=1)
+        run(replace(plan, steps=2), tmp_path / "data", tmp_path / "out", weights, 1, draw_phantoms)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from augengine.errors import PlanMismatch, TargetError
 from train.cells import CellLog, run_cells
 from train.commands import FILE, SETTINGS, Echo, PoliteCommand, interruptible
 from train.table1.analysis import analyse
-from train.table1.data import prepare, tissues, write_arms
+from train.table1.data import Drawer, prepare, tissues, write_arms
 from train.table1.drawing import draw_phantoms
 from train.table1.plan import Plan, full, scaled
 from train.table1.report import write_report
@@ -48,7 +48,7 @@ def main(
         click.echo("\n".join(describe_tissue(plan, data)))
         return
     with interruptible("the same command goes on where it stopped"):
-        for line in run(plan, data, out, weights, workers):
+        for line in run(plan, data, out, weights, workers, draw_phantoms):
             click.echo(line)
 
 
@@ -57,8 +57,16 @@ def describe_tissue(plan: Plan, data: Path) -> list[str]:
     return [json.dumps({"folder": str(each.folder(data)), **each.to_json()}) for each in tissues(plan)]
 
 
-def run(plan: Plan, data: Path, out: Path, weights: Path | None, workers: int) -> list[str]:
+def run(plan: Plan, data: Path, out: Path, weights: Path | None, workers: int, draw: Drawer | None = None) -> list[str]:
     """The whole experiment, or what is left of it; the lines of its table and verdict.
+
+    Args:
+        plan: What to run.
+        data: Folder of the tissue.
+        out: Folder of variants, trainings and results.
+        weights: Folder of generators searched first.
+        workers: Trainings at a time.
+        draw: Draws tissue that is not there; None takes what is, see `describe_tissue`.
 
     Raises:
         PlanMismatch: The folder holds another experiment.
@@ -66,7 +74,7 @@ def run(plan: Plan, data: Path, out: Path, weights: Path | None, workers: int) -
     """
     _claim(plan, out)
     echo = Echo()
-    prepare(plan, data, draw_phantoms, echo.note)
+    prepare(plan, data, draw, echo.note)
     write_arms(plan, data, out, weights, echo)
     log = CellLog(out / "cells.jsonl")
     results = run_cells(plan.cells(), log, CellRunner(plan, data, out), echo.note, workers=workers)
