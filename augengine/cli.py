@@ -203,9 +203,17 @@ def _workers(text: str) -> int | None:
 @click.option("--classes", multiple=True, metavar="NAME=ID", help="Class and its id in the masks; repeatable.")
 @click.option("--default-class", help="What annotated objects without a class are.")
 @click.option("--centred-on", metavar="CLASS", help="A tile around each object of this class, instead of a grid.")
-@click.option("--negatives", type=int, default=0, help="Tissue tiles without that class, for each object of it.")
-@click.option("--background", type=int, default=0, help="Tiles without tissue, a slide.")
-@click.option("--random", "random", type=int, default=0, help="Random tissue tiles a slide, instead of a grid.")
+@click.option(
+    "--negatives",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Tissue tiles without that class, for each object of it.",
+)
+@click.option("--background", type=int, default=0, show_default=True, help="Tiles without tissue, a slide.")
+@click.option(
+    "--random", "random", type=int, default=0, show_default=True, help="Random tissue tiles a slide, instead of a grid."
+)
 @click.option(
     "--split", "patients", type=click.Path(path_type=Path), help="CSV of file, patient, split: shards of each split."
 )

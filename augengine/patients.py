@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -58,6 +59,30 @@ class Patients:
             SourceError: A picture without a patient, or with several.
         """
         return [self._of(name, text) for name in names]
+
+    def of_files(self, paths: Sequence[str], text: str) -> list[tuple[str, Split]]:
+        """(patient, split) of each file, by its relative path, or by its name alone where no other has it.
+
+        Args:
+            paths: With ``/``, from where the user named them.
+            text: What they are files of, for messages.
+
+        Raises:
+            SourceError: A file without a patient or with several, or a name that would stand for several files.
+        """
+        count = Counter(path.rpartition("/")[2] for path in paths)
+        return [self._of_file(path, count, text) for path in paths]
+
+    def _of_file(self, path: str, count: Mapping[str, int], text: str) -> tuple[str, Split]:
+        name = path.rpartition("/")[2]
+        if any(fnmatchcase(path, pattern) for pattern, _, _ in self.rows):
+            return self._of(path, text)
+        if count[name] > 1 and any(fnmatchcase(name, pattern) for pattern, _, _ in self.rows):
+            hint = f"write its path, {path}, into the patients' file"
+            raise SourceError(
+                f"{count[name]} files of {text} are called {name}: which is meant is not known", hint=hint
+            )
+        return self._of(name, text)
 
     def _of(self, name: str, text: str) -> tuple[str, Split]:
         found = {(patient, split) for pattern, patient, split in self.rows if fnmatchcase(name, pattern)}

@@ -58,7 +58,8 @@ class Report:
         error: Why the whole shard failed; empty if it was made.
         sha256: Digest of the tar; empty if it failed or holds no sample.
         size: Bytes of the tar.
-        input_sha256: Digest over the source bytes that were read, in order.
+        input_sha256: Digest over the source bytes that were read, in order; of tiles, over their keys and
+            the fingerprints of slide and annotations.
         pixels: Pixels of the images written.
         channel_sum: Sum of the 8-bit values written, per channel R, G, B.
         channel_sum_sq: Sum of their squares.

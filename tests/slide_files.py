@@ -84,26 +84,28 @@ def _write_ome(file: Path, rgb_hwc: Pixels, mpp: float | None) -> Path:
     return file
 
 
-def write_aperio_jpeg2000(file: Path, rgb_hwc: Pixels, *, mpp: float, side: int = 128) -> Path:
-    """A picture as Aperio's scanners write it in JPEG 2000, here lossless; its sides divide by ``side``."""
-    height, width = rgb_hwc.shape[:2]
-    corners = [(y, x) for y in range(0, height, side) for x in range(0, width, side)]
-    codestreams = (_jpeg2000(rgb_hwc[y : y + side, x : x + side]) for y, x in corners)
+def write_aperio_jpeg2000(file: Path, *levels: Pixels, mpp: float, side: int = 128) -> Path:
+    """A pyramid as Aperio's scanners write it in JPEG 2000, here lossless."""
     with tifffile.TiffWriter(file) as tif:
-        tif.write(
-            codestreams,
-            shape=rgb_hwc.shape,
-            dtype="uint8",
-            photometric="rgb",
-            compression="adobe_deflate",  # tifffile would look for a codec of the true one
-            tile=(side, side),
-            description=f"Aperio Image Library v12\r\n{width}x{height} J2K/YUV16 Q=70|AppMag = 40|MPP = {mpp:g}",
-            metadata=None,
-        )
+        for number, level in enumerate(levels):
+            height, width = level.shape[:2]
+            padded = np.pad(level, ((0, -height % side), (0, -width % side), (0, 0)))
+            corners = [(y, x) for y in range(0, height, side) for x in range(0, width, side)]
+            tif.write(
+                (_jpeg2000(padded[y : y + side, x : x + side]) for y, x in corners),
+                shape=level.shape,
+                dtype="uint8",
+                photometric="rgb",
+                compression="adobe_deflate",  # tifffile would look for a codec of the true one
+                tile=(side, side),
+                subfiletype=int(number > 0),
+                description=f"Aperio Image Library v12\r\n{width}x{height} J2K/YUV16|AppMag = 40|MPP = {mpp:g}",
+                metadata=None,
+            )
     with tifffile.TiffFile(file, mode="r+") as tif:
-        page = tif.pages[0]
-        assert isinstance(page, tifffile.TiffPage)
-        page.tags["Compression"].overwrite(_APERIO_JPEG2000)
+        for page in tif.pages:
+            assert isinstance(page, tifffile.TiffPage)
+            page.tags["Compression"].overwrite(_APERIO_JPEG2000)
     return file
 
 

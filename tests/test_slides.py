@@ -12,7 +12,7 @@ import tifffile
 
 from augengine.errors import AugengineError, ContentError, SourceError, SpecError
 from augengine.resample import window
-from augengine.slides import open_slide
+from augengine.slides import Slide, open_slide
 from augengine.slides._openslide import GENERIC, OpenSlideFile
 from augengine.slides._vips import VipsFile
 from tests.pictures import Pixels, encode
@@ -117,7 +117,6 @@ def test_an_aperio_slide_is_read(shared_data: Path) -> None:
     file = shared_data / SMALL_REGION
     with open_slide(file) as slide:
         assert (slide.format, slide.width, slide.height, slide.mpp) == ("aperio", 2220, 2967, 0.499)
-        assert slide.fingerprint
         tile = slide.read(700, 900, slide.scale(0.5), height=100, width=120)
         coarse = slide.read(700, 900, slide.scale(1.0), height=50, width=60)
     again = VipsFile(file).read(0, 700, 900, 120, 100).rgb_hwc
@@ -131,6 +130,108 @@ def test_an_aperio_slide_in_jpeg_2000_is_read(picture: Pixels, tmp_path: Path) -
         assert (slide.format, slide.mpp) == ("aperio", 0.25)
         tile = slide.read(250, 60, slide.scale(0.25), height=300, width=300)
     assert np.array_equal(tile, picture[60:360, 250:550])
+
+
+def test_levels_of_rounded_sizes_lie_where_the_picture_lies(tmp_path: Path) -> None:
+    full = np.full((2003, 2003, 3), 240, dtype=np.uint8)
+    spots = [(y, x) for y in range(60, 1960, 316) for x in range(60, 1960, 316)]
+    for y, x in spots:
+        full[y : y + 24, x : x + 24] = 40
+    quarter = full[:2000, :2000].reshape(500, 4, 500, 4, 3).mean(axis=(1, 3)).astype(np.uint8)
+    with open_slide(write_aperio_jpeg2000(tmp_path / "s.svs", full, quarter, mpp=0.25)) as slide:
+        scale = slide.scale(1.0)
+        assert (scale.level, scale.factor, scale.downsample) == (1, 1, 4)
+        for y, x in spots:
+            tile = slide.read(x - 40, y - 40, scale, height=26, width=26)
+            dark = (240.0 - tile[..., 0]).clip(0)
+            centre = [(dark.sum(axis=axis) * (np.arange(26) + 0.5)).sum() / dark.sum() for axis in (0, 1)]
+            assert np.abs(np.array(centre) - 13).max() < 0.15  # an eighth: whole level-0 pixels are asked for
+
+
+def test_a_tile_read_in_blocks_is_the_tile(picture: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from augengine.slides import slide as module
+
+    with open_slide(write_slide(tmp_path / "s.tif", picture, kind="flat")) as slide:
+        for mpp in (0.25, 0.6, 1.0):
+            scale = slide.scale(mpp)
+            whole = slide.read(40, 60, scale, height=120, width=150)
+            with monkeypatch.context() as patch:
+                patch.setattr(module, "_MOST_AT_ONCE", 100)
+                assert np.abs(slide.read(40, 60, scale, height=120, width=150).astype(int) - whole).max() <= 1
+
+
+def test_damage_is_the_same_however_many_threads_read(shared_data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "damaged.svs"
+    shutil.copyfile(shared_data / SMALL_REGION, file)
+    file.chmod(0o644)
+    with tifffile.TiffFile(file) as tif, file.open("r+b") as out:
+        page = tif.pages[0]
+        for tile in (12, 40, 77):
+            out.seek(page.dataoffsets[tile])
+            out.write(bytes(page.databytecounts[tile]))
+    places = [(x, y) for y in range(0, 2640, 240) for x in range(0, 1920, 240)]
+
+    def damaged(threads: int) -> list[bool]:
+        with open_slide(file) as slide, ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(lambda place: _is_damaged(slide, *place), places))
+
+    alone = damaged(1)
+    assert sum(alone) == 3
+    assert damaged(8) == damaged(8) == alone
+
+
+def _is_damaged(slide: Slide, x: int, y: int) -> bool:
+    try:
+        slide.read(x, y, slide.scale(0.5), height=240, width=240)
+    except ContentError:
+        return True
+    return False
+
+
+def test_a_label_of_the_slides_shape_is_no_level(tmp_path: Path) -> None:
+    square, label = specimen(1024, 1024), np.zeros((200, 200, 3), dtype=np.uint8)
+    with tifffile.TiffWriter(tmp_path / "s.tif") as tif:
+        for page in (square, label):
+            tif.write(page, tile=(128, 128), photometric="rgb", resolution=(40000, 40000), resolutionunit="CENTIMETER")
+    with open_slide(tmp_path / "s.tif") as slide:
+        assert slide.scale(1.3).level == 0
+
+
+OME = '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="I"><Pixels ID="P" {}/></Image></OME>'
+
+
+@pytest.mark.parametrize(
+    ("said", "mpp"),
+    [
+        ('PhysicalSizeX="0.25" PhysicalSizeY="0.25"', 0.25),
+        ("PhysicalSizeX='0.25' PhysicalSizeY='0.25'", 0.25),
+        ('PhysicalSizeX="250" PhysicalSizeXUnit="nm" PhysicalSizeY="0.25" PhysicalSizeYUnit="&#181;m"', 0.25),
+        ('SizeX="900"', None),
+        ('PhysicalSizeX="0.25" PhysicalSizeXUnit="pixel" PhysicalSizeY="0.25"', None),
+    ],
+)
+def test_the_scale_of_ome_is_what_its_description_says(said: str, mpp: float | None, tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "s.tif",
+        specimen(),
+        description=OME.format(said),
+        metadata=None,
+        photometric="rgb",
+        tile=(128, 128),
+        resolution=(10000, 10000),
+        resolutionunit="CENTIMETER",
+    )
+    with open_slide(tmp_path / "s.tif") as slide:
+        assert slide.mpp == (None if mpp is None else pytest.approx(mpp))
+
+
+def test_tags_without_a_unit_are_no_scale(picture: Pixels, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "s.tif", picture, photometric="rgb", resolution=(3000, 3000), resolutionunit="NONE")
+    with open_slide(tmp_path / "s.tif") as slide:
+        assert slide.mpp is None
+    (tmp_path / "s.jpg").write_bytes(encode(picture, "JPEG", dpi=(1200, 1200)))
+    with open_slide(tmp_path / "s.jpg") as slide:
+        assert slide.mpp is None
 
 
 def test_a_damaged_part_is_an_error_and_the_rest_is_read(shared_data: Path, tmp_path: Path) -> None:

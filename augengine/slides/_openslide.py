@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openslide
@@ -32,31 +32,43 @@ class OpenSlideFile:
         self._file = file
         self._lock = threading.Lock()
         self._slide = _open(file, format_name)
+        # A level's pixels are asked for in level-0 pixels, by the factor that OpenSlide takes them to be apart.
+        self._downsamples = self._slide.level_downsamples
         properties = self._slide.properties
         self.format = format_name
         self.levels: tuple[Level, ...] = make_levels(list(self._slide.level_dimensions))
         self.mpp = _mpp(properties.get(openslide.PROPERTY_NAME_MPP_X), properties.get(openslide.PROPERTY_NAME_MPP_Y))
-        self.fingerprint = properties.get(openslide.PROPERTY_NAME_QUICKHASH1, "")
         bounds = openslide.PROPERTY_NAME_BOUNDS_X, openslide.PROPERTY_NAME_BOUNDS_Y
         self.scanned_from = int(properties.get(bounds[0], 0)), int(properties.get(bounds[1], 0))
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:
         """See `SlideFile`."""
-        by = self.levels[level].downsample
+        slide, by = self._slide, self._downsamples[level]
         left, top = round(x * by), round(y * by)
-        slide = self._slide
+        part = (left, top), level, (width, height)
         try:
-            rgba = np.asarray(slide.read_region((left, top), level, (width, height)))
-        except OpenSlideError as error:
-            self._reopen(slide)
-            raise ContentError(f"this part of the slide is damaged: {error}") from error
-        return Region(_on_white(rgba), left / by, top / by)
+            rgba = slide.read_region(*part)
+        except OpenSlideError:
+            rgba = self._read_anew(slide, part)
+        return Region(_on_white(np.asarray(rgba)), left / by, top / by)
 
-    def _reopen(self, broken: openslide.OpenSlide) -> None:
-        """After an error OpenSlide refuses everything: other parts of the slide are read by a new handle."""
-        with self._lock, suppress(SourceError):
-            if self._slide is broken:
-                self._slide = _open(self._file, self.format)
+    def _read_anew(self, broken: openslide.OpenSlide, part: tuple[tuple[int, int], int, tuple[int, int]]) -> Any:
+        """After an error a handle refuses everything, what other threads read of sound parts too.
+
+        So this part is read by a handle that nobody else has, and only what that cannot read is damaged.
+        """
+        own = _open(self._file, self.format)
+        try:
+            rgba = own.read_region(*part)
+        except OpenSlideError as error:
+            own.close()
+            own = _open(self._file, self.format)
+            raise ContentError(f"this part of the slide is damaged: {error}") from error
+        finally:
+            with self._lock:
+                if self._slide is broken:
+                    self._slide = own
+        return rgba
 
     def close(self) -> None:
         """See `SlideFile`."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pyvips
@@ -15,11 +15,11 @@ from augengine.errors import ContentError, SourceError
 from augengine.libvips import open_picture
 from augengine.slides.base import Level, Region, RgbImage, make_levels
 
-_PHYSICAL_SIZE = r'\bPhysicalSize{axis}="([0-9.eE+-]+)"'
-_UNIT = r'\bPhysicalSize{axis}Unit="([^"]*)"'
 _MICROMETRES = {"nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
 _COARSEST = 50.0
 """um/px; pictures that only say "72 dots an inch" state 353, which is a screen's."""
+
+_POWERS_OF_TWO = frozenset(float(1 << n) for n in range(1, 20))
 
 _Opener = Callable[[], Any]
 
@@ -41,8 +41,7 @@ class VipsFile:
         is_ome = "<OME" in comment
         self.format = "ome-tiff" if is_ome else str(first.get("vips-loader")).removesuffix("load")
         self.levels: tuple[Level, ...] = make_levels(sizes)
-        self.mpp = (_ome_mpp(comment) if is_ome else None) or _resolution(first)
-        self.fingerprint = ""
+        self.mpp = _ome_mpp(comment) if is_ome else _resolution(first)
         self.scanned_from = 0, 0
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:
@@ -86,7 +85,7 @@ class VipsFile:
 def _load(file: Path, **options: int) -> Any:
     try:
         return open_picture(file, **options)
-    except pyvips.Error as error:
+    except (pyvips.Error, OSError) as error:
         hint = "slides, pyramidal TIFF, OME-TIFF, TIFF, JPEG and PNG are read; check that it was copied whole"
         raise SourceError(f"{file} cannot be opened as a slide: {_first_line(error)}", hint=hint) from error
 
@@ -106,10 +105,11 @@ def _pyramid(file: Path, first: Any) -> tuple[list[_Opener], list[tuple[int, int
 
 
 def _is_coarser(image: Any, last: Any, first: Any) -> bool:
-    """Whether it is the same picture as ``first``, smaller than ``last``: labels and thumbnails have other shapes."""
+    """Whether it is ``first`` by a power of two coarser, and coarser than ``last``: labels and thumbnails are not."""
     if image.width >= last.width or image.bands != first.bands or image.format != first.format:
         return False
-    return bool(abs(first.width / image.width * image.height - first.height) <= first.width / image.width)
+    _, level = make_levels([(first.width, first.height), (image.width, image.height)])
+    return level.downsample in _POWERS_OF_TWO
 
 
 def _check_rgb8(file: Path, image: Any) -> None:
@@ -126,7 +126,10 @@ def _as_rgb(image: Any) -> Any:
 
 
 def _resolution(image: Any) -> tuple[float, float] | None:
-    """um/px by the picture's resolution tags, which libvips gives in pixels a millimetre."""
+    """um/px by a TIFF's resolution tags, if they are in inches or centimetres; libvips gives pixels a millimetre."""
+    unit = str(image.get("resolution-unit")) if image.get_typeof("resolution-unit") else ""
+    if unit not in ("in", "cm") or not str(image.get("vips-loader")).startswith("tiff"):
+        return None
     if not min(image.xres, image.yres) > 0:
         return None
     mpp = 1000 / float(image.xres), 1000 / float(image.yres)
@@ -134,18 +137,21 @@ def _resolution(image: Any) -> tuple[float, float] | None:
 
 
 def _ome_mpp(xml: str) -> tuple[float, float] | None:
-    x, y = (_ome_size(xml, axis) for axis in "XY")
-    return (x, y) if x and y else None
-
-
-def _ome_size(xml: str, axis: str) -> float | None:
-    size = re.search(_PHYSICAL_SIZE.format(axis=axis), xml)
-    unit = re.search(_UNIT.format(axis=axis), xml)
-    factor = _MICROMETRES.get(unit.group(1) if unit else "µm")
-    try:
-        return float(size.group(1)) * factor if size and factor else None
-    except ValueError:
+    """um/px of the first image by OME's description; None if it does not say."""
+    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
         return None
+    try:
+        root = ElementTree.fromstring(xml)  # noqa: S314 - without a DOCTYPE there is no entity to expand
+        pixels = next(element for element in root.iter() if element.tag.rpartition("}")[2] == "Pixels")
+        x, y = (_micrometres(pixels, axis) for axis in "XY")
+    except (ElementTree.ParseError, StopIteration, KeyError, ValueError):
+        return None
+    return (x, y) if 0 < min(x, y) < float("inf") else None
+
+
+def _micrometres(pixels: ElementTree.Element, axis: str) -> float:
+    size, unit = pixels.attrib[f"PhysicalSize{axis}"], pixels.get(f"PhysicalSize{axis}Unit", "µm")
+    return float(size) * _MICROMETRES[unit]
 
 
 def _first_line(error: Exception) -> str:

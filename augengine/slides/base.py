@@ -31,8 +31,8 @@ class Region:
 
     Attributes:
         rgb_hwc: uint8 (H, W, 3); white where the slide has nothing.
-        x, y: Position of its upper left corner in pixels of the level. It may be off by a fraction from what was
-            asked for: OpenSlide takes positions in whole level-0 pixels.
+        x, y: Position of its upper left corner in pixels of the level. It may be off from what was asked for, by half
+            a level-0 pixel: OpenSlide takes positions in whole ones.
     """
 
     rgb_hwc: RgbImage
@@ -47,14 +47,12 @@ class SlideFile(Protocol):
         format: What kind of file it is, as ``aperio``, ``ome-tiff`` or ``tiff``.
         levels: From the finest; downsamples ascend.
         mpp: um/px of level 0, x and y, as the file states them; None if it does not.
-        fingerprint: Tells this slide from another; empty if the format has no cheap one.
         scanned_from: Corner (x, y) of the scanned area in level-0 pixels, where it is not all of the slide (MIRAX).
     """
 
     format: str
     levels: tuple[Level, ...]
     mpp: tuple[float, float] | None
-    fingerprint: str
     scanned_from: tuple[int, int]
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:

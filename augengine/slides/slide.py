@@ -8,14 +8,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from augengine.errors import ContentError, SourceError, SpecError
 from augengine.resample import LANCZOS_REACH, RgbImage, whole_scale, window
 from augengine.slides._openslide import GENERIC, OpenSlideFile, detect
-from augengine.slides._vips import VipsFile
 from augengine.slides.base import SlideFile
 
 MOST_ENLARGED = 1.2
 """How much finer than its slide a tile may be: enlarging invents no detail."""
+
+_MOST_AT_ONCE = 4096  # pixels of a level, each way: bounds the memory where tiles are much coarser than the level
+_SLACK = 1e-6
 
 _SQUARE = 0.02
 """How far um/px along x and along y may be apart, as a share."""
@@ -65,11 +69,6 @@ class Slide:
         return self._file.format
 
     @property
-    def fingerprint(self) -> str:
-        """Tells this slide from another; empty if the format has no cheap one."""
-        return self._file.fingerprint
-
-    @property
     def scanned_from(self) -> tuple[int, int]:
         """Corner of the scanned area, in level-0 pixels; see `SlideFile`."""
         return self._file.scanned_from
@@ -109,16 +108,30 @@ class Slide:
         Raises:
             ContentError: This part of the slide is damaged.
         """
+        block = max(1, int(_MOST_AT_ONCE / scale.factor))
+        if max(height, width) <= block:
+            return self._read(x, y, scale, height=height, width=width)
+        whole = np.empty((height, width, 3), dtype=np.uint8)
+        for top in range(0, height, block):
+            for left in range(0, width, block):
+                part = whole[top : top + block, left : left + block]
+                corner = x + left * scale.downsample, y + top * scale.downsample
+                part[:] = self._read(*corner, scale, height=part.shape[0], width=part.shape[1])
+        return whole
+
+    def _read(self, x: float, y: float, scale: Scale, *, height: int, width: int) -> RgbImage:
         by = self._file.levels[scale.level].downsample
         left, top = x / by, y / by
         # Whole pixels need no neighbours; everything else looks as far as its filter reaches.
-        exact = scale.factor == round(scale.factor) and left == round(left) and top == round(top)
+        exact = _is_whole(scale.factor) and _is_whole(left) and _is_whole(top)
         reach = 0 if exact else math.ceil(LANCZOS_REACH * max(1.0, scale.factor)) + 1
-        x_first, y_first = math.floor(left) - reach, math.floor(top) - reach
-        x_last = math.ceil(left + width * scale.factor) + reach
-        y_last = math.ceil(top + height * scale.factor) + reach
+        x_first, y_first = math.floor(left + _SLACK) - reach, math.floor(top + _SLACK) - reach
+        x_last = math.ceil(left + width * scale.factor - _SLACK) + reach
+        y_last = math.ceil(top + height * scale.factor - _SLACK) + reach
         part = self._file.read(scale.level, x_first, y_first, x_last - x_first, y_last - y_first)
-        return window(part.rgb_hwc, x=left - part.x, y=top - part.y, scale=scale.factor, height=height, width=width)
+        # What was asked for and what came may be an eighth of a pixel apart: not worth a second interpolation.
+        at = (0.0, 0.0) if exact else (left - part.x, top - part.y)
+        return window(part.rgb_hwc, x=at[0], y=at[1], scale=scale.factor, height=height, width=width)
 
     def close(self) -> None:
         """Close the file."""
@@ -150,8 +163,11 @@ def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
     if not path.is_file():
         raise SourceError(f"there is no file {path}", hint="name a slide's file")
     found = detect(path)
-    file: SlideFile = VipsFile(path) if found in (None, GENERIC) else OpenSlideFile(path, str(found))
-    return Slide(path, file, mpp)
+    if found not in (None, GENERIC):
+        return Slide(path, OpenSlideFile(path, str(found)), mpp)
+    from augengine.slides._vips import VipsFile  # libvips takes 0.2 s that slides of scanners do not need
+
+    return Slide(path, VipsFile(path), mpp)
 
 
 def _square(path: Path, mpp: tuple[float, float] | None) -> float | None:
@@ -161,3 +177,7 @@ def _square(path: Path, mpp: tuple[float, float] | None) -> float | None:
         hint = "resample it, or say --slide-mpp if that is wrong"
         raise ContentError(f"{path.name} has pixels of {mpp[0]:g} x {mpp[1]:g} um, not square ones", hint=hint)
     return (mpp[0] + mpp[1]) / 2
+
+
+def _is_whole(value: float) -> bool:
+    return abs(value - round(value)) < _SLACK

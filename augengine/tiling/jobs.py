@@ -36,6 +36,8 @@ def _of_slide(survey: Survey, size: int) -> Iterator[Job]:
             first=first,
             count=len(places),
             size=slide.size,
-            digest=digest([slide.size, survey.fingerprint, survey.spec, [[p.x, p.y, p.kind] for p in places]]),
+            digest=digest(
+                [slide.size, slide.fingerprint, slide.labels_digest, survey.spec, [[p.x, p.y, p.kind] for p in places]]
+            ),
             output=f"{name}-{number:06d}",
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from augengine.philox import Stream, derive_key, philox4x32, uniform
@@ -14,6 +15,11 @@ TRIES = 400
 """How many places are drawn for each that is wanted before a slide is said to have no more."""
 
 _BATCH = 4096
+
+_TOUCHING = 1e-6
+
+Fits = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]
+"""Whether tiles at corners (x, y), in level-0 pixels, are of a wanted kind."""
 
 Rectangle = tuple[float, float, float, float]
 """Left, top, right, bottom in level-0 pixels."""
@@ -108,7 +114,7 @@ def centred(frame: Frame, centre: tuple[float, float]) -> tuple[int, int]:
 def drawn(
     frame: Frame,
     count: int,
-    fits: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]],
+    fits: Fits,
     *,
     seed: int,
     key: str,
@@ -145,13 +151,14 @@ def _scaled(words: NDArray[np.uint32], frame: Frame, extent: int) -> NDArray[np.
     return np.rint(np.floor((1.0 - uniform(words)) * choices) * frame.step).astype(np.int64)
 
 
-def clear_of(rectangles: Sequence[Rectangle], side: float) -> Callable[..., NDArray[np.bool_]]:
-    """Whether tiles at corners (x, y) overlap none of some rectangles."""
+def clear_of(rectangles: Sequence[Rectangle], side: float) -> Fits:
+    """Whether tiles at corners (x, y) overlap none of some rectangles; touching is no overlap."""
+    tree = shapely.STRtree([shapely.box(*rectangle) for rectangle in rectangles])
 
     def clear(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
         free = np.ones(x.shape, dtype=np.bool_)
-        for left, top, right, bottom in rectangles:
-            free &= (x + side <= left) | (x >= right) | (y + side <= top) | (y >= bottom)
+        inner = shapely.box(x + _TOUCHING, y + _TOUCHING, x + side - _TOUCHING, y + side - _TOUCHING)
+        free[tree.query(inner)[0]] = False
         return free
 
     return clear

@@ -122,6 +122,7 @@ def parse_classes(texts: Sequence[str]) -> tuple[tuple[str, int], ...]:
 
 def _pair(text: str) -> tuple[str, int]:
     name, sign, number = text.rpartition("=")
-    if not sign or not class_key(name) or not number.strip().isdecimal():
-        raise SpecError(f"{text.strip()!r} is no class with its id", hint="--classes glomerulus=1")
+    if not sign or not class_key(name) or not number.strip().isdecimal() or len(number.strip()) > len("255"):
+        hint = "--classes glomerulus=1; a name cannot have a comma"
+        raise SpecError(f"{text.strip()[:60]!r} is no class with its id", hint=hint)
     return class_key(name), int(number)

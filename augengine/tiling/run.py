@@ -23,6 +23,9 @@ from augengine.tiling.worker import TileWorker, TileWorkerSpec
 _THREADS_A_WORKER = 8
 """Threads that one process keeps busy: what Python itself does to a tile is short, but not nothing."""
 
+_SURVEYS = 8
+"""Slides that are looked at at a time: a thumbnail and its tissue take some hundred megabytes."""
+
 
 def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
     """Cut slides into source shards, or go on with it.
@@ -49,10 +52,7 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
 
 def _empty_plan(run: TileRun) -> Plan:
     """All of the plan that is known before a slide is opened."""
-    slides = {
-        slide.key: {"path": slide.path, "labels": slide.labels, "patient": slide.patient, "split": slide.split}
-        for slide in run.slides
-    }
+    slides = {slide.key: {"path": slide.path, "patient": slide.patient, "split": slide.split} for slide in run.slides}
     return Plan(
         kind="tile",
         spec=run.spec.to_json(),
@@ -69,7 +69,7 @@ def _survey_all(run: TileRun, watcher: Watcher) -> list[Survey]:
     def look(slide: ListedSlide) -> Survey:
         return survey_slide(slide, run.spec, folder)
 
-    with ThreadPoolExecutor(cpu_threads(), thread_name_prefix="survey") as pool:
+    with ThreadPoolExecutor(min(_SURVEYS, cpu_threads()), thread_name_prefix="survey") as pool:
         for survey in pool.map(look, run.slides):
             surveys.append(survey)
             watcher.note(_said(survey, len(surveys), len(run.slides)))

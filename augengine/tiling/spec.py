@@ -96,6 +96,9 @@ class TileSpec:
             raise SpecError(f"a class id must be 1 ... 255, got {bad[0]}", hint="0 is the ground of every mask")
         if any(name != name.strip().lower() or not name for name in names):
             raise SpecError("class names are lower case", hint="annotations are compared without regard to case")
+        if self.centred_on in (BACKGROUND, NEGATIVE, TISSUE):
+            hint = f"give the class another name in the annotations; tiles without objects are called {self.centred_on}"
+            raise SpecError(f"tiles cannot be centred on a class called {self.centred_on}", hint=hint)
         for wanted in (self.centred_on, self.default_class):
             if wanted is not None and wanted not in names:
                 raise SpecError(f"the class {wanted!r} has no id", hint=f"--classes {wanted}=1")

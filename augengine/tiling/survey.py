@@ -12,19 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.annotations import Box, Labels, open_labels
-from augengine.errors import AugengineError, ContentError, ShardError
+from augengine.errors import ContentError, ShardError, TargetError
 from augengine.images import encode_image
 from augengine.report import failure_reason
 from augengine.shards.layout import OWN_FOLDER, spool_folder
 from augengine.shards.records import read_json, write_json
 from augengine.shards.write import publish, target_errors
 from augengine.slides import Scale, Slide, open_slide
+from augengine.spec import digest
 from augengine.tiling.listing import ListedSlide
-from augengine.tiling.places import Frame, Place, Rectangle, Tissue, as_places, centred, clear_of, drawn, grid
+from augengine.tiling.places import Fits, Frame, Place, Rectangle, Tissue, as_places, centred, clear_of, drawn, grid
 from augengine.tiling.spec import BACKGROUND, NEGATIVE, TISSUE, TileSpec
 from augengine.tiling.thumbnail import draw_places, read_thumbnail
 
 _FOLDER = "slides"
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,6 @@ class Survey:
         slide: Which slide.
         spec: Digest of the `TileSpec`.
         format: What kind of file it is.
-        fingerprint: Tells it from another slide of the same name and size; empty if the format has none.
         width, height: Of level 0, px.
         slide_mpp, mpp: um/px of level 0, and of the tiles.
         downsample: Level-0 pixels that a tile's pixel is wide.
@@ -48,7 +49,6 @@ class Survey:
     slide: ListedSlide
     spec: str
     format: str = ""
-    fingerprint: str = ""
     width: int = 0
     height: int = 0
     slide_mpp: float = 0.0
@@ -89,7 +89,9 @@ def survey_slide(slide: ListedSlide, spec: TileSpec, folder: Path) -> Survey:
     if not slide.error:
         try:
             found = _look(slide, spec, folder)
-        except AugengineError as error:
+        except TargetError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one slide stops no other: a failure becomes its report
             found = replace(found, error=failure_reason(error))
     file = _file(folder, slide.key, "json")
     with target_errors(file):
@@ -119,7 +121,9 @@ def thumbnail_file(folder: Path, key: str) -> Path:
 
 
 def _file(folder: Path, key: str, extension: str) -> Path:
-    return folder / OWN_FOLDER / _FOLDER / f"{key}.{extension}"
+    # A key that is refused may be no file's name.
+    name = key if len(key.encode(errors="replace")) <= _LONGEST_NAME and "\\" not in key else digest(key)
+    return folder / OWN_FOLDER / _FOLDER / f"{name}.{extension}"
 
 
 def _look(listed: ListedSlide, spec: TileSpec, folder: Path) -> Survey:
@@ -139,7 +143,6 @@ def _look(listed: ListedSlide, spec: TileSpec, folder: Path) -> Survey:
             slide=listed,
             spec=spec.digest,
             format=slide.format,
-            fingerprint=slide.fingerprint,
             width=slide.width,
             height=slide.height,
             slide_mpp=slide.mpp or 0.0,
@@ -192,6 +195,7 @@ class _Choice:
     def __init__(self, spec: TileSpec, frame: Frame, tissue: Tissue, labels: Labels | None, key: str) -> None:
         self._spec, self._frame, self._tissue, self._key = spec, frame, tissue, key
         self._labels = labels
+        self._clear = clear_of(self._objects(), frame.side)
         self.problems: list[str] = []
 
     def places(self) -> list[Place]:
@@ -214,7 +218,9 @@ class _Choice:
         corners = grid(self._frame, overlap=self._spec.overlap * self._frame.side / self._spec.size)
         x, y = np.array(corners, dtype=np.int64).T
         # A tile with an annotated object is kept however little tissue is around it.
-        wanted = self._has_tissue(x, y) | ~clear_of(self._objects(), self._frame.side)(x, y)
+        wanted = self._has_tissue(x, y) | ~self._clear(x, y)
+        if not wanted.any():
+            self.problems.append(f"no tile of the grid is tissue by {self._spec.min_tissue:.0%} or more")
         yield from as_places([corners[i] for i in np.flatnonzero(wanted)], TISSUE)
 
     def _around_objects(self, name: str) -> Iterator[Place]:
@@ -231,7 +237,7 @@ class _Choice:
             self._spec.negatives * len(objects), NEGATIVE, lambda x, y: self._has_tissue(x, y) & free(x, y)
         )
 
-    def _draw(self, count: int, kind: str, fits: Any) -> Sequence[Place]:
+    def _draw(self, count: int, kind: str, fits: Fits) -> Sequence[Place]:
         if not count:
             return ()
         corners = drawn(self._frame, count, fits, seed=self._spec.seed, key=f"{kind}\0{self._key}")
@@ -244,7 +250,7 @@ class _Choice:
 
     def _is_glass(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
         glass: NDArray[np.bool_] = self._tissue.share(x, y, self._frame.side) == 0
-        return glass & clear_of(self._objects(), self._frame.side)(x, y)
+        return glass & self._clear(x, y)
 
     def _objects(self) -> list[Rectangle]:
         if self._labels is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +19,15 @@ RgbImage = NDArray[np.uint8]
 COARSEST_MPP = 8.0
 """um/px that tissue is looked for at: a tubule is about 6 px wide."""
 
-PIXELS_A_TILE = 8
-"""A tile is at least that many pixels wide, so that its share of tissue means something."""
+PIXELS_A_TILE, LEAST_PIXELS_A_TILE = 8, 4
+"""How wide a tile is in a thumbnail, so that its share of tissue means something; at least, on the largest slides."""
 
 SHORTEST, LONGEST = 1000, 4096
 """The longest side, px, is between these where the slide allows it: to be seen, and to bound the memory."""
 
 _SMOOTHING_UM = 8.0
 
-_READ = 4096  # px of a level, each way, that are read at a time
-_LEAST = 16  # px of the thumbnail that are read at a time where a slide is damaged
+_READ = 1024  # px of a level, each way, that are read at a time: what is damaged is lost in blocks of that
 _SHOWN = 1600
 _DARK = 50
 _COLOURS = ((230, 57, 70), (29, 120, 200), (242, 150, 30), (120, 80, 180), (20, 150, 110))
@@ -79,46 +77,31 @@ def read_thumbnail(slide: Slide, side: float) -> Thumbnail:
     """
     longest = max(slide.width, slide.height)
     wanted = min(COARSEST_MPP / (slide.mpp or 1.0), side / PIXELS_A_TILE, longest / SHORTEST)
-    scale = slide.scale_by(max(1.0, wanted, longest / LONGEST))
+    scale = slide.scale_by(max(1.0, wanted, min(longest / LONGEST, side / LEAST_PIXELS_A_TILE)))
     height, width = (max(1, int(extent / scale.downsample)) for extent in (slide.height, slide.width))
-    whole = np.full((height, width, 3), 255, dtype=np.uint8)
-    block = max(_LEAST, int(_READ / max(1.0, scale.factor)))
-    reading = _Reading(slide, scale, whole, np.zeros((height, width), dtype=np.bool_))
+    if max(height, width) > 2 * LONGEST:
+        hint = "larger tiles: --size, or a coarser --mpp"
+        raise ContentError(f"tiles {side:g} level-0 pixels wide are too small for {longest} of them", hint=hint)
+    found = np.full((height, width, 3), 255, dtype=np.uint8)
+    damaged = np.zeros((height, width), dtype=np.bool_)
+    block = max(1, int(_READ / scale.factor))
     for y in range(0, height, block):
         for x in range(0, width, block):
-            reading.fill(y, x, block)
-    if not reading.filled:
-        raise ContentError(f"nothing of it can be read: {reading.damage}", hint="was the slide copied whole?")
-    return Thumbnail(whole, scale.downsample, max(1.0, _SMOOTHING_UM / scale.mpp), reading.damaged)
+            part = np.s_[y : y + block, x : x + block]
+            damaged[part] = not _fill(slide, scale, found[part], y, x)
+    if damaged.all():
+        raise ContentError("nothing of it can be read", hint="was the slide copied whole?")
+    return Thumbnail(found, scale.downsample, max(1.0, _SMOOTHING_UM / scale.mpp), damaged)
 
 
-@dataclass(slots=True)
-class _Reading:
-    """Fills a thumbnail; what is damaged stays white, in blocks as small as may be."""
-
-    slide: Slide
-    scale: Scale
-    whole: RgbImage
-    damaged: NDArray[np.bool_]
-    filled: int = 0
-    damage: str = ""
-
-    def fill(self, y: int, x: int, block: int) -> None:
-        """Read a block, or its quarters if a part of it is damaged."""
-        part, by = self.whole[y : y + block, x : x + block], self.scale.downsample
-        if not part.size:
-            return
-        try:
-            part[:] = self.slide.read(x * by, y * by, self.scale, height=part.shape[0], width=part.shape[1])
-            self.filled += 1
-        except ContentError as error:
-            self.damage = error.message
-            if block > _LEAST:
-                half = -(-block // 2)
-                for dy, dx in product((0, half), repeat=2):
-                    self.fill(y + dy, x + dx, half)
-            else:
-                self.damaged[y : y + block, x : x + block] = True
+def _fill(slide: Slide, scale: Scale, part: RgbImage, y: int, x: int) -> bool:
+    """Read a block of the thumbnail; whether it could be."""
+    by = scale.downsample
+    try:
+        part[:] = slide.read(x * by, y * by, scale, height=part.shape[0], width=part.shape[1])
+    except ContentError:
+        return False
+    return True
 
 
 def draw_places(thumbnail: Thumbnail, places: Sequence[Place], side: float) -> RgbImage:

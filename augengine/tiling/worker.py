@@ -20,7 +20,7 @@ from augengine.report import Job, Report, failure_reason
 from augengine.shards import members_of
 from augengine.slides import Scale, Slide, open_slide
 from augengine.spec import canonical_json
-from augengine.tiling.listing import tile_key
+from augengine.tiling.listing import file_digest, fingerprint, tile_key
 from augengine.tiling.places import Place
 from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey, read_survey, slide_labels
@@ -100,14 +100,15 @@ class TileWorker:
                 key = tile_key(opened.survey.slide, place)
                 cut.append((key, self._cutters.submit(opened.cut, key, place)))
                 if len(cut) > _AHEAD * self._spec.threads:
-                    self._write(shard, *cut.popleft())
+                    self._write(shard, opened.survey, *cut.popleft())
             while cut:
-                self._write(shard, *cut.popleft())
+                self._write(shard, opened.survey, *cut.popleft())
 
-    def _write(self, shard: ShardBuilder, key: str, encoded: Future[Encoded]) -> None:
+    def _write(self, shard: ShardBuilder, survey: Survey, key: str, encoded: Future[Encoded]) -> None:
         if self._stopping:
             raise WorkerError("the worker was stopped")
-        shard.add(key, [key.encode()], encoded.result)
+        read = key.encode(), survey.slide.fingerprint.encode(), survey.slide.labels_digest.encode()
+        shard.add(key, read, encoded.result)
         self._done[shard.job.index] = shard.samples_in
 
 
@@ -169,8 +170,8 @@ def _open(worker: TileWorkerSpec, job: Job, stack: ExitStack) -> _Opened:
     survey = read_survey(Path(worker.target), worker.keys[job.source])
     if survey is None:
         raise ShardError(f"the survey of {job.source} is gone", hint="run augengine tile again")
+    _check_same(survey)
     slide = stack.enter_context(open_slide(Path(job.source), mpp=worker.spec.slide_mpp))
-    _check_same(slide, survey)
     return _Opened(
         slide,
         slide_labels(survey.slide, slide, worker.spec),
@@ -181,8 +182,11 @@ def _open(worker: TileWorkerSpec, job: Job, stack: ExitStack) -> _Opened:
     )
 
 
-def _check_same(slide: Slide, survey: Survey) -> None:
-    found = (slide.path.stat().st_size, slide.width, slide.height, slide.fingerprint)
-    if found != (survey.slide.size, survey.width, survey.height, survey.fingerprint):
+def _check_same(survey: Survey) -> None:
+    slide = survey.slide
+    if fingerprint(Path(slide.path)) != slide.fingerprint:
         hint = "restore it, or tile into another folder"
-        raise SourceError(f"{slide.path.name} is not the slide it was when it was surveyed", hint=hint)
+        raise SourceError(f"{slide.path} is not the slide it was when it was surveyed", hint=hint)
+    if slide.labels is not None and file_digest(Path(slide.labels)) != slide.labels_digest:
+        hint = "restore them, or tile into another folder"
+        raise SourceError(f"the annotations {slide.labels} were changed after the slide was surveyed", hint=hint)
