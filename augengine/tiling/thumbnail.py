@@ -27,7 +27,7 @@ SHORTEST, LONGEST = 1000, 4096
 
 _SMOOTHING_UM = 8.0
 
-_READ = 1024  # px of a level, each way, that are read at a time: what is damaged is lost in blocks of that
+_READ, _BLOCKS = 512, 8  # px of a level that are read at a time, and blocks a side: what is damaged is lost in those
 _SHOWN = 1600
 _DARK = 50
 _COLOURS = ((230, 57, 70), (29, 120, 200), (242, 150, 30), (120, 80, 180), (20, 150, 110))
@@ -84,7 +84,7 @@ def read_thumbnail(slide: Slide, side: float) -> Thumbnail:
         raise ContentError(f"tiles {side:g} level-0 pixels wide are too small for {longest} of them", hint=hint)
     found = np.full((height, width, 3), 255, dtype=np.uint8)
     damaged = np.zeros((height, width), dtype=np.bool_)
-    block = max(1, int(_READ / scale.factor))
+    block = max(1, min(int(_READ / scale.factor), -(-max(height, width) // _BLOCKS)))
     for y in range(0, height, block):
         for x in range(0, width, block):
             part = np.s_[y : y + block, x : x + block]
