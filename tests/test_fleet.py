@@ -196,7 +196,7 @@ def _actors() -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if (folder / "cmdline").read_bytes().startswith(b"ray::_Actor"):
+            if (folder / "cmdline").read_bytes().startswith(b"ray::Actor"):
                 found.append(int(folder.name))
         except OSError:
             continue  # gone meanwhile
