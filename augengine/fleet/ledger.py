@@ -7,7 +7,7 @@ excluded, and the job runs again without it. No Ray here: `pool.py` tells what h
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -42,19 +42,37 @@ class Trial:
     publishes: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a worker held when it died.
+
+    Attributes:
+        over: The reports of jobs that are over by that: they kill every worker.
+        was_suspect: It held a job alone that was suspected of this.
+        was_search: It held a part of such a job's samples.
+    """
+
+    over: list[Report]
+    was_suspect: bool = False
+    was_search: bool = False
+
+
 @dataclass(slots=True)
 class _Case:
     """A job that is not over."""
 
     job: Job
     failed_at: list[int] = field(default_factory=list)
-    avoid: set[int] = field(default_factory=set)
+    died_at: Counter[int] = field(default_factory=Counter)
     is_suspect: bool = False
     deaths: int = 0
     last_death: Death = Death.DIED
     quarantined: int = 0
     rounds: int = 0
     search: Search | None = None
+
+    def harm(self, place: int) -> tuple[int, int]:
+        return self.failed_at.count(place), self.died_at[place]
 
     def trial(self) -> Trial:
         if self.search is not None:
@@ -76,6 +94,7 @@ class Ledger:
         self._on_quarantine = on_quarantine
         self._waiting = deque(_Case(job) for job in jobs)
         self._held: dict[int, list[_Case]] = {}
+        self._places: set[int] = set()
         self._standing = Standing(rules.failures_in_row)
         self.samples_done = 0
         """Samples of the jobs that are over, good and bad."""
@@ -85,8 +104,17 @@ class Ledger:
         """Whether a job is not over."""
         return bool(self._waiting) or any(self._held.values())
 
+    def expect(self, place: int) -> None:
+        """A worker is being started at a place: what failed elsewhere waits for it."""
+        self._places.add(place)
+
+    def expect_no_more(self, place: int) -> None:
+        """It takes too long: nothing waits for it any more."""
+        self._places.discard(place)
+
     def enter(self, place: int) -> None:
         """A worker is ready at a place."""
+        self._places.add(place)
         self._held[place] = []
 
     def load(self, place: int) -> int:
@@ -97,7 +125,7 @@ class Ledger:
         """What a worker is to do beside what it holds, or None for nothing now."""
         held = self._held[place]
         is_full = len(held) >= HELD_JOBS or any(case.is_suspect for case in held)
-        if is_full or self._standing.is_held_back(place, self._held):
+        if is_full or self._standing.is_held_back(place, self._places):
             return None
         case = self._choose(place)
         if case is None:
@@ -116,23 +144,22 @@ class Ledger:
             self._standing.succeed(place, case.job.output)
             return self._over(case, report)
         assert case.search is not None
-        case.avoid.clear()
+        case.died_at.clear()
         return self._judge(case, case.search.survived())
 
-    def lose(self, place: int, death: Death) -> list[Report]:
-        """A worker died, or was given up for dead; the reports of jobs that are over by that."""
+    def lose(self, place: int, death: Death) -> Loss:
+        """A worker died, or was given up for dead."""
+        self._places.discard(place)
         held = self._held.pop(place, [])
         if len(held) == 1:
-            return self._charge(held[0], place, death)
+            (case,) = held
+            was_suspect, search = case.is_suspect, case.search
+            was_search = search is not None and not search.is_control
+            return Loss(self._charge(case, place, death), was_suspect, was_search)
         for case in reversed(held):
             case.is_suspect = True
             self._waiting.appendleft(case)
-        return []
-
-    def is_searching(self, place: int) -> bool:
-        """Whether its worker holds a trial that it may well die of."""
-        searches = [case.search for case in self._held.get(place, [])]
-        return any(search is not None and not search.is_control for search in searches)
+        return Loss([])
 
     def bad_places(self) -> list[int]:
         """Whose workers fail what others can do."""
@@ -140,6 +167,7 @@ class Ledger:
 
     def retire(self, place: int) -> None:
         """A bad worker is sent away: its failures count no more, and its jobs are for others."""
+        self._places.discard(place)
         for case in reversed(self._held.pop(place)):
             self._waiting.appendleft(case)
         for case in self._cases():
@@ -161,15 +189,15 @@ class Ledger:
         return None
 
     def _is_free(self, place: int) -> bool:
-        return not self._held[place] and not self._standing.is_held_back(place, self._held)
+        return not self._held[place] and not self._standing.is_held_back(place, self._places)
 
     def _may_have(self, place: int, case: _Case) -> bool:
-        return place not in case.avoid or case.avoid >= self._held.keys()
+        """Of all places those where it failed, then died, least often: the next try is made elsewhere."""
+        return case.harm(place) == min(case.harm(other) for other in self._places)
 
     def _failed(self, case: _Case, place: int, report: Report) -> list[Report]:
         self._standing.fail(place, case.job.output)
         case.failed_at.append(place)
-        case.avoid.add(place)
         if len(case.failed_at) >= self._rules.tries:
             return self._over(case, report)
         return self._again(case)
@@ -177,7 +205,7 @@ class Ledger:
     def _charge(self, case: _Case, place: int, death: Death) -> list[Report]:
         case.is_suspect, case.last_death = True, death
         if case.search is None or case.search.is_control:
-            case.avoid.add(place)
+            case.died_at[place] += 1
         if case.search is not None:
             return self._judge(case, case.search.died())
         case.deaths += 1
@@ -191,7 +219,8 @@ class Ledger:
         case.search = None
         if isinstance(verdict, Found):
             return self._quarantine(case, verdict.ordinal)
-        case.rounds, case.deaths = case.rounds + 1, 0
+        case.rounds += 1
+        case.deaths = self._rules.tries - 1 if verdict.is_control else 0
         if case.rounds < self._rules.rounds:
             return self._again(case)
         hint = "out of memory? fewer --workers or --variants, or smaller images"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from augengine.errors import WorkerError
+from augengine.fleet.ledger import Loss
 from augengine.fleet.rules import Rules
 
 
@@ -21,32 +22,42 @@ class Places:
         self._limit = rules.deaths_in_row(workers)
         self._in_use = set(range(workers))
         self._deaths: Counter[int] = Counter()
+        self._outdone: set[int] = set()
+        """Places elsewhere than which something was done since the first of their deaths."""
         self._retired: Counter[int] = Counter()
         self._in_row = 0
 
     def finish(self, place: int) -> None:
         """A worker got through a job."""
-        self._deaths[place] = self._in_row = 0
+        self._in_row = 0
+        self._outdone |= self._in_use - {place}
+        self._outdone.discard(place)
+        self._deaths[place] = 0
 
-    def replace_dead(self, place: int, *, was_asked_for: bool, why: str) -> bool:
+    def replace_dead(self, place: int, loss: Loss, why: str) -> bool:
         """Whether a worker that died is replaced.
 
         Args:
             place: Where.
-            was_asked_for: It died in the search for a sample that kills workers: nobody wonders.
+            loss: What it held.
             why: It died.
 
         Raises:
             WorkerError: Too many died, with nothing done in between.
         """
-        if was_asked_for:
-            return True
-        self._deaths[place] += 1
-        self._in_row += 1
+        self._in_row += (not loss.was_suspect) + len(loss.over)
         if self._in_row > self._limit:
             hint = "is the machine, or its memory, at fault? --workers 1 runs in this process and shows more"
-            raise WorkerError(f"{self._in_row} workers died one after the other, the last: {why}", hint=hint)
-        return self._deaths[place] < self.rules.deaths_of_place or self._is_last(place)
+            raise WorkerError(f"workers die one after the other, the last: {why}", hint=hint)
+        if not loss.was_search:
+            self._count(place)
+        is_bad = self._deaths[place] >= self.rules.deaths_of_place and place in self._outdone
+        return not is_bad or self._is_last(place)
+
+    def _count(self, place: int) -> None:
+        if not self._deaths[place]:
+            self._outdone.discard(place)
+        self._deaths[place] += 1
 
     def replace_bad(self, place: int) -> bool:
         """Whether a worker that fails what others can do is replaced by a new one."""

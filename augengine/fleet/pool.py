@@ -97,6 +97,7 @@ class _Pool:
         share = _with(self._worker, device_id=0) if gpus else self._worker
         cores = self._cluster.cores[place] if self._cluster.cores else ()
         actor = remote.remote(share, self._start_worker, cores)
+        self._ledger.expect(place)
         self._members[place] = Member(actor, place, time.monotonic(), actor.samples_done.remote())
 
     def step(self) -> Iterator[Report]:
@@ -185,10 +186,10 @@ class _Pool:
         """End an actor that died or is as good as dead, and replace it."""
         place = member.place
         death = death or self._death(error)
-        was_searching = self._ledger.is_searching(place)
         self._drop(member)
-        yield from self._ledger.lose(place, death)
-        if self._places.replace_dead(place, was_asked_for=was_searching, why=first_line(error)):
+        loss = self._ledger.lose(place, death)
+        yield from loss.over
+        if self._places.replace_dead(place, loss, first_line(error)):
             self.start(place)
 
     def _death(self, error: Exception) -> Death:
@@ -208,8 +209,12 @@ class _Pool:
                 self.start(place)
 
     def _check_started(self) -> None:
-        waited = time.monotonic() - max(member.asked_at for member in self._members.values())
-        if waited > _START_SECONDS and not any(member.ready for member in self._members.values()):
+        """No job waits for ever for a worker that the cluster has no room for; without any worker the run ends."""
+        now = time.monotonic()
+        late = [m for m in self._members.values() if not m.ready and now - m.asked_at > _START_SECONDS]
+        for member in late:
+            self._ledger.expect_no_more(member.place)
+        if len(late) == len(self._members):
             raise WorkerError(
                 f"no worker started within {_START_SECONDS:.0f} s: the cluster has no room for one",
                 hint="wait until it is free, or ask for fewer --workers",

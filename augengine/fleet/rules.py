@@ -42,13 +42,13 @@ class Rules:
         quarantined: Most samples of one shard; beyond, the machine is to blame, and the shard fails.
         failures_in_row: Jobs that a worker fails one after the other before it is held back.
         replacements: How often a worker that fails what others can do is replaced before its place is left empty.
-        deaths_of_place: Deaths at one place, no job finished between them, before it is left empty.
+        deaths_of_place: Deaths at one place, no job finished there but some elsewhere, before it is left empty.
         watchdog: When a worker hangs.
     """
 
     tries: int = 3
-    confirmations: int = 2
-    rounds: int = 2
+    confirmations: int = 3
+    rounds: int = 3
     quarantined: int = 10
     failures_in_row: int = 3
     replacements: int = 1
@@ -62,5 +62,5 @@ class Rules:
                 raise SpecError(f"{each.name} must be at least 1, got {value}")
 
     def deaths_in_row(self, workers: int) -> int:
-        """Deaths of that many workers, no job finished between them, that end the run."""
+        """Deaths of that many workers, nothing done between them, that end the run; those of suspects not counted."""
         return 8 + 4 * workers

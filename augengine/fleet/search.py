@@ -18,9 +18,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Blameless:
-    """No sample is to blame, and why, as the end of a sentence about the worker."""
+    """No sample is to blame, and why, as the end of a sentence about the worker.
+
+    Attributes:
+        reason: Why.
+        is_control: The worker died without any sample.
+    """
 
     reason: str
+    is_control: bool = False
 
 
 Verdict = Found | Blameless | None
@@ -66,7 +72,7 @@ class Search:
     def died(self) -> Verdict:
         """The worker did not survive the trial."""
         if self.is_control:
-            return Blameless("dies even without its samples")
+            return Blameless("dies even without its samples", is_control=True)
         self.suspects = self.on_trial
         self._deaths += 1
         if len(self.suspects) == 1 and self._deaths >= self.confirmations:
