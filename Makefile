@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
 
-.PHONY: help install demo test slow lint check weights phantom-weights table1 clean
+.PHONY: help install demo test slow soak lint check weights phantom-weights table1 clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -22,6 +22,10 @@ test: .venv/installed-dev ## the tests that need no GPU
 
 slow: .venv/installed-dev ## what takes minutes: large slides
 	$(BIN)/pytest -m slow
+
+# About an hour. A short one: SOAK_OPTIONS="--shards 40 --out soak.json"
+soak: .venv/installed-dev ## 2000 shards while workers, nodes and the driver are killed: SOAK_OPTIONS=...
+	$(BIN)/python -m benchmarks.soak $(SOAK_OPTIONS)
 
 lint: .venv/installed-dev ## ruff, mypy and the floors
 	$(BIN)/ruff check .

@@ -192,15 +192,16 @@ def _committed(out: Path) -> int:
 
 
 def _actors() -> list[int]:
-    """Process ids of Ray's actors on this machine."""
-    found = []
+    """Process ids of the Ray actors that this process started: others may run tests too."""
+    found, parents = [], {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if (folder / "cmdline").read_bytes().startswith(b"ray::_Actor"):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if (folder / "cmdline").read_bytes().startswith(b"ray::Actor"):
                 found.append(int(folder.name))
         except OSError:
             continue  # gone meanwhile
-    return sorted(found)
+    return sorted(pid for pid in found if parents.get(parents[pid]) == os.getpid())
 
 
 def _wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from augengine.build import seconds_a_pass
@@ -17,11 +18,11 @@ from augengine.dataset.resolve import Run, resolve
 from augengine.engines.driver import gpu_count
 from augengine.engines.store import BackendName, EngineStore, pick_backend
 from augengine.errors import SpecError
-from augengine.fleet import pick_executor
+from augengine.fleet import MAY_CRASH, Executor, pick_executor, run_local
 from augengine.images import encoder_version
 from augengine.job import EnginesSpec, Worker, WorkerSpec
 from augengine.machine import cpu_threads
-from augengine.plan import Plan, check_plan, committed, open_target, read_plan
+from augengine.plan import Plan, check_plan, committed, leave_out, open_target, quarantine, read_plan
 from augengine.progress import Watcher
 from augengine.report import Report
 from augengine.shards.write import target_errors
@@ -34,7 +35,7 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         AugengineError: The request is refused, or the target cannot be written; finished shards stay.
     """
     run = resolve(request, watcher)
-    with open_target(request.out):
+    with open_target(request.out) as was_killed:
         before = read_plan(request.out)
         planned = None if before is None else planned_engines(request.out, before)
         if planned is not None:
@@ -48,6 +49,8 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         done = committed(request.out, plan)
         watcher.begin(plan.samples, sum(report.samples_in for report in done.values()))
         began = time.monotonic()
+        if was_killed and _executor(run) is run_local:
+            watcher.warn(MAY_CRASH)
         made = _execute(run, plan, engines, store, done, watcher)
         seconds = time.monotonic() - began
     return Summary(
@@ -90,16 +93,25 @@ def _execute(
     run: Run, plan: Plan, engines: EnginesSpec, store: EngineStore, done: Mapping[str, Report], watcher: Watcher
 ) -> dict[str, Report]:
     workers, threads = _shares(run)
-    jobs = [job for job in plan.jobs if job.output not in done]
+    jobs = leave_out(run.request.out, [job for job in plan.jobs if job.output not in done])
     worker = worker_spec(run, engines, store, threads)
     if not jobs:
         return {}
-    execute = pick_executor(workers, run.request.ray_address)
-    reports = execute(
-        jobs, worker, Worker, workers=workers, address=run.request.ray_address, on_progress=watcher.advance
+    reports = _executor(run)(
+        jobs,
+        worker,
+        Worker,
+        workers=workers,
+        address=run.request.ray_address,
+        on_progress=watcher.advance,
+        on_quarantine=partial(quarantine, run.request.out),
     )
     with closing(reports):  # whatever stops us: every writer is done before the lock is released
         return {report.output: report for report in reports}
+
+
+def _executor(run: Run) -> Executor:
+    return pick_executor(_shares(run)[0], run.request.ray_address)
 
 
 def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int) -> WorkerSpec:

@@ -1,11 +1,9 @@
-"""The seam: what an executor is, and how often a shard is tried."""
+"""The seam: what an executor is, and what a worker."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from augengine.report import Job, Report
@@ -13,14 +11,14 @@ from augengine.report import Job, Report
 HELD_JOBS = 2
 """Jobs a worker holds at a time: one in its chain, one being encoded and published."""
 
-RETRIES = 2
-"""How often a failed shard is tried again, by whichever worker is free."""
-
 POLL_SECONDS = 0.5
 """How long an executor waits before it tells of progress."""
 
 OnProgress = Callable[[int], None]
 """Called now and then with the number of source samples finished since the run began."""
+
+OnQuarantine = Callable[[Job, int, str], None]
+"""Called when a sample is found that kills workers: its job, which excludes it now, its ordinal, and the reason."""
 
 
 class WorkerSpec(Protocol):
@@ -45,8 +43,11 @@ class Worker(Protocol):
         """Samples finished so far, good and bad."""
         ...
 
-    def submit(self, job: Job) -> Future[Report]:
-        """Queue a job. The future gives its report, a failed shard's too; it raises `TargetError` only."""
+    def submit(self, job: Job, *, publishes: bool = True) -> Future[Report]:
+        """Queue a job. The future gives its report, a failed shard's too; it raises `TargetError` only.
+
+        Without ``publishes`` all is done that is done for a shard, and then it is dropped: a trial.
+        """
         ...
 
     def close(self) -> None:
@@ -70,6 +71,7 @@ class Executor(Protocol):
         workers: int,
         address: str | None,
         on_progress: OnProgress,
+        on_quarantine: OnQuarantine,
     ) -> Generator[Report, None, None]:
         """Yield one report a job. Close the iterator to stop early: it returns when every writer is done.
 
@@ -80,25 +82,10 @@ class Executor(Protocol):
             workers: How many.
             address: A running Ray cluster's, or None for one of our own.
             on_progress: Told how far the run is.
+            on_quarantine: Told of samples that kill workers, as soon as they are found.
 
         Raises:
             TargetError: The target is full or gone: no job can succeed.
             WorkerError: Workers cannot be started.
         """
         ...
-
-
-@dataclass(slots=True)
-class Attempts:
-    """Which jobs wait, and how often each was tried."""
-
-    waiting: deque[Job]
-    failed: dict[int, int] = field(default_factory=dict)
-
-    def retry(self, job: Job) -> bool:
-        """Queue a failed job again, unless it had its tries."""
-        self.failed[job.index] = self.failed.get(job.index, 0) + 1
-        if self.failed[job.index] > RETRIES:
-            return False
-        self.waiting.append(job)
-        return True

@@ -1,4 +1,4 @@
-"""Jobs in this process, by one worker."""
+"""Jobs in this process, by one worker. What kills the worker kills us: only `run_ray` survives that."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import closing
 
 from augengine.errors import WorkerError
-from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, Attempts, OnProgress, StartWorker, WorkerSpec
+from augengine.fleet.base import POLL_SECONDS, OnProgress, OnQuarantine, StartWorker, WorkerSpec
+from augengine.fleet.ledger import Ledger, Trial
+from augengine.fleet.rules import Rules
 from augengine.report import Job, Report
+
+_HERE = 0
+"""The only place."""
 
 
 def run_local(
@@ -21,22 +26,22 @@ def run_local(
     workers: int = 1,
     address: str | None = None,
     on_progress: OnProgress = lambda _: None,
+    on_quarantine: OnQuarantine = lambda *_: None,
 ) -> Generator[Report, None, None]:
     """Run jobs in this process; see `Executor`."""
     if workers != 1 or address is not None:
         raise WorkerError(f"one worker runs in this process, {workers} were asked for", hint="run_ray runs many")
-    attempts = Attempts(deque(jobs))
+    ledger = Ledger(jobs, Rules(), on_quarantine)
+    ledger.enter(_HERE)
     with closing(start(worker)) as one:
-        held: deque[tuple[Job, Future[Report]]] = deque()
-        while attempts.waiting or held:
-            while attempts.waiting and len(held) < HELD_JOBS:
-                job = attempts.waiting.popleft()
-                held.append((job, one.submit(job)))
-            job, future = held.popleft()
+        held: deque[tuple[Trial, Future[Report]]] = deque()
+        while ledger.is_open:
+            while (trial := ledger.next_for(_HERE)) is not None:
+                held.append((trial, one.submit(trial.job)))
+            trial, future = held.popleft()
             report = _wait(future, lambda: on_progress(one.samples_done))
             on_progress(one.samples_done)
-            if not report.error or not attempts.retry(job):
-                yield report
+            yield from ledger.finish(_HERE, trial, report)
 
 
 def _wait(future: Future[Report], tick: Callable[[], None]) -> Report:

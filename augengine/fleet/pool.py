@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
-from augengine.errors import WorkerError
-from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, RETRIES, Attempts, OnProgress, StartWorker, WorkerSpec
+from augengine.errors import TargetError, WorkerError
+from augengine.fleet.actor import Actor, Member
+from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, OnProgress, OnQuarantine, StartWorker, WorkerSpec
 from augengine.fleet.cluster import Cluster, first_line, join
-from augengine.report import Job, Report
+from augengine.fleet.ledger import Death, Ledger, Trial
+from augengine.fleet.places import Places
+from augengine.fleet.rules import Rules
+from augengine.fleet.watchdog import Pace
+from augengine.report import Job, Report, failure_reason
 
 _START_SECONDS = 120.0
 _CLOSE_SECONDS = 10.0
+_RULES = Rules()
 
 
 def run_ray(
@@ -27,24 +31,33 @@ def run_ray(
     workers: int,
     address: str | None = None,
     on_progress: OnProgress = lambda _: None,
+    on_quarantine: OnQuarantine = lambda *_: None,
+    rules: Rules = _RULES,
 ) -> Generator[Report, None, None]:
-    """Run jobs on Ray actors; see `Executor`."""
-    attempts = Attempts(deque(jobs))
-    with _pool(address, workers, (worker, start), attempts) as pool:
-        while attempts.waiting or pool.held:
-            pool.fill()
-            yield from pool.finished()
-            on_progress(pool.samples_done())
+    """Run jobs on Ray actors; see `Executor`. A job may crash its worker: another goes on.
+
+    Args:
+        jobs, worker, start, workers, address, on_progress, on_quarantine: See `Executor`.
+        rules: What is done about faults.
+    """
+    ledger = Ledger(jobs, rules, on_quarantine)
+    samples = sum(job.count for job in jobs)
+    with _pool(address, workers, (worker, start), ledger, rules) as pool:
+        while ledger.is_open:
+            yield from pool.step()
+            on_progress(min(samples, pool.samples_done()))
 
 
 @contextmanager
 def _pool(
-    address: str | None, workers: int, work: tuple[WorkerSpec, StartWorker], attempts: Attempts
+    address: str | None, workers: int, work: tuple[WorkerSpec, StartWorker], ledger: Ledger, rules: Rules
 ) -> Iterator[_Pool]:
     worker, start = work
     with join(address, workers, worker) as cluster:
         share = _with(worker, threads=cluster.threads)
-        with closing(_Pool(cluster, share, start, workers, attempts)) as pool:
+        with closing(_Pool(cluster, share, start, ledger, Places(workers, rules))) as pool:
+            for place in range(workers):
+                pool.start(place)
             yield pool
 
 
@@ -53,170 +66,173 @@ def _with(worker: WorkerSpec, **changes: int) -> WorkerSpec:
     return changed
 
 
-class _Actor:
-    """A worker in a process of its own, on its own share of the machine.
-
-    Args:
-        worker: What it does.
-        start: Makes the worker.
-        cores: The cores it may use; empty for any.
-    """
-
-    def __init__(self, worker: WorkerSpec, start: StartWorker, cores: tuple[int, ...]) -> None:
-        if cores:
-            # Threads started from here on inherit it, the engine's and the decoder's too.
-            os.sched_setaffinity(0, cores)
-        self._worker = start(worker)
-
-    def make(self, job: Job) -> Report:
-        """Make one shard; several calls run at a time, one worker serves them all."""
-        return self._worker.submit(job).result()
-
-    def samples_done(self) -> int:
-        """Source samples finished so far."""
-        return self._worker.samples_done
-
-    def close(self) -> None:
-        """Drop the shards in hand; nothing of them is left behind."""
-        self._worker.close()
-
-
-@dataclass(slots=True)
-class _Member:
-    """An actor of the pool.
-
-    Attributes:
-        actor: Ray's handle.
-        slot: Which share of the machine it has.
-        first_answer: Becomes ready once the actor runs.
-        asked: When it was started.
-        ready: Whether it has answered; an actor may wait for free CPUs for ever.
-        samples_done: As last heard.
-    """
-
-    actor: Any
-    slot: int
-    first_answer: Any
-    asked: float
-    ready: bool = False
-    samples_done: int = 0
-
-
 class _Pool:
-    """Actors and the jobs they hold; one that dies is replaced, and its jobs are queued again."""
+    """Actors at their places, and the trials they hold. What happens is told to the ledger, which decides.
+
+    An actor of which Ray reports any error but a task's own is ended and never used again: one that is merely
+    unavailable may stay so for ever, and swallow what it is given.
+    """
 
     def __init__(
-        self, cluster: Cluster, worker: WorkerSpec, start: StartWorker, workers: int, attempts: Attempts
+        self, cluster: Cluster, worker: WorkerSpec, start: StartWorker, ledger: Ledger, places: Places
     ) -> None:
         self._ray = cluster.ray
         self._cluster = cluster
         self._worker = worker
         self._start_worker = start
-        self._attempts = attempts
-        self._deaths = 0
-        self._limit = 3 + 2 * workers
-        self._lost_progress = 0
-        self._members: list[_Member] = []
-        self.held: dict[Any, tuple[_Member, Job]] = {}
-        for slot in range(workers):
-            self._start(slot)
+        self._ledger = ledger
+        self._pace = Pace(places.rules.watchdog)
+        self._places = places
+        self._members: dict[int, Member] = {}
+        self._held: dict[Any, tuple[Member, Trial]] = {}
 
-    def _start(self, slot: int) -> None:
+    def start(self, place: int) -> None:
+        """Start an actor; it is given jobs once it has answered."""
         gpus = 0 if self._worker.device_id is None else 1
-        # One thread for each job held, one to ask for progress and to close.
-        remote = self._ray.remote(_Actor).options(
-            num_cpus=self._worker.threads, num_gpus=gpus, max_concurrency=HELD_JOBS + 1, max_restarts=0
+        # One thread for each job held, one to ask for progress, one to close.
+        remote = self._ray.remote(Actor).options(
+            num_cpus=self._worker.threads, num_gpus=gpus, max_concurrency=HELD_JOBS + 2, max_restarts=0
         )
         # Ray shows an actor only its own GPU, so that its number there is 0.
         share = _with(self._worker, device_id=0) if gpus else self._worker
-        cores = self._cluster.cores[slot] if self._cluster.cores else ()
+        cores = self._cluster.cores[place] if self._cluster.cores else ()
         actor = remote.remote(share, self._start_worker, cores)
-        self._members.append(_Member(actor, slot, actor.samples_done.remote(), time.monotonic()))
+        self._ledger.expect(place)
+        self._members[place] = Member(actor, place, time.monotonic(), actor.samples_done.remote())
 
-    def fill(self) -> None:
-        """Give waiting jobs to the running actors that hold fewest."""
-        while self._attempts.waiting:
-            ready = [member for member in self._members if member.ready]
-            member = min(ready, key=self._load, default=None)
-            if member is None or self._load(member) >= HELD_JOBS:
-                return
-            job = self._attempts.waiting.popleft()
-            self.held[member.actor.make.remote(job)] = (member, job)
-
-    def _load(self, member: _Member) -> int:
-        return sum(holder is member for holder, _ in self.held.values())
-
-    def finished(self) -> Iterator[Report]:
-        """Wait a moment; the reports of jobs that are over for good."""
-        starting = {member.first_answer: member for member in self._members if not member.ready}
-        done, _ = self._ray.wait([*self.held, *starting], num_returns=1, timeout=POLL_SECONDS)
-        for reference in done:
-            if reference in starting:
-                yield from self._welcome(starting[reference])
-            elif reference in self.held:  # not lost with its actor meanwhile
-                yield from self._collect(reference)
+    def step(self) -> Iterator[Report]:
+        """Hand out jobs, wait a moment; the reports of jobs that are over for good."""
+        self._fill()
+        answers = {member.asked: member for member in self._members.values()}
+        starting = [reference for reference, member in answers.items() if not member.ready]
+        if awaited := [*self._held, *starting]:
+            self._ray.wait(awaited, num_returns=1, timeout=POLL_SECONDS)
+        yield from self._collect_all()
+        yield from self._hear(answers)
+        yield from self._end_hanging()
+        self._send_bad_away()
         self._check_started()
 
-    def _welcome(self, member: _Member) -> Iterator[Report]:
+    def _fill(self) -> None:
+        """Every worker its first job before any its second."""
+        ready = [member for member in self._members.values() if member.ready]
+        for load in range(HELD_JOBS):
+            for member in ready:
+                if self._ledger.load(member.place) == load and (trial := self._ledger.next_for(member.place)):
+                    self._pace.give(member.place, time.monotonic())
+                    self._held[member.actor.make.remote(trial.job, trial.publishes)] = (member, trial)
+
+    def _collect_all(self) -> Iterator[Report]:
+        done, _ = self._ready([*self._held])
+        for reference in done:
+            if reference in self._held:  # not lost with its actor meanwhile
+                yield from self._collect(reference)
+
+    def _collect(self, reference: Any) -> Iterator[Report]:
+        member, trial = self._held[reference]
         try:
-            self._ray.get(member.first_answer)
-            member.ready = True
-        except self._ray.exceptions.RayError as error:
+            report: Report = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, TargetError):
+                raise error.as_instanceof_cause() from error
+            report = Report(output=trial.job.output, error=failure_reason(error.cause))
+        except self._ray.exceptions.RayError as error:  # dead, out of memory, its node gone, unreachable ...
             yield from self._bury(member, error)
+            return
+        del self._held[reference]
+        yield from self._finish(member, trial, report)
+
+    def _finish(self, member: Member, trial: Trial, report: Report) -> Iterator[Report]:
+        if not report.error:
+            self._places.finish(member.place)
+        member.samples_told += report.samples_in
+        over = self._ledger.finish(member.place, trial, report)
+        self._pace.finish(member.place, time.monotonic(), is_busy=self._ledger.load(member.place) > 0)
+        yield from over
+
+    def _hear(self, answers: dict[Any, Member]) -> Iterator[Report]:
+        done, _ = self._ready([*answers])
+        for reference in done:
+            member = answers[reference]
+            if self._members.get(member.place) is not member:
+                continue  # buried meanwhile
+            try:
+                member.samples_done = self._ray.get(reference)
+            except self._ray.exceptions.RayError as error:
+                yield from self._bury(member, error)
+                continue
+            self._welcome(member)
+            self._pace.hear(member.place, member.samples_done, time.monotonic())
+            member.asked = member.actor.samples_done.remote()
+
+    def _ready(self, references: list[Any]) -> tuple[list[Any], list[Any]]:
+        if not references:
+            return [], []
+        done, waiting = self._ray.wait(references, num_returns=len(references), timeout=0)
+        return done, waiting
+
+    def _welcome(self, member: Member) -> None:
+        if not member.ready:
+            member.ready = True
+            self._ledger.enter(member.place)
+            self._pace.begin(member.place, time.monotonic())
+
+    def _end_hanging(self) -> Iterator[Report]:
+        for place in self._pace.hanging(time.monotonic()):
+            error = WorkerError("it made no progress, and was ended by the watchdog")
+            yield from self._bury(self._members[place], error, Death.HUNG)
+
+    def _bury(self, member: Member, error: Exception, death: Death | None = None) -> Iterator[Report]:
+        """End an actor that died or is as good as dead, and replace it."""
+        place = member.place
+        death = death or self._death(error)
+        self._drop(member)
+        loss = self._ledger.lose(place, death)
+        yield from loss.over
+        if self._places.replace_dead(place, loss, first_line(error)):
+            self.start(place)
+
+    def _death(self, error: Exception) -> Death:
+        return Death.NO_MEMORY if isinstance(error, self._ray.exceptions.OutOfMemoryError) else Death.DIED
+
+    def _drop(self, member: Member) -> None:
+        self._held = {reference: each for reference, each in self._held.items() if each[0] is not member}
+        del self._members[member.place]
+        self._pace.end(member.place)
+        self._kill(member)
+
+    def _send_bad_away(self) -> None:
+        for place in self._ledger.bad_places():
+            self._drop(self._members[place])
+            self._ledger.retire(place)
+            if self._places.replace_bad(place):
+                self.start(place)
 
     def _check_started(self) -> None:
-        waited = time.monotonic() - max(member.asked for member in self._members)
-        if waited > _START_SECONDS and not any(member.ready for member in self._members):
+        """No job waits for ever for a worker that the cluster has no room for; without any worker the run ends."""
+        now = time.monotonic()
+        late = [m for m in self._members.values() if not m.ready and now - m.asked_at > _START_SECONDS]
+        for member in late:
+            self._ledger.expect_no_more(member.place)
+        if len(late) == len(self._members):
             raise WorkerError(
                 f"no worker started within {_START_SECONDS:.0f} s: the cluster has no room for one",
                 hint="wait until it is free, or ask for fewer --workers",
             )
 
-    def _collect(self, reference: Any) -> Iterator[Report]:
-        member, job = self.held[reference]
-        try:
-            report: Report = self._ray.get(reference)
-        except self._ray.exceptions.RayTaskError as error:
-            raise error.as_instanceof_cause() from error
-        except self._ray.exceptions.RayError as error:  # dead, out of memory, its node gone ...
-            yield from self._bury(member, error)
-            return
-        del self.held[reference]
-        if not report.error or not self._attempts.retry(job):
-            yield report
-
-    def _bury(self, member: _Member, error: Exception) -> Iterator[Report]:
-        """Replace an actor that died or cannot be reached: an unreachable one may answer so for ever."""
-        lost = [(reference, job) for reference, (holder, job) in self.held.items() if holder is member]
-        self._members.remove(member)
-        self._lost_progress += member.samples_done
-        self._kill(member)
-        self._deaths += 1
-        for reference, job in lost:
-            del self.held[reference]
-            if not self._attempts.retry(job):
-                died = f"its worker died {RETRIES + 1} times, last: {first_line(error)}"
-                yield Report(output=job.output, error=died)
-        if self._deaths > self._limit:
-            raise WorkerError(f"{self._deaths} workers died: {first_line(error)}", hint="try --workers 1 to see why")
-        self._start(member.slot)
-
     def samples_done(self) -> int:
-        """Samples finished by all actors, dead ones included."""
-        for member in self._members:
-            if member.ready:
-                with suppress(self._ray.exceptions.RayError):
-                    member.samples_done = self._ray.get(member.actor.samples_done.remote(), timeout=POLL_SECONDS)
-        return sum(member.samples_done for member in self._members) + self._lost_progress
+        """Samples of jobs that are over, and of those under way as far as is known."""
+        under_way = (max(0, member.samples_done - member.samples_told) for member in self._members.values())
+        return self._ledger.samples_done + sum(under_way)
 
     def close(self) -> None:
         """End every actor: asked first, so that it removes what it has begun."""
-        closing = [member.actor.close.remote() for member in self._members if member.ready]
+        closing = [member.actor.close.remote() for member in self._members.values() if member.ready]
         if closing:
             self._ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_SECONDS)
-        for member in self._members:
+        for member in self._members.values():
             self._kill(member)
 
-    def _kill(self, member: _Member) -> None:
+    def _kill(self, member: Member) -> None:
         with suppress(self._ray.exceptions.RayError):  # it is gone, or never came
             self._ray.kill(member.actor, no_restart=True)

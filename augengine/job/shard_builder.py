@@ -25,10 +25,12 @@ class ShardBuilder:
     Args:
         job: The shard to make.
         target: The dataset's folder.
+        publishes: False: `finish` drops what was made; see `augengine.fleet.Worker.submit`.
     """
 
-    def __init__(self, job: Job, target: Path) -> None:
+    def __init__(self, job: Job, target: Path, *, publishes: bool = True) -> None:
         self.job = job
+        self._publishes = publishes
         self.target = target
         self.done: Future[Report] = Future()
         self._writer: ShardWriter | None = None
@@ -72,6 +74,9 @@ class ShardBuilder:
             # A bug of ours, or a source that changed: never commit a shard from which samples are missing.
             raise ShardError(f"{self.samples_in} samples came through, {self.job.count} were planned")
         report = self._report()
+        if not self._publishes:
+            self.discard()
+            return report
         if self._writer is not None:
             written = self._writer.close()
             report = replace(report, sha256=written.sha256, size=written.size)

@@ -55,12 +55,13 @@ class Worker:
         """Source samples finished so far, good and bad."""
         return self._publisher.samples_done
 
-    def submit(self, job: Job) -> Future[Report]:
+    def submit(self, job: Job, *, publishes: bool = True) -> Future[Report]:
         """Queue a job. The future gives its report: also that of a shard that failed, with ``error`` set.
 
-        The future raises only `TargetError`: a full or vanished target fails every other job alike.
+        The future raises only `TargetError`: a full or vanished target fails every other job alike. Without
+        ``publishes`` the shard is made and dropped.
         """
-        shard = ShardBuilder(job, Path(self._spec.target))
+        shard = ShardBuilder(job, Path(self._spec.target), publishes=publishes)
         self._unfinished.add(shard)
         shard.done.add_done_callback(lambda _: self._unfinished.discard(shard))
         self._jobs.put(shard)

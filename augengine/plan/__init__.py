@@ -11,6 +11,7 @@ from augengine.plan.plan import (
     refuse_differences,
     write_plan,
 )
+from augengine.plan.quarantine import leave_out, quarantine
 from augengine.plan.target import check_local, open_target
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "check_plan",
     "committed",
     "differences",
+    "leave_out",
     "make_jobs",
     "open_target",
+    "quarantine",
     "read_plan",
     "refuse_differences",
     "write_plan",

@@ -81,10 +81,13 @@ def check_local(folder: Path) -> None:
 
 
 @contextmanager
-def open_target(folder: Path) -> Iterator[None]:
+def open_target(folder: Path) -> Iterator[bool]:
     """Hold a folder for the time of a run: made if missing, locked, leftovers of a killed run removed.
 
-    A folder in which no plan was written is left as it was found.
+    A folder in which no plan was written is left as it was found, but for surveys of slides, which serve the next run.
+
+    Yields:
+        Whether the run before was killed, or crashed: it left its lock.
 
     Raises:
         TargetError: It cannot be written, or holds files that are no dataset of ours.
@@ -96,7 +99,7 @@ def open_target(folder: Path) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             _check_not_foreign(folder)
             spool_folder(folder).mkdir(parents=True, exist_ok=True)
-        owner = _lock(folder)
+        owner, was_killed = _lock(folder)
     except TargetInUse:
         raise  # everything in it is the other run's
     except BaseException:
@@ -105,7 +108,7 @@ def open_target(folder: Path) -> Iterator[None]:
     try:
         with target_errors(folder):
             _remove_leftovers(folder)
-        yield
+        yield was_killed
     finally:
         with suppress(OSError):  # of workers that were ended in the middle; the next run would remove it too
             _remove_leftovers(folder)
@@ -125,7 +128,8 @@ def _check_not_foreign(folder: Path) -> None:
         )
 
 
-def _lock(folder: Path) -> Owner:
+def _lock(folder: Path) -> tuple[Owner, bool]:
+    """Who we are, and whether another was here that is dead."""
     file, me = lock_file(folder), Owner.me()
     with target_errors(folder), _alone(file.parent):
         holder = _holder(file)
@@ -140,7 +144,7 @@ def _lock(folder: Path) -> Owner:
         except OSError:
             file.unlink(missing_ok=True)
             raise
-    return me
+    return me, holder is not None
 
 
 def _in_use(folder: Path, holder: Owner | None) -> TargetInUse:

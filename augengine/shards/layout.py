@@ -5,6 +5,7 @@
     cd68-000000.tar, cd68-000000.idx      a shard and its index, for readers
     .augengine/plan.json                  what the dataset is made from
     .augengine/cd68-000000.json           the shard's report, written last: the mark that it is committed
+    .augengine/quarantine.json            samples that kill workers, if there are any
     .augengine/lock                       who writes at present
     .augengine/spool/                     unfinished files
 """
@@ -16,11 +17,17 @@ from pathlib import Path
 
 OWN_FOLDER = ".augengine"
 PLAN_NAME = "plan.json"
+QUARANTINE_NAME = "quarantine.json"
 
 
 def plan_file(folder: Path) -> Path:
     """The plan of the dataset in ``folder``."""
     return folder / OWN_FOLDER / PLAN_NAME
+
+
+def quarantine_file(folder: Path) -> Path:
+    """Samples of the dataset in ``folder`` that kill workers."""
+    return folder / OWN_FOLDER / QUARANTINE_NAME
 
 
 def lock_file(folder: Path) -> Path:

@@ -6,11 +6,21 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
-from augengine.fleet import pick_executor
+from augengine.fleet import MAY_CRASH, Executor, pick_executor, run_local
 from augengine.images import encoder_version
 from augengine.machine import cpu_threads
-from augengine.plan import Plan, check_growing_plan, committed, open_target, read_plan, refuse_differences
+from augengine.plan import (
+    Plan,
+    check_growing_plan,
+    committed,
+    leave_out,
+    open_target,
+    quarantine,
+    read_plan,
+    refuse_differences,
+)
 from augengine.progress import Watcher
 from augengine.report import Report
 from augengine.tiling.jobs import make_jobs
@@ -37,7 +47,7 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
     """
     run = resolve(request)
     plan = _empty_plan(run)
-    with open_target(request.out):
+    with open_target(request.out) as was_killed:
         if before := read_plan(request.out, "tile"):
             refuse_differences(request.out, before, replace(plan, jobs=before.jobs))
         surveys = _survey_all(run, watcher)
@@ -45,6 +55,8 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
         check_growing_plan(request.out, plan)
         done = committed(request.out, plan)
         watcher.begin(plan.samples, sum(report.samples_in for report in done.values()))
+        if was_killed and _executor(run) is run_local:
+            watcher.warn(MAY_CRASH)
         made = _execute(run, plan, done, watcher)
     reports = tuple({**done, **made}[job.output] for job in plan.jobs)
     return TileSummary(folder=request.out, surveys=tuple(surveys), reports=reports, resumed=len(done))
@@ -82,18 +94,28 @@ def _said(survey: Survey, number: int, of: int) -> str:
 
 
 def _execute(run: TileRun, plan: Plan, done: Mapping[str, Report], watcher: Watcher) -> dict[str, Report]:
-    jobs = [job for job in plan.jobs if job.output not in done]
+    jobs = leave_out(run.request.out, [job for job in plan.jobs if job.output not in done])
     if not jobs:
         return {}
     workers, threads = _shares(run.request.workers)
     worker = TileWorkerSpec(
         target=str(run.request.out.absolute()), spec=run.spec, keys=_keys(run.slides), threads=threads
     )
-    address = run.request.ray_address
-    execute = pick_executor(workers, address)
-    reports = execute(jobs, worker, TileWorker, workers=workers, address=address, on_progress=watcher.advance)
+    reports = _executor(run)(
+        jobs,
+        worker,
+        TileWorker,
+        workers=workers,
+        address=run.request.ray_address,
+        on_progress=watcher.advance,
+        on_quarantine=partial(quarantine, run.request.out),
+    )
     with closing(reports):  # whatever stops us: every writer is done before the lock is released
         return {report.output: report for report in reports}
+
+
+def _executor(run: TileRun) -> Executor:
+    return pick_executor(_shares(run.request.workers)[0], run.request.ray_address)
 
 
 def _keys(slides: Sequence[ListedSlide]) -> dict[str, str]:

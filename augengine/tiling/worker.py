@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from augengine.annotations import Labels
-from augengine.errors import ShardError, SourceError, TargetError, WorkerError
+from augengine.errors import ContentError, ShardError, SourceError, TargetError, WorkerError
 from augengine.fleet import HELD_JOBS
 from augengine.images import encode_mask
 from augengine.job.members import Encoded, count_classes, count_pixels, encode_pixels
@@ -68,9 +68,9 @@ class TileWorker:
         """Tiles finished so far, good and bad."""
         return sum(self._done.values())
 
-    def submit(self, job: Job) -> Future[Report]:
+    def submit(self, job: Job, *, publishes: bool = True) -> Future[Report]:
         """Queue a job; see `augengine.fleet.Worker`."""
-        return self._writers.submit(self._make, job)
+        return self._writers.submit(self._make, job, publishes)
 
     def close(self) -> None:
         """Stop; shards under way are dropped."""
@@ -78,8 +78,8 @@ class TileWorker:
         self._writers.shutdown(cancel_futures=True)
         self._cutters.shutdown(cancel_futures=True)
 
-    def _make(self, job: Job) -> Report:
-        shard = ShardBuilder(job, Path(self._spec.target))
+    def _make(self, job: Job, publishes: bool) -> Report:
+        shard = ShardBuilder(job, Path(self._spec.target), publishes=publishes)
         try:
             self._fill(shard)
             return shard.finish()
@@ -96,9 +96,10 @@ class TileWorker:
             opened = _open(self._spec, shard.job, stack)
             cut: deque[tuple[str, Future[Encoded]]] = deque()
             stack.callback(lambda: _abandon(cut))  # before the slide is closed: no thread may read a closed one
-            for place in opened.places:
+            for ordinal, place in enumerate(opened.places, shard.job.first):
                 key = tile_key(opened.survey.slide, place)
-                cut.append((key, self._cutters.submit(opened.cut, key, place)))
+                bad = shard.job.excluded.get(ordinal)
+                cut.append((key, _excluded(bad) if bad else self._cutters.submit(opened.cut, key, place)))
                 if len(cut) > _AHEAD * self._spec.threads:
                     self._write(shard, opened.survey, *cut.popleft())
             while cut:
@@ -110,6 +111,13 @@ class TileWorker:
         read = key.encode(), survey.slide.fingerprint.encode(), survey.slide.labels_digest.encode()
         shard.add(key, read, encoded.result)
         self._done[shard.job.index] = shard.samples_in
+
+
+def _excluded(reason: str) -> Future[Encoded]:
+    """The outcome of a tile that is known to be bad; nothing of it is read."""
+    outcome: Future[Encoded] = Future()
+    outcome.set_exception(ContentError(reason))
+    return outcome
 
 
 def _abandon(cut: deque[tuple[str, Future[Encoded]]]) -> None:
