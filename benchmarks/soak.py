@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ SIDE = 64
 SAMPLES_PER_SHARD = 2
 NODES = 3
 DRIVER_KILLS = 2
-MOST_GROWTH_MIB = 100.0
+MOST_GROWTH_MIB = 50.0
+"""Of a driver, from its first shard to its last, and of the workers over a long run."""
 _POLL_SECONDS = 0.25
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -48,12 +49,20 @@ class Life:
     """One driver, from its start to its end.
 
     Attributes:
+        before: Shards committed before it.
         marks: Shards committed, CPU seconds and MiB of the driver, whenever a shard was new.
         exit: Its status; negative for a signal.
     """
 
+    before: int
     marks: list[tuple[int, float, float]] = field(default_factory=list)
     exit: int | None = None
+
+    def mark(self, pid: int, done: int) -> None:
+        """Look at the driver, if it has committed another shard."""
+        last = self.marks[-1][0] if self.marks else self.before
+        if done > last and (mib := _mib(pid)):
+            self.marks.append((done, _cpu_seconds(pid), mib))
 
     def cpu_ms_per_shard(self) -> float | None:
         """From its first shard to its last: without start and end."""
@@ -61,6 +70,15 @@ class Life:
             return None
         (first, cpu_before, _), (last, cpu_after, _) = self.marks[0], self.marks[-1]
         return round(1000 * (cpu_after - cpu_before) / (last - first), 2)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return {
+            "shards_at_its_end": self.marks[-1][0] if self.marks else 0,
+            "exit": self.exit,
+            "cpu_ms_per_shard": self.cpu_ms_per_shard(),
+            "growth_mib": self.growth_mib(),
+        }
 
     def growth_mib(self) -> float:
         """Memory at the last shard over that at the first."""
@@ -74,8 +92,13 @@ class Seen:
     lives: list[Life] = field(default_factory=list)
     workers_killed: int = 0
     nodes_removed: int = 0
-    worker_peaks_mib: list[float] = field(default_factory=list)
-    """The largest worker at each kill."""
+    largest_worker_mib: list[float] = field(default_factory=list)
+    """Before each fault."""
+
+    def worker_growth_mib(self) -> float:
+        """Over the run, its first third left aside, in which workers start; 0 for short runs."""
+        later = self.largest_worker_mib[len(self.largest_worker_mib) // 3 :]
+        return round(max(later[-5:]) - max(later[:5]), 1) if len(later) >= 10 else 0.0
 
 
 def write_tiles(folder: Path, count: int) -> Path:
@@ -95,65 +118,68 @@ def command(folder: Path, out: Path, *options: str) -> list[str]:
     return [*words, "--samples-per-shard", str(SAMPLES_PER_SHARD), "--variants", "1", "--include-source", *options]
 
 
-def soak(folder: Path, shards: int, every_seconds: float, seed: int) -> Seen:
-    """Break things until the dataset is whole."""
-    seen, out = Seen(), folder / "out"
-    draw = random.Random(seed)  # noqa: S311 - no secret
-    with SmallCluster(NODES) as cluster:
-        while True:
-            kill_at = (len(seen.lives) + 1) * shards // (DRIVER_KILLS + 1) if len(seen.lives) < DRIVER_KILLS else None
-            with (folder / "driver.log").open("ab") as log:
-                options = ["--workers", str(NODES), "--ray", cluster.address]
-                driver = subprocess.Popen(command(folder, out, *options), stdout=log, stderr=log)
-                life = Life()
-                seen.lives.append(life)
-                _watch(driver, life, kill_at, out, seen, cluster, draw, every_seconds)
-            life.exit = driver.wait()
-            if life.exit != -signal.SIGKILL or kill_at is None:
-                return seen
+class Soak:
+    """Breaks things until the dataset is whole.
 
+    Args:
+        folder: Holds the tiles and the weights; the dataset becomes ``out`` in it.
+        shards: How many.
+        every_seconds: Between two faults.
+        seed: Of what is killed.
+    """
 
-def _watch(
-    driver: subprocess.Popen[bytes],
-    life: Life,
-    kill_at: int | None,
-    out: Path,
-    seen: Seen,
-    cluster: SmallCluster,
-    draw: random.Random,
-    every_seconds: float,
-) -> None:
-    next_fault = time.monotonic() + every_seconds
-    while driver.poll() is None:
-        time.sleep(_POLL_SECONDS)
-        done = _committed(out)
-        _mark(driver.pid, life, done)
-        if kill_at is not None and done >= kill_at:
-            driver.kill()
-            return
-        if time.monotonic() >= next_fault:
-            _break(cluster, seen, draw)
-            next_fault = time.monotonic() + every_seconds
+    def __init__(self, folder: Path, shards: int, every_seconds: float, seed: int) -> None:
+        self._folder = folder
+        self._out = folder / "out"
+        self._shards = shards
+        self._every_seconds = every_seconds
+        self._draw = random.Random(seed)  # noqa: S311 - no secret
+        self._seen = Seen()
 
+    def run(self) -> Seen:
+        """The last driver is left to come to its end; those before are killed after equal parts of the work."""
+        with SmallCluster(NODES) as cluster:
+            for kill in range(1, DRIVER_KILLS + 1):
+                self._live(cluster, kill * self._shards // (DRIVER_KILLS + 1))
+            self._live(cluster, None)
+        return self._seen
 
-def _break(cluster: SmallCluster, seen: Seen, draw: random.Random) -> None:
-    workers = cluster.workers()
-    seen.worker_peaks_mib += [round(max(_mib(pid) for pid in workers), 1)] if workers else []
-    if draw.random() < 1 / 3:
-        cluster.replace_node(draw)
-        seen.nodes_removed += 1
-    elif workers:
-        os.kill(draw.choice(workers), signal.SIGKILL)
-        seen.workers_killed += 1
+    def _live(self, cluster: SmallCluster, kill_at: int | None) -> None:
+        options = ["--workers", str(NODES), "--ray", cluster.address]
+        life = Life(before=_committed(self._out))
+        self._seen.lives.append(life)
+        with (self._folder / "driver.log").open("ab") as log:
+            driver = subprocess.Popen(command(self._folder, self._out, *options), stdout=log, stderr=log)
+            self._watch(driver, life, kill_at, cluster)
+        life.exit = driver.wait()
+
+    def _watch(self, driver: subprocess.Popen[bytes], life: Life, kill_at: int | None, cluster: SmallCluster) -> None:
+        next_fault = time.monotonic() + self._every_seconds
+        while driver.poll() is None:
+            time.sleep(_POLL_SECONDS)
+            done = _committed(self._out)
+            life.mark(driver.pid, done)
+            if kill_at is not None and done >= kill_at:
+                driver.kill()
+                return
+            if time.monotonic() >= next_fault:
+                self._break(cluster)
+                next_fault = time.monotonic() + self._every_seconds
+
+    def _break(self, cluster: SmallCluster) -> None:
+        workers, seen = cluster.workers(), self._seen
+        if workers:
+            seen.largest_worker_mib.append(round(max(_mib(pid) for pid in workers), 1))
+        if self._draw.random() < 1 / 3:
+            cluster.replace_node(self._draw)
+            seen.nodes_removed += 1
+        elif workers:
+            os.kill(self._draw.choice(workers), signal.SIGKILL)
+            seen.workers_killed += 1
 
 
 def _committed(out: Path) -> int:
     return len(list((out / ".augengine").glob("cd68-*.json")))
-
-
-def _mark(pid: int, life: Life, done: int) -> None:
-    if done and (not life.marks or done > life.marks[-1][0]) and (mib := _mib(pid)):
-        life.marks.append((done, _cpu_seconds(pid), mib))
 
 
 def _mib(pid: int) -> float:
@@ -181,8 +207,9 @@ def judge(folder: Path, shards: int, seen: Seen) -> list[str]:
         "files differ from a clean run's, or in number": out != clean,
         f"files were left behind: {leftovers(folder / 'out')}": bool(leftovers(folder / "out")),
         "verify finds faults": not verify(folder / "out").ok,
-        "the driver was not killed as often as planned": len(seen.lives) != DRIVER_KILLS + 1,
+        "a driver ended before it was killed": any(life.exit != -signal.SIGKILL for life in seen.lives[:-1]),
         "no worker was killed": not seen.workers_killed + seen.nodes_removed,
+        "the workers' memory grows": seen.worker_growth_mib() > MOST_GROWTH_MIB,
         "the driver's memory grows": any(life.growth_mib() > MOST_GROWTH_MIB for life in seen.lives),
     }
     return [sentence for sentence, is_so in checks.items() if is_so]
@@ -190,12 +217,13 @@ def judge(folder: Path, shards: int, seen: Seen) -> list[str]:
 
 def report(arguments: argparse.Namespace, seen: Seen, wrong: list[str], seconds: dict[str, float]) -> dict[str, Any]:
     """The result, as plain json values."""
-    lives = [
-        {"shards": life.marks[-1][0] if life.marks else 0, "exit": life.exit}
-        | {"cpu_ms_per_shard": life.cpu_ms_per_shard(), "growth_mib": life.growth_mib()}
-        for life in seen.lives
-    ]
-    happened = {name: value for name, value in asdict(seen).items() if name != "lives"}
+    lives = [life.to_json() for life in seen.lives]
+    happened = {
+        "workers_killed": seen.workers_killed,
+        "nodes_removed": seen.nodes_removed,
+        "largest_worker_mib": seen.largest_worker_mib,
+        "worker_growth_mib": seen.worker_growth_mib(),
+    }
     options = f"--shards {arguments.shards} --every {arguments.every:g} --seed {arguments.seed}"
     return {
         "command": f"python -m benchmarks.soak {options}",
@@ -229,7 +257,7 @@ def main() -> int:
     began = time.monotonic()
     subprocess.run(command(folder, folder / "clean", "--workers", "1"), check=True, stdout=subprocess.DEVNULL)
     soaking = time.monotonic()
-    seen = soak(folder, arguments.shards, arguments.every, arguments.seed)
+    seen = Soak(folder, arguments.shards, arguments.every, arguments.seed).run()
     ended = time.monotonic()
     wrong = judge(folder, arguments.shards, seen)
     result = report(arguments, seen, wrong, {"clean": soaking - began, "soak": ended - soaking})
