@@ -20,7 +20,7 @@ demo: install ## augmented shards from a real picture, and a contact sheet to lo
 test: .venv/installed-dev ## the tests that need no GPU
 	$(BIN)/pytest -m "not gpu and not slow"
 
-slow: .venv/installed-dev ## what takes minutes: large slides
+slow: .venv/installed-dev ## what takes minutes: large slides, soaks, hanging workers
 	$(BIN)/pytest -m slow
 
 # About an hour. A short one: SOAK_OPTIONS="--shards 40 --out soak.json"

@@ -38,6 +38,7 @@ SAMPLES_PER_SHARD = 2
 NODES = 3
 DRIVER_KILLS = 2
 MOST_GROWTH_MIB = 50.0
+FEWEST_MARKS = 100
 """Of a driver, from its first shard to its last, and of the workers over a long run."""
 _POLL_SECONDS = 0.25
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -81,8 +82,9 @@ class Life:
         }
 
     def growth_mib(self) -> float:
-        """Memory at the last shard over that at the first."""
-        return round(self.marks[-1][2] - self.marks[0][2], 1) if self.marks else 0.0
+        """Memory at the last shard over that after a third of them, when all is loaded; 0 for short lives."""
+        later = self.marks[len(self.marks) // 3 :]
+        return round(later[-1][2] - later[0][2], 1) if len(later) >= FEWEST_MARKS else 0.0
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ def typed(data: Path) -> list[str]:
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_the_measurements_on_real_tissue_can_be_typed_again(shared_data: Path, tmp_path: Path) -> None:
     lines = typed(shared_data / "hannover")
     assert len(lines) > len(TOYS)

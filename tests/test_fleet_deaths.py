@@ -32,7 +32,8 @@ OPTIONS = {"samples_per_shard": 4, "variants": 1}
 NAMES = [f"tile_{i:02d}" for i in range(16)]
 BAD = "tile_05"  # the second sample of the second shard
 OUTPUT = "cd68-000001"
-QUICK = Rules(tries=1, confirmations=1, watchdog=Watchdog(floor_seconds=4, multiple=4, first_seconds=15))
+QUICK = Rules(tries=1, confirmations=1)
+IMPATIENT = replace(QUICK, watchdog=Watchdog(floor_seconds=4, multiple=4, first_seconds=15))
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +71,24 @@ def _files(out: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said", "workers"),
+    ("fault", "said", "workers", "rules"),
     [
-        ("TEST_KILL", "it kills the worker: the process dies of it", 2),
-        ("TEST_ABORT", "it kills the worker: the process dies of it", 1),
-        ("TEST_HANG", "it kills the worker: no progress, until the watchdog ended it", 2),
+        ("TEST_KILL", "it kills the worker: the process dies of it", 2, QUICK),
+        pytest.param("TEST_ABORT", "it kills the worker: the process dies of it", 1, QUICK, marks=pytest.mark.slow),
+        pytest.param(
+            "TEST_HANG",
+            "it kills the worker: no progress, until the watchdog ended it",
+            2,
+            IMPATIENT,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_deadly_sample_is_quarantined_and_its_neighbours_go_through(
     fault: str,
     said: str,
     workers: int,
+    rules: Rules,
     tiles: Path,
     small_weights: Path,
     tmp_path: Path,
@@ -88,7 +96,7 @@ def test_a_deadly_sample_is_quarantined_and_its_neighbours_go_through(
 ) -> None:
     out, listed = tmp_path / "out", tmp_path / "listed"
     monkeypatch.setenv(fault, BAD)
-    reports = _run(tiles, out, small_weights, workers=workers)
+    reports = _run(tiles, out, small_weights, workers=workers, rules=rules)
     assert not [report for report in reports.values() if report.error]
     assert [(bad.key, bad.reason) for report in reports.values() for bad in report.failures] == [(BAD, said)]
     assert verify(out).ok

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_a_run_whose_workers_nodes_and_drivers_are_killed_equals_a_clean_one(tmp_path: Path) -> None:
