@@ -3,7 +3,8 @@
 Run: ``python -m benchmarks.tiles SLIDE...``; ``--mpp --size --overlap --rounds --out`` choose what. For every slide the
 contenders take turns within one run: a loop over OpenSlide and one over libvips, as far as they read it, in one thread,
 with our encoder but without masks, json, digests, shards or reports; and our worker with one thread and with all.
-The median over the rounds counts. It writes ``benchmarks/results/tiles.json``.
+The median over the rounds counts. The ``kidney.tif`` of the stored result is what
+`tests.real_pyramid.write_real_pyramid` makes of 4 x 5 PAS regions. It writes ``benchmarks/results/tiles.json``.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from PIL import Image
 from shapely import Polygon, box
 
 from augengine.errors import AugengineError, PlanMismatch, SourceError
-from augengine.plan import read_plan
+from augengine.plan import quarantine, read_plan
 from augengine.resample import window
 from augengine.shards.verify import verify
 from augengine.sources import open_source
@@ -215,6 +215,20 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert 3 <= json.loads(again.stdout)["resumed"] < json.loads(again.stdout)["shards"]
     assert digests(out) == digests(tmp_path / "clean")
     assert leftovers(out) == []
+
+
+def test_a_tile_that_is_known_to_be_bad_is_left_out_by_name(slide: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    cut(slide, out, random=4)
+    before, plan = members(out), read_plan(out, "tile")
+    assert plan is not None
+    quarantine(out, plan.jobs[0], 2, "it kills the worker")
+    (out / ".augengine" / "s-000000.json").unlink()
+    summary = cut(slide, out, random=4)
+    bad = f"s_x{summary.surveys[0].places[2].x}_y{summary.surveys[0].places[2].y}"
+    assert summary.failure_lines() == [f"{bad}: it kills the worker"]
+    assert members(out) == {name: data for name, data in before.items() if name.partition(".")[0] != bad}
+    assert verify(out).ok
 
 
 def test_one_bad_slide_stops_no_other(slide: Path, labels: Path, picture: Pixels, tmp_path: Path) -> None:
