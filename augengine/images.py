@@ -60,8 +60,6 @@ _ENCODERS: dict[ImageFormat, tuple[str, list[int]]] = {
 }  # fmt: skip
 _MASK_PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, 6, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 
-_COUNTED = 1 << 24  # whole numbers up to here are exact in float32
-
 _WARNINGS = threading.Lock()
 _Opener = Callable[[BinaryIO], ImageFile]
 # Pillow's classes by name, not Image.open: no bomb check that would hide the size, no exotic formats to attack.
@@ -290,13 +288,3 @@ def encoder_version() -> str:
     """The encoder and its codecs: what the bytes of an encoded image depend on besides its pixels."""
     found = re.findall(r"^ +(ZLib|JPEG|WEBP|PNG): .*\(ver (.*)\)", cv2.getBuildInformation(), re.MULTILINE)
     return "; ".join((f"opencv {cv2.__version__}", *(f"{name.lower()} {version}" for name, version in found)))
-
-
-def channel_histograms(rgb_hwc: RgbImage) -> NDArray[np.int64]:
-    """How often each 8-bit value occurs in R, G and B of a uint8 (H, W, 3); int64 (3, 256)."""
-    # A third of the time of NumPy's bincount. OpenCV counts in float32, exactly as far as the rows taken at a time go.
-    rows = max(1, _COUNTED // rgb_hwc.shape[1])
-    parts = [rgb_hwc[start : start + rows] for start in range(0, rgb_hwc.shape[0], rows)]
-    counts = [[cv2.calcHist([part], [c], None, [256], [0, 256]).ravel() for c in range(3)] for part in parts]
-    total: NDArray[np.int64] = np.array(counts, dtype=np.int64).sum(axis=0)
-    return total

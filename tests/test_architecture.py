@@ -26,7 +26,7 @@ OWNERS: dict[str, set[str]] = {
     "braceexpand": {"sources/tars.py"},
     "click": {"cli.py", "cli_probing.py"},
     "cupy": {"chain/_cuda.py", "engines/_tensorrt.py", "engines/fidelity.py"},
-    "cv2": {"images.py"},
+    "cv2": {"images.py", "pixels.py"},
     "fsspec": {"shards/read.py", "shards/write.py", "sources/tars.py"},
     "matplotlib": {"probing/plots.py"},
     "nvidia.dali": {"chain/_cuda.py", "chain/dali.py"},

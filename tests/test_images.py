@@ -13,7 +13,6 @@ from PIL import Image
 from augengine.errors import ContentError, SpecError
 from augengine.images import (
     Decoder,
-    channel_histograms,
     check_image,
     encode_image,
     encode_mask,
@@ -250,17 +249,3 @@ def test_the_encoder_names_every_codec_it_writes_with() -> None:
     assert encoder_version().startswith("opencv ")
     for codec in ("zlib", "png", "jpeg", "webp"):
         assert f"; {codec} " in encoder_version()
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (48, 64), (300, 401)])
-def test_histograms_count_every_pixel_of_every_channel(shape: tuple[int, int]) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    counts = channel_histograms(pixels)
-    assert counts.shape == (3, 256)
-    for channel in range(3):
-        assert np.array_equal(counts[channel], np.bincount(pixels[..., channel].ravel(), minlength=256))
-
-
-def test_histograms_are_exact_beyond_what_float32_counts() -> None:
-    pixels = np.full((4200, 4200, 3), 7, dtype=np.uint8)
-    assert channel_histograms(pixels)[:, 7].tolist() == [4200 * 4200] * 3

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.errors import ContentError
-from augengine.images import Decoder, channel_histograms, encode_image, encode_mask, mask_is_canonical, read_mask
+from augengine.images import Decoder, encode_image, encode_mask, mask_is_canonical, read_mask
 from augengine.job.spec import EnginesSpec
 from augengine.noise import NOISE_VERSION
+from augengine.pixels import channel_sums
 from augengine.sample import SOURCE_VARIANT, Sample, variant_key
 from augengine.shards import members_of
 from augengine.spec import AugmentSpec, ImageFormat, canonical_json
@@ -164,7 +165,5 @@ def count_classes(mask: NDArray[np.uint8]) -> dict[int, int]:
 
 def count_pixels(pixels: NDArray[np.uint8], class_pixels: Mapping[int, int]) -> Statistics:
     """The sums over an image, uint8 (H, W, 3), beside those of its mask."""
-    histograms, values = channel_histograms(pixels), np.arange(256)
-    r, g, b = (int(h @ values) for h in histograms)
-    rr, gg, bb = (int(h @ values**2) for h in histograms)
+    (r, g, b), (rr, gg, bb) = channel_sums(pixels)
     return Statistics(pixels.shape[0] * pixels.shape[1], (r, g, b), (rr, gg, bb), class_pixels)

@@ -11,7 +11,8 @@ import openslide
 from openslide.lowlevel import OpenSlideError
 
 from augengine.errors import ContentError, SourceError
-from augengine.slides.base import Level, Region, RgbImage, make_levels
+from augengine.pixels import on_white
+from augengine.slides.base import Level, Region, make_levels
 
 GENERIC = "generic-tiff"
 
@@ -50,7 +51,7 @@ class OpenSlideFile:
             rgba = slide.read_region(*part)
         except OpenSlideError:
             rgba = self._read_anew(slide, part)
-        return Region(_on_white(np.asarray(rgba)), left / by, top / by)
+        return Region(on_white(np.asarray(rgba)), left / by, top / by)
 
     def _read_anew(self, broken: openslide.OpenSlide, part: tuple[tuple[int, int], int, tuple[int, int]]) -> Any:
         """After an error a handle refuses everything, what other threads read of sound parts too.
@@ -89,13 +90,3 @@ def _mpp(x: str | None, y: str | None) -> tuple[float, float] | None:
     except ValueError:
         return None
     return found if min(found) > 0 else None
-
-
-def _on_white(rgba_hwc: RgbImage) -> RgbImage:
-    """What no scanner saw is transparent, which the eye and every tissue rule take for glass."""
-    alpha = rgba_hwc[..., 3:]
-    if alpha.min() == 255:
-        return np.ascontiguousarray(rgba_hwc[..., :3])
-    share = alpha.astype(np.float32) / 255
-    mixed: RgbImage = np.rint(rgba_hwc[..., :3] * share + 255 * (1 - share)).astype(np.uint8)
-    return mixed

@@ -49,11 +49,11 @@ class VipsFile:
         own = self.levels[level]
         left, top = max(0, x), max(0, y)
         right, bottom = min(own.width, x + width), min(own.height, y + height)
+        if (left, top, right, bottom) == (x, y, x + width, y + height):
+            return Region(self._fetch(level, x, y, width, height), x, y)
         whole = np.full((height, width, 3), 255, dtype=np.uint8)
         if right > left and bottom > top:
             part = self._fetch(level, left, top, right - left, bottom - top)
-            if part.shape == whole.shape:
-                return Region(part, x, y)
             whole[top - y : bottom - y, left - x : right - x] = part
         return Region(whole, x, y)
 
