@@ -29,6 +29,8 @@ Members = Sequence[tuple[str, bytes]]
 
 INDEX_VERSION = "v1.2"
 
+_WHOLE = 1 << 30  # members are in memory already: one write each, not one for every 16 KB
+
 _HINTS = {
     errno.ENOSPC: "free some space or choose another folder, then run again: finished shards are kept",
     errno.EDQUOT: "the disk quota is used up; free some space, then run again: finished shards are kept",
@@ -99,7 +101,9 @@ class ShardWriter:
         with target_errors(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             self._out = _HashingFile(file)
-            self._tar = tarfile.open(fileobj=self._out, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+            self._tar = tarfile.open(  # noqa: SIM115
+                fileobj=self._out, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=_WHOLE
+            )
 
     def add(self, key: str, members: Members) -> None:
         """Append a sample.
