@@ -29,6 +29,7 @@ class Effort:
     Attributes:
         steps: Of one crop a stain each.
         width, blocks, crop: As in a recipe.
+        identity: Weight of the identity losses, as a recipe's ``lambda_identity``.
         seed: Root of every draw.
         resume: Go on with trainings that were broken off.
         warm: Begin with the committed weights, where they have this width and these blocks.
@@ -38,14 +39,15 @@ class Effort:
     width: int
     blocks: int
     crop: int
+    identity: float = 0.0
     seed: int = 0
     resume: bool = False
     warm: bool = False
 
     def recipe(self) -> TrainingRecipe:
-        """The recipe of every pair: zhu2017 without identity loss, which ties a stain's colours to the other's."""
+        """The recipe of every pair: zhu2017, at this size and with these identity losses."""
         own = zhu2017().with_changes(width=self.width, blocks=self.blocks, crop=self.crop)
-        return replace(own, name="weights", lambda_identity=0.0)
+        return replace(own, name="weights", lambda_identity=self.identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

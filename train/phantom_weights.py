@@ -93,6 +93,7 @@ class Tissue:
 @click.option("--width", type=click.IntRange(1), default=32, help="Channels of the first convolution.")
 @click.option("--blocks", type=click.IntRange(0), default=6, help="Residual blocks.")
 @click.option("--crop", type=click.IntRange(32), default=64, help="Side of a crop, px.")
+@click.option("--identity", type=click.FloatRange(0), default=0.5, help="Weight of the identity losses; 0 swaps looks.")
 @click.option("--mpp", type=float, default=1.0, help="um/px of the phantoms.")
 @click.option("--side", type=int, default=256, help="Side of a field, px.")
 @click.option("--fields", type=int, default=96, help="Fields of each stain.")
@@ -119,6 +120,7 @@ def fit_phantoms(stain: PhantomStain, tissue: Tissue, effort: Effort, out: Path,
     copy_pair(out / stain / WEIGHTS / pair, weights / pair)
     findings = measure_phantoms(stain, tissue, weights, grid=out / stain / "phantoms.png")
     run = {"steps": effort.steps, "width": effort.width, "blocks": effort.blocks, "crop": effort.crop}
+    run |= {"identity": effort.identity}
     record = {"run": run | {"mpp": tissue.mpp, "seed": tissue.seed}, **findings.to_json()}
     write_json(out / stain / "findings.json", record, out / stain)
     return findings

@@ -79,6 +79,7 @@ PLANS: Mapping[str, PairPlan] = {
 @click.option("--width", type=click.IntRange(1), default=32, help="Channels of the first convolution.")
 @click.option("--blocks", type=click.IntRange(0), default=6, help="Residual blocks; 9 do not fit into the package.")
 @click.option("--crop", type=click.IntRange(32), default=128, help="Side of a crop, px.")
+@click.option("--identity", type=click.FloatRange(0), default=0.0, help="Weight of the identity losses.")
 @click.option("--seed", type=int, default=0, help="Root of every draw.")
 @click.option("--warm", is_flag=True, help="Begin with the committed weights.")
 @click.option("--resume", is_flag=True, help="Go on where an earlier call was broken off.")
