@@ -15,6 +15,7 @@ from augengine.build import DEFAULT_SIZE, build_stains
 from augengine.cards import DIRECTIONS
 from augengine.chain import ChainName
 from augengine.cli_probing import preview_command, probe_command
+from augengine.cli_status import retry_failed_option, status_command
 from augengine.console import (
     Console,
     print_budgets,
@@ -164,6 +165,7 @@ def build_engines_command(
 @click.option("--allow-mpp", is_flag=True, help="Accept um/px far from the generators' own.")
 @click.option("--max-side", type=int, default=1024, show_default=True, help="Longest side of an image, in pixels.")
 @click.option("--limit", type=int, help="Only the first samples.")
+@retry_failed_option
 @_allow_failures
 @click.option("--dry-run", is_flag=True, help="Predict samples, gigabytes and minutes; write nothing.")
 @_as_json
@@ -227,6 +229,7 @@ def _workers(text: str) -> int | None:
 @click.option("--tiles-per-shard", type=int, help="By default about 256 MB.")
 @click.option("--workers", default="auto", show_default=True, help="How many; auto: one for every eight cores.")
 @_ray
+@retry_failed_option
 @_allow_failures
 @_as_json
 def tile_command(as_json: bool, allow_failures: int, workers: str, **options: Any) -> None:
@@ -300,3 +303,4 @@ def import_command(as_json: bool, **options: Any) -> None:
 
 main.add_command(probe_command)
 main.add_command(preview_command)
+main.add_command(status_command)

@@ -1,4 +1,4 @@
-"""What became of every source sample: written, failed, quarantined, or left to do. No sample is in two, none in none."""
+"""What became of every source sample: written, failed, quarantined or left to do; of each, one of these."""
 
 from __future__ import annotations
 
