@@ -4,7 +4,7 @@ from augengine.accounts.recorder import Recorder, recorded
 from augengine.accounts.retry import Retry, choose_retry
 from augengine.accounts.shard_account import Account, Loss, ShardAccount, take_account
 from augengine.accounts.status import Status, read_status
-from augengine.accounts.summary import write_summary
+from augengine.accounts.summary import close_account, write_summary
 
 __all__ = [
     "Account",
@@ -14,6 +14,7 @@ __all__ = [
     "ShardAccount",
     "Status",
     "choose_retry",
+    "close_account",
     "read_status",
     "recorded",
     "take_account",

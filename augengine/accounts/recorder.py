@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -61,10 +61,12 @@ class Recorder:
         self._record = replace(self._record, workers=tuple(workers))
         self._watcher.crew(workers)
 
-    def finish(self, report: Report) -> None:
-        """A job is over."""
-        if report.error:
-            self._record = replace(self._record, failed={**self._record.failed, report.output: report.error})
+    def follow(self, reports: Iterable[Report]) -> Iterator[Report]:
+        """The same reports; the record names those of shards that failed."""
+        for report in reports:
+            if report.error:
+                self._record = replace(self._record, failed={**self._record.failed, report.output: report.error})
+            yield report
 
     def end(self, state: RunState, error: str = "") -> None:
         """The run is over."""

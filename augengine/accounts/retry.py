@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class Retry:
     Attributes:
         before: The reports of those that are committed, with failures: replaced whole when made anew.
         quarantined: Samples that killed workers, of any shard: output -> ordinal -> reason. They get another chance.
-        found: Those that were found to do so again, in this run; filled by `note_again`.
+        found: Those that were found to do so again, in this run; filled through `noting`.
     """
 
     before: Mapping[str, Report] = field(default_factory=dict)
@@ -32,9 +32,14 @@ class Retry:
         """Names of the shards."""
         return frozenset(self.before) | frozenset(self.quarantined)
 
-    def note_again(self, job: Job, ordinal: int) -> None:
-        """A sample of them killed workers once more."""
-        self.found.setdefault(job.output, set()).add(ordinal)
+    def noting(self, quarantine: Callable[[Job, int, str], None]) -> Callable[[Job, int, str], None]:
+        """Remember, beside what ``quarantine`` does, which samples killed workers in this run."""
+
+        def note(job: Job, ordinal: int, reason: str) -> None:
+            self.found.setdefault(job.output, set()).add(ordinal)
+            quarantine(job, ordinal, reason)
+
+        return note
 
     def settle(self, folder: Path, made: Mapping[str, Report]) -> dict[str, Report]:
         """After the run: forget what was quarantined before and came through; where the retry failed, keep what was.

@@ -116,17 +116,15 @@ class Status:
             f"{self.folder}: {_SAID[self.standing]}",
             *self._counts(),
             *self._run_lines(),
-            *(
-                []
-                if self.holder is None
-                else [f"lock: process {self.holder.pid} on {self.holder.name}, {self._life()}"]
-            ),
+            *self._lock_lines(),
             *(f"failed: {shard.output}: {shard.error}" for shard in self.account.shards if shard.error),
         ]
 
-    def _life(self) -> str:
+    def _lock_lines(self) -> list[str]:
+        if self.holder is None:
+            return []
         said = {"alive": "alive", "dead": "dead: the next run takes over", "unknown": "not known whether it is alive"}
-        return said[self.holder_is]
+        return [f"lock: process {self.holder.pid} on {self.holder.name}, {said[self.holder_is]}"]
 
     def _counts(self) -> list[str]:
         account, running = self.account, len(self.running)

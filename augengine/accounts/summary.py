@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from augengine.accounts.retry import Retry
 from augengine.accounts.shard_account import Account, ShardAccount, take_account
 from augengine.plan import Plan
-from augengine.report import counted
+from augengine.report import Report, counted
 from augengine.shards.layout import spool_folder, summary_file, summary_text_file
 from augengine.shards.records import write_json
 from augengine.shards.write import publish, target_errors
@@ -42,6 +43,25 @@ def write_summary(
     write_json(summary_file(folder), value, spool_folder(folder))
     _write_text(summary_text_file(folder), "\n".join(_lines(value)) + "\n", spool_folder(folder))
     return account
+
+
+def close_account(
+    folder: Path, plan: Plan, made: Mapping[str, Report], retry: Retry, *, resumed: int, seconds: float
+) -> dict[str, Report]:
+    """Settle what was tried again, and write the summary of a run.
+
+    Args:
+        folder, plan, resumed, seconds: See `write_summary`.
+        made: The reports of this run: output -> report.
+        retry: What of them was tried again.
+
+    Returns:
+        The reports that hold now, of the shards that the run made.
+    """
+    holding = retry.settle(folder, made)
+    errors = {output: report.error for output, report in made.items() if report.error}
+    write_summary(folder, plan, errors=errors, resumed=resumed, seconds=seconds, retried=len(retry.before))
+    return holding
 
 
 def summary_json(account: Account, plan: Plan, errors: Mapping[str, str]) -> dict[str, Any]:
