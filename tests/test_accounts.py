@@ -18,7 +18,7 @@ from augengine.shards.records import withdraw, write_report
 from augengine.shards.verify import verify
 from tests.datasets import digests, leftovers, make
 from tests.pictures import encode, tissue, write_folder
-from tests.slide_files import write_tiff
+from tests.slide_files import specimen, write_slide
 from tests.tilings import cut
 
 pytestmark = pytest.mark.e2e
@@ -67,9 +67,8 @@ def test_a_summary_names_failures_with_reasons_and_every_shards_digest(
     (failure,) = said["failures"]
     assert (failure["shard"], failure["key"]) == ("cd68-000001", "tile_2")
     assert said["by_reason"] == {failure["reason"]: 1}
-    assert {name: each["sha256"] for name, each in said["digests"].items()} == {
-        r.output: r.sha256 for r in made.reports
-    }
+    found = {name: each["sha256"] for name, each in said["digests"].items()}
+    assert found == {report.output: report.sha256 for report in made.reports}
     text = (out / ".augengine" / "summary.md").read_text()
     assert "tile_2" in text
     assert "| 6 | 5 | 1 | 0 |" in text
@@ -103,7 +102,7 @@ def test_a_mended_sample_is_made_by_a_retry_which_touches_no_other_shard(
     out = tmp_path / "out"
     make(tiles, out, small_weights, samples_per_shard=2)
     before, times = digests(out), {file.name: file.stat().st_mtime_ns for file in out.glob("*.tar")}
-    (tiles / BAD).write_bytes(encode(tissue(96, 96, seed=2)))
+    (tiles / BAD).write_bytes(encode(tissue(seed=2)))
     made = make(tiles, out, small_weights, samples_per_shard=2, retry_failed=True)
     assert made.complete()
     assert made.resumed == 2
@@ -208,7 +207,7 @@ def test_a_committed_shard_is_withdrawn_only_for_one_that_differs(tmp_path: Path
 
 
 def test_tiles_have_the_same_accounts(tmp_path: Path) -> None:
-    slide = write_tiff(tmp_path / "s.tif")
+    slide = write_slide(tmp_path / "s.tif", specimen())
     made = cut(slide, tmp_path / "out", tiles_per_shard=4)
     samples = summary(tmp_path / "out")["samples"]
     assert balances(samples)

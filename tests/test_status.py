@@ -94,8 +94,7 @@ with open_target(Path({str(dataset)!r})), recorded(Path({str(dataset)!r}), Liste
 
 @pytest.mark.parametrize(("error", "standing"), [(KeyboardInterrupt(), "interrupted"), (OSError("no disk"), "stopped")])
 def test_how_a_run_ended_is_recorded(error: BaseException, standing: str, dataset: Path) -> None:
-    with pytest.raises(type(error)), recorded(dataset, Listener()) as recorder:
-        recorder.begin(6, 4)
+    with pytest.raises(type(error)), recorded(dataset, Listener()):
         raise error
     assert read_status(dataset).standing == standing
 
