@@ -1,4 +1,4 @@
-"""The command that shows a dataset's run, and the option that tries again what failed in it."""
+"""The commands that look at a dataset: how its run stands, what it holds; and the option that mends it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from augengine.accounts import read_status
 from augengine.console import print_json
+from augengine.dataset import draw_sheet
 
 WATCH_SECONDS = 5.0
 
@@ -32,3 +33,14 @@ def status_command(out: Path, watch: bool, as_json: bool) -> None:
         if not watch or status.standing not in ("running", "silent"):
             return
         time.sleep(WATCH_SECONDS)
+
+
+@click.command("sheet")
+@click.argument("shards", type=click.Path(path_type=Path))
+@click.option(
+    "--out", "out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture."
+)
+@click.option("--rows", type=click.IntRange(min=1), default=3, show_default=True, help="How many sources to draw.")
+def sheet_command(shards: Path, out: Path, rows: int) -> None:
+    """Draw sources, their translations, variants, and where the variants differ."""
+    click.echo(str(draw_sheet(shards, out, rows=rows)))
