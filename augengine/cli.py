@@ -14,6 +14,7 @@ import click
 from augengine.build import DEFAULT_SIZE, build_stains
 from augengine.cards import DIRECTIONS
 from augengine.chain import ChainName
+from augengine.cli_dataset import retry_failed_option, sheet_command, status_command
 from augengine.cli_probing import preview_command, probe_command
 from augengine.console import (
     Console,
@@ -23,7 +24,7 @@ from augengine.console import (
     print_tile_summary,
     print_verification,
 )
-from augengine.dataset import AugmentRequest, augment, draw_sheet, predict, replay
+from augengine.dataset import AugmentRequest, augment, predict, replay
 from augengine.engines.store import BackendName
 from augengine.errors import AugengineError
 from augengine.importing import ImportRequest, import_checkpoint
@@ -164,6 +165,7 @@ def build_engines_command(
 @click.option("--allow-mpp", is_flag=True, help="Accept um/px far from the generators' own.")
 @click.option("--max-side", type=int, default=1024, show_default=True, help="Longest side of an image, in pixels.")
 @click.option("--limit", type=int, help="Only the first samples.")
+@retry_failed_option
 @_allow_failures
 @click.option("--dry-run", is_flag=True, help="Predict samples, gigabytes and minutes; write nothing.")
 @_as_json
@@ -227,6 +229,7 @@ def _workers(text: str) -> int | None:
 @click.option("--tiles-per-shard", type=int, help="By default about 256 MB.")
 @click.option("--workers", default="auto", show_default=True, help="How many; auto: one for every eight cores.")
 @_ray
+@retry_failed_option
 @_allow_failures
 @_as_json
 def tile_command(as_json: bool, allow_failures: int, workers: str, **options: Any) -> None:
@@ -259,17 +262,6 @@ def replay_command(shards: Path, key: str, as_json: bool) -> None:
     sys.exit(0 if result.same else EXIT_FAILURES)
 
 
-@main.command("sheet")
-@click.argument("shards", type=click.Path(path_type=Path))
-@click.option(
-    "--out", "out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture."
-)
-@click.option("--rows", type=click.IntRange(min=1), default=3, show_default=True, help="How many sources to draw.")
-def sheet_command(shards: Path, out: Path, rows: int) -> None:
-    """Draw sources, their translations, variants, and where the variants differ."""
-    click.echo(str(draw_sheet(shards, out, rows=rows)))
-
-
 @main.command("import")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--stain", required=True, help="Stain of the generator: cd68, cd34, hdab, or your own.")
@@ -300,3 +292,5 @@ def import_command(as_json: bool, **options: Any) -> None:
 
 main.add_command(probe_command)
 main.add_command(preview_command)
+main.add_command(sheet_command)
+main.add_command(status_command)

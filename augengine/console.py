@@ -20,12 +20,15 @@ from augengine.dataset import Prediction, Summary
 from augengine.engines.fidelity import EPS_SHARE
 from augengine.probing import Probe
 from augengine.probing.report import two
+from augengine.progress import WorkerState
 from augengine.report import counted
 from augengine.shards.verify import Verification
 from augengine.tiling import TileSummary
 
 _LOG_SECONDS = 15.0
 _SHOWN_FAILURES = 20
+_FEWEST_ROWS, _MOST_ROWS = 2, 16
+"""One worker is the whole run; more rows than these push all else off a terminal."""
 
 
 class _LastingConsole(RichConsole):
@@ -51,6 +54,8 @@ class Console:
         self._total = 0
         self._already = 0
         self._began = self._logged = time.monotonic()
+        self._crew: Sequence[WorkerState] = ()
+        self._rows: dict[int, TaskID] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -77,14 +82,14 @@ class Console:
         if self._quiet or not self._rich.is_terminal:
             return
         columns = (
-            TextColumn(self._doing),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
         )
         self._progress = Progress(*columns, console=self._rich)
-        self._task = self._progress.add_task("", total=total, completed=already, rate="")
+        self._task = self._progress.add_task(self._doing, total=total, completed=already, rate="")
         self._progress.start()
 
     def advance(self, samples: int) -> None:
@@ -98,6 +103,22 @@ class Console:
             done = min(self._already + samples, self._total)
             left = (self._total - done) / rate if samples else float("inf")
             self.note(f"{done}/{self._total} samples, {rate:.1f}/s, {left / 60:.1f} min left")
+            for worker in self._crew if len(self._crew) >= _FEWEST_ROWS else ():
+                self.note(f"  {worker.sentence()}")
+
+    def crew(self, workers: Sequence[WorkerState]) -> None:
+        """How each worker is doing: a row each below the bar, or a line each with the next log line."""
+        self._crew = workers
+        if self._progress is None or len(workers) < _FEWEST_ROWS:
+            return
+        for worker in workers[:_MOST_ROWS]:
+            if worker.place not in self._rows:
+                self._rows[worker.place] = self._progress.add_task("", total=self._total, rate="")
+            said = f"{worker.rate:.1f} samples/s" + (f", {worker.failures} failures" if worker.failures else "")
+            said += f", {worker.bad_samples} bad" if worker.bad_samples else ""
+            name = f"  worker {worker.place}" + ("" if worker.ready else " (starting)")
+            row = self._rows[worker.place]
+            self._progress.update(row, description=name, completed=worker.samples, rate=said)
 
 
 def print_json(value: Any) -> None:

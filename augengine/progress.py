@@ -2,7 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerState:
+    """How one worker of a run is doing.
+
+    Attributes:
+        place: Its number; a worker that replaces it has the same.
+        ready: Whether it has started.
+        samples: Source samples done at this place, good and bad.
+        bad_samples: Those dropped.
+        failures: Shards that failed here, and workers that died here.
+        holds: Names of the shards in its hands.
+        rate: Samples a second since the run began.
+    """
+
+    place: int
+    ready: bool
+    samples: int
+    bad_samples: int
+    failures: int
+    holds: tuple[str, ...]
+    rate: float
+
+    def sentence(self) -> str:
+        """For a person."""
+        text = f"worker {self.place}: {self.samples} samples, {self.rate:.1f}/s, {len(self.holds)} shards in hand"
+        text += f", {self.bad_samples} bad samples" if self.bad_samples else ""
+        text += f", {self.failures} failures" if self.failures else ""
+        return text if self.ready else f"{text}, starting"
 
 
 class Watcher(Protocol):
@@ -22,4 +54,8 @@ class Watcher(Protocol):
 
     def advance(self, samples: int) -> None:
         """``samples`` were finished since `begin`."""
+        ...
+
+    def crew(self, workers: Sequence[WorkerState]) -> None:
+        """How each worker is doing, now and then."""
         ...

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from augengine.dataset import AugmentRequest, Summary, augment
+from augengine.progress import WorkerState
 
 
 class Listener:
@@ -20,6 +22,7 @@ class Listener:
         self.total = 0
         self.already = 0
         self.done: list[int] = []
+        self.workers: Sequence[WorkerState] = ()
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -32,6 +35,9 @@ class Listener:
 
     def advance(self, samples: int) -> None:
         self.done.append(samples)
+
+    def crew(self, workers: Sequence[WorkerState]) -> None:
+        self.workers = workers
 
 
 def make(source: Path, out: Path, weights: Path, **options: Any) -> Summary:
@@ -46,9 +52,13 @@ def request(source: Path, out: Path, weights: Path, **options: Any) -> AugmentRe
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """sha256 of every file that a reader or a later run sees: shards, indices, reports, the plan."""
+    """sha256 of every file that a reader or a later run goes by: shards, indices, reports, the plan; no accounts."""
     files = [*folder.glob("*"), *(folder / ".augengine").glob("*.json")]
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+        if file.is_file() and file.name not in ("run.json", "summary.json")
+    }
 
 
 def members(folder: Path) -> dict[str, bytes]:

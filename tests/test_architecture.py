@@ -24,7 +24,7 @@ LONGEST_FILE = 330
 OWNERS: dict[str, set[str]] = {
     "PIL": {"images.py", "picture.py", "resample.py", "tiling/thumbnail.py"},
     "braceexpand": {"sources/tars.py"},
-    "click": {"cli.py", "cli_probing.py"},
+    "click": {"cli.py", "cli_probing.py", "cli_dataset.py"},
     "cupy": {"chain/_cuda.py", "engines/_tensorrt.py", "engines/fidelity.py"},
     "cv2": {"images.py", "pixels.py"},
     "fsspec": {"shards/read.py", "shards/write.py", "sources/tars.py"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from augengine.errors import AugengineError
+from augengine.progress import WorkerState
 
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
@@ -66,3 +67,6 @@ class Echo:
 
     def advance(self, samples: int) -> None:
         """Nothing is said of each: the trainings take the time."""
+
+    def crew(self, workers: Sequence[WorkerState]) -> None:
+        """Nor of the workers: there is one."""

@@ -27,6 +27,7 @@ class AugmentRequest:
         no_build: Refuse to compile a missing engine.
         workers: How many; None for one a GPU, or one on a CPU.
         ray_address: A running cluster.
+        retry_failed: Make shards that lack samples anew.
         max_side: Longest side of an image, pixels.
     """
 
@@ -52,4 +53,5 @@ class AugmentRequest:
     no_build: bool = False
     workers: int | None = None
     ray_address: str | None = None
+    retry_failed: bool = False
     max_side: int = 1024

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import cast
 
+from augengine.accounts import Recorder, Retry, choose_retry, close_account, recorded
 from augengine.build import seconds_a_pass
 from augengine.dataset.engines import check_request, find_engines, keep_plans
 from augengine.dataset.existing import planned_engines
@@ -43,19 +44,23 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
             run = replace(run, backend=pick_backend(cast(BackendName, planned.backend)))
         store, engines = find_engines(run, planned, watcher)
         plan = make_plan(run, engines)
-        check_plan(request.out, plan)
+        survives = _executor(run) is not run_local
+        retry = choose_retry(request.out, before, asked=request.retry_failed, survives=survives)
+        check_plan(request.out, plan, may_change=retry.outputs)
         with target_errors(request.out):
             store = keep_plans(store, engines, request.out)
-        done = committed(request.out, plan)
-        watcher.begin(plan.samples, sum(report.samples_in for report in done.values()))
-        began = time.monotonic()
-        if was_killed and _executor(run) is run_local:
+        done = {name: each for name, each in committed(request.out, plan).items() if name not in retry.outputs}
+        if was_killed and not survives:
             watcher.warn(MAY_CRASH)
-        made = _execute(run, plan, engines, store, done, watcher)
-        seconds = time.monotonic() - began
+        with recorded(request.out, watcher) as recorder:
+            recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
+            began = time.monotonic()
+            made = _execute(run, plan, engines, store, done, retry, recorder)
+            seconds = time.monotonic() - began
+            holding = done | close_account(request.out, plan, made, retry, resumed=len(done), seconds=seconds)
     return Summary(
         folder=request.out,
-        reports=tuple({**done, **made}[job.output] for job in plan.jobs),
+        reports=tuple(holding[job.output] for job in plan.jobs),
         resumed=len(done),
         seconds=seconds,
         engines=engines,
@@ -90,10 +95,17 @@ def make_plan(run: Run, engines: EnginesSpec) -> Plan:
 
 
 def _execute(
-    run: Run, plan: Plan, engines: EnginesSpec, store: EngineStore, done: Mapping[str, Report], watcher: Watcher
+    run: Run,
+    plan: Plan,
+    engines: EnginesSpec,
+    store: EngineStore,
+    done: Mapping[str, Report],
+    retry: Retry,
+    recorder: Recorder,
 ) -> dict[str, Report]:
     workers, threads = _shares(run)
-    jobs = leave_out(run.request.out, [job for job in plan.jobs if job.output not in done])
+    missing = [job for job in plan.jobs if job.output not in done]
+    jobs = leave_out(run.request.out, missing, retried=retry.outputs)
     worker = worker_spec(run, engines, store, threads)
     if not jobs:
         return {}
@@ -103,11 +115,12 @@ def _execute(
         Worker,
         workers=workers,
         address=run.request.ray_address,
-        on_progress=watcher.advance,
-        on_quarantine=partial(quarantine, run.request.out),
+        on_progress=recorder.advance,
+        on_quarantine=retry.noting(partial(quarantine, run.request.out)),
+        on_crew=recorder.crew,
     )
     with closing(reports):  # whatever stops us: every writer is done before the lock is released
-        return {report.output: report for report in reports}
+        return {report.output: report for report in recorder.follow(reports)}
 
 
 def _executor(run: Run) -> Executor:

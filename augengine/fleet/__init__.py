@@ -1,7 +1,7 @@
 """Many jobs: in this process, or over Ray. One signature (`base.Executor`), equal bytes."""
 
 from augengine.errors import SpecError
-from augengine.fleet.base import HELD_JOBS, Executor, OnQuarantine, StartWorker, Worker, WorkerSpec
+from augengine.fleet.base import HELD_JOBS, Executor, OnCrew, OnQuarantine, StartWorker, Worker, WorkerSpec
 from augengine.fleet.local import run_local
 from augengine.fleet.pool import run_ray
 from augengine.fleet.rules import Rules, Watchdog
@@ -16,6 +16,7 @@ __all__ = [
     "HELD_JOBS",
     "MAY_CRASH",
     "Executor",
+    "OnCrew",
     "OnQuarantine",
     "Rules",
     "StartWorker",

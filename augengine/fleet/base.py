@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from augengine.progress import WorkerState
 from augengine.report import Job, Report
 
 HELD_JOBS = 2
@@ -16,6 +17,9 @@ POLL_SECONDS = 0.5
 
 OnProgress = Callable[[int], None]
 """Called now and then with the number of source samples finished since the run began."""
+
+OnCrew = Callable[[Sequence[WorkerState]], None]
+"""Called now and then with how each worker is doing."""
 
 OnQuarantine = Callable[[Job, int, str], None]
 """Called when a sample is found that kills workers: its job, which excludes it now, its ordinal, and the reason."""
@@ -72,6 +76,7 @@ class Executor(Protocol):
         address: str | None,
         on_progress: OnProgress,
         on_quarantine: OnQuarantine,
+        on_crew: OnCrew = ...,
     ) -> Generator[Report, None, None]:
         """Yield one report a job. Close the iterator to stop early: it returns when every writer is done.
 
@@ -83,6 +88,7 @@ class Executor(Protocol):
             address: A running Ray cluster's, or None for one of our own.
             on_progress: Told how far the run is.
             on_quarantine: Told of samples that kill workers, as soon as they are found.
+            on_crew: Told how each worker is doing.
 
         Raises:
             TargetError: The target is full or gone: no job can succeed.

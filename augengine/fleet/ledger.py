@@ -121,6 +121,10 @@ class Ledger:
         """How many jobs its worker holds."""
         return len(self._held[place])
 
+    def trials(self, place: int) -> list[Trial]:
+        """What its worker holds."""
+        return [case.trial() for case in self._held.get(place, [])]
+
     def next_for(self, place: int) -> Trial | None:
         """What a worker is to do beside what it holds, or None for nothing now."""
         held = self._held[place]

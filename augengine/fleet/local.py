@@ -9,8 +9,9 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import closing
 
 from augengine.errors import WorkerError
-from augengine.fleet.base import POLL_SECONDS, OnProgress, OnQuarantine, StartWorker, WorkerSpec
+from augengine.fleet.base import POLL_SECONDS, OnCrew, OnProgress, OnQuarantine, StartWorker, WorkerSpec
 from augengine.fleet.ledger import Ledger, Trial
+from augengine.fleet.roster import Roster
 from augengine.fleet.rules import Rules
 from augengine.report import Job, Report
 
@@ -27,21 +28,31 @@ def run_local(
     address: str | None = None,
     on_progress: OnProgress = lambda _: None,
     on_quarantine: OnQuarantine = lambda *_: None,
+    on_crew: OnCrew = lambda _: None,
 ) -> Generator[Report, None, None]:
     """Run jobs in this process; see `Executor`."""
     if workers != 1 or address is not None:
         raise WorkerError(f"one worker runs in this process, {workers} were asked for", hint="run_ray runs many")
     ledger = Ledger(jobs, Rules(), on_quarantine)
     ledger.enter(_HERE)
+    roster = Roster()
     with closing(start(worker)) as one:
         held: deque[tuple[Trial, Future[Report]]] = deque()
+
+        def tell() -> None:
+            holds = tuple(trial.job.output for trial in ledger.trials(_HERE))
+            on_crew([roster.state(_HERE, one.samples_done, ready=True, holds=holds)])
+            on_progress(one.samples_done)
+
         while ledger.is_open:
             while (trial := ledger.next_for(_HERE)) is not None:
                 held.append((trial, one.submit(trial.job)))
             trial, future = held.popleft()
-            report = _wait(future, lambda: on_progress(one.samples_done))
-            on_progress(one.samples_done)
-            yield from ledger.finish(_HERE, trial, report)
+            report = _wait(future, tell)
+            roster.finish(_HERE, report)
+            over = ledger.finish(_HERE, trial, report)
+            tell()
+            yield from over
 
 
 def _wait(future: Future[Report], tick: Callable[[], None]) -> Report:

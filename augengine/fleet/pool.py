@@ -10,12 +10,14 @@ from typing import Any, cast
 
 from augengine.errors import TargetError, WorkerError
 from augengine.fleet.actor import Actor, Member
-from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, OnProgress, OnQuarantine, StartWorker, WorkerSpec
+from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, OnCrew, OnProgress, OnQuarantine, StartWorker, WorkerSpec
 from augengine.fleet.cluster import Cluster, first_line, join
 from augengine.fleet.ledger import Death, Ledger, Trial
 from augengine.fleet.places import Places
+from augengine.fleet.roster import Roster
 from augengine.fleet.rules import Rules
 from augengine.fleet.watchdog import Pace
+from augengine.progress import WorkerState
 from augengine.report import Job, Report, failure_reason
 
 _START_SECONDS = 120.0
@@ -32,12 +34,13 @@ def run_ray(
     address: str | None = None,
     on_progress: OnProgress = lambda _: None,
     on_quarantine: OnQuarantine = lambda *_: None,
+    on_crew: OnCrew = lambda _: None,
     rules: Rules = _RULES,
 ) -> Generator[Report, None, None]:
     """Run jobs on Ray actors; see `Executor`. A job may crash its worker: another goes on.
 
     Args:
-        jobs, worker, start, workers, address, on_progress, on_quarantine: See `Executor`.
+        jobs, worker, start, workers, address, on_progress, on_quarantine, on_crew: See `Executor`.
         rules: What is done about faults.
     """
     ledger = Ledger(jobs, rules, on_quarantine)
@@ -45,6 +48,7 @@ def run_ray(
     with _pool(address, workers, (worker, start), ledger, rules) as pool:
         while ledger.is_open:
             yield from pool.step()
+            on_crew(pool.crew())
             on_progress(min(samples, pool.samples_done()))
 
 
@@ -83,6 +87,7 @@ class _Pool:
         self._ledger = ledger
         self._pace = Pace(places.rules.watchdog)
         self._places = places
+        self._roster = Roster()
         self._members: dict[int, Member] = {}
         self._held: dict[Any, tuple[Member, Trial]] = {}
 
@@ -146,6 +151,7 @@ class _Pool:
         if not report.error:
             self._places.finish(member.place)
         member.samples_told += report.samples_in
+        self._roster.finish(member.place, report)
         over = self._ledger.finish(member.place, trial, report)
         self._pace.finish(member.place, time.monotonic(), is_busy=self._ledger.load(member.place) > 0)
         yield from over
@@ -198,6 +204,7 @@ class _Pool:
     def _drop(self, member: Member) -> None:
         self._held = {reference: each for reference, each in self._held.items() if each[0] is not member}
         del self._members[member.place]
+        self._roster.leave(member.place, member.samples_done)
         self._pace.end(member.place)
         self._kill(member)
 
@@ -219,6 +226,15 @@ class _Pool:
                 f"no worker started within {_START_SECONDS:.0f} s: the cluster has no room for one",
                 hint="wait until it is free, or ask for fewer --workers",
             )
+
+    def crew(self) -> list[WorkerState]:
+        """How each worker is doing."""
+        return [self._state(member) for _, member in sorted(self._members.items())]
+
+    def _state(self, member: Member) -> WorkerState:
+        samples = max(member.samples_done, member.samples_told)
+        holds = tuple(trial.job.output for trial in self._ledger.trials(member.place))
+        return self._roster.state(member.place, samples, ready=member.ready, holds=holds)
 
     def samples_done(self) -> int:
         """Samples of jobs that are over, and of those under way as far as is known."""

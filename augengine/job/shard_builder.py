@@ -13,7 +13,7 @@ from augengine.job.members import Encoded, Statistics
 from augengine.report import Job, Report
 from augengine.sample import Failure
 from augengine.shards import layout
-from augengine.shards.records import write_report
+from augengine.shards.records import withdraw, write_report
 from augengine.shards.write import ShardWriter, publish
 
 
@@ -80,8 +80,11 @@ class ShardBuilder:
         if self._writer is not None:
             written = self._writer.close()
             report = replace(report, sha256=written.sha256, size=written.size)
+            withdraw(self.target, report)
             publish(written.tar, str(layout.tar_file(self.target, self.job.output)))
             publish(written.index, str(layout.index_file(self.target, self.job.output)))
+        else:
+            withdraw(self.target, report)
         write_report(self.target, report)
         return report
 

@@ -7,25 +7,31 @@ from augengine.plan.plan import (
     check_plan,
     committed,
     differences,
+    read_any_plan,
     read_plan,
     refuse_differences,
     write_plan,
 )
-from augengine.plan.quarantine import leave_out, quarantine
-from augengine.plan.target import check_local, open_target
+from augengine.plan.quarantine import forget, leave_out, quarantine, remembered
+from augengine.plan.target import Owner, check_local, lock_holder, open_target
 
 __all__ = [
+    "Owner",
     "Plan",
     "check_growing_plan",
     "check_local",
     "check_plan",
     "committed",
     "differences",
+    "forget",
     "leave_out",
+    "lock_holder",
     "make_jobs",
     "open_target",
     "quarantine",
+    "read_any_plan",
     "read_plan",
     "refuse_differences",
+    "remembered",
     "write_plan",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -99,6 +99,20 @@ def read_plan(folder: Path, kind: Kind = "augment") -> Plan | None:
         PlanMismatch: It was written by a version of augengine whose plans are different, or for another kind of
             dataset.
     """
+    plan = read_any_plan(folder)
+    if plan is not None and plan.kind != kind:
+        hint = "choose another folder for the output"
+        raise PlanMismatch(f"{folder} holds {_HOLDS.get(plan.kind, plan.kind)}, not {_HOLDS[kind]}", hint=hint)
+    return plan
+
+
+def read_any_plan(folder: Path) -> Plan | None:
+    """The plan of the dataset in ``folder``, whatever makes it, or None if it has none.
+
+    Raises:
+        ShardError: There is one, but it cannot be read.
+        PlanMismatch: It was written by a version of augengine whose plans are different.
+    """
     file = plan_file(folder)
     if not file.is_file():
         return None
@@ -107,19 +121,21 @@ def read_plan(folder: Path, kind: Kind = "augment") -> Plan | None:
     if version != PLAN_VERSION:
         hint = "go on with the version that began it, or choose another folder"
         raise PlanMismatch(f"{file} has the format {version}, this version writes {PLAN_VERSION}", hint=hint)
-    if (found := data.get("kind", "augment")) != kind:
-        hint = "choose another folder for the output"
-        raise PlanMismatch(f"{folder} holds {_HOLDS.get(found, found)}, not {_HOLDS[kind]}", hint=hint)
     try:
-        if kind == "augment":
+        if data.get("kind", "augment") == "augment":
             AugmentSpec.from_json(data["spec"])
         return Plan.from_json(data)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise ShardError(f"{file} has unknown or missing fields: {error}", hint=_DAMAGED) from error
 
 
-def check_plan(folder: Path, plan: Plan) -> bool:
+def check_plan(folder: Path, plan: Plan, *, may_change: Collection[str] = ()) -> bool:
     """Write the plan if the folder has none; go on if it has the same.
+
+    Args:
+        folder: The dataset.
+        plan: Of this run.
+        may_change: Names of shards that are made anew: files of their input may have been mended since.
 
     Returns:
         Whether an earlier run began this dataset.
@@ -131,8 +147,18 @@ def check_plan(folder: Path, plan: Plan) -> bool:
     if before is None:
         write_plan(folder, plan)
         return False
-    refuse_differences(folder, before, plan)
+    expected = replace(before, jobs=_mended(before.jobs, plan.jobs, may_change))
+    refuse_differences(folder, expected, plan)
+    if before != plan:
+        write_plan(folder, plan)
     return True
+
+
+def _mended(before: tuple[Job, ...], now: tuple[Job, ...], may_change: Collection[str]) -> tuple[Job, ...]:
+    """The jobs as they were, with what a mended input changes: sizes, and what is known to be bad."""
+    found = {job.output: job for job in now if job.output in may_change}
+    changes = ((job, found.get(job.output, job)) for job in before)
+    return tuple(replace(old, size=new.size, digest=new.digest, excluded=new.excluded) for old, new in changes)
 
 
 def check_growing_plan(folder: Path, plan: Plan) -> None:

@@ -6,7 +6,7 @@ too, names each as a failure, but only once the shard is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,19 +37,53 @@ def quarantine(folder: Path, job: Job, ordinal: int, reason: str) -> None:
     write_json(quarantine_file(folder), {**known, job.output: of_job}, spool_folder(folder))
 
 
-def leave_out(folder: Path, jobs: Iterable[Job]) -> list[Job]:
-    """The jobs without the samples that are remembered; what the plan excludes stays excluded.
+def remembered(folder: Path, jobs: Iterable[Job]) -> dict[str, dict[int, str]]:
+    """The samples that are remembered of some jobs, where the input is still the same: output -> ordinal -> reason.
 
     Raises:
         ShardError: What is remembered cannot be read.
     """
     known = _read(folder)
-    return [_without(job, known.get(job.output, {})) for job in jobs]
+    found = ((job.output, _of_job(job, known.get(job.output, {}))) for job in jobs)
+    return {output: samples for output, samples in found if samples}
+
+
+def forget(folder: Path, output: str, *, keep: Set[int]) -> None:
+    """Forget what is remembered of a shard, but for the ordinals in ``keep``.
+
+    Raises:
+        ShardError: What is remembered cannot be read.
+        TargetError: It cannot be written.
+    """
+    known = _read(folder)
+    left = {ordinal: each for ordinal, each in known.pop(output, {}).items() if int(ordinal) in keep}
+    if left:
+        known[output] = left
+    write_json(quarantine_file(folder), known, spool_folder(folder))
+
+
+def leave_out(folder: Path, jobs: Iterable[Job], *, retried: Collection[str] = ()) -> list[Job]:
+    """The jobs without the samples that are remembered; what the plan excludes stays excluded.
+
+    Args:
+        folder: The dataset.
+        jobs: Of its plan.
+        retried: Names of shards whose remembered samples get another chance.
+
+    Raises:
+        ShardError: What is remembered cannot be read.
+    """
+    known = _read(folder)
+    return [job if job.output in retried else _without(job, known.get(job.output, {})) for job in jobs]
 
 
 def _without(job: Job, known: Mapping[str, Mapping[str, str]]) -> Job:
-    found = {int(ordinal): each["reason"] for ordinal, each in known.items() if each["digest"] == job.digest}
+    found = _of_job(job, known)
     return replace(job, excluded={**found, **job.excluded}) if found else job
+
+
+def _of_job(job: Job, known: Mapping[str, Mapping[str, str]]) -> dict[int, str]:
+    return {int(ordinal): each["reason"] for ordinal, each in known.items() if each["digest"] == job.digest}
 
 
 def _read(folder: Path) -> dict[str, dict[str, Any]]:

@@ -38,6 +38,15 @@ class Owner:
         """This process."""
         return cls(_host(), os.getpid(), _start_of(os.getpid()))
 
+    @property
+    def name(self) -> str:
+        """The host's name alone."""
+        return self.host.split()[0] if self.host else "an unknown host"
+
+    def is_here(self) -> bool:
+        """Whether it is a process of this host that lives."""
+        return self.host == _host() and not self.is_dead()
+
     def is_dead(self) -> bool:
         """Whether it is known to be gone; of another host nothing is known."""
         return self.host == _host() and _start_of(self.pid) != self.start
@@ -151,6 +160,11 @@ def _in_use(folder: Path, holder: Owner | None) -> TargetInUse:
     who = f"process {holder.pid} on {holder.host}" if holder else "another run"
     hint = f"wait for it; if it is gone for good, delete {lock_file(folder)}"
     return TargetInUse(f"{folder} is in use by {who}", hint=hint)
+
+
+def lock_holder(folder: Path) -> Owner | None:
+    """Who holds the dataset in ``folder``, or held it when it was killed."""
+    return _holder(lock_file(folder))
 
 
 @contextmanager

@@ -6,6 +6,8 @@
     .augengine/plan.json                  what the dataset is made from
     .augengine/cd68-000000.json           the shard's report, written last: the mark that it is committed
     .augengine/quarantine.json            samples that kill workers, if there are any
+    .augengine/run.json                   how far the last run is, or was
+    .augengine/summary.json, .md          what the last run left
     .augengine/lock                       who writes at present
     .augengine/spool/                     unfinished files
 """
@@ -28,6 +30,21 @@ def plan_file(folder: Path) -> Path:
 def quarantine_file(folder: Path) -> Path:
     """Samples of the dataset in ``folder`` that kill workers."""
     return folder / OWN_FOLDER / QUARANTINE_NAME
+
+
+def run_file(folder: Path) -> Path:
+    """How far the run on the dataset in ``folder`` is."""
+    return folder / OWN_FOLDER / "run.json"
+
+
+def summary_file(folder: Path) -> Path:
+    """What the last run left."""
+    return folder / OWN_FOLDER / "summary.json"
+
+
+def summary_text_file(folder: Path) -> Path:
+    """The same for people."""
+    return folder / OWN_FOLDER / "summary.md"
 
 
 def lock_file(folder: Path) -> Path:

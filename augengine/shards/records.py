@@ -9,7 +9,7 @@ from typing import Any
 
 from augengine.errors import ShardError
 from augengine.report import Report
-from augengine.shards.layout import report_file, spool_folder
+from augengine.shards.layout import index_file, report_file, spool_folder, tar_file
 from augengine.shards.write import publish, target_errors
 from augengine.spec import canonical_json
 
@@ -21,6 +21,24 @@ def write_report(folder: Path, report: Report) -> None:
         TargetError: The folder cannot be written.
     """
     write_json(report_file(folder, report.output), report.to_json(), spool_folder(folder))
+
+
+def withdraw(folder: Path, report: Report) -> None:
+    """Before a committed shard is replaced by one that differs: it is no longer committed.
+
+    A run that is killed between its new tar and its new report leaves no old report beside the new tar.
+
+    Raises:
+        TargetError: The folder cannot be written.
+    """
+    file = report_file(folder, report.output)
+    if not file.exists() or file.read_bytes() == canonical_json(report.to_json()) + b"\n":
+        return
+    with target_errors(file):
+        file.unlink(missing_ok=True)
+        if not report.sha256:  # nothing will replace these
+            tar_file(folder, report.output).unlink(missing_ok=True)
+            index_file(folder, report.output).unlink(missing_ok=True)
 
 
 def read_report(folder: Path, output: str) -> Report | None:

@@ -32,6 +32,7 @@ class TileRequest:
         tiles_per_shard: None for about 256 MB.
         workers: How many; None for one in every eight cores.
         ray_address: A running cluster.
+        retry_failed: Make shards that lack samples anew.
     """
 
     slides: tuple[str, ...]
@@ -56,6 +57,7 @@ class TileRequest:
     tiles_per_shard: int | None = None
     workers: int | None = None
     ray_address: str | None = None
+    retry_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

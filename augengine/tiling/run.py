@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
+from augengine.accounts import Recorder, Retry, choose_retry, close_account, recorded
 from augengine.fleet import MAY_CRASH, Executor, pick_executor, run_local
 from augengine.images import encoder_version
 from augengine.machine import cpu_threads
@@ -48,17 +50,24 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
     run = resolve(request)
     plan = _empty_plan(run)
     with open_target(request.out) as was_killed:
-        if before := read_plan(request.out, "tile"):
+        before = read_plan(request.out, "tile")
+        survives = _executor(run) is not run_local
+        retry = choose_retry(request.out, before, asked=request.retry_failed, survives=survives)
+        if before is not None:
             refuse_differences(request.out, before, replace(plan, jobs=before.jobs))
         surveys = _survey_all(run, watcher)
         plan = replace(plan, jobs=make_jobs(surveys, run.spec, request.tiles_per_shard))
         check_growing_plan(request.out, plan)
-        done = committed(request.out, plan)
-        watcher.begin(plan.samples, sum(report.samples_in for report in done.values()))
-        if was_killed and _executor(run) is run_local:
+        done = {name: each for name, each in committed(request.out, plan).items() if name not in retry.outputs}
+        if was_killed and not survives:
             watcher.warn(MAY_CRASH)
-        made = _execute(run, plan, done, watcher)
-    reports = tuple({**done, **made}[job.output] for job in plan.jobs)
+        with recorded(request.out, watcher) as recorder:
+            recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
+            began = time.monotonic()
+            made = _execute(run, plan, done, retry, recorder)
+            seconds = time.monotonic() - began
+            holding = done | close_account(request.out, plan, made, retry, resumed=len(done), seconds=seconds)
+    reports = tuple(holding[job.output] for job in plan.jobs)
     return TileSummary(folder=request.out, surveys=tuple(surveys), reports=reports, resumed=len(done))
 
 
@@ -93,8 +102,11 @@ def _said(survey: Survey, number: int, of: int) -> str:
     return f"slide {number}/{of} {survey.slide.key}: {outcome}"
 
 
-def _execute(run: TileRun, plan: Plan, done: Mapping[str, Report], watcher: Watcher) -> dict[str, Report]:
-    jobs = leave_out(run.request.out, [job for job in plan.jobs if job.output not in done])
+def _execute(
+    run: TileRun, plan: Plan, done: Mapping[str, Report], retry: Retry, recorder: Recorder
+) -> dict[str, Report]:
+    missing = [job for job in plan.jobs if job.output not in done]
+    jobs = leave_out(run.request.out, missing, retried=retry.outputs)
     if not jobs:
         return {}
     workers, threads = _shares(run.request.workers)
@@ -107,11 +119,12 @@ def _execute(run: TileRun, plan: Plan, done: Mapping[str, Report], watcher: Watc
         TileWorker,
         workers=workers,
         address=run.request.ray_address,
-        on_progress=watcher.advance,
-        on_quarantine=partial(quarantine, run.request.out),
+        on_progress=recorder.advance,
+        on_quarantine=retry.noting(partial(quarantine, run.request.out)),
+        on_crew=recorder.crew,
     )
     with closing(reports):  # whatever stops us: every writer is done before the lock is released
-        return {report.output: report for report in reports}
+        return {report.output: report for report in recorder.follow(reports)}
 
 
 def _executor(run: TileRun) -> Executor:

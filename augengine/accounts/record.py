@@ -1,0 +1,91 @@
+"""What the running driver says of itself now and then, for whoever asks from another process or machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from augengine.errors import ShardError
+from augengine.progress import WorkerState
+from augengine.shards.layout import run_file, spool_folder
+from augengine.shards.records import read_json, write_json
+
+RunState = Literal["running", "finished", "interrupted", "stopped"]
+_HINT = "delete it: it says how far the last run was, and nothing else"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """How far a run is. It lies beside the plan, and no shard or report depends on it.
+
+    Attributes:
+        state: Running, as far as it knows; finished; interrupted by a signal; or stopped by an error.
+        began, updated: Seconds since 1970 by the driver's clock.
+        total, already: Source samples of the plan, and those done before this run.
+        done: Source samples that this run is through with, good and bad.
+        workers: Of now, or of the end.
+        failed: Shards that could not be made: output -> reason.
+        error: What stopped it.
+    """
+
+    state: RunState
+    began: float
+    updated: float
+    total: int
+    already: int
+    done: int = 0
+    workers: tuple[WorkerState, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """From its begin to what was last heard of it."""
+        return max(0.0, self.updated - self.began)
+
+    @property
+    def rate(self) -> float:
+        """Source samples a second; 0 if none is done."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this rate; None if there is no rate yet."""
+        return max(0, self.total - self.already - self.done) / self.rate if self.rate else None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return asdict(self) | {"workers": [asdict(worker) for worker in self.workers], "failed": dict(self.failed)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        workers = tuple(WorkerState(**{**each, "holds": tuple(each["holds"])}) for each in data["workers"])
+        return cls(**{**data, "workers": workers})
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Publish it, whole or not at all.
+
+    Raises:
+        TargetError: It cannot be written.
+    """
+    write_json(run_file(folder), record.to_json(), spool_folder(folder))
+
+
+def read_record(folder: Path) -> RunRecord | None:
+    """What the last run, or the present one, said; None if it was before there were records.
+
+    Raises:
+        ShardError: It cannot be read.
+    """
+    file = run_file(folder)
+    if not file.exists():
+        return None
+    data = read_json(file, hint=_HINT)
+    try:
+        return RunRecord.from_json(data)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise ShardError(f"{file} has unknown or missing fields: {error}", hint=_HINT) from error

@@ -1,0 +1,189 @@
+"""What became of every source sample: written, failed, quarantined or left to do; of each, one of these."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from augengine.errors import ShardError
+from augengine.plan import Plan, committed, remembered
+from augengine.report import Job, Report
+from augengine.shards.layout import report_file
+
+ShardState = Literal["done", "failed", "left"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A source sample that is not in the dataset.
+
+    Attributes:
+        key: Its key; of a failed shard's quarantined ones, whose keys nobody read, the ordinal within its source.
+        reason: Why.
+        quarantined: Whether it killed workers, and later runs leave it out.
+    """
+
+    key: str
+    reason: str
+    quarantined: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardAccount:
+    """A shard's samples, sorted by what became of them.
+
+    Attributes:
+        output: Name of the shard.
+        state: Committed; failed in the last run that tried it; or not made yet.
+        planned: Source samples.
+        losses: The samples that are known by name to be missing.
+        error: Why the shard failed.
+        samples_out, size, sha256: Of the tar, where there is one.
+
+    Raises:
+        ShardError: The counts do not add up.
+    """
+
+    output: str
+    state: ShardState
+    planned: int
+    losses: tuple[Loss, ...] = ()
+    error: str = ""
+    samples_out: int = 0
+    size: int = 0
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.losses) > self.planned or (self.state == "left" and self.losses):
+            raise ShardError(f"{self.output}: {len(self.losses)} of {self.planned} samples are missing by its report")
+
+    @property
+    def left(self) -> int:
+        """Source samples that no run is through with."""
+        return self.planned if self.state == "left" else 0
+
+    @property
+    def quarantined(self) -> int:
+        """Source samples that killed workers."""
+        return sum(loss.quarantined for loss in self.losses)
+
+    @property
+    def written(self) -> int:
+        """Source samples that are in the tar, as one sample or more."""
+        return self.planned - len(self.losses) if self.state == "done" else 0
+
+    @property
+    def failed(self) -> int:
+        """Bad source samples; of a failed shard all that are not quarantined."""
+        return self.planned - self.left - self.written - self.quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account of a dataset: one of each shard of its plan, in order."""
+
+    shards: tuple[ShardAccount, ...]
+
+    def total(self, name: str) -> int:
+        """The sum over the shards: of ``planned``, ``left``, ``written``, ``failed``, ``quarantined``, ``size`` ..."""
+        return sum(getattr(shard, name) for shard in self.shards)
+
+    def in_state(self, state: ShardState) -> int:
+        """How many shards are done, failed or left."""
+        return sum(shard.state == state for shard in self.shards)
+
+    @property
+    def samples_in(self) -> int:
+        """Source samples that runs are through with: written + failed + quarantined."""
+        return self.total("planned") - self.total("left")
+
+    def losses(self) -> list[tuple[str, Loss]]:
+        """Each missing sample that has a name, with its shard."""
+        return [(shard.output, loss) for shard in self.shards for loss in shard.losses]
+
+    def by_reason(self) -> dict[str, list[str]]:
+        """The failures of samples and shards: reason -> names, what is most frequent first."""
+        found: dict[str, list[str]] = {}
+        for shard in self.shards:
+            for name, reason in [(shard.output, shard.error), *((loss.key, loss.reason) for loss in shard.losses)]:
+                if reason:
+                    found.setdefault(reason, []).append(name)
+        return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def take_account(folder: Path, plan: Plan, errors: Mapping[str, str]) -> Account:
+    """The account of a dataset, by its files.
+
+    Args:
+        folder: The dataset.
+        plan: Its plan.
+        errors: Why shards failed, by output: of those no report is left behind.
+
+    Raises:
+        ShardError: A report does not fit the plan: its counts do not add up.
+    """
+    reports, quarantine = committed(folder, plan), remembered(folder, plan.jobs)
+    each = _samples_each(plan)
+    return Account(
+        tuple(
+            _of_shard(folder, job, reports.get(job.output), quarantine.get(job.output, {}), errors, each)
+            for job in plan.jobs
+        )
+    )
+
+
+def _samples_each(plan: Plan) -> int:
+    """Samples that a good source becomes; 0 where some classes pass through, so that it depends."""
+    if plan.kind == "tile":
+        return 1
+    spec = plan.spec
+    return 0 if spec["skip_classes"] else int(spec["variants"]) + int(spec["include_source"])
+
+
+def _of_shard(
+    folder: Path,
+    job: Job,
+    report: Report | None,
+    quarantined: Mapping[int, str],
+    errors: Mapping[str, str],
+    each: int,
+) -> ShardAccount:
+    if report is not None:
+        _check_counts(folder, job, report, each)
+        return ShardAccount(
+            output=job.output,
+            state="done",
+            planned=job.count,
+            losses=_losses(report, quarantined),
+            samples_out=report.samples_out,
+            size=report.size,
+            sha256=report.sha256,
+        )
+    if error := errors.get(job.output, ""):
+        lost = tuple(Loss(f"sample {n} of {job.source}", reason, True) for n, reason in sorted(quarantined.items()))
+        return ShardAccount(output=job.output, state="failed", planned=job.count, losses=lost, error=error)
+    return ShardAccount(output=job.output, state="left", planned=job.count)
+
+
+def _check_counts(folder: Path, job: Job, report: Report, each: int) -> None:
+    written = report.samples_in - len(report.failures)
+    fits = report.samples_out == written * each if each else report.samples_out >= written
+    if report.samples_in != job.count or written < 0 or not fits:
+        raise ShardError(
+            f"{report_file(folder, job.output)} does not add up: {job.count} samples planned, {report.samples_in} in, "
+            f"{len(report.failures)} failed, {report.samples_out} out",
+            hint="delete it and run again: its shard is made anew",
+        )
+
+
+def _losses(report: Report, quarantined: Mapping[int, str]) -> tuple[Loss, ...]:
+    """A report names failures by key, the quarantine samples by ordinal; they meet in the reason."""
+    open_reasons, losses = Counter(quarantined.values()), []
+    for failure in report.failures:
+        is_quarantined = open_reasons[failure.reason] > 0
+        open_reasons[failure.reason] -= is_quarantined
+        losses.append(Loss(failure.key, failure.reason, is_quarantined))
+    return tuple(losses)

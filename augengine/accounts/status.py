@@ -1,0 +1,165 @@
+"""How a dataset's run stands, from any machine that sees its files: nothing is asked of the process that makes it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from augengine.accounts.record import RunRecord, read_record
+from augengine.accounts.recorder import RECORD_SECONDS
+from augengine.accounts.shard_account import Account, take_account
+from augengine.errors import ShardError
+from augengine.plan import Owner, Plan, lock_holder, read_any_plan
+from augengine.report import counted
+
+SILENT_SECONDS = 12 * RECORD_SECONDS
+"""A driver on another machine of which nothing was heard for so long may be gone."""
+
+Standing = Literal["running", "silent", "interrupted", "stopped", "complete", "failures", "unfinished"]
+
+_SAID: dict[Standing, str] = {
+    "running": "running",
+    "silent": "locked, but nothing was heard of its run for a while: it may be gone, or suspended",
+    "interrupted": "interrupted: the same command goes on from there",
+    "stopped": "stopped by an error: the same command goes on from there",
+    "complete": "complete",
+    "failures": "complete, but for failures: the same command with --retry-failed tries them again",
+    "unfinished": "not complete: the same command goes on from there",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A dataset at a moment.
+
+    Attributes:
+        folder: Where.
+        plan: What it is made from.
+        account: What became of its samples.
+        record: What its run, present or last, said of itself; None of one by an older version.
+        holder: Who holds the lock, if anybody.
+        now: Seconds since 1970 by our clock.
+    """
+
+    folder: Path
+    plan: Plan
+    account: Account
+    record: RunRecord | None
+    holder: Owner | None
+    now: float
+
+    @property
+    def heard_seconds_ago(self) -> float | None:
+        """Since the record was written; by two clocks, if the driver is on another machine."""
+        return None if self.record is None else max(0.0, self.now - self.record.updated)
+
+    @property
+    def holder_is(self) -> Literal["alive", "dead", "unknown", ""]:
+        """Of the lock's holder: told by this machine's kernel or by a fresh record; empty if there is none."""
+        if self.holder is None:
+            return ""
+        if self.holder.is_dead():
+            return "dead"
+        is_fresh = self.heard_seconds_ago is not None and self.heard_seconds_ago < SILENT_SECONDS
+        return "alive" if is_fresh or self.holder.is_here() else "unknown"
+
+    @property
+    def standing(self) -> Standing:
+        """In a word."""
+        if self.holder_is in ("alive", "unknown"):
+            return "running" if self.holder_is == "alive" else "silent"
+        if self.holder_is == "dead" or (self.record and self.record.state in ("running", "interrupted")):
+            return "interrupted"
+        if self.record and self.record.state == "stopped":
+            return "stopped"
+        if self.account.in_state("left"):
+            return "unfinished"
+        bad = self.account.total("failed") + self.account.total("quarantined")
+        return "failures" if bad else "complete"
+
+    @property
+    def running(self) -> list[str]:
+        """The shards in the workers' hands, as last heard."""
+        if self.record is None or self.standing not in ("running", "silent"):
+            return []
+        return sorted({output for worker in self.record.workers for output in worker.holds})
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        account, record = self.account, self.record
+        return {
+            "folder": str(self.folder),
+            "kind": self.plan.kind,
+            "standing": self.standing,
+            "shards": {state: account.in_state(state) for state in ("done", "failed", "left")}
+            | {"running": len(self.running)},
+            "samples": {name: account.total(name) for name in ("planned", "left", "written", "failed", "quarantined")}
+            | {"in": account.samples_in, "out": account.total("samples_out")},
+            "bytes": account.total("size"),
+            "lock": None if self.holder is None else asdict(self.holder) | {"is": self.holder_is},
+            "run": None if record is None else record.to_json() | self._pace(record),
+            "failed_shards": {shard.output: shard.error for shard in account.shards if shard.error},
+        }
+
+    def _pace(self, record: RunRecord) -> dict[str, float | None]:
+        return {
+            "rate": record.rate,
+            "seconds_left": record.seconds_left if self.standing == "running" else None,
+            "heard_seconds_ago": self.heard_seconds_ago,
+        }
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        return [
+            f"{self.folder}: {_SAID[self.standing]}",
+            *self._counts(),
+            *self._run_lines(),
+            *self._lock_lines(),
+            *(f"failed: {shard.output}: {shard.error}" for shard in self.account.shards if shard.error),
+        ]
+
+    def _lock_lines(self) -> list[str]:
+        if self.holder is None:
+            return []
+        said = {"alive": "alive", "dead": "dead: the next run takes over", "unknown": "not known whether it is alive"}
+        return [f"lock: process {self.holder.pid} on {self.holder.name}, {said[self.holder_is]}"]
+
+    def _counts(self) -> list[str]:
+        account, running = self.account, len(self.running)
+        shards = f"{account.in_state('done')} done, {running} running, {account.in_state('failed')} failed, "
+        shards += f"{max(0, account.in_state('left') - running)} left"
+        samples = f"{account.total('planned')} in the source, {account.total('written')} written, "
+        samples += f"{account.total('failed')} failed, {account.total('quarantined')} quarantined, "
+        samples += f"{account.total('left')} left"
+        out = f"{counted(account.total('samples_out'), 'sample')}, {account.total('size') / 1e9:.3g} GB"
+        return [f"shards: {shards}", f"samples: {samples}", f"output: {out}"]
+
+    def _run_lines(self) -> list[str]:
+        record = self.record
+        if record is None:
+            return []
+        heard = f"heard of {self.heard_seconds_ago:.0f} s ago"
+        line = f"{record.done} samples in {record.seconds:.0f} s, {record.rate:.3g}/s"
+        if self.standing == "running":
+            left = record.seconds_left
+            line += f", {left / 60:.1f} min left, {heard}" if left is not None else f", {heard}"
+        lines = [f"run: {line}"] + ([f"stopped by: {record.error}"] if record.error else [])
+        return lines + ([f"  {worker.sentence()}" for worker in record.workers] if len(record.workers) > 1 else [])
+
+
+def read_status(folder: Path) -> Status:
+    """How the run on a dataset stands; nothing is written, no lock is taken.
+
+    Raises:
+        ShardError: The folder holds no dataset, or its files are damaged.
+    """
+    plan = read_any_plan(folder)
+    if plan is None:
+        hint = "name the folder that augment or tile writes; a run that looks at its input has none yet"
+        raise ShardError(f"{folder} is no dataset of augengine's: it has no plan", hint=hint)
+    holder = lock_holder(folder)
+    record = read_record(folder)
+    account = take_account(folder, plan, {} if record is None else record.failed)
+    return Status(folder=folder, plan=plan, account=account, record=record, holder=holder, now=time.time())

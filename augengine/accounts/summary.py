@@ -1,0 +1,128 @@
+"""What a run left, written beside the plan: ``summary.json`` for programs, ``summary.md`` for people."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from augengine.accounts.retry import Retry
+from augengine.accounts.shard_account import Account, ShardAccount, take_account
+from augengine.plan import Plan
+from augengine.report import Report, counted
+from augengine.shards.layout import spool_folder, summary_file, summary_text_file
+from augengine.shards.records import write_json
+from augengine.shards.write import publish, target_errors
+
+SUMMARY_VERSION = 1
+_NAMES_SHOWN = 5
+_REASONS_SHOWN = 20
+
+
+def write_summary(
+    folder: Path, plan: Plan, *, errors: Mapping[str, str], resumed: int, seconds: float, retried: int = 0
+) -> Account:
+    """Take the account of a dataset at the end of a run and write it down.
+
+    Args:
+        folder: The dataset, locked by us.
+        plan: Its plan.
+        errors: Why shards failed in this run: output -> reason.
+        resumed: Shards that were committed before it.
+        seconds: How long it took.
+        retried: Shards with failures that were tried again.
+
+    Raises:
+        ShardError: A report's counts do not add up.
+        TargetError: It cannot be written.
+    """
+    account = take_account(folder, plan, errors)
+    run = {"seconds": round(seconds, 3), "shards_resumed": resumed, "shards_retried": retried}
+    value = summary_json(account, plan, errors) | {"run": run}
+    write_json(summary_file(folder), value, spool_folder(folder))
+    _write_text(summary_text_file(folder), "\n".join(_lines(value)) + "\n", spool_folder(folder))
+    return account
+
+
+def close_account(
+    folder: Path, plan: Plan, made: Mapping[str, Report], retry: Retry, *, resumed: int, seconds: float
+) -> dict[str, Report]:
+    """Settle what was tried again, and write the summary of a run.
+
+    Args:
+        folder, plan, resumed, seconds: See `write_summary`.
+        made: The reports of this run: output -> report.
+        retry: What of them was tried again.
+
+    Returns:
+        The reports that hold now, of the shards that the run made.
+    """
+    holding = retry.settle(folder, made)
+    errors = {output: report.error for output, report in made.items() if report.error}
+    write_summary(folder, plan, errors=errors, resumed=resumed, seconds=seconds, retried=len(retry.before))
+    return holding
+
+
+def summary_json(account: Account, plan: Plan, errors: Mapping[str, str]) -> dict[str, Any]:
+    """The account as plain json values: samples in = written + failed + quarantined.
+
+    A retry that failed as a whole left the shard as it was: it is done, and named under ``retries_failed``.
+    """
+    done = {shard.output for shard in account.shards if shard.state == "done"}
+    return {
+        "version": SUMMARY_VERSION,
+        "kind": plan.kind,
+        "plan": plan.digest,
+        "samples": {name: account.total(name) for name in ("planned", "left", "written", "failed", "quarantined")}
+        | {"in": account.samples_in, "out": account.total("samples_out")},
+        "shards": {state: account.in_state(state) for state in ("done", "failed", "left")},
+        "bytes": account.total("size"),
+        "failures": [_loss(output, loss.key, loss.reason, loss.quarantined) for output, loss in account.losses()],
+        "failed_shards": {shard.output: shard.error for shard in account.shards if shard.state == "failed"},
+        "retries_failed": {output: reason for output, reason in errors.items() if output in done},
+        "by_reason": {reason: len(names) for reason, names in account.by_reason().items()},
+        "digests": {shard.output: _digest(shard) for shard in account.shards if shard.state == "done"},
+    }
+
+
+def _loss(output: str, key: str, reason: str, quarantined: bool) -> dict[str, Any]:
+    return {"shard": output, "key": key, "reason": reason, "quarantined": quarantined}
+
+
+def _digest(shard: ShardAccount) -> dict[str, Any]:
+    return {"sha256": shard.sha256, "bytes": shard.size, "samples": shard.samples_out}
+
+
+def _lines(value: Mapping[str, Any]) -> Iterator[str]:
+    samples, shards, run = value["samples"], value["shards"], value["run"]
+    yield "# What this dataset holds\n"
+    yield "| source samples | written | failed | quarantined |\n|---|---|---|---|"
+    yield "| " + " | ".join(str(samples[name]) for name in ("in", "written", "failed", "quarantined")) + " |\n"
+    yield f"{counted(samples['out'], 'sample')} in {counted(shards['done'], 'shard')}, {value['bytes']:,} bytes. "
+    made = f"The last run took {run['seconds']:.1f} s; {counted(run['shards_resumed'], 'shard')} were there before it."
+    yield made
+    if value["failed_shards"] or value["failures"]:
+        yield "\n## Failures\n\n| number | reason | for example |\n|---|---|---|"
+        yield from _reasons(value)
+        yield "\nAll of them: `summary.json`. `--retry-failed` beside the same command tries them again."
+    yield "\nThe sha256 of every shard is in `summary.json`; `augengine verify` compares."
+
+
+def _reasons(value: Mapping[str, Any]) -> Iterator[str]:
+    named = [(each["reason"], each["key"]) for each in value["failures"]]
+    named += [(reason, output) for output, reason in value["failed_shards"].items()]
+    for reason, number in list(value["by_reason"].items())[:_REASONS_SHOWN]:
+        names = [name for why, name in named if why == reason][:_NAMES_SHOWN]
+        yield f"| {number} | {_cell(reason)} | {_cell(', '.join(names))} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _write_text(file: Path, text: str, spool: Path) -> None:
+    unfinished = spool / f"{file.name}.{os.getpid()}"
+    with target_errors(file):
+        unfinished.write_text(text, encoding="utf-8")
+    publish(unfinished, str(file))

@@ -1,0 +1,46 @@
+"""The commands that look at a dataset: how its run stands, what it holds; and the option that mends it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from augengine.accounts import read_status
+from augengine.console import print_json
+from augengine.dataset import draw_sheet
+
+WATCH_SECONDS = 5.0
+
+retry_failed_option = click.option(
+    "--retry-failed", is_flag=True, help="Make shards anew that lack samples or failed; the others stay as they are."
+)
+
+
+@click.command("status")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--watch", is_flag=True, help="Again every few seconds, as long as it runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output, a line each time.")
+def status_command(out: Path, watch: bool, as_json: bool) -> None:
+    """Show how far the run on a dataset is, from any machine that sees its folder."""
+    while True:
+        status = read_status(out)
+        if as_json:
+            print_json(status.to_json())
+        else:
+            click.echo("\n".join(status.lines()))
+        if not watch or status.standing not in ("running", "silent"):
+            return
+        time.sleep(WATCH_SECONDS)
+
+
+@click.command("sheet")
+@click.argument("shards", type=click.Path(path_type=Path))
+@click.option(
+    "--out", "out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture."
+)
+@click.option("--rows", type=click.IntRange(min=1), default=3, show_default=True, help="How many sources to draw.")
+def sheet_command(shards: Path, out: Path, rows: int) -> None:
+    """Draw sources, their translations, variants, and where the variants differ."""
+    click.echo(str(draw_sheet(shards, out, rows=rows)))

@@ -1,0 +1,49 @@
+"""What each place of a fleet has done so far, whatever workers stood there one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from augengine.progress import WorkerState
+from augengine.report import Report
+
+
+class Roster:
+    """Counts by place; begun with the run."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._samples: Counter[int] = Counter()
+        self._bad_samples: Counter[int] = Counter()
+        self._failures: Counter[int] = Counter()
+
+    def finish(self, place: int, report: Report) -> None:
+        """A worker got through a job."""
+        self._failures[place] += bool(report.error)
+        self._bad_samples[place] += len(report.failures)
+
+    def leave(self, place: int, samples: int) -> None:
+        """A worker that died or was sent away had done so many samples."""
+        self._failures[place] += 1
+        self._samples[place] += samples
+
+    def state(self, place: int, samples: int, *, ready: bool, holds: tuple[str, ...]) -> WorkerState:
+        """How a place is doing.
+
+        Args:
+            place: Which.
+            samples: Of the worker that stands there now.
+            ready: Whether it has started.
+            holds: Names of its shards.
+        """
+        done = self._samples[place] + samples
+        return WorkerState(
+            place=place,
+            ready=ready,
+            samples=done,
+            bad_samples=self._bad_samples[place],
+            failures=self._failures[place],
+            holds=holds,
+            rate=done / max(time.monotonic() - self._began, 1e-3),
+        )
