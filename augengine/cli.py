@@ -30,6 +30,7 @@ from augengine.importing import ImportRequest, import_checkpoint
 from augengine.recipe import Padding, RecipeName, Upsampling
 from augengine.shards.verify import verify
 from augengine.spec import MIN_SIDE, ImageFormat, Precision
+from augengine.storage import path_of
 from augengine.tiling import TileRequest, tile
 from augengine.tissue import TISSUE_DENSITY
 
@@ -131,7 +132,7 @@ def build_engines_command(
 @main.command("augment")
 @click.option("--stain", required=True, help="Stain of the source: cd68, cd34, hdab, or your own.")
 @click.option("--eps", type=float, help="Upper bound of the noise's deviation, in units of [-1, 1].")
-@click.option("--out", "out", type=click.Path(path_type=Path), required=True, help="Folder of the augmented shards.")
+@click.option("--out", "out", type=path_of, required=True, metavar="FOLDER", help="Of the augmented shards; or an URL.")
 @click.option("--in", "source", help="Folder of images, or source shards; by default the sample picture.")
 @click.option("--masks", type=click.Path(path_type=Path), help="Folder of masks, parallel to the folder of images.")
 @click.option("--mask-suffix", default="_mask", show_default=True, help="What a mask's name adds to its image's.")

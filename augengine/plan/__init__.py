@@ -12,12 +12,11 @@ from augengine.plan.plan import (
     write_plan,
 )
 from augengine.plan.quarantine import leave_out, quarantine
-from augengine.plan.target import check_local, open_target
+from augengine.plan.target import open_target
 
 __all__ = [
     "Plan",
     "check_growing_plan",
-    "check_local",
     "check_plan",
     "committed",
     "differences",

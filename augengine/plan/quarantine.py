@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from augengine.errors import ShardError
 from augengine.report import Job
 from augengine.shards.layout import quarantine_file, spool_folder
 from augengine.shards.records import read_json, write_json
+from augengine.storage import AnyPath, size_of
 
 _HINT = "delete it: what it named is then looked for again"
 
 
-def quarantine(folder: Path, job: Job, ordinal: int, reason: str) -> None:
+def quarantine(folder: AnyPath, job: Job, ordinal: int, reason: str) -> None:
     """Remember a sample.
 
     Args:
@@ -37,7 +37,7 @@ def quarantine(folder: Path, job: Job, ordinal: int, reason: str) -> None:
     write_json(quarantine_file(folder), {**known, job.output: of_job}, spool_folder(folder))
 
 
-def leave_out(folder: Path, jobs: Iterable[Job]) -> list[Job]:
+def leave_out(folder: AnyPath, jobs: Iterable[Job]) -> list[Job]:
     """The jobs without the samples that are remembered; what the plan excludes stays excluded.
 
     Raises:
@@ -52,9 +52,9 @@ def _without(job: Job, known: Mapping[str, Mapping[str, str]]) -> Job:
     return replace(job, excluded={**found, **job.excluded}) if found else job
 
 
-def _read(folder: Path) -> dict[str, dict[str, Any]]:
+def _read(folder: AnyPath) -> dict[str, dict[str, Any]]:
     file = quarantine_file(folder)
-    if not file.exists():
+    if size_of(file) is None:
         return {}
     known = read_json(file, hint=_HINT)
     if not _is_sound(known):

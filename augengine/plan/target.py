@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from augengine.errors import TargetError, TargetInUse
+from augengine.plan.remote import open_remote
 from augengine.shards.layout import lock_file, plan_file, spool_folder
 from augengine.shards.write import target_errors
 from augengine.spec import canonical_json
+from augengine.storage import AnyPath, UrlPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +72,8 @@ def _is_gone(pid: int) -> bool:
     return False
 
 
-def check_local(folder: Path) -> None:
-    """Refuse a target on a remote store.
-
-    Raises:
-        TargetError: It is an URL.
-    """
-    if "://" in str(folder) or ":/" in str(folder):
-        raise TargetError(f"the target {folder} is no local folder", hint="write into a folder, then copy it")
-
-
 @contextmanager
-def open_target(folder: Path) -> Iterator[bool]:
+def open_target(folder: AnyPath) -> Iterator[bool]:
     """Hold a folder for the time of a run: made if missing, locked, leftovers of a killed run removed.
 
     A folder in which no plan was written is left as it was found, but for surveys of slides, which serve the next run.
@@ -93,6 +85,16 @@ def open_target(folder: Path) -> Iterator[bool]:
         TargetError: It cannot be written, or holds files that are no dataset of ours.
         TargetInUse: Another run holds it.
     """
+    with open_remote(folder, asdict(Owner.me()), _is_dead) if isinstance(folder, UrlPath) else _open_local(folder) as killed:
+        yield killed
+
+
+def _is_dead(data: Any) -> bool:
+    return Owner(str(data["host"]), int(data["pid"]), str(data["start"])).is_dead()
+
+
+@contextmanager
+def _open_local(folder: Path) -> Iterator[bool]:
     made = not folder.exists()
     try:
         with target_errors(folder):

@@ -12,9 +12,10 @@ from augengine.report import Report
 from augengine.shards.layout import report_file, spool_folder
 from augengine.shards.write import publish, target_errors
 from augengine.spec import canonical_json
+from augengine.storage import AnyPath, read_whole, size_of
 
 
-def write_report(folder: Path, report: Report) -> None:
+def write_report(folder: AnyPath, report: Report) -> None:
     """Commit a shard: publish its report, after its tar and its index.
 
     Raises:
@@ -23,14 +24,14 @@ def write_report(folder: Path, report: Report) -> None:
     write_json(report_file(folder, report.output), report.to_json(), spool_folder(folder))
 
 
-def read_report(folder: Path, output: str) -> Report | None:
+def read_report(folder: AnyPath, output: str) -> Report | None:
     """The report of a shard, or None if it is not committed.
 
     Raises:
         ShardError: There is one, but it cannot be read.
     """
     file = report_file(folder, output)
-    if not file.exists():
+    if size_of(file) is None:
         return None
     try:
         return Report.from_json(read_json(file))
@@ -41,7 +42,7 @@ def read_report(folder: Path, output: str) -> Report | None:
 _REMAKE = "delete it and run augment again: what it stood for is made anew"
 
 
-def write_json(file: Path, value: Any, spool: Path) -> None:
+def write_json(file: AnyPath, value: Any, spool: Path) -> None:
     """Publish a json value as one file, through a temporary one in ``spool`` on the same filesystem.
 
     Raises:
@@ -55,16 +56,16 @@ def write_json(file: Path, value: Any, spool: Path) -> None:
         except OSError:
             unfinished.unlink(missing_ok=True)
             raise
-    publish(unfinished, str(file))
+    publish(unfinished, file)
 
 
-def read_json(file: Path, *, hint: str = _REMAKE) -> Any:
+def read_json(file: AnyPath, *, hint: str = _REMAKE) -> Any:
     """The value of a json file of ours.
 
     Raises:
         ShardError: Unreadable or not json.
     """
     try:
-        return json.loads(file.read_bytes())
+        return json.loads(read_whole(file) or b"")
     except (OSError, ValueError, RecursionError) as error:
         raise ShardError(f"{file} cannot be read: {error}", hint=hint) from error
