@@ -30,7 +30,7 @@ from augengine.importing import ImportRequest, import_checkpoint
 from augengine.recipe import Padding, RecipeName, Upsampling
 from augengine.shards.verify import verify
 from augengine.spec import MIN_SIDE, ImageFormat, Precision
-from augengine.storage import path_of
+from augengine.storage import AnyPath, path_of
 from augengine.tiling import TileRequest, tile
 from augengine.tissue import TISSUE_DENSITY
 
@@ -193,7 +193,7 @@ def _workers(text: str) -> int | None:
 
 @main.command("tile")
 @click.argument("slides", nargs=-1, required=True)
-@click.option("--out", "out", type=click.Path(path_type=Path), required=True, help="Folder of the source shards.")
+@click.option("--out", "out", type=path_of, required=True, metavar="FOLDER", help="Of the source shards; or an URL.")
 @click.option("--mpp", type=float, default=0.5, show_default=True, help="um/px of the tiles.")
 @click.option("--size", type=int, default=508, show_default=True, help="Side of the tiles, in pixels.")
 @click.option("--overlap", type=int, default=0, show_default=True, help="Of neighbours in a grid, in pixels.")
@@ -240,9 +240,9 @@ def tile_command(as_json: bool, allow_failures: int, workers: str, **options: An
 
 
 @main.command("verify")
-@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("shards", type=path_of)
 @_as_json
-def verify_command(shards: Path, as_json: bool) -> None:
+def verify_command(shards: AnyPath, as_json: bool) -> None:
     """Read a dataset again, every byte, and name what is wrong."""
     verification = verify(shards)
     print_verification(verification, as_json=as_json)

@@ -48,7 +48,7 @@ def open_remote(folder: UrlPath, owner: dict[str, Any], is_dead: Callable[[Any],
     finally:
         ended.set()
         beating.join()
-        with suppress(OSError):  # it goes stale
+        with suppress(TargetError):  # it goes stale
             if _run_of(read_whole(lock_file(folder))) == mine["run"]:
                 delete(lock_file(folder))
 
@@ -98,7 +98,7 @@ def _beat(folder: UrlPath, mine: dict[str, Any], ended: threading.Event) -> None
     beats, file = 0, lock_file(folder)
     while not ended.wait(BEAT_SECONDS):
         beats += 1
-        with suppress(OSError):  # the next beat comes
+        with suppress(Exception):  # the next beat comes
             if _run_of(read_whole(file)) != mine["run"]:
                 return  # taken over, as if we were gone
             file.filesystem.pipe_file(file.url, _content(mine, beats))

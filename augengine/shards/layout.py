@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from augengine.storage import AnyPath, UrlPath, spool_of
 
-Where = TypeVar("Where", Path, UrlPath)
+Where = TypeVar("Where", Path, UrlPath, Path | UrlPath)
 
 OWN_FOLDER = ".augengine"
 PLAN_NAME = "plan.json"

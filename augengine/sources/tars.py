@@ -16,6 +16,7 @@ from augengine.listing import Listing, Unit, make_listing
 from augengine.report import Job
 from augengine.sample import Failure, Sample
 from augengine.shards.read import read_tar, scan_tar
+from augengine.storage import filesystem_of, is_url
 
 MOST_TARS = 1_000_000
 _GLOB = "*?["
@@ -93,6 +94,9 @@ def resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     Raises:
         SourceError: An unknown protocol, or one whose package is missing.
     """
+    if is_url(url):
+        filesystem = filesystem_of(url)
+        return filesystem, str(filesystem._strip_protocol(url))
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:

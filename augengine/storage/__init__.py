@@ -1,18 +1,23 @@
 """Where files of a target lie: local paths, and URLs that fsspec knows. Both are addressed alike."""
 
 from augengine.storage.spool import spool_of
-from augengine.storage.url import UrlPath, is_url, path_of
-from augengine.storage.whole import AnyPath, delete, names, publish_url, read_whole, size_of, write_if_absent
+from augengine.storage.url import UrlPath, check_no_credentials, filesystem_of, is_url, path_of, read_ahead, redact
+from augengine.storage.whole import AnyPath, delete, names, open_whole, publish_url, read_whole, size_of, write_if_absent
 
 __all__ = [
     "AnyPath",
     "UrlPath",
+    "check_no_credentials",
     "delete",
+    "filesystem_of",
     "is_url",
     "names",
+    "open_whole",
     "path_of",
     "publish_url",
+    "read_ahead",
     "read_whole",
+    "redact",
     "size_of",
     "spool_of",
     "write_if_absent",

@@ -12,7 +12,7 @@ from typing import Any
 
 import fsspec
 
-from augengine.errors import SpecError
+from augengine.errors import AugengineError, SpecError, TargetError
 
 _PROTOCOL = re.compile(r"^[A-Za-z][\w+.-]*(::|://)")
 _USER = re.compile(r"(?<=://)[^/\s@]*@")
@@ -117,16 +117,21 @@ def _options(protocol: str | None) -> dict[str, Any]:
     }
 
 
+def read_ahead(filesystem: fsspec.AbstractFileSystem) -> dict[str, Any]:
+    """How a file is read as a stream: of S3 the next block while one is used, and no more than four are kept."""
+    if "s3" not in filesystem.protocol:
+        return {}
+    return {"block_size": 4 << 20, "cache_type": "background", "cache_options": {"maxblocks": 4}}
+
+
 @contextmanager
 def remote_errors(url: str) -> Iterator[None]:
-    """Turn what a store's package raises into an `OSError` without credentials in its text."""
+    """Turn what a store's package raises into a `TargetError` without credentials in its text."""
     try:
         yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise OSError(error.errno or 0, redact(error.strerror or str(error)), url) from None
-    except SpecError:
+    except (FileNotFoundError, FileExistsError, AugengineError):
         raise
     except Exception as error:  # botocore's are no OSErrors, and we do not import it
-        raise OSError(0, f"{type(error).__name__}: {redact(str(error))}", url) from None
+        reason = redact(getattr(error, "strerror", None) or str(error))
+        hint = "check the store and the credentials in the environment, then run again: finished shards are kept"
+        raise TargetError(f"{url}: {type(error).__name__}: {reason}", hint=hint) from None

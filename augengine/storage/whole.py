@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO, cast
 
-from augengine.storage.url import BLOCK_BYTES, UrlPath, remote_errors
+from augengine.storage.url import BLOCK_BYTES, UrlPath, read_ahead, remote_errors
 
 AnyPath = Path | UrlPath
 
@@ -14,7 +15,7 @@ def read_whole(path: AnyPath) -> bytes | None:
     """The bytes of a file; None if there is none.
 
     Raises:
-        OSError: It cannot be read.
+        OSError, TargetError: It cannot be read.
     """
     try:
         if isinstance(path, Path):
@@ -25,11 +26,23 @@ def read_whole(path: AnyPath) -> bytes | None:
         return None
 
 
+def open_whole(path: AnyPath) -> BinaryIO:
+    """A file to read from its beginning; of a store no more than a few blocks are read ahead.
+
+    Raises:
+        OSError, TargetError: It cannot be opened.
+    """
+    if isinstance(path, Path):
+        return path.open("rb")
+    with remote_errors(path.url):
+        return cast(BinaryIO, path.filesystem.open(path.url, "rb", **read_ahead(path.filesystem)))
+
+
 def size_of(path: AnyPath) -> int | None:
     """Bytes of a file; None if there is none.
 
     Raises:
-        OSError: The store does not answer.
+        TargetError: The store does not answer.
     """
     if isinstance(path, Path):
         return path.stat().st_size if path.is_file() else None
@@ -45,7 +58,7 @@ def names(folder: AnyPath) -> list[str]:
     """Names of what lies in a folder, sorted; empty if there is no such folder.
 
     Raises:
-        OSError: It cannot be listed.
+        OSError, TargetError: It cannot be listed.
     """
     try:
         if isinstance(folder, Path):
@@ -61,7 +74,7 @@ def delete(path: AnyPath) -> None:
     """Remove a file; nothing if there is none.
 
     Raises:
-        OSError: It cannot be removed.
+        OSError, TargetError: It cannot be removed.
     """
     if isinstance(path, Path):
         path.unlink(missing_ok=True)
@@ -74,7 +87,7 @@ def publish_url(local_file: Path, path: UrlPath) -> None:
     """Upload a finished file, whole or not at all: large ones in parts, which are dropped if one fails.
 
     Raises:
-        OSError: It could not be uploaded; the local file stays.
+        TargetError: It could not be uploaded; the local file stays.
     """
     with remote_errors(path.url):
         _make_parent(path)
@@ -91,7 +104,7 @@ def write_if_absent(path: AnyPath, data: bytes) -> bool:
         Whether it holds ``data`` now by our doing.
 
     Raises:
-        OSError: It cannot be written.
+        OSError, TargetError: It cannot be written.
     """
     try:
         if isinstance(path, Path):
@@ -126,7 +139,7 @@ def _create(path: UrlPath, data: bytes) -> None:
             raise
         except (NotImplementedError, TypeError):
             path.filesystem.pipe_file(path.url, data)
-        except OSError:
+        except Exception:  # whatever a store answers to a condition that is not met
             if (found := read_whole(path)) is None:
                 raise
             if found != data:

@@ -20,6 +20,7 @@ from augengine.report import Job, Report, failure_reason
 from augengine.shards import members_of
 from augengine.slides import Scale, Slide, open_slide
 from augengine.spec import canonical_json
+from augengine.storage import path_of
 from augengine.tiling.listing import file_digest, fingerprint, tile_key
 from augengine.tiling.places import Place
 from augengine.tiling.spec import TileSpec
@@ -79,7 +80,7 @@ class TileWorker:
         self._cutters.shutdown(cancel_futures=True)
 
     def _make(self, job: Job, publishes: bool) -> Report:
-        shard = ShardBuilder(job, Path(self._spec.target), publishes=publishes)
+        shard = ShardBuilder(job, path_of(self._spec.target), publishes=publishes)
         try:
             self._fill(shard)
             return shard.finish()
@@ -175,7 +176,7 @@ def tile_json(survey: Survey, place: Place) -> dict[str, Any]:
 
 
 def _open(worker: TileWorkerSpec, job: Job, stack: ExitStack) -> _Opened:
-    survey = read_survey(Path(worker.target), worker.keys[job.source])
+    survey = read_survey(path_of(worker.target), worker.keys[job.source])
     if survey is None:
         raise ShardError(f"the survey of {job.source} is gone", hint="run augengine tile again")
     _check_same(survey)
