@@ -56,7 +56,11 @@ def store(bucket: str = "slides") -> Iterator[Store]:
     """A store with one bucket; the environment points at it."""
     import s3fs
 
-    variables = {"AWS_ACCESS_KEY_ID": "id-of-tests", "AWS_SECRET_ACCESS_KEY": "secret-of-tests", "AWS_REGION": "us-east-1"}
+    variables = {
+        "AWS_ACCESS_KEY_ID": "id-of-tests",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-tests",
+        "AWS_REGION": "us-east-1",
+    }
     before = {name: os.environ.get(name) for name in (*variables, "AWS_ENDPOINT_URL")}
     server = Store()
     os.environ.update(variables | {"AWS_ENDPOINT_URL": server.url})

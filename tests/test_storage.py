@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,8 @@ from augengine.errors import PlanMismatch, SpecError, TargetError, TargetInUse
 from augengine.plan import open_target, remote
 from augengine.shards.verify import verify
 from augengine.sources import open_source
-from augengine.storage import AnyPath, UrlPath, delete, names, path_of, read_whole, size_of, write_if_absent
-from tests.datasets import digests, make
+from augengine.storage import Access, AnyPath, UrlPath, delete, names, path_of, read_whole, size_of, write_if_absent
+from tests.datasets import make
 from tests.pictures import write_folder
 from tests.store_server import Store, store
 
@@ -90,9 +91,7 @@ def test_shards_on_a_store_are_read_as_on_a_disk(on_disk: Path, out: UrlPath, sm
     assert [unit.entries for unit in there.units] == [unit.entries for unit in here.units]
 
 
-def test_faults_change_no_byte(
-    server: Store, tiles: Path, small_weights: Path, on_disk: Path, out: UrlPath
-) -> None:
+def test_faults_change_no_byte(server: Store, tiles: Path, small_weights: Path, on_disk: Path, out: UrlPath) -> None:
     server.fault = lambda method, path, number: {1: "500", 3: "slow"}.get(number % 5, "")
     before = server.injected
     assert make(tiles, out, small_weights, samples_per_shard=2).complete()
@@ -108,8 +107,9 @@ def test_a_cut_answer_is_asked_for_again(server: Store, out: UrlPath) -> None:
 
 
 def test_a_store_that_fails_for_good_is_an_error_and_the_run_goes_on_later(
-    server: Store, tiles: Path, small_weights: Path, on_disk: Path, out: UrlPath
+    server: Store, tiles: Path, small_weights: Path, on_disk: Path, out: UrlPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     server.fault = lambda method, path, number: "500" if method == "PUT" and path.endswith("000001.tar") else ""
     with pytest.raises(TargetError, match="cd68-000001") as caught:
         make(tiles, out, small_weights, samples_per_shard=2)
@@ -137,6 +137,20 @@ def test_another_plan_is_refused(tiles: Path, small_weights: Path, out: UrlPath)
     make(tiles, out, small_weights, samples_per_shard=2)
     with pytest.raises(PlanMismatch, match="seed"):
         make(tiles, out, small_weights, samples_per_shard=2, seed=1)
+
+
+def test_workers_over_ray_reach_the_store(tiles: Path, small_weights: Path, on_disk: Path, out: UrlPath) -> None:
+    assert make(tiles, out, small_weights, samples_per_shard=2, workers=2).complete()
+    assert _digests(out) == _digests(on_disk)
+
+
+def test_access_crosses_processes_unseen(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = pickle.loads(pickle.dumps(Access.of_environment("s3://slides")))  # noqa: S301 - our own bytes
+    assert "secret-of-tests" not in f"{copy!r} {copy}"
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    copy.apply()
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == "secret-of-tests"
+    assert not Access.of_environment("/a/folder").variables
 
 
 def test_no_credential_is_written(tiles: Path, small_weights: Path, out: UrlPath) -> None:

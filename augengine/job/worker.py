@@ -39,6 +39,7 @@ class Worker:
     """
 
     def __init__(self, spec: WorkerSpec) -> None:
+        spec.access.apply()
         self._spec = spec
         self._source = source_from_json(spec.source)
         self._chain: Chain | None = None

@@ -85,7 +85,11 @@ def open_target(folder: AnyPath) -> Iterator[bool]:
         TargetError: It cannot be written, or holds files that are no dataset of ours.
         TargetInUse: Another run holds it.
     """
-    with open_remote(folder, asdict(Owner.me()), _is_dead) if isinstance(folder, UrlPath) else _open_local(folder) as killed:
+    with (
+        open_remote(folder, asdict(Owner.me()), _is_dead)
+        if isinstance(folder, UrlPath)
+        else _open_local(folder) as killed
+    ):
         yield killed
 
 

@@ -1,10 +1,21 @@
 """Where files of a target lie: local paths, and URLs that fsspec knows. Both are addressed alike."""
 
+from augengine.storage.access import Access
 from augengine.storage.spool import spool_of
 from augengine.storage.url import UrlPath, check_no_credentials, filesystem_of, is_url, path_of, read_ahead, redact
-from augengine.storage.whole import AnyPath, delete, names, open_whole, publish_url, read_whole, size_of, write_if_absent
+from augengine.storage.whole import (
+    AnyPath,
+    delete,
+    names,
+    open_whole,
+    publish_url,
+    read_whole,
+    size_of,
+    write_if_absent,
+)
 
 __all__ = [
+    "Access",
     "AnyPath",
     "UrlPath",
     "check_no_credentials",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,7 +89,9 @@ def path_of(text: str | Path | UrlPath) -> Path | UrlPath:
     Raises:
         SpecError: An URL that holds credentials.
     """
-    return UrlPath(text) if isinstance(text, str) and is_url(text) else text if isinstance(text, UrlPath) else Path(text)
+    return (
+        UrlPath(text) if isinstance(text, str) and is_url(text) else text if isinstance(text, UrlPath) else Path(text)
+    )
 
 
 def filesystem_of(url: str) -> fsspec.AbstractFileSystem:
@@ -109,7 +112,7 @@ def filesystem_of(url: str) -> fsspec.AbstractFileSystem:
 def _options(protocol: str | None) -> dict[str, Any]:
     if protocol not in _S3:
         return {}
-    retries = {"max_attempts": 6, "mode": "standard"}
+    retries = {"max_attempts": int(os.environ.get("AWS_MAX_ATTEMPTS", "6")), "mode": "standard"}
     return {
         "use_listings_cache": False,
         "default_block_size": BLOCK_BYTES,

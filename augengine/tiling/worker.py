@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from augengine.report import Job, Report, failure_reason
 from augengine.shards import members_of
 from augengine.slides import Scale, Slide, open_slide
 from augengine.spec import canonical_json
-from augengine.storage import path_of
+from augengine.storage import Access, path_of
 from augengine.tiling.listing import file_digest, fingerprint, tile_key
 from augengine.tiling.places import Place
 from augengine.tiling.spec import TileSpec
@@ -40,6 +40,7 @@ class TileWorkerSpec:
         keys: Slide's path -> its key; the surveys lie in the target under these.
         threads: CPU threads.
         device_id: None: tiles are cut on CPUs.
+        access: What reaches its store, on any machine.
     """
 
     target: str
@@ -47,6 +48,7 @@ class TileWorkerSpec:
     keys: Mapping[str, str]
     threads: int = 1
     device_id: int | None = None
+    access: Access = field(default_factory=Access)
 
 
 class TileWorker:
@@ -57,6 +59,7 @@ class TileWorker:
     """
 
     def __init__(self, spec: TileWorkerSpec) -> None:
+        spec.access.apply()
         self._spec = spec
         self._cutters = ThreadPoolExecutor(spec.threads, thread_name_prefix="cut")
         # Two shards at a time, so that the cutters have work while one is published.
