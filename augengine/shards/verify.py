@@ -7,6 +7,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from augengine.errors import ShardError
 from augengine.images import Decoder
@@ -148,7 +149,7 @@ class _ShardCheck:
         if (size := size_of(file)) != report.size:
             self._say(f"the tar has {size} bytes, its report says {report.size}")
         with open_whole(file) as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+            found = hashlib.file_digest(cast(Any, stream), "sha256").hexdigest()
         if found != report.sha256:
             self._say(f"the tar's sha256 is {found[:12]}..., its report says {report.sha256[:12]}...")
 

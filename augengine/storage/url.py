@@ -134,7 +134,7 @@ def remote_errors(url: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, FileExistsError, AugengineError):
         raise
-    except Exception as error:  # botocore's are no OSErrors, and we do not import it
+    except Exception as error:  # noqa: BLE001 - botocore's are no OSErrors, and we do not import it
         reason = redact(getattr(error, "strerror", None) or str(error))
         hint = "check the store and the credentials in the environment, then run again: finished shards are kept"
         raise TargetError(f"{url}: {type(error).__name__}: {reason}", hint=hint) from None
