@@ -20,7 +20,7 @@ from typing import Self
 
 from augengine.errors import ContentError, ShardError, TargetError
 from augengine.sample import MASK_EXT, MAX_MEMBER_BYTES
-from augengine.storage import AnyPath, publish_url
+from augengine.storage import AnyPath, path_of, publish_url
 
 Members = Sequence[tuple[str, bytes]]
 """The members of a sample: extension and bytes."""
@@ -202,16 +202,17 @@ class _HashingFile(io.RawIOBase):
             self._raw.close()
 
 
-def publish(local_file: Path, place: AnyPath) -> None:
+def publish(local_file: Path, place: AnyPath | str) -> None:
     """Move a finished local file to its place, whole or not at all; what stood there is replaced.
 
     Args:
         local_file: Finished and closed; gone afterwards.
-        place: Where it belongs.
+        place: Where it belongs: a path, or an URL that fsspec knows.
 
     Raises:
         TargetError: It could not be moved; ``place`` is as it was before.
     """
+    place = path_of(place)
     with target_errors(place):
         if isinstance(place, Path):
             _publish_local(local_file, place)

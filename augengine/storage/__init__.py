@@ -2,7 +2,16 @@
 
 from augengine.storage.access import Access
 from augengine.storage.spool import spool_of
-from augengine.storage.url import UrlPath, check_no_credentials, filesystem_of, is_url, path_of, read_ahead, redact
+from augengine.storage.url import (
+    UrlPath,
+    check_no_credentials,
+    filesystem_of,
+    is_url,
+    path_of,
+    read_ahead,
+    redact,
+    remote_errors,
+)
 from augengine.storage.whole import (
     AnyPath,
     delete,
@@ -29,6 +38,7 @@ __all__ = [
     "read_ahead",
     "read_whole",
     "redact",
+    "remote_errors",
     "size_of",
     "spool_of",
     "write_if_absent",

@@ -79,8 +79,15 @@ class UrlPath:
 
     @cached_property
     def filesystem(self) -> fsspec.AbstractFileSystem:
-        """Opened once; see `filesystem_of`."""
-        return filesystem_of(self.url)
+        """Opened once.
+
+        Raises:
+            TargetError: The protocol is unknown, or its package is missing.
+        """
+        try:
+            return filesystem_of(self.url)
+        except SpecError as error:
+            raise TargetError(error.message.replace("open", "write to", 1), hint=error.hint) from error
 
 
 def path_of(text: str | Path | UrlPath) -> Path | UrlPath:
