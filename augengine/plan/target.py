@@ -99,6 +99,10 @@ def _is_dead(data: Any) -> bool:
 
 @contextmanager
 def _open_local(folder: Path) -> Iterator[bool]:
+    if ":/" in str(folder):  # an URL that pathlib has taken a slash from
+        raise TargetError(
+            f"the target {folder} is no local folder", hint="augengine.storage.path_of makes it an UrlPath"
+        )
     made = not folder.exists()
     try:
         with target_errors(folder):
