@@ -31,6 +31,7 @@ from augengine.importing import ImportRequest, import_checkpoint
 from augengine.recipe import Padding, RecipeName, Upsampling
 from augengine.shards.verify import verify
 from augengine.spec import MIN_SIDE, ImageFormat, Precision
+from augengine.storage import AnyPath, path_of
 from augengine.tiling import TileRequest, tile
 from augengine.tissue import TISSUE_DENSITY
 
@@ -132,7 +133,7 @@ def build_engines_command(
 @main.command("augment")
 @click.option("--stain", required=True, help="Stain of the source: cd68, cd34, hdab, or your own.")
 @click.option("--eps", type=float, help="Upper bound of the noise's deviation, in units of [-1, 1].")
-@click.option("--out", "out", type=click.Path(path_type=Path), required=True, help="Folder of the augmented shards.")
+@click.option("--out", "out", type=path_of, required=True, metavar="FOLDER", help="Of the augmented shards; or an URL.")
 @click.option("--in", "source", help="Folder of images, or source shards; by default the sample picture.")
 @click.option("--masks", type=click.Path(path_type=Path), help="Folder of masks, parallel to the folder of images.")
 @click.option("--mask-suffix", default="_mask", show_default=True, help="What a mask's name adds to its image's.")
@@ -194,7 +195,7 @@ def _workers(text: str) -> int | None:
 
 @main.command("tile")
 @click.argument("slides", nargs=-1, required=True)
-@click.option("--out", "out", type=click.Path(path_type=Path), required=True, help="Folder of the source shards.")
+@click.option("--out", "out", type=path_of, required=True, metavar="FOLDER", help="Of the source shards; or an URL.")
 @click.option("--mpp", type=float, default=0.5, show_default=True, help="um/px of the tiles.")
 @click.option("--size", type=int, default=508, show_default=True, help="Side of the tiles, in pixels.")
 @click.option("--overlap", type=int, default=0, show_default=True, help="Of neighbours in a grid, in pixels.")
@@ -242,9 +243,9 @@ def tile_command(as_json: bool, allow_failures: int, workers: str, **options: An
 
 
 @main.command("verify")
-@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("shards", type=path_of)
 @_as_json
-def verify_command(shards: Path, as_json: bool) -> None:
+def verify_command(shards: AnyPath, as_json: bool) -> None:
     """Read a dataset again, every byte, and name what is wrong."""
     verification = verify(shards)
     print_verification(verification, as_json=as_json)

@@ -10,6 +10,7 @@ import click
 from augengine.accounts import read_status
 from augengine.console import print_json
 from augengine.dataset import draw_sheet
+from augengine.storage import AnyPath, path_of
 
 WATCH_SECONDS = 5.0
 
@@ -19,10 +20,10 @@ retry_failed_option = click.option(
 
 
 @click.command("status")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=path_of)
 @click.option("--watch", is_flag=True, help="Again every few seconds, as long as it runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output, a line each time.")
-def status_command(out: Path, watch: bool, as_json: bool) -> None:
+def status_command(out: AnyPath, watch: bool, as_json: bool) -> None:
     """Show how far the run on a dataset is, from any machine that sees its folder."""
     while True:
         status = read_status(out)

@@ -27,7 +27,7 @@ OWNERS: dict[str, set[str]] = {
     "click": {"cli.py", "cli_probing.py", "cli_dataset.py"},
     "cupy": {"chain/_cuda.py", "engines/_tensorrt.py", "engines/fidelity.py"},
     "cv2": {"images.py", "pixels.py"},
-    "fsspec": {"shards/read.py", "shards/write.py", "sources/tars.py"},
+    "fsspec": {"shards/read.py", "sources/tars.py", "storage/url.py"},
     "matplotlib": {"probing/plots.py"},
     "nvidia.dali": {"chain/_cuda.py", "chain/dali.py"},
     "nvidia.nvimgcodec": {"images.py"},

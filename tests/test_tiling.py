@@ -22,6 +22,7 @@ from augengine.plan import quarantine, read_plan
 from augengine.resample import window
 from augengine.shards.verify import verify
 from augengine.sources import open_source
+from augengine.storage import read_whole
 from augengine.tiling.survey import thumbnail_file
 from tests.annotation_files import write_asap, write_cytomine, write_geojson
 from tests.datasets import digests, keys, leftovers, members, record
@@ -387,7 +388,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(
 
 def test_a_picture_shows_what_was_chosen(slide: Path, labels: Path, tmp_path: Path) -> None:
     cut(slide, tmp_path / "out", annotations=labels, negatives=2, **OBJECTS)
-    shown = np.asarray(Image.open(io.BytesIO(thumbnail_file(tmp_path / "out", "s").read_bytes())))
+    shown = np.asarray(Image.open(io.BytesIO(read_whole(thumbnail_file(tmp_path / "out", "s")) or b"")))
     assert shown.shape == (724, 900, 3)
     colours = {tuple(rgb) for rgb in shown.reshape(-1, 3)}
     assert {(230, 57, 70), (29, 120, 200)} <= colours

@@ -119,7 +119,7 @@ def fit_phantoms(stain: PhantomStain, tissue: Tissue, effort: Effort, out: Path,
     pair = f"{_REFERENCE}-{stain}"
     copy_pair(out / stain / WEIGHTS / pair, weights / pair)
     findings = measure_phantoms(stain, tissue, weights, grid=out / stain / "phantoms.png")
-    run = {"steps": effort.steps, "width": effort.width, "blocks": effort.blocks, "crop": effort.crop}
+    run: dict[str, float] = {"steps": effort.steps, "width": effort.width, "blocks": effort.blocks, "crop": effort.crop}
     run |= {"identity": effort.identity}
     record = {"run": run | {"mpp": tissue.mpp, "seed": tissue.seed}, **findings.to_json()}
     write_json(out / stain / "findings.json", record, out / stain)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from augengine.errors import ShardError
 from augengine.progress import WorkerState
 from augengine.shards.layout import run_file, spool_folder
 from augengine.shards.records import read_json, write_json
+from augengine.storage import AnyPath, size_of
 
 RunState = Literal["running", "finished", "interrupted", "stopped"]
 _HINT = "delete it: it says how far the last run was, and nothing else"
@@ -66,7 +66,7 @@ class RunRecord:
         return cls(**{**data, "workers": workers})
 
 
-def write_record(folder: Path, record: RunRecord) -> None:
+def write_record(folder: AnyPath, record: RunRecord) -> None:
     """Publish it, whole or not at all.
 
     Raises:
@@ -75,14 +75,14 @@ def write_record(folder: Path, record: RunRecord) -> None:
     write_json(run_file(folder), record.to_json(), spool_folder(folder))
 
 
-def read_record(folder: Path) -> RunRecord | None:
+def read_record(folder: AnyPath) -> RunRecord | None:
     """What the last run, or the present one, said; None if it was before there were records.
 
     Raises:
         ShardError: It cannot be read.
     """
     file = run_file(folder)
-    if not file.exists():
+    if size_of(file) is None:
         return None
     data = read_json(file, hint=_HINT)
     try:

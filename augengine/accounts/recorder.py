@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 
 from augengine.accounts.record import RunRecord, RunState, write_record
 from augengine.errors import TargetError
 from augengine.progress import Watcher, WorkerState
 from augengine.report import Report, failure_reason
+from augengine.storage import AnyPath
 
 RECORD_SECONDS = 5.0
 """How often a run says how far it is: one small file, synced to the disk."""
@@ -28,7 +28,7 @@ class Recorder:
         every_seconds: How often to write.
     """
 
-    def __init__(self, folder: Path, watcher: Watcher, *, every_seconds: float = RECORD_SECONDS) -> None:
+    def __init__(self, folder: AnyPath, watcher: Watcher, *, every_seconds: float = RECORD_SECONDS) -> None:
         self._folder, self._watcher, self._every = folder, watcher, every_seconds
         now = time.time()
         self._record = RunRecord(state="running", began=now, updated=now, total=0, already=0)
@@ -81,7 +81,7 @@ class Recorder:
 
 
 @contextmanager
-def recorded(folder: Path, watcher: Watcher) -> Iterator[Recorder]:
+def recorded(folder: AnyPath, watcher: Watcher) -> Iterator[Recorder]:
     """Keep the record of a run, its end included."""
     recorder = Recorder(folder, watcher)
     try:

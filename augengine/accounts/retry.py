@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from augengine.errors import ShardError, SpecError
 from augengine.plan import Plan, committed, forget, remembered
 from augengine.report import Job, Report
+from augengine.storage import AnyPath
 
 _NOTHING = "leave out --retry-failed to begin a dataset"
 
@@ -41,7 +41,7 @@ class Retry:
 
         return note
 
-    def settle(self, folder: Path, made: Mapping[str, Report]) -> dict[str, Report]:
+    def settle(self, folder: AnyPath, made: Mapping[str, Report]) -> dict[str, Report]:
         """After the run: forget what was quarantined before and came through; where the retry failed, keep what was.
 
         Returns:
@@ -56,7 +56,7 @@ class Retry:
         return self.before.get(output, report) if report.error else report
 
 
-def choose_retry(folder: Path, plan: Plan | None, *, asked: bool, survives: bool) -> Retry:
+def choose_retry(folder: AnyPath, plan: Plan | None, *, asked: bool, survives: bool) -> Retry:
     """What of a dataset is to be tried again.
 
     Args:

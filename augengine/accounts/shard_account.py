@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from augengine.errors import ShardError
 from augengine.plan import Plan, committed, remembered
 from augengine.report import Job, Report
 from augengine.shards.layout import report_file
+from augengine.storage import AnyPath
 
 ShardState = Literal["done", "failed", "left"]
 
@@ -114,7 +114,7 @@ class Account:
         return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
-def take_account(folder: Path, plan: Plan, errors: Mapping[str, str]) -> Account:
+def take_account(folder: AnyPath, plan: Plan, errors: Mapping[str, str]) -> Account:
     """The account of a dataset, by its files.
 
     Args:
@@ -144,7 +144,7 @@ def _samples_each(plan: Plan) -> int:
 
 
 def _of_shard(
-    folder: Path,
+    folder: AnyPath,
     job: Job,
     report: Report | None,
     quarantined: Mapping[int, str],
@@ -168,7 +168,7 @@ def _of_shard(
     return ShardAccount(output=job.output, state="left", planned=job.count)
 
 
-def _check_counts(folder: Path, job: Job, report: Report, each: int) -> None:
+def _check_counts(folder: AnyPath, job: Job, report: Report, each: int) -> None:
     written = report.samples_in - len(report.failures)
     fits = report.samples_out == written * each if each else report.samples_out >= written
     if report.samples_in != job.count or written < 0 or not fits:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from augengine.accounts.record import RunRecord, read_record
@@ -13,6 +12,7 @@ from augengine.accounts.shard_account import Account, take_account
 from augengine.errors import ShardError
 from augengine.plan import Owner, Plan, lock_holder, read_any_plan
 from augengine.report import counted
+from augengine.storage import AnyPath
 
 SILENT_SECONDS = 12 * RECORD_SECONDS
 """A driver on another machine of which nothing was heard for so long may be gone."""
@@ -43,7 +43,7 @@ class Status:
         now: Seconds since 1970 by our clock.
     """
 
-    folder: Path
+    folder: AnyPath
     plan: Plan
     account: Account
     record: RunRecord | None
@@ -149,7 +149,7 @@ class Status:
         return lines + ([f"  {worker.sentence()}" for worker in record.workers] if len(record.workers) > 1 else [])
 
 
-def read_status(folder: Path) -> Status:
+def read_status(folder: AnyPath) -> Status:
     """How the run on a dataset stands; nothing is written, no lock is taken.
 
     Raises:

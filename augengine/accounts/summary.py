@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from augengine.accounts.retry import Retry
@@ -12,8 +10,8 @@ from augengine.accounts.shard_account import Account, ShardAccount, take_account
 from augengine.plan import Plan
 from augengine.report import Report, counted
 from augengine.shards.layout import spool_folder, summary_file, summary_text_file
-from augengine.shards.records import write_json
-from augengine.shards.write import publish, target_errors
+from augengine.shards.records import write_file, write_json
+from augengine.storage import AnyPath
 
 SUMMARY_VERSION = 1
 _NAMES_SHOWN = 5
@@ -21,7 +19,7 @@ _REASONS_SHOWN = 20
 
 
 def write_summary(
-    folder: Path, plan: Plan, *, errors: Mapping[str, str], resumed: int, seconds: float, retried: int = 0
+    folder: AnyPath, plan: Plan, *, errors: Mapping[str, str], resumed: int, seconds: float, retried: int = 0
 ) -> Account:
     """Take the account of a dataset at the end of a run and write it down.
 
@@ -41,12 +39,13 @@ def write_summary(
     run = {"seconds": round(seconds, 3), "shards_resumed": resumed, "shards_retried": retried}
     value = summary_json(account, plan, errors) | {"run": run}
     write_json(summary_file(folder), value, spool_folder(folder))
-    _write_text(summary_text_file(folder), "\n".join(_lines(value)) + "\n", spool_folder(folder))
+    text = "\n".join(_lines(value)) + "\n"
+    write_file(summary_text_file(folder), text.encode(), spool_folder(folder))
     return account
 
 
 def close_account(
-    folder: Path, plan: Plan, made: Mapping[str, Report], retry: Retry, *, resumed: int, seconds: float
+    folder: AnyPath, plan: Plan, made: Mapping[str, Report], retry: Retry, *, resumed: int, seconds: float
 ) -> dict[str, Report]:
     """Settle what was tried again, and write the summary of a run.
 
@@ -119,10 +118,3 @@ def _reasons(value: Mapping[str, Any]) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
-
-
-def _write_text(file: Path, text: str, spool: Path) -> None:
-    unfinished = spool / f"{file.name}.{os.getpid()}"
-    with target_errors(file):
-        unfinished.write_text(text, encoding="utf-8")
-    publish(unfinished, str(file))

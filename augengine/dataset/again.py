@@ -17,6 +17,7 @@ from augengine.sample import Failure, Sample
 from augengine.shards.layout import index_file, tar_file
 from augengine.shards.read import read_members
 from augengine.sources import source_from_json
+from augengine.storage import read_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ def replay(folder: Path, key: str) -> Replayed:
 def _find(dataset: Dataset, key: str) -> Job:
     for job in dataset.plan.jobs:
         index = index_file(dataset.folder, job.output)
-        if index.is_file() and f" {key}." in index.read_text(encoding="utf-8"):
+        if f" {key}." in (read_whole(index) or b"").decode(errors="replace"):
             return job
     raise ShardError(f"no sample {key!r} in {dataset.folder}", hint="its variant suffix belongs to the key: k-v0001")
 

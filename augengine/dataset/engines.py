@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from augengine.build import BuiltPair, Tiles, build_pairs, choose_pair
 from augengine.cards import home
@@ -14,6 +13,7 @@ from augengine.job import EnginesSpec
 from augengine.job.load import find_store
 from augengine.progress import Watcher
 from augengine.shards.layout import OWN_FOLDER
+from augengine.storage import AnyPath, UrlPath
 
 
 def find_engines(run: Run, planned: EnginesSpec | None, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:
@@ -38,8 +38,10 @@ def find_engines(run: Run, planned: EnginesSpec | None, watcher: Watcher) -> tup
     return store, engines
 
 
-def keep_plans(store: EngineStore, engines: EnginesSpec, folder: Path) -> EngineStore:
+def keep_plans(store: EngineStore, engines: EnginesSpec, folder: AnyPath) -> EngineStore:
     """Copy engines whose rebuild would have other bits (TensorRT) into the dataset, and use them from there."""
+    if isinstance(folder, UrlPath):
+        return store  # engines are loaded from disks
     own = EngineStore(folder / OWN_FOLDER / "engines")
     if store.root == own.root or not store.get(engines.to_reference).manifest.plan_digest:
         return store

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from augengine.chain.base import Chain, Request
 from augengine.errors import EngineError, ShardError
@@ -14,6 +13,7 @@ from augengine.machine import cpu_threads
 from augengine.plan import Plan, read_plan
 from augengine.sample import Failure, Sample
 from augengine.spec import AugmentSpec
+from augengine.storage import AnyPath
 
 ANY_SIDE = 1 << 16
 """No limit on an image's side: what is in a dataset was within its own."""
@@ -23,7 +23,7 @@ ANY_SIDE = 1 << 16
 class Dataset:
     """A folder that `augment` wrote, its plan, and a worker that makes the same bytes."""
 
-    folder: Path
+    folder: AnyPath
     plan: Plan
     worker: WorkerSpec
 
@@ -33,7 +33,7 @@ class Dataset:
         return self.worker.spec
 
 
-def open_dataset(folder: Path) -> Dataset:
+def open_dataset(folder: AnyPath) -> Dataset:
     """Open a dataset.
 
     Raises:
@@ -60,7 +60,7 @@ def open_dataset(folder: Path) -> Dataset:
     return Dataset(folder, plan, worker)
 
 
-def planned_engines(folder: Path, plan: Plan) -> EnginesSpec:
+def planned_engines(folder: AnyPath, plan: Plan) -> EnginesSpec:
     """The engines that a plan names.
 
     Raises:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from augengine.job import EnginesSpec
 from augengine.report import Report, counted
+from augengine.storage import AnyPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Summary:
         engines: What ran.
     """
 
-    folder: Path
+    folder: AnyPath
     reports: tuple[Report, ...]
     resumed: int
     seconds: float

@@ -8,6 +8,7 @@ from pathlib import Path
 from augengine.chain import ChainName
 from augengine.engines.store import BackendName
 from augengine.spec import ImageFormat, Precision
+from augengine.storage import AnyPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class AugmentRequest:
 
     Attributes:
         stain: Name of the source's stain, or a stain file.
-        out: Folder of the dataset.
+        out: Folder of the dataset, on a disk or on a store.
         eps: Upper bound of the noise's deviation; None takes the stain's recommended one.
         source: Folder, shards, or None for the sample set.
         masks, mask_suffix: Where a folder's masks are.
@@ -32,7 +33,7 @@ class AugmentRequest:
     """
 
     stain: str
-    out: Path
+    out: AnyPath
     eps: float | None = None
     source: str | None = None
     masks: Path | None = None

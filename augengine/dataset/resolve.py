@@ -12,7 +12,7 @@ from augengine.errors import SourceError, SpecError
 from augengine.fleet import check_crew
 from augengine.job import check_source_mpp
 from augengine.listing import Listing, check_sides
-from augengine.plan import check_local, make_jobs
+from augengine.plan import make_jobs
 from augengine.progress import Watcher
 from augengine.report import Job
 from augengine.sources import SampleSet, Source, open_source
@@ -47,7 +47,6 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
     Raises:
         AugengineError: It is refused, with the reason and the next step.
     """
-    check_local(request.out)
     check_crew(request.workers, request.ray_address)
     stain = find_stain(request.stain, home() / "stains")
     spec = _spec(request, stain, watcher)

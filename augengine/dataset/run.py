@@ -27,6 +27,7 @@ from augengine.plan import Plan, check_plan, committed, leave_out, open_target, 
 from augengine.progress import Watcher
 from augengine.report import Report
 from augengine.shards.write import target_errors
+from augengine.storage import Access
 
 
 def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
@@ -138,6 +139,7 @@ def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int
         threads=threads,
         device_id=0 if _on_gpu(run) else None,
         max_side=run.request.max_side,
+        access=Access.of_environment(run.request.out, run.request.source),
     )
 
 

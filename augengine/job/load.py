@@ -13,6 +13,7 @@ from augengine.engines.store import EngineStore
 from augengine.errors import EngineError
 from augengine.job.spec import EnginesSpec, WorkerSpec
 from augengine.shards.layout import OWN_FOLDER
+from augengine.storage import AnyPath
 
 _BYTES_A_VALUE = 18
 """Memory of a batch for each 8-bit value that comes out of it: measured at 320 px with 1 to 60 variants."""
@@ -75,9 +76,10 @@ def _load_translators(worker: WorkerSpec) -> Translators:
     return Translators(to_reference=to_reference, from_reference=from_reference)
 
 
-def find_store(dataset: Path, engines: EnginesSpec) -> EngineStore | None:
+def find_store(dataset: AnyPath, engines: EnginesSpec) -> EngineStore | None:
     """The store that holds a dataset's engines: its own, or the user's; None if neither does."""
-    for store in (EngineStore(dataset / OWN_FOLDER / "engines"), EngineStore(home() / "engines")):
+    own = [dataset / OWN_FOLDER / "engines"] if isinstance(dataset, Path) else []
+    for store in (EngineStore(root) for root in (*own, home() / "engines")):
         with suppress(EngineError):
             store.get(engines.to_reference)
             store.get(engines.from_reference)

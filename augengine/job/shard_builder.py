@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
 
 from augengine.errors import ContentError, ShardError
 from augengine.job.members import Encoded, Statistics
@@ -15,6 +14,7 @@ from augengine.sample import Failure
 from augengine.shards import layout
 from augengine.shards.records import withdraw, write_report
 from augengine.shards.write import ShardWriter, publish
+from augengine.storage import AnyPath
 
 
 class ShardBuilder:
@@ -28,7 +28,7 @@ class ShardBuilder:
         publishes: False: `finish` drops what was made; see `augengine.fleet.Worker.submit`.
     """
 
-    def __init__(self, job: Job, target: Path, *, publishes: bool = True) -> None:
+    def __init__(self, job: Job, target: AnyPath, *, publishes: bool = True) -> None:
         self.job = job
         self._publishes = publishes
         self.target = target
@@ -81,8 +81,8 @@ class ShardBuilder:
             written = self._writer.close()
             report = replace(report, sha256=written.sha256, size=written.size)
             withdraw(self.target, report)
-            publish(written.tar, str(layout.tar_file(self.target, self.job.output)))
-            publish(written.index, str(layout.index_file(self.target, self.job.output)))
+            publish(written.tar, layout.tar_file(self.target, self.job.output))
+            publish(written.index, layout.index_file(self.target, self.job.output))
         else:
             withdraw(self.target, report)
         write_report(self.target, report)

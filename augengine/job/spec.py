@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from augengine.chain import ChainName
 from augengine.spec import AugmentSpec, Precision
+from augengine.storage import Access
 
 MPP_TOLERANCE = 0.2
 """How far a source's um/px may be off the generators' own, as a share of theirs."""
@@ -61,6 +62,7 @@ class WorkerSpec:
         store: Folder of the engine store.
         threads: CPU threads for everything this worker does.
         device_id: GPU, or None on a CPU.
+        access: What reaches its store, on any machine.
         max_side: Largest side of an image that is decoded, in pixels.
     """
 
@@ -71,6 +73,7 @@ class WorkerSpec:
     store: str
     threads: int = 1
     device_id: int | None = None
+    access: Access = field(default_factory=Access)
     max_side: int = 1024
 
 

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Self
 
 from augengine.chain.base import Chain
@@ -26,6 +25,7 @@ from augengine.job.spec import WorkerSpec
 from augengine.report import Job, Report
 from augengine.sample import Failure, Sample
 from augengine.sources import source_from_json
+from augengine.storage import path_of
 
 _HELD_JOBS = 2
 """Jobs a worker holds: one in the chain, one being encoded and published."""
@@ -39,6 +39,7 @@ class Worker:
     """
 
     def __init__(self, spec: WorkerSpec) -> None:
+        spec.access.apply()
         self._spec = spec
         self._source = source_from_json(spec.source)
         self._chain: Chain | None = None
@@ -61,7 +62,7 @@ class Worker:
         The future raises only `TargetError`: a full or vanished target fails every other job alike. Without
         ``publishes`` the shard is made and dropped.
         """
-        shard = ShardBuilder(job, Path(self._spec.target), publishes=publishes)
+        shard = ShardBuilder(job, path_of(self._spec.target), publishes=publishes)
         self._unfinished.add(shard)
         shard.done.add_done_callback(lambda _: self._unfinished.discard(shard))
         self._jobs.put(shard)

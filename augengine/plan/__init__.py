@@ -13,13 +13,12 @@ from augengine.plan.plan import (
     write_plan,
 )
 from augengine.plan.quarantine import forget, leave_out, quarantine, remembered
-from augengine.plan.target import Owner, check_local, lock_holder, open_target
+from augengine.plan.target import Owner, lock_holder, open_target
 
 __all__ = [
     "Owner",
     "Plan",
     "check_growing_plan",
-    "check_local",
     "check_plan",
     "committed",
     "differences",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from augengine.errors import PlanMismatch, ShardError
@@ -13,7 +12,9 @@ from augengine.plan.jobs import estimate_bytes
 from augengine.report import Job, Report
 from augengine.shards.layout import index_file, plan_file, spool_folder, tar_file
 from augengine.shards.records import read_json, read_report, write_json
-from augengine.spec import AugmentSpec, digest
+from augengine.shards.write import target_errors
+from augengine.spec import AugmentSpec, canonical_json, digest
+from augengine.storage import AnyPath, UrlPath, size_of, write_if_absent
 
 PLAN_VERSION = 1
 
@@ -82,7 +83,7 @@ class Plan:
         return cls(**{**data, "jobs": tuple(Job.from_json(job) for job in data["jobs"])})
 
 
-def write_plan(folder: Path, plan: Plan) -> None:
+def write_plan(folder: AnyPath, plan: Plan) -> None:
     """Publish the plan of the dataset in ``folder``.
 
     Raises:
@@ -91,7 +92,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
     write_json(plan_file(folder), plan.to_json(), spool_folder(folder))
 
 
-def read_plan(folder: Path, kind: Kind = "augment") -> Plan | None:
+def read_plan(folder: AnyPath, kind: Kind = "augment") -> Plan | None:
     """The plan of the dataset in ``folder``, or None if it has none.
 
     Raises:
@@ -106,7 +107,7 @@ def read_plan(folder: Path, kind: Kind = "augment") -> Plan | None:
     return plan
 
 
-def read_any_plan(folder: Path) -> Plan | None:
+def read_any_plan(folder: AnyPath) -> Plan | None:
     """The plan of the dataset in ``folder``, whatever makes it, or None if it has none.
 
     Raises:
@@ -114,7 +115,7 @@ def read_any_plan(folder: Path) -> Plan | None:
         PlanMismatch: It was written by a version of augengine whose plans are different.
     """
     file = plan_file(folder)
-    if not file.is_file():
+    if size_of(file) is None:
         return None
     data = read_json(file, hint=_DAMAGED)
     version = data.get("version") if isinstance(data, dict) else None
@@ -129,7 +130,7 @@ def read_any_plan(folder: Path) -> Plan | None:
         raise ShardError(f"{file} has unknown or missing fields: {error}", hint=_DAMAGED) from error
 
 
-def check_plan(folder: Path, plan: Plan, *, may_change: Collection[str] = ()) -> bool:
+def check_plan(folder: AnyPath, plan: Plan, *, may_change: Collection[str] = ()) -> bool:
     """Write the plan if the folder has none; go on if it has the same.
 
     Args:
@@ -144,9 +145,10 @@ def check_plan(folder: Path, plan: Plan, *, may_change: Collection[str] = ()) ->
         PlanMismatch: It has another; the first differences are named.
     """
     before = read_plan(folder)
-    if before is None:
-        write_plan(folder, plan)
+    if before is None and _write_first(folder, plan):
         return False
+    before = before or read_plan(folder, plan.kind)
+    assert before is not None
     expected = replace(before, jobs=_mended(before.jobs, plan.jobs, may_change))
     refuse_differences(folder, expected, plan)
     if before != plan:
@@ -161,7 +163,7 @@ def _mended(before: tuple[Job, ...], now: tuple[Job, ...], may_change: Collectio
     return tuple(replace(old, size=new.size, digest=new.digest, excluded=new.excluded) for old, new in changes)
 
 
-def check_growing_plan(folder: Path, plan: Plan) -> None:
+def check_growing_plan(folder: AnyPath, plan: Plan) -> None:
     """Write a plan that may have more jobs than the folder's: slides that could not be read before, and now can.
 
     Raises:
@@ -173,11 +175,22 @@ def check_growing_plan(folder: Path, plan: Plan) -> None:
         known = [job for job in plan.jobs if job.output in had]
         jobs = tuple(replace(job, index=index) for index, job in enumerate(known))
         refuse_differences(folder, before, replace(plan, jobs=jobs))
-    if before != plan:
+    if before is None and not _write_first(folder, plan):
+        check_growing_plan(folder, plan)
+    elif before is not None and before != plan:
         write_plan(folder, plan)
 
 
-def refuse_differences(folder: Path, before: Plan, now: Plan) -> None:
+def _write_first(folder: AnyPath, plan: Plan) -> bool:
+    """Write the plan where there is none; whether no other run was faster, which on a store no lock can exclude."""
+    if isinstance(folder, UrlPath):
+        with target_errors(folder):
+            return write_if_absent(plan_file(folder), canonical_json(plan.to_json()) + b"\n")
+    write_plan(folder, plan)
+    return True
+
+
+def refuse_differences(folder: AnyPath, before: Plan, now: Plan) -> None:
     """Refuse to go on with a dataset that was begun with another plan.
 
     Raises:
@@ -229,7 +242,7 @@ def _changed_input(before: tuple[Job, ...], now: tuple[Job, ...]) -> Iterator[st
             yield f"names or sizes of the input of {changed[0]}{more} changed"
 
 
-def committed(folder: Path, plan: Plan) -> dict[str, Report]:
+def committed(folder: AnyPath, plan: Plan) -> dict[str, Report]:
     """The shards of a plan that need not be made again: output -> report.
 
     Those are the ones with a readable report without an error, with their index, and with a tar of the size that
@@ -239,15 +252,15 @@ def committed(folder: Path, plan: Plan) -> dict[str, Report]:
     return {output: report for output, report in found if report is not None and _fits(folder, report)}
 
 
-def _report(folder: Path, output: str) -> Report | None:
+def _report(folder: AnyPath, output: str) -> Report | None:
     try:
         return read_report(folder, output)
     except ShardError:
         return None  # cut short by a full disk, say: the shard is made again
 
 
-def _fits(folder: Path, report: Report) -> bool:
+def _fits(folder: AnyPath, report: Report) -> bool:
     if report.error:
         return False
     file, index = tar_file(folder, report.output), index_file(folder, report.output)
-    return not report.sha256 or (index.is_file() and file.is_file() and file.stat().st_size == report.size)
+    return not report.sha256 or (size_of(index) is not None and size_of(file) == report.size)

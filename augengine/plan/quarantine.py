@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from augengine.errors import ShardError
 from augengine.report import Job
 from augengine.shards.layout import quarantine_file, spool_folder
 from augengine.shards.records import read_json, write_json
+from augengine.storage import AnyPath, size_of
 
 _HINT = "delete it: what it named is then looked for again"
 
 
-def quarantine(folder: Path, job: Job, ordinal: int, reason: str) -> None:
+def quarantine(folder: AnyPath, job: Job, ordinal: int, reason: str) -> None:
     """Remember a sample.
 
     Args:
@@ -37,7 +37,7 @@ def quarantine(folder: Path, job: Job, ordinal: int, reason: str) -> None:
     write_json(quarantine_file(folder), {**known, job.output: of_job}, spool_folder(folder))
 
 
-def remembered(folder: Path, jobs: Iterable[Job]) -> dict[str, dict[int, str]]:
+def remembered(folder: AnyPath, jobs: Iterable[Job]) -> dict[str, dict[int, str]]:
     """The samples that are remembered of some jobs, where the input is still the same: output -> ordinal -> reason.
 
     Raises:
@@ -48,7 +48,7 @@ def remembered(folder: Path, jobs: Iterable[Job]) -> dict[str, dict[int, str]]:
     return {output: samples for output, samples in found if samples}
 
 
-def forget(folder: Path, output: str, *, keep: Set[int]) -> None:
+def forget(folder: AnyPath, output: str, *, keep: Set[int]) -> None:
     """Forget what is remembered of a shard, but for the ordinals in ``keep``.
 
     Raises:
@@ -62,7 +62,7 @@ def forget(folder: Path, output: str, *, keep: Set[int]) -> None:
     write_json(quarantine_file(folder), known, spool_folder(folder))
 
 
-def leave_out(folder: Path, jobs: Iterable[Job], *, retried: Collection[str] = ()) -> list[Job]:
+def leave_out(folder: AnyPath, jobs: Iterable[Job], *, retried: Collection[str] = ()) -> list[Job]:
     """The jobs without the samples that are remembered; what the plan excludes stays excluded.
 
     Args:
@@ -86,9 +86,9 @@ def _of_job(job: Job, known: Mapping[str, Mapping[str, str]]) -> dict[int, str]:
     return {int(ordinal): each["reason"] for ordinal, each in known.items() if each["digest"] == job.digest}
 
 
-def _read(folder: Path) -> dict[str, dict[str, Any]]:
+def _read(folder: AnyPath) -> dict[str, dict[str, Any]]:
     file = quarantine_file(folder)
-    if not file.exists():
+    if size_of(file) is None:
         return {}
     known = read_json(file, hint=_HINT)
     if not _is_sound(known):

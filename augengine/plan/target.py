@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from augengine.errors import TargetError, TargetInUse
+from augengine.plan.remote import open_remote
 from augengine.shards.layout import lock_file, plan_file, spool_folder
 from augengine.shards.write import target_errors
 from augengine.spec import canonical_json
+from augengine.storage import AnyPath, UrlPath, read_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +81,8 @@ def _is_gone(pid: int) -> bool:
     return False
 
 
-def check_local(folder: Path) -> None:
-    """Refuse a target on a remote store.
-
-    Raises:
-        TargetError: It is an URL.
-    """
-    if "://" in str(folder) or ":/" in str(folder):
-        raise TargetError(f"the target {folder} is no local folder", hint="write into a folder, then copy it")
-
-
 @contextmanager
-def open_target(folder: Path) -> Iterator[bool]:
+def open_target(folder: AnyPath) -> Iterator[bool]:
     """Hold a folder for the time of a run: made if missing, locked, leftovers of a killed run removed.
 
     A folder in which no plan was written is left as it was found, but for surveys of slides, which serve the next run.
@@ -102,6 +94,24 @@ def open_target(folder: Path) -> Iterator[bool]:
         TargetError: It cannot be written, or holds files that are no dataset of ours.
         TargetInUse: Another run holds it.
     """
+    with (
+        open_remote(folder, asdict(Owner.me()), _is_dead)
+        if isinstance(folder, UrlPath)
+        else _open_local(folder) as killed
+    ):
+        yield killed
+
+
+def _is_dead(data: Any) -> bool:
+    return Owner(str(data["host"]), int(data["pid"]), str(data["start"])).is_dead()
+
+
+@contextmanager
+def _open_local(folder: Path) -> Iterator[bool]:
+    if ":/" in str(folder):  # an URL that pathlib has taken a slash from
+        raise TargetError(
+            f"the target {folder} is no local folder", hint="augengine.storage.path_of makes it an UrlPath"
+        )
     made = not folder.exists()
     try:
         with target_errors(folder):
@@ -162,7 +172,7 @@ def _in_use(folder: Path, holder: Owner | None) -> TargetInUse:
     return TargetInUse(f"{folder} is in use by {who}", hint=hint)
 
 
-def lock_holder(folder: Path) -> Owner | None:
+def lock_holder(folder: AnyPath) -> Owner | None:
     """Who holds the dataset in ``folder``, or held it when it was killed."""
     return _holder(lock_file(folder))
 
@@ -179,12 +189,13 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _holder(file: Path) -> Owner | None:
-    try:
-        data = json.loads(file.read_bytes())
-        return Owner(str(data["host"]), int(data["pid"]), str(data["start"]))
-    except FileNotFoundError:
+def _holder(file: AnyPath) -> Owner | None:
+    found = read_whole(file)
+    if found is None:
         return None
+    try:
+        data = json.loads(found)
+        return Owner(str(data["host"]), int(data["pid"]), str(data["start"]))
     except (ValueError, TypeError, KeyError):
         return Owner("an unknown host", 0, "")  # damaged: not ours to judge
 

@@ -16,48 +16,55 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from typing import TypeVar
+
+from augengine.storage import AnyPath, UrlPath, spool_of
+
+Where = TypeVar("Where", Path, UrlPath, Path | UrlPath)
 
 OWN_FOLDER = ".augengine"
 PLAN_NAME = "plan.json"
 QUARANTINE_NAME = "quarantine.json"
 
 
-def plan_file(folder: Path) -> Path:
+def plan_file(folder: Where) -> Where:
     """The plan of the dataset in ``folder``."""
     return folder / OWN_FOLDER / PLAN_NAME
 
 
-def quarantine_file(folder: Path) -> Path:
+def quarantine_file(folder: Where) -> Where:
     """Samples of the dataset in ``folder`` that kill workers."""
     return folder / OWN_FOLDER / QUARANTINE_NAME
 
 
-def run_file(folder: Path) -> Path:
+def run_file(folder: Where) -> Where:
     """How far the run on the dataset in ``folder`` is."""
     return folder / OWN_FOLDER / "run.json"
 
 
-def summary_file(folder: Path) -> Path:
+def summary_file(folder: Where) -> Where:
     """What the last run left."""
     return folder / OWN_FOLDER / "summary.json"
 
 
-def summary_text_file(folder: Path) -> Path:
+def summary_text_file(folder: Where) -> Where:
     """The same for people."""
     return folder / OWN_FOLDER / "summary.md"
 
 
-def lock_file(folder: Path) -> Path:
+def lock_file(folder: Where) -> Where:
     """The lock of the dataset in ``folder``."""
     return folder / OWN_FOLDER / "lock"
 
 
-def spool_folder(folder: Path) -> Path:
-    """Where unfinished files lie; removed under the lock."""
+def spool_folder(folder: AnyPath) -> Path:
+    """Where unfinished files lie, removed under the lock; for a target on a store this process's own local folder."""
+    if isinstance(folder, UrlPath):
+        return spool_of()
     return folder / OWN_FOLDER / "spool"
 
 
-def spool_file(folder: Path, output: str) -> Path:
+def spool_file(folder: AnyPath, output: str) -> Path:
     """A new place to write the shard ``output`` before it is published; its index lies beside it.
 
     No two calls give the same: a worker that was given up for dead may still write when another repeats its work.
@@ -65,16 +72,16 @@ def spool_file(folder: Path, output: str) -> Path:
     return spool_folder(folder) / f"{output}.{uuid.uuid4().hex[:12]}.tar"
 
 
-def report_file(folder: Path, output: str) -> Path:
+def report_file(folder: Where, output: str) -> Where:
     """The report of the shard ``output``."""
     return folder / OWN_FOLDER / f"{output}.json"
 
 
-def tar_file(folder: Path, output: str) -> Path:
+def tar_file(folder: Where, output: str) -> Where:
     """The shard ``output``."""
     return folder / f"{output}.tar"
 
 
-def index_file(folder: Path, output: str) -> Path:
+def index_file(folder: Where, output: str) -> Where:
     """The shard's index for DALI's reader."""
     return folder / f"{output}.idx"

@@ -16,10 +16,11 @@ from typing import Any, BinaryIO, Literal, cast
 
 import fsspec
 
-from augengine.errors import ContentError, SourceError
+from augengine.errors import AugengineError, ContentError, SourceError
 from augengine.images import read_size
 from augengine.listing import Entry
 from augengine.sample import Failure, Sample, check_key, clean_key, printable
+from augengine.storage import check_no_credentials, filesystem_of, is_url, read_ahead, redact
 
 IMAGE_EXTS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp")
 """What is taken for the image, the first that a sample has."""
@@ -138,7 +139,7 @@ def check_bytes(sizes: Mapping[str, int]) -> None:
 @contextmanager
 def _open(url: str, mode: Literal["r:", "r|"]) -> Iterator[tuple[tarfile.TarFile, BinaryIO]]:
     try:
-        with fsspec.open(url, "rb") as file, tarfile.open(fileobj=file, mode=mode) as tar:
+        with _stream(url) as file, tarfile.open(fileobj=file, mode=mode) as tar:
             yield tar, file
     except FileNotFoundError as error:
         raise SourceError(f"there is no {url}") from error
@@ -146,7 +147,21 @@ def _open(url: str, mode: Literal["r:", "r|"]) -> Iterator[tuple[tarfile.TarFile
         hint = "shards are uncompressed tars; check that it was copied whole"
         raise SourceError(f"{url} is no tar, or it is cut short or damaged: {error}", hint=hint) from error
     except (OSError, ImportError, ValueError) as error:
-        raise SourceError(f"{url} cannot be read: {error}") from error
+        raise SourceError(f"{redact(url)} cannot be read: {redact(str(error))}") from error
+    except AugengineError:
+        raise
+    except Exception as error:
+        if not is_url(url):
+            raise
+        # A store's package has errors of its own that are no OSErrors.
+        raise SourceError(f"{url} cannot be read: {type(error).__name__}: {redact(str(error))}") from None
+
+
+def _stream(url: str) -> Any:
+    if not is_url(url):
+        return fsspec.open(url, "rb")
+    filesystem = filesystem_of(check_no_credentials(url))
+    return filesystem.open(url, "rb", **read_ahead(filesystem))
 
 
 _Member = tuple[str, str, tarfile.TarInfo]

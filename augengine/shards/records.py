@@ -12,9 +12,10 @@ from augengine.report import Report
 from augengine.shards.layout import index_file, report_file, spool_folder, tar_file
 from augengine.shards.write import publish, target_errors
 from augengine.spec import canonical_json
+from augengine.storage import AnyPath, delete, read_whole, size_of
 
 
-def write_report(folder: Path, report: Report) -> None:
+def write_report(folder: AnyPath, report: Report) -> None:
     """Commit a shard: publish its report, after its tar and its index.
 
     Raises:
@@ -23,7 +24,7 @@ def write_report(folder: Path, report: Report) -> None:
     write_json(report_file(folder, report.output), report.to_json(), spool_folder(folder))
 
 
-def withdraw(folder: Path, report: Report) -> None:
+def withdraw(folder: AnyPath, report: Report) -> None:
     """Before a committed shard is replaced by one that differs: it is no longer committed.
 
     A run that is killed between its new tar and its new report leaves no old report beside the new tar.
@@ -32,23 +33,23 @@ def withdraw(folder: Path, report: Report) -> None:
         TargetError: The folder cannot be written.
     """
     file = report_file(folder, report.output)
-    if not file.exists() or file.read_bytes() == canonical_json(report.to_json()) + b"\n":
+    if size_of(file) is None or read_whole(file) == canonical_json(report.to_json()) + b"\n":
         return
     with target_errors(file):
-        file.unlink(missing_ok=True)
+        delete(file)
         if not report.sha256:  # nothing will replace these
-            tar_file(folder, report.output).unlink(missing_ok=True)
-            index_file(folder, report.output).unlink(missing_ok=True)
+            delete(tar_file(folder, report.output))
+            delete(index_file(folder, report.output))
 
 
-def read_report(folder: Path, output: str) -> Report | None:
+def read_report(folder: AnyPath, output: str) -> Report | None:
     """The report of a shard, or None if it is not committed.
 
     Raises:
         ShardError: There is one, but it cannot be read.
     """
     file = report_file(folder, output)
-    if not file.exists():
+    if size_of(file) is None:
         return None
     try:
         return Report.from_json(read_json(file))
@@ -59,8 +60,17 @@ def read_report(folder: Path, output: str) -> Report | None:
 _REMAKE = "delete it and run augment again: what it stood for is made anew"
 
 
-def write_json(file: Path, value: Any, spool: Path) -> None:
+def write_json(file: AnyPath, value: Any, spool: Path) -> None:
     """Publish a json value as one file, through a temporary one in ``spool`` on the same filesystem.
+
+    Raises:
+        TargetError: It cannot be written.
+    """
+    write_file(file, canonical_json(value) + b"\n", spool)
+
+
+def write_file(file: AnyPath, data: bytes, spool: Path) -> None:
+    """Publish bytes as one file, through a temporary one in ``spool`` on the same filesystem.
 
     Raises:
         TargetError: It cannot be written.
@@ -69,20 +79,20 @@ def write_json(file: Path, value: Any, spool: Path) -> None:
     with target_errors(file):
         spool.mkdir(parents=True, exist_ok=True)
         try:
-            unfinished.write_bytes(canonical_json(value) + b"\n")
+            unfinished.write_bytes(data)
         except OSError:
             unfinished.unlink(missing_ok=True)
             raise
-    publish(unfinished, str(file))
+    publish(unfinished, file)
 
 
-def read_json(file: Path, *, hint: str = _REMAKE) -> Any:
+def read_json(file: AnyPath, *, hint: str = _REMAKE) -> Any:
     """The value of a json file of ours.
 
     Raises:
         ShardError: Unreadable or not json.
     """
     try:
-        return json.loads(file.read_bytes())
+        return json.loads(read_whole(file) or b"")
     except (OSError, ValueError, RecursionError) as error:
         raise ShardError(f"{file} cannot be read: {error}", hint=hint) from error

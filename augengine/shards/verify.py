@@ -7,7 +7,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any, cast
 
 from augengine.errors import ShardError
 from augengine.images import Decoder
@@ -17,6 +17,7 @@ from augengine.shards.content import MAX_SIDE, Planned, Sums, check_sample
 from augengine.shards.layout import OWN_FOLDER, index_file, plan_file, tar_file
 from augengine.shards.records import read_json, read_report
 from augengine.shards.write import INDEX_VERSION
+from augengine.storage import AnyPath, names, open_whole, read_whole, size_of
 
 _BATCH = 16
 _MOST_PROBLEMS = 20
@@ -46,7 +47,7 @@ class Verification:
         return not self.problems
 
 
-def verify(folder: Path, *, threads: int | None = None) -> Verification:
+def verify(folder: AnyPath, *, threads: int | None = None) -> Verification:
     """Re-read a dataset: plan, reports, digests, indices, names, json, images, masks, sums.
 
     Args:
@@ -71,9 +72,9 @@ def verify(folder: Path, *, threads: int | None = None) -> Verification:
     return Verification(shards=len(planned.counts), samples=samples, failures=failures, problems=tuple(problems))
 
 
-def _read_plan(folder: Path) -> Planned:
+def _read_plan(folder: AnyPath) -> Planned:
     file = plan_file(folder)
-    if not file.is_file():
+    if size_of(file) is None:
         hint = "give the folder that `augengine augment --out` wrote; other WebDatasets cannot be verified"
         raise ShardError(f"{folder} holds no plan ({OWN_FOLDER}/{file.name})", hint=hint)
     plan = read_json(file)
@@ -83,9 +84,9 @@ def _read_plan(folder: Path) -> Planned:
         raise ShardError(f"the plan {file} lacks {error}", hint="was it written by another version?") from error
 
 
-def _foreign_files(folder: Path, outputs: Sequence[str]) -> Iterator[str]:
+def _foreign_files(folder: AnyPath, outputs: Sequence[str]) -> Iterator[str]:
     ours = {f"{output}{ending}" for output in outputs for ending in (".tar", ".idx")}
-    for name in sorted(entry.name for entry in folder.iterdir()):
+    for name in names(folder):
         if name not in ours and not name.startswith("."):
             yield f"{name} is not part of the dataset; readers may take it for data"
 
@@ -94,7 +95,7 @@ def _foreign_files(folder: Path, outputs: Sequence[str]) -> Iterator[str]:
 class _ShardCheck:
     """Checks one shard, member by member, and gathers what is wrong."""
 
-    folder: Path
+    folder: AnyPath
     output: str
     planned: Planned
     decoder: Decoder
@@ -115,10 +116,10 @@ class _ShardCheck:
         self._check_counts(report)
         file = tar_file(self.folder, self.output)
         if not report.sha256:
-            if file.exists():
+            if size_of(file) is not None:
                 self._say("its report says that it holds no sample, yet there is a tar")
             return
-        if not file.is_file():
+        if size_of(file) is None:
             self._say("the tar is missing, though its report says it was written")
             return
         self._check_bytes(file, report)
@@ -144,15 +145,15 @@ class _ShardCheck:
             self._say("not written yet: it is planned and has no report; run augment again")
         return report
 
-    def _check_bytes(self, file: Path, report: Report) -> None:
-        if (size := file.stat().st_size) != report.size:
+    def _check_bytes(self, file: AnyPath, report: Report) -> None:
+        if (size := size_of(file)) != report.size:
             self._say(f"the tar has {size} bytes, its report says {report.size}")
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        with open_whole(file) as stream:
+            found = hashlib.file_digest(cast(Any, stream), "sha256").hexdigest()
         if found != report.sha256:
             self._say(f"the tar's sha256 is {found[:12]}..., its report says {report.sha256[:12]}...")
 
-    def check_samples(self, file: Path) -> None:
+    def check_samples(self, file: AnyPath) -> None:
         batch: list[tuple[str, Members]] = []
         try:
             for key, members in self._read(file):
@@ -165,10 +166,10 @@ class _ShardCheck:
             self._say(f"the tar is damaged: {error}")
         self._check_batch(batch)
 
-    def _read(self, file: Path) -> Iterator[tuple[str, Members]]:
+    def _read(self, file: AnyPath) -> Iterator[tuple[str, Members]]:
         """The samples of the tar as they are, and the index that fits them."""
         current, members, line = "", Members(), list[str]()
-        with tarfile.open(file, "r|") as tar:
+        with open_whole(file) as data, tarfile.open(fileobj=data, mode="r|") as tar:
             for info in tar:
                 key, _, extension = info.name.partition(".")
                 stream = tar.extractfile(info)
@@ -192,9 +193,12 @@ class _ShardCheck:
         file = index_file(self.folder, self.output)
         wanted = "\n".join([f"{INDEX_VERSION} {len(self._index)}", *self._index]) + "\n"
         try:
-            found = file.read_text(encoding="utf-8")
+            found = (read_whole(file) or b"").decode()
         except (OSError, ValueError) as error:
             self._say(f"the index cannot be read: {error}")
+            return
+        if not found:
+            self._say("the index cannot be read: it is missing or empty")
             return
         if found != wanted:
             self._say("the index does not fit the tar; make it again with wds2idx")

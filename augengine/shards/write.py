@@ -18,11 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
 from augengine.errors import ContentError, ShardError, TargetError
 from augengine.sample import MASK_EXT, MAX_MEMBER_BYTES
+from augengine.storage import AnyPath, path_of, publish_url
 
 Members = Sequence[tuple[str, bytes]]
 """The members of a sample: extension and bytes."""
@@ -42,7 +40,7 @@ _HINTS = {
 
 
 @contextmanager
-def target_errors(target: Path | str) -> Iterator[None]:
+def target_errors(target: AnyPath | str) -> Iterator[None]:
     """Translate the filesystem's errors while ``target`` is written into `TargetError`, with the next step."""
     try:
         yield
@@ -101,9 +99,8 @@ class ShardWriter:
         with target_errors(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             self._out = _HashingFile(file)
-            self._tar = tarfile.open(  # noqa: SIM115
-                fileobj=self._out, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=_WHOLE
-            )
+            self._tar = tarfile.open(fileobj=self._out, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+            self._tar.copybufsize = _WHOLE  # type: ignore[attr-defined]
 
     def add(self, key: str, members: Members) -> None:
         """Append a sample.
@@ -208,33 +205,23 @@ class _HashingFile(io.RawIOBase):
             self._raw.close()
 
 
-def publish(local_file: Path, url: str) -> None:
+def publish(local_file: Path, place: AnyPath | str) -> None:
     """Move a finished local file to its place, whole or not at all; what stood there is replaced.
 
     Args:
         local_file: Finished and closed; gone afterwards.
-        url: A path, or an URL that fsspec knows.
+        place: Where it belongs: a path, or an URL that fsspec knows.
 
     Raises:
-        TargetError: It could not be moved; ``url`` is as it was before.
+        TargetError: It could not be moved; ``place`` is as it was before.
     """
-    with target_errors(url):
-        filesystem, path = _resolve(url)
-        if isinstance(filesystem, LocalFileSystem):
-            _publish_local(local_file, Path(path))
-        else:  # object stores show an upload only when it is complete
-            filesystem.put_file(str(local_file), path)
+    place = path_of(place)
+    with target_errors(place):
+        if isinstance(place, Path):
+            _publish_local(local_file, place)
+        else:
+            publish_url(local_file, place)
             local_file.unlink()
-
-
-def _resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    try:
-        filesystem, path = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise TargetError(
-            f"cannot write to {url}: {error}", hint="install the fsspec package of that protocol"
-        ) from error
-    return filesystem, str(path)
 
 
 def _publish_local(local_file: Path, target: Path) -> None:

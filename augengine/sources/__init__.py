@@ -12,6 +12,7 @@ from augengine.sources.base import Source
 from augengine.sources.folder import FolderSource
 from augengine.sources.sample_set import STAINS, SampleSet
 from augengine.sources.tars import TarsSource, expand, tars_below
+from augengine.storage import check_no_credentials, is_url
 
 __all__ = ["FolderSource", "SampleSet", "Source", "TarsSource", "open_source", "source_from_json"]
 
@@ -32,6 +33,8 @@ def open_source(text: str | None, *, stain: str, masks: str | None = None, mask_
     Raises:
         SourceError: There is no such thing, or it is ambiguous.
     """
+    if text is not None and is_url(text):
+        check_no_credentials(text)
     source = _open(text, stain, masks, mask_suffix)
     if masks is not None and not isinstance(source, FolderSource):
         raise SourceError("--masks goes with a folder of images", hint="tars hold masks as seg.png members")

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import braceexpand
 import fsspec
 
-from augengine.errors import SourceError
+from augengine.errors import SourceError, SpecError, TargetError
 from augengine.listing import Listing, Unit, make_listing
 from augengine.report import Job
 from augengine.sample import Failure, Sample
 from augengine.shards.read import read_tar, scan_tar
+from augengine.storage import filesystem_of, is_url, redact, remote_errors
 
 MOST_TARS = 1_000_000
 _GLOB = "*?["
@@ -69,8 +70,9 @@ def _matches(pattern: str) -> Sequence[str]:
         return [pattern]
     filesystem, path = resolve(pattern)
     try:
-        found = sorted(filesystem.glob(path))
-    except OSError as error:
+        with remote_errors(pattern):
+            found = sorted(filesystem.glob(path))
+    except (OSError, TargetError) as error:
         raise SourceError(f"{pattern} cannot be listed: {error}") from error
     if not found:
         raise SourceError(f"nothing matches {pattern}")
@@ -81,8 +83,9 @@ def tars_below(url: str) -> tuple[str, ...]:
     """The tars directly in a folder, sorted by name."""
     filesystem, path = resolve(url)
     try:
-        names = [str(name) for name in filesystem.ls(path, detail=False)]
-    except OSError as error:
+        with remote_errors(url):
+            names = [str(name) for name in filesystem.ls(path, detail=False)]
+    except (OSError, TargetError) as error:
         raise SourceError(f"{url} cannot be listed: {error}") from error
     return tuple(unstrip(filesystem, url, name) for name in sorted(names) if name.endswith(".tar"))
 
@@ -93,6 +96,12 @@ def resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     Raises:
         SourceError: An unknown protocol, or one whose package is missing.
     """
+    if is_url(url):
+        try:
+            filesystem = filesystem_of(url)
+        except SpecError as error:
+            raise SourceError(f"cannot read {redact(url)}: {error.message}", hint=error.hint) from error
+        return filesystem, str(filesystem._strip_protocol(url))
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from augengine.report import Report, counted
 from augengine.shards.layout import OWN_FOLDER
+from augengine.storage import AnyPath
 from augengine.tiling.survey import Survey
 
 
@@ -23,7 +23,7 @@ class TileSummary:
         resumed: How many shards were committed before this run.
     """
 
-    folder: Path
+    folder: AnyPath
     surveys: tuple[Survey, ...]
     reports: tuple[Report, ...]
     resumed: int

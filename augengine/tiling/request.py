@@ -10,8 +10,8 @@ from augengine.annotations import class_key
 from augengine.errors import SpecError
 from augengine.fleet import check_crew
 from augengine.patients import Patients
-from augengine.plan import check_local
 from augengine.spec import ImageFormat
+from augengine.storage import AnyPath
 from augengine.tiling.listing import ListedSlide, list_slides
 from augengine.tiling.spec import TileSpec
 from augengine.tissue import TISSUE_DENSITY
@@ -36,7 +36,7 @@ class TileRequest:
     """
 
     slides: tuple[str, ...]
-    out: Path
+    out: AnyPath
     mpp: float = 0.5
     size: int = 508
     overlap: int = 0
@@ -75,7 +75,6 @@ def resolve(request: TileRequest) -> TileRun:
     Raises:
         AugengineError: It is refused, with the reason and the next step.
     """
-    check_local(request.out)
     check_crew(request.workers, request.ray_address)
     if request.tiles_per_shard is not None and request.tiles_per_shard < 1:
         raise SpecError(

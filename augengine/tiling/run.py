@@ -25,6 +25,7 @@ from augengine.plan import (
 )
 from augengine.progress import Watcher
 from augengine.report import Report
+from augengine.storage import Access
 from augengine.tiling.jobs import make_jobs
 from augengine.tiling.listing import ListedSlide
 from augengine.tiling.outcome import TileSummary
@@ -111,7 +112,11 @@ def _execute(
         return {}
     workers, threads = _shares(run.request.workers)
     worker = TileWorkerSpec(
-        target=str(run.request.out.absolute()), spec=run.spec, keys=_keys(run.slides), threads=threads
+        target=str(run.request.out.absolute()),
+        spec=run.spec,
+        keys=_keys(run.slides),
+        threads=threads,
+        access=Access.of_environment(run.request.out),
     )
     reports = _executor(run)(
         jobs,

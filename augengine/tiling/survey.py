@@ -20,6 +20,7 @@ from augengine.shards.records import read_json, write_json
 from augengine.shards.write import publish, target_errors
 from augengine.slides import Scale, Slide, open_slide
 from augengine.spec import digest
+from augengine.storage import AnyPath, size_of
 from augengine.tiling.listing import ListedSlide
 from augengine.tiling.places import Fits, Frame, Place, Rectangle, Tissue, as_places, centred, clear_of, drawn, grid
 from augengine.tiling.spec import BACKGROUND, NEGATIVE, TISSUE, TileSpec
@@ -72,7 +73,7 @@ class Survey:
         return cls(**{**data, "slide": slide, "places": places, "problems": tuple(data["problems"])})
 
 
-def survey_slide(slide: ListedSlide, spec: TileSpec, folder: Path) -> Survey:
+def survey_slide(slide: ListedSlide, spec: TileSpec, folder: AnyPath) -> Survey:
     """Survey a slide, or take up an earlier survey of it; what fails becomes the survey's ``error``.
 
     Args:
@@ -94,8 +95,7 @@ def survey_slide(slide: ListedSlide, spec: TileSpec, folder: Path) -> Survey:
         except Exception as error:  # noqa: BLE001 - one slide stops no other: a failure becomes its report
             found = replace(found, error=failure_reason(error))
     file = _file(folder, slide.key, "json")
-    with target_errors(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
+    _make_parent(file)
     write_json(file, found.to_json(), spool_folder(folder))
     return found
 
@@ -105,28 +105,28 @@ def _still_holds(before: Survey, slide: ListedSlide, spec: TileSpec) -> bool:
     return not before.error and before.spec == spec.digest and before.slide == slide
 
 
-def read_survey(folder: Path, key: str) -> Survey | None:
+def read_survey(folder: AnyPath, key: str) -> Survey | None:
     """A slide's survey, or None if it has none that can be read."""
     file = _file(folder, key, "json")
-    if not file.is_file():
+    if size_of(file) is None:
         return None
     with suppress(ShardError, KeyError, TypeError, ValueError):
         return Survey.from_json(read_json(file))
     return None
 
 
-def thumbnail_file(folder: Path, key: str) -> Path:
+def thumbnail_file(folder: AnyPath, key: str) -> AnyPath:
     """Where the picture of a slide's tiles lies."""
     return _file(folder, key, "png")
 
 
-def _file(folder: Path, key: str, extension: str) -> Path:
+def _file(folder: AnyPath, key: str, extension: str) -> AnyPath:
     # A key that is refused may be no file's name.
     name = key if len(key.encode(errors="replace")) <= _LONGEST_NAME and "\\" not in key else digest(key)
     return folder / OWN_FOLDER / _FOLDER / f"{name}.{extension}"
 
 
-def _look(listed: ListedSlide, spec: TileSpec, folder: Path) -> Survey:
+def _look(listed: ListedSlide, spec: TileSpec, folder: AnyPath) -> Survey:
     with open_slide(Path(listed.path), mpp=spec.slide_mpp) as slide:
         scale = slide.scale(spec.mpp)
         frame = _frame(slide, scale, spec)
@@ -138,7 +138,7 @@ def _look(listed: ListedSlide, spec: TileSpec, folder: Path) -> Survey:
         choice = _Choice(spec, frame, thumbnail.tissue(spec.tissue_density), labels, listed.key)
         places = choice.places()
         picture = draw_places(thumbnail, places, frame.side)
-        _write_picture(thumbnail_file(folder, listed.key), encode_image(picture, "png"))
+        _write_picture(thumbnail_file(folder, listed.key), spool_folder(folder), encode_image(picture, "png"))
         return Survey(
             slide=listed,
             spec=spec.digest,
@@ -179,14 +179,20 @@ def slide_labels(listed: ListedSlide, slide: Slide, spec: TileSpec) -> Labels | 
     )
 
 
-def _write_picture(file: Path, data: bytes) -> None:
+def _write_picture(file: AnyPath, spool: Path, data: bytes) -> None:
     """Through the spool, so that no killed run leaves half a picture."""
+    _make_parent(file)
     with target_errors(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = spool_folder(file.parents[2]) / f"{file.name}.part"
+        unfinished = spool / f"{file.name}.part"
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_bytes(data)
-    publish(unfinished, str(file))
+    publish(unfinished, file)
+
+
+def _make_parent(file: AnyPath) -> None:
+    if isinstance(file, Path):  # a store has no folders
+        with target_errors(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
 
 
 class _Choice:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from augengine.report import Job, Report, failure_reason
 from augengine.shards import members_of
 from augengine.slides import Scale, Slide, open_slide
 from augengine.spec import canonical_json
+from augengine.storage import Access, path_of
 from augengine.tiling.listing import file_digest, fingerprint, tile_key
 from augengine.tiling.places import Place
 from augengine.tiling.spec import TileSpec
@@ -39,6 +40,7 @@ class TileWorkerSpec:
         keys: Slide's path -> its key; the surveys lie in the target under these.
         threads: CPU threads.
         device_id: None: tiles are cut on CPUs.
+        access: What reaches its store, on any machine.
     """
 
     target: str
@@ -46,6 +48,7 @@ class TileWorkerSpec:
     keys: Mapping[str, str]
     threads: int = 1
     device_id: int | None = None
+    access: Access = field(default_factory=Access)
 
 
 class TileWorker:
@@ -56,6 +59,7 @@ class TileWorker:
     """
 
     def __init__(self, spec: TileWorkerSpec) -> None:
+        spec.access.apply()
         self._spec = spec
         self._cutters = ThreadPoolExecutor(spec.threads, thread_name_prefix="cut")
         # Two shards at a time, so that the cutters have work while one is published.
@@ -79,7 +83,7 @@ class TileWorker:
         self._cutters.shutdown(cancel_futures=True)
 
     def _make(self, job: Job, publishes: bool) -> Report:
-        shard = ShardBuilder(job, Path(self._spec.target), publishes=publishes)
+        shard = ShardBuilder(job, path_of(self._spec.target), publishes=publishes)
         try:
             self._fill(shard)
             return shard.finish()
@@ -175,7 +179,7 @@ def tile_json(survey: Survey, place: Place) -> dict[str, Any]:
 
 
 def _open(worker: TileWorkerSpec, job: Job, stack: ExitStack) -> _Opened:
-    survey = read_survey(Path(worker.target), worker.keys[job.source])
+    survey = read_survey(path_of(worker.target), worker.keys[job.source])
     if survey is None:
         raise ShardError(f"the survey of {job.source} is gone", hint="run augengine tile again")
     _check_same(survey)

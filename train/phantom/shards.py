@@ -106,5 +106,5 @@ def _write_shard(series: Series, numbers: range, out: Path, output: str, tick: T
             tick(1)
     written = writer.close()
     # The tar comes last: where it is, its index is.
-    publish(written.index, str(index_file(out, output)))
-    publish(written.tar, str(tar_file(out, output)))
+    publish(written.index, index_file(out, output))
+    publish(written.tar, tar_file(out, output))

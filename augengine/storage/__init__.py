@@ -1,0 +1,45 @@
+"""Where files of a target lie: local paths, and URLs that fsspec knows. Both are addressed alike."""
+
+from augengine.storage.access import Access
+from augengine.storage.spool import spool_of
+from augengine.storage.url import (
+    UrlPath,
+    check_no_credentials,
+    filesystem_of,
+    is_url,
+    path_of,
+    read_ahead,
+    redact,
+    remote_errors,
+)
+from augengine.storage.whole import (
+    AnyPath,
+    delete,
+    names,
+    open_whole,
+    publish_url,
+    read_whole,
+    size_of,
+    write_if_absent,
+)
+
+__all__ = [
+    "Access",
+    "AnyPath",
+    "UrlPath",
+    "check_no_credentials",
+    "delete",
+    "filesystem_of",
+    "is_url",
+    "names",
+    "open_whole",
+    "path_of",
+    "publish_url",
+    "read_ahead",
+    "read_whole",
+    "redact",
+    "remote_errors",
+    "size_of",
+    "spool_of",
+    "write_if_absent",
+]

@@ -1,0 +1,151 @@
+"""Files read and written whole, on a disk or on a store: what appears under a name is complete."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from augengine.storage.url import BLOCK_BYTES, UrlPath, read_ahead, remote_errors
+
+AnyPath = Path | UrlPath
+
+
+def read_whole(path: AnyPath) -> bytes | None:
+    """The bytes of a file; None if there is none.
+
+    Raises:
+        OSError, TargetError: It cannot be read.
+    """
+    try:
+        if isinstance(path, Path):
+            return path.read_bytes()
+        with remote_errors(path.url):
+            return bytes(path.filesystem.cat_file(path.url))
+    except FileNotFoundError:
+        return None
+
+
+def open_whole(path: AnyPath) -> BinaryIO:
+    """A file to read from its beginning; of a store no more than a few blocks are read ahead.
+
+    Raises:
+        OSError, TargetError: It cannot be opened.
+    """
+    if isinstance(path, Path):
+        return path.open("rb")
+    with remote_errors(path.url):
+        return cast(BinaryIO, path.filesystem.open(path.url, "rb", **read_ahead(path.filesystem)))
+
+
+def size_of(path: AnyPath) -> int | None:
+    """Bytes of a file; None if there is none.
+
+    Raises:
+        TargetError: The store does not answer.
+    """
+    if isinstance(path, Path):
+        return path.stat().st_size if path.is_file() else None
+    try:
+        with remote_errors(path.url):
+            found = path.filesystem.info(path.url)
+    except FileNotFoundError:
+        return None
+    return int(found["size"]) if found["type"] == "file" else None
+
+
+def names(folder: AnyPath) -> list[str]:
+    """Names of what lies in a folder, sorted; empty if there is no such folder.
+
+    Raises:
+        OSError, TargetError: It cannot be listed.
+    """
+    try:
+        if isinstance(folder, Path):
+            return sorted(entry.name for entry in folder.iterdir())
+        with remote_errors(folder.url):
+            found = folder.filesystem.ls(folder.url, detail=False)
+    except FileNotFoundError:
+        return []
+    return sorted({str(name).rstrip("/").rpartition("/")[2] for name in found} - {folder.name, ""})
+
+
+def delete(path: AnyPath) -> None:
+    """Remove a file; nothing if there is none.
+
+    Raises:
+        OSError, TargetError: It cannot be removed.
+    """
+    if isinstance(path, Path):
+        path.unlink(missing_ok=True)
+    elif size_of(path) is not None:
+        with remote_errors(path.url):
+            path.filesystem.rm_file(path.url)
+
+
+def publish_url(local_file: Path, path: UrlPath) -> None:
+    """Upload a finished file, whole or not at all: large ones in parts, which are dropped if one fails.
+
+    Raises:
+        TargetError: It could not be uploaded; the local file stays.
+    """
+    with remote_errors(path.url):
+        _make_parent(path)
+        options = {"chunksize": BLOCK_BYTES, "max_concurrency": 2} if "s3" in path.filesystem.protocol else {}
+        path.filesystem.put_file(str(local_file), path.url, **options)
+
+
+def write_if_absent(path: AnyPath, data: bytes) -> bool:
+    """Write a small file if there is none; of several writers one succeeds.
+
+    A store without conditional writes is asked first, which leaves a moment in which two may both succeed.
+
+    Returns:
+        Whether it holds ``data`` now by our doing.
+
+    Raises:
+        OSError, TargetError: It cannot be written.
+    """
+    try:
+        if isinstance(path, Path):
+            _write_new(path, data)
+        else:
+            _create(path, data)
+    except FileExistsError:
+        # A write whose answer was lost was repeated, and met itself.
+        return isinstance(path, UrlPath) and read_whole(path) == data
+    return True
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with path.open("xb") as out:
+        try:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _create(path: UrlPath, data: bytes) -> None:
+    with remote_errors(path.url):
+        if size_of(path) is not None:
+            raise FileExistsError(path.url)
+        _make_parent(path)
+        try:
+            path.filesystem.pipe_file(path.url, data, mode="create")
+        except FileExistsError:
+            raise
+        except (NotImplementedError, TypeError):
+            path.filesystem.pipe_file(path.url, data)
+        except Exception:  # whatever a store answers to a condition that is not met
+            if (found := read_whole(path)) is None:
+                raise
+            if found != data:
+                raise FileExistsError(path.url) from None
+
+
+def _make_parent(path: UrlPath) -> None:
+    if "s3" not in path.filesystem.protocol:  # which has no folders, and would look for the bucket each time
+        path.filesystem.makedirs(path.url.rpartition("/")[0], exist_ok=True)
