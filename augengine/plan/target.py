@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from augengine.errors import TargetError, TargetInUse
-from augengine.shards.layout import lock_file, plan_file, spool_folder
+from augengine.shards.layout import OWN_FOLDER, lock_file, plan_file, spool_folder
 from augengine.shards.write import target_errors
 from augengine.spec import canonical_json
 
@@ -98,7 +98,8 @@ def open_target(folder: Path) -> Iterator[bool]:
         with target_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             _check_not_foreign(folder)
-            spool_folder(folder).mkdir(parents=True, exist_ok=True)
+            _check_no_links(folder)
+            spool_folder(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         owner, was_killed = _lock(folder)
     except TargetInUse:
         raise  # everything in it is the other run's
@@ -115,6 +116,15 @@ def open_target(folder: Path) -> Iterator[bool]:
         _unlock(folder, owner)
         if not plan_file(folder).exists():
             _leave_as_found(folder, made=made)
+
+
+def _check_no_links(folder: Path) -> None:
+    """Refuse a dataset of somebody else's making that would have us write, or remove leftovers, elsewhere."""
+    own = folder / OWN_FOLDER
+    for part in (own, spool_folder(folder), own / "slides", own / "engines"):
+        if part.is_symlink():
+            hint = "remove the link, or choose another folder for the output"
+            raise TargetError(f"{part} is a symbolic link: it would lead writing out of the target", hint=hint)
 
 
 def _check_not_foreign(folder: Path) -> None:
