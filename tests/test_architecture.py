@@ -40,7 +40,7 @@ OWNERS: dict[str, set[str]] = {
     "rich": {"console.py"},
     "roifile": {"annotations/imagej.py"},
     "safetensors": {"generator/load.py"},
-    "shapely": {"annotations/geometry.py", "annotations/outlines.py", "tiling/places.py"},
+    "shapely": {"annotations/geometry.py", "annotations/outlines.py", "annotations/tangle.py", "tiling/places.py"},
     "skimage": {
         "colour.py",
         "markers.py",

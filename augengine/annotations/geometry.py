@@ -15,6 +15,7 @@ from shapely.geometry.base import BaseGeometry
 
 from augengine.annotations.base import Drawn
 from augengine.annotations.raster import Edges, Floats, snap
+from augengine.annotations.tangle import check_tangle
 from augengine.errors import ContentError
 
 FARTHEST = 1e7
@@ -44,9 +45,12 @@ def _area(drawn: Drawn) -> BaseGeometry:
     parts = [_polygon(rings) for rings in drawn.polygons if len(rings)]
     if not parts:
         raise ContentError("it has no outline")
+    if len(parts) > 1:
+        check_tangle(parts)
     whole = parts[0] if len(parts) == 1 else _together(parts, even_odd=drawn.rule == "even-odd")
     if drawn.minus:
         minus = [_polygon([ring]) for ring in drawn.minus if len(_ring(ring)) >= 3]
+        check_tangle([whole, *minus])
         whole = shapely.difference(whole, shapely.union_all(minus))
     if whole.geom_type == "Polygon" and whole.area > 0:
         return whole
@@ -68,6 +72,7 @@ def _polygon(rings: Sequence[Any]) -> BaseGeometry:
     polygon = shapely.Polygon(outer, [hole for hole in holes if len(hole) >= 3])
     if polygon.is_valid:
         return polygon
+    check_tangle([polygon])
     return _flat(shapely.make_valid(polygon, method="structure", keep_collapsed=False))
 
 

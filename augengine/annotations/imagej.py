@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import lzma
 import re
 import struct
 import zipfile
@@ -26,6 +27,9 @@ _OUTLINES = (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED)
 _AUTOMATIC = re.compile(r"[\d\-_ ]*")  # 0075-1108: what ImageJ calls a region that nobody named
 _NUMBER = re.compile(r"[\s_\-#]+\d+$")
 _ROI_ERRORS = (ValueError, IndexError, TypeError, RuntimeError, OverflowError, LookupError, struct.error)
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+)  # fmt: skip
 
 # It logs damaged names and properties, neither of which is read here.
 logging.getLogger("roifile").addHandler(logging.NullHandler())
@@ -51,7 +55,7 @@ def _unpack(data: bytes, file: Path) -> list[tuple[str, bytes]]:
             inside = [info for info in packed.infolist() if info.filename.lower().endswith(".roi")]
             _check_members(inside, file)
             return [(info.filename, packed.read(info)) for info in inside]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except _ZIP_ERRORS as error:
         raise SourceError(f"{file} is no whole zip: {error}", hint="was it copied whole? Save it again") from error
 
 

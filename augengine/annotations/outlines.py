@@ -13,9 +13,12 @@ from shapely.geometry.base import BaseGeometry
 from augengine.annotations.base import Box, Drawn, check_tile, class_key
 from augengine.annotations.geometry import area, edges_of
 from augengine.annotations.raster import Edges, Floats, centres, inside
-from augengine.errors import ContentError
+from augengine.errors import ContentError, SourceError
 from augengine.images import Mask
 from augengine.sample import printable
+
+MOST_VERTICES = 1 << 25
+"""Vertices of all objects of a slide, half a gigabyte. Circles need the limit: a short line stands for thousands."""
 
 _LONGEST = 200  # characters that a problem takes over from a file
 
@@ -94,15 +97,24 @@ def outline_labels(
         drawn: In file order.
         slide_width, slide_height: In level-0 pixels; objects wholly outside are problems.
         default_class: The class of objects without one; None makes them problems.
+
+    Raises:
+        SourceError: They have more than `MOST_VERTICES` together.
     """
     outlines: list[Outline] = []
     problems: list[str] = []
+    vertices = 0
     for each in drawn:
         try:
             outlines.append(_outline(each, slide_width, slide_height, default_class))
+            vertices += int(shapely.get_num_coordinates(outlines[-1].area))
         except ContentError as error:
             where, why = printable(each.where[:_LONGEST]), printable(error.message[:_LONGEST])
             problems.append(f"{where} was skipped: {why}")
+        if vertices > MOST_VERTICES:
+            raise SourceError(
+                f"the annotations have more than {MOST_VERTICES} vertices", hint="export the objects that you need"
+            )
     return OutlineLabels(outlines, problems)
 
 

@@ -11,7 +11,16 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from augengine.engines.onnx_types import INPUT, OUTPUT, recipe_of, store_half, tidy, to_float16, to_float32
+from augengine.engines.onnx_types import (
+    INPUT,
+    OUTPUT,
+    keeps_outside,
+    recipe_of,
+    store_half,
+    tidy,
+    to_float16,
+    to_float32,
+)
 from augengine.errors import CheckpointError, WeightsError
 
 LOWEST_OPSET = 11
@@ -69,7 +78,7 @@ def _load(path: Path) -> ModelProto:
         raise CheckpointError(
             f"cannot read {path} as ONNX: {error}", hint="copy it again, or export it anew"
         ) from error
-    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+    if keeps_outside(model):
         raise CheckpointError(f"{path} keeps its weights in other files", hint="export it with the weights inside")
     return model
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from augengine.errors import TargetError, TargetInUse
 from augengine.plan.remote import open_remote
-from augengine.shards.layout import lock_file, plan_file, spool_folder
+from augengine.shards.layout import OWN_FOLDER, lock_file, plan_file, spool_folder
 from augengine.shards.write import target_errors
 from augengine.spec import canonical_json
 from augengine.storage import AnyPath, UrlPath, read_whole
@@ -117,7 +117,8 @@ def _open_local(folder: Path) -> Iterator[bool]:
         with target_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             _check_not_foreign(folder)
-            spool_folder(folder).mkdir(parents=True, exist_ok=True)
+            _check_no_links(folder)
+            spool_folder(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         owner, was_killed = _lock(folder)
     except TargetInUse:
         raise  # everything in it is the other run's
@@ -134,6 +135,15 @@ def _open_local(folder: Path) -> Iterator[bool]:
         _unlock(folder, owner)
         if not plan_file(folder).exists():
             _leave_as_found(folder, made=made)
+
+
+def _check_no_links(folder: Path) -> None:
+    """Refuse a dataset of somebody else's making that would have us write, or remove leftovers, elsewhere."""
+    own = folder / OWN_FOLDER
+    for part in (own, spool_folder(folder), own / "slides", own / "engines"):
+        if part.is_symlink():
+            hint = "remove the link, or choose another folder for the output"
+            raise TargetError(f"{part} is a symbolic link: it would lead writing out of the target", hint=hint)
 
 
 def _check_not_foreign(folder: Path) -> None:

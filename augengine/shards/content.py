@@ -144,10 +144,12 @@ class Sums:
     def add(self, image: RgbImage, mask: Mask | None) -> None:
         """Count an image and its mask."""
         self.pixels += image.shape[0] * image.shape[1]
-        for channel in range(3):
-            values = image[..., channel].astype(np.int64)
-            self.channel_sum[channel] += int(values.sum())
-            self.channel_sum_sq[channel] += int((values * values).sum())
+        for row in image:  # int64 copies of all of a large image would take eight times its memory
+            values = row.astype(np.int64)
+            sums, squares = values.sum(axis=0), (values * values).sum(axis=0)
+            for channel in range(3):
+                self.channel_sum[channel] += int(sums[channel])
+                self.channel_sum_sq[channel] += int(squares[channel])
         if mask is not None:
             counts = np.bincount(mask.ravel())
             self.class_pixels.update({int(i): int(counts[i]) for i in np.flatnonzero(counts)})

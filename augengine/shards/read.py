@@ -20,6 +20,7 @@ from augengine.errors import AugengineError, ContentError, SourceError
 from augengine.images import read_size
 from augengine.listing import Entry
 from augengine.sample import Failure, Sample, check_key, clean_key, printable
+from augengine.shards.headers import TAR_ERRORS, CheckedHeader, check_extent
 from augengine.storage import check_no_credentials, filesystem_of, is_url, read_ahead, redact
 
 IMAGE_EXTS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp")
@@ -62,7 +63,7 @@ def scan_tar(url: str) -> TarListing:
     entries: list[Entry] = []
     meta: dict[str, Any] = {}
     with _open(url, "r:") as (tar, file):
-        for key, members in groupby(_members(tar, url), key=itemgetter(0)):
+        for key, members in groupby(_members(tar, url, _size(file)), key=itemgetter(0)):
             group = list(members)
             meta = meta if entries else _meta(tar, group)
             entries.append(_entry(tar, key, group))
@@ -84,8 +85,8 @@ def read_tar(url: str, first: int, count: int, excluded: Mapping[int, str]) -> I
     Raises:
         SourceError: As `scan_tar`, or it holds fewer samples than asked for.
     """
-    with _open(url, "r|") as (tar, _):
-        groups = enumerate(groupby(_members(tar, url), key=itemgetter(0)))
+    with _open(url, "r|") as (tar, file):
+        groups = enumerate(groupby(_members(tar, url, _size(file)), key=itemgetter(0)))
         found = 0
         for ordinal, (key, group) in islice(groups, first, first + count):
             found += 1
@@ -101,8 +102,8 @@ def read_members(url: str, key: str) -> dict[str, bytes]:
     Raises:
         SourceError: As `scan_tar`.
     """
-    with _open(url, "r:") as (tar, _):
-        return {ext: _data(tar, info).read() for found, ext, info in _members(tar, url) if found == key}
+    with _open(url, "r:") as (tar, file):
+        return {ext: _data(tar, info).read() for found, ext, info in _members(tar, url, _size(file)) if found == key}
 
 
 def parse_meta(data: bytes) -> dict[str, Any]:
@@ -139,11 +140,11 @@ def check_bytes(sizes: Mapping[str, int]) -> None:
 @contextmanager
 def _open(url: str, mode: Literal["r:", "r|"]) -> Iterator[tuple[tarfile.TarFile, BinaryIO]]:
     try:
-        with _stream(url) as file, tarfile.open(fileobj=file, mode=mode) as tar:
+        with _stream(url) as file, tarfile.open(fileobj=file, mode=mode, tarinfo=CheckedHeader) as tar:
             yield tar, file
     except FileNotFoundError as error:
         raise SourceError(f"there is no {url}") from error
-    except (tarfile.TarError, EOFError) as error:
+    except TAR_ERRORS as error:
         hint = "shards are uncompressed tars; check that it was copied whole"
         raise SourceError(f"{url} is no tar, or it is cut short or damaged: {error}", hint=hint) from error
     except (OSError, ImportError, ValueError) as error:
@@ -167,11 +168,18 @@ def _stream(url: str) -> Any:
 _Member = tuple[str, str, tarfile.TarInfo]
 
 
-def _members(tar: tarfile.TarFile, url: str) -> Iterator[_Member]:
+def _size(file: BinaryIO) -> int | None:
+    """Bytes of what fsspec opened; None where the store does not tell."""
+    size = getattr(file, "size", None)
+    return size if isinstance(size, int) else None
+
+
+def _members(tar: tarfile.TarFile, url: str, whole: int | None) -> Iterator[_Member]:
     """Key, extension and header of each member that belongs to a sample."""
     while (info := tar.next()) is not None:
         tar.members.clear()  # type: ignore[attr-defined]  # tarfile remembers every member otherwise
         _check_member(info, url)
+        check_extent(info, whole)
         name = info.name.removeprefix("./")
         if info.isreg() and not _SKIPPED.match(name) and (parts := _NAME.fullmatch(name)):
             yield clean_key(parts[1]), parts[2].lower(), info

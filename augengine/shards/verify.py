@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,16 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from augengine.errors import ShardError
-from augengine.images import Decoder
+from augengine.images import Decoder, read_size
 from augengine.machine import cpu_threads
 from augengine.report import Report
 from augengine.shards.content import MAX_SIDE, Planned, Sums, check_sample
+from augengine.shards.headers import TAR_ERRORS, CheckedHeader, check_extent
 from augengine.shards.layout import OWN_FOLDER, index_file, plan_file, tar_file
+from augengine.shards.read import MAX_SAMPLE_BYTES
 from augengine.shards.records import read_json, read_report
 from augengine.shards.write import INDEX_VERSION
 from augengine.storage import AnyPath, names, open_whole, read_whole, size_of
 
 _BATCH = 16
+_BATCH_PX = 1 << 26  # 200 MB decoded; a single image may have MAX_SIDE squared
 _MOST_PROBLEMS = 20
 
 Members = dict[str, bytes]
@@ -155,31 +159,43 @@ class _ShardCheck:
 
     def check_samples(self, file: AnyPath) -> None:
         batch: list[tuple[str, Members]] = []
+        pixels = 0
         try:
             for key, members in self._read(file):
                 self.keys.append(key)
                 batch.append((key, members))
-                if len(batch) == _BATCH:
+                pixels += self._pixels(members)
+                if len(batch) == _BATCH or pixels > _BATCH_PX:
                     self._check_batch(batch)
-                    batch = []
-        except (tarfile.TarError, OSError, EOFError) as error:
+                    batch, pixels = [], 0
+        except (*TAR_ERRORS, OSError, ValueError) as error:
             self._say(f"the tar is damaged: {error}")
         self._check_batch(batch)
+
+    def _pixels(self, members: Members) -> int:
+        """What an image says it has; decoding a batch of bombs together would take their memory together."""
+        height, width = read_size(io.BytesIO(members.get(self.planned.image_format, b""))) or (0, 0)
+        return height * width
 
     def _read(self, file: AnyPath) -> Iterator[tuple[str, Members]]:
         """The samples of the tar as they are, and the index that fits them."""
         current, members, line = "", Members(), list[str]()
-        with open_whole(file) as data, tarfile.open(fileobj=data, mode="r|") as tar:
+        whole = size_of(file) or 0
+        with open_whole(file) as data, tarfile.open(fileobj=data, mode="r|", tarinfo=CheckedHeader) as tar:
             for info in tar:
+                check_extent(info, whole)
                 key, _, extension = info.name.partition(".")
                 stream = tar.extractfile(info)
-                if not info.isreg() or stream is None or not key or "/" in key:
+                if not info.isreg() or info.issparse() or stream is None or not key or "/" in key:
                     self._say(f"the member {info.name!r} is no member of a sample")
                     continue
                 if key != current:
                     if current:
                         yield self._finish(current, members, line)
                     current, members, line = key, {}, []
+                if info.size > MAX_SAMPLE_BYTES:
+                    self._say(f"the member {info.name!r} has {info.size} bytes, {MAX_SAMPLE_BYTES} are allowed")
+                    continue
                 members[extension] = stream.read()
                 line.append(f"{extension} {info.offset_data} {info.size} {info.name}")
         if current:
