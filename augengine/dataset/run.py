@@ -10,6 +10,7 @@ from functools import partial
 from typing import cast
 
 from augengine.build import seconds_a_pass
+from augengine.cards import DIRECTIONS
 from augengine.dataset.engines import check_request, find_engines, keep_plans
 from augengine.dataset.existing import planned_engines
 from augengine.dataset.outcome import Prediction, Summary
@@ -21,6 +22,7 @@ from augengine.errors import SpecError
 from augengine.fleet import MAY_CRASH, Executor, pick_executor, run_local
 from augengine.images import encoder_version
 from augengine.job import EnginesSpec, Worker, WorkerSpec
+from augengine.job.outfit import EngineOutfit
 from augengine.machine import cpu_threads
 from augengine.plan import Plan, check_plan, committed, leave_out, open_target, quarantine, read_plan
 from augengine.progress import Watcher
@@ -93,11 +95,12 @@ def _execute(
     run: Run, plan: Plan, engines: EnginesSpec, store: EngineStore, done: Mapping[str, Report], watcher: Watcher
 ) -> dict[str, Report]:
     workers, threads = _shares(run)
+    outfit = engine_outfit(run, engines)
     jobs = leave_out(run.request.out, [job for job in plan.jobs if job.output not in done])
     worker = worker_spec(run, engines, store, threads)
     if not jobs:
         return {}
-    reports = _executor(run)(
+    reports = _executor(run, outfit)(
         jobs,
         worker,
         Worker,
@@ -110,8 +113,14 @@ def _execute(
         return {report.output: report for report in reports}
 
 
-def _executor(run: Run) -> Executor:
-    return pick_executor(_shares(run)[0], run.request.ray_address)
+def _executor(run: Run, outfit: EngineOutfit | None = None) -> Executor:
+    return pick_executor(_shares(run)[0], run.request.ray_address, outfit)
+
+
+def engine_outfit(run: Run, engines: EnginesSpec) -> EngineOutfit:
+    """What each node of a joined cluster needs for these engines."""
+    files = {run.weights.digests[each]: str(run.weights.path(each).absolute()) for each in DIRECTIONS}
+    return EngineOutfit(backend=engines.backend, files=files, allow_mixed=run.request.allow_mixed)
 
 
 def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int) -> WorkerSpec:
@@ -128,12 +137,14 @@ def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int
     )
 
 
-def _shares(run: Run) -> tuple[int, int]:
+def _shares(run: Run) -> tuple[int | None, int]:
     """How many workers, and the CPU threads of each: one a GPU; on a CPU one worker uses every core best."""
     workers = run.request.workers
+    if run.request.ray_address is not None:
+        return workers, 1  # the cluster's nodes say how many fit, and their threads
     if workers is None:
         workers = gpu_count() if _on_gpu(run) else 1
-    if _on_gpu(run) and run.request.ray_address is None and workers > gpu_count():
+    if _on_gpu(run) and workers > gpu_count():
         raise SpecError(f"{workers} workers, but {gpu_count()} GPUs", hint="one worker a GPU: --workers auto")
     return workers, max(1, cpu_threads() // workers)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from augengine.fleet.base import StartWorker, WorkerSpec
+from augengine.fleet.base import Outfit, StartWorker, WorkerSpec
 from augengine.report import Job, Report
 
 
@@ -17,12 +18,21 @@ class Actor:
         worker: What it does.
         start: Makes the worker.
         cores: The cores it may use; empty for any.
+        outfit: What this node must have first, and how it gets what it lacks; None on the driver's own machine.
     """
 
-    def __init__(self, worker: WorkerSpec, start: StartWorker, cores: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        worker: WorkerSpec,
+        start: StartWorker,
+        cores: tuple[int, ...],
+        outfit: tuple[Outfit, Callable[[str], bytes]] | None = None,
+    ) -> None:
         if cores:
             # Threads started from here on inherit it, the engine's and the decoder's too.
             os.sched_setaffinity(0, cores)
+        if outfit is not None:
+            worker = outfit[0].fit(worker, outfit[1])
         self._worker = start(worker)
 
     def make(self, job: Job, publishes: bool) -> Report:

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from augengine.errors import TargetError, WorkerError
 from augengine.fleet.actor import Actor, Member
-from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, OnProgress, OnQuarantine, StartWorker, WorkerSpec
-from augengine.fleet.cluster import Cluster, first_line, join
+from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, OnProgress, OnQuarantine, Outfit, StartWorker, WorkerSpec
+from augengine.fleet.cluster import Cluster, Fetch, check_cluster, first_line, join, offer
 from augengine.fleet.ledger import Death, Ledger, Trial
 from augengine.fleet.places import Places
 from augengine.fleet.rules import Rules
@@ -22,43 +22,65 @@ _START_SECONDS = 120.0
 _CLOSE_SECONDS = 10.0
 _RULES = Rules()
 
+_Work = tuple[WorkerSpec, StartWorker, tuple[Outfit, Fetch] | None]
+"""What every worker does, what makes it, and what its node must have."""
+
 
 def run_ray(
     jobs: Sequence[Job],
     worker: WorkerSpec,
     start: StartWorker,
     *,
-    workers: int,
+    workers: int | None,
     address: str | None = None,
     on_progress: OnProgress = lambda _: None,
     on_quarantine: OnQuarantine = lambda *_: None,
     rules: Rules = _RULES,
+    outfit: Outfit | None = None,
 ) -> Generator[Report, None, None]:
     """Run jobs on Ray actors; see `Executor`. A job may crash its worker: another goes on.
 
     Args:
         jobs, worker, start, workers, address, on_progress, on_quarantine: See `Executor`.
         rules: What is done about faults.
+        outfit: What each node of a joined cluster must have.
+
+    Raises:
+        SpecError: The nodes of a joined cluster differ in what decides bytes.
+        TargetError, WorkerError: See `Executor`.
     """
     ledger = Ledger(jobs, rules, on_quarantine)
     samples = sum(job.count for job in jobs)
-    with _pool(address, workers, (worker, start), ledger, rules) as pool:
+    with join(address, workers, worker) as cluster:
+        fitted = None
+        if address is not None:
+            check_cluster(cluster.ray, worker, _inputs(jobs), outfit)
+            fitted = (outfit, offer(cluster.ray, outfit.files)) if outfit else None
+        yield from _run(cluster, (worker, start, fitted), ledger, rules, on_progress, samples)
+
+
+def _inputs(jobs: Sequence[Job]) -> list[str]:
+    """The first and the last: enough to notice a file system that is not shared."""
+    return [jobs[0].source, jobs[-1].source] if jobs else []
+
+
+def _run(
+    cluster: Cluster, work: _Work, ledger: Ledger, rules: Rules, on_progress: OnProgress, samples: int
+) -> Generator[Report, None, None]:
+    with _pool(cluster, work, ledger, rules) as pool:
         while ledger.is_open:
             yield from pool.step()
             on_progress(min(samples, pool.samples_done()))
 
 
 @contextmanager
-def _pool(
-    address: str | None, workers: int, work: tuple[WorkerSpec, StartWorker], ledger: Ledger, rules: Rules
-) -> Iterator[_Pool]:
-    worker, start = work
-    with join(address, workers, worker) as cluster:
-        share = _with(worker, threads=cluster.threads)
-        with closing(_Pool(cluster, share, start, ledger, Places(workers, rules))) as pool:
-            for place in range(workers):
-                pool.start(place)
-            yield pool
+def _pool(cluster: Cluster, work: _Work, ledger: Ledger, rules: Rules) -> Iterator[_Pool]:
+    worker, start, fitted = work
+    share = _with(worker, threads=cluster.threads)
+    with closing(_Pool(cluster, (share, start, fitted), ledger, Places(cluster.workers, rules))) as pool:
+        for place in range(cluster.workers):
+            pool.start(place)
+        yield pool
 
 
 def _with(worker: WorkerSpec, **changes: int) -> WorkerSpec:
@@ -73,13 +95,10 @@ class _Pool:
     unavailable may stay so for ever, and swallow what it is given.
     """
 
-    def __init__(
-        self, cluster: Cluster, worker: WorkerSpec, start: StartWorker, ledger: Ledger, places: Places
-    ) -> None:
+    def __init__(self, cluster: Cluster, work: _Work, ledger: Ledger, places: Places) -> None:
         self._ray = cluster.ray
         self._cluster = cluster
-        self._worker = worker
-        self._start_worker = start
+        self._worker, self._start_worker, self._fitted = work
         self._ledger = ledger
         self._pace = Pace(places.rules.watchdog)
         self._places = places
@@ -91,12 +110,16 @@ class _Pool:
         gpus = 0 if self._worker.device_id is None else 1
         # One thread for each job held, one to ask for progress, one to close.
         remote = self._ray.remote(Actor).options(
-            num_cpus=self._worker.threads, num_gpus=gpus, max_concurrency=HELD_JOBS + 2, max_restarts=0
+            num_cpus=self._worker.threads,
+            num_gpus=gpus,
+            max_concurrency=HELD_JOBS + 2,
+            max_restarts=0,
+            scheduling_strategy="SPREAD",
         )
         # Ray shows an actor only its own GPU, so that its number there is 0.
         share = _with(self._worker, device_id=0) if gpus else self._worker
         cores = self._cluster.cores[place] if self._cluster.cores else ()
-        actor = remote.remote(share, self._start_worker, cores)
+        actor = remote.remote(share, self._start_worker, cores, self._fitted)
         self._ledger.expect(place)
         self._members[place] = Member(actor, place, time.monotonic(), actor.samples_done.remote())
 

@@ -97,7 +97,7 @@ def _execute(run: TileRun, plan: Plan, done: Mapping[str, Report], watcher: Watc
     jobs = leave_out(run.request.out, [job for job in plan.jobs if job.output not in done])
     if not jobs:
         return {}
-    workers, threads = _shares(run.request.workers)
+    workers, threads = _shares(run)
     worker = TileWorkerSpec(
         target=str(run.request.out.absolute()), spec=run.spec, keys=_keys(run.slides), threads=threads
     )
@@ -115,14 +115,16 @@ def _execute(run: TileRun, plan: Plan, done: Mapping[str, Report], watcher: Watc
 
 
 def _executor(run: TileRun) -> Executor:
-    return pick_executor(_shares(run.request.workers)[0], run.request.ray_address)
+    return pick_executor(_shares(run)[0], run.request.ray_address)
 
 
 def _keys(slides: Sequence[ListedSlide]) -> dict[str, str]:
     return {slide.path: slide.key for slide in slides}
 
 
-def _shares(workers: int | None) -> tuple[int, int]:
+def _shares(run: TileRun) -> tuple[int | None, int]:
     """How many workers, and the CPU threads of each."""
-    many = workers or -(-cpu_threads() // _THREADS_A_WORKER)
+    if run.request.ray_address is not None:
+        return run.request.workers, 1  # the cluster's nodes say how many fit, and their threads
+    many = run.request.workers or -(-cpu_threads() // _THREADS_A_WORKER)
     return many, max(1, cpu_threads() // many)
