@@ -27,7 +27,7 @@ def main(homes: list[str]) -> None:
         settings = {"AUGENGINE_HOME": folder} | ({"PYTHONPATH": path} if path else {})
         cluster.add_node(wait=False, num_cpus=1, object_store_memory=_STORE_BYTES, env_vars=settings)
     cluster.wait_for_nodes()
-    print(cluster.address, flush=True)  # noqa: T201 - what the tests wait for
+    print(cluster.address, flush=True)
     sys.stdin.read()
     cluster.shutdown()
 

@@ -69,16 +69,17 @@ class EngineOutfit:
     def _engine(self, own: EngineStore, worker: WorkerSpec, index: int, fetch: Fetch) -> StoredEngine:
         engines = worker.engines
         wanted = (engines.to_reference, engines.from_reference)[index]
-        if (stored := self._as_planned(own, EngineStore(Path(worker.store)), wanted)) is not None:
+        if (stored := self._as_planned(own, worker, wanted)) is not None:
             return stored
         backend, weights = _backend(self.backend), engines.weights[index]
         batch = backend.static_batch(engines.height, engines.width)
         spec = EngineSpec(precision=engines.precision, height=engines.height, width=engines.width, batch=batch)
         return own.find(weights, backend, spec) or own.build(_weights(weights, fetch), backend, spec)
 
-    def _as_planned(self, own: EngineStore, dataset: EngineStore, wanted: str) -> StoredEngine | None:
+    def _as_planned(self, own: EngineStore, worker: WorkerSpec, wanted: str) -> StoredEngine | None:
         """The very engine of the plan: this node's, or the one that the dataset carries (TensorRT), copied."""
-        for store in (own, dataset):
+        dataset = [EngineStore(Path(worker.store))] if Path(worker.store).is_relative_to(worker.target) else []
+        for store in (own, *dataset):
             with suppress(EngineError):
                 stored, _ = store.check(wanted)
                 return stored if store is own else own.adopt(stored)
