@@ -120,7 +120,7 @@ def _executor(run: Run, outfit: EngineOutfit | None = None) -> Executor:
 def engine_outfit(run: Run, engines: EnginesSpec) -> EngineOutfit:
     """What each node of a joined cluster needs for these engines."""
     files = {run.weights.digests[each]: str(run.weights.path(each).absolute()) for each in DIRECTIONS}
-    return EngineOutfit(backend=engines.backend, files=files, allow_mixed=run.request.allow_mixed)
+    return EngineOutfit(backend=engines.backend, files=files, allow_mixed=engines.mixed)
 
 
 def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int) -> WorkerSpec:
