@@ -29,7 +29,7 @@ def main(homes: list[str]) -> None:
     cluster.wait_for_nodes()
     print(cluster.address, flush=True)
     sys.stdin.read()
-    cluster.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

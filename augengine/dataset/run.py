@@ -100,7 +100,8 @@ def _execute(
     worker = worker_spec(run, engines, store, threads)
     if not jobs:
         return {}
-    reports = _executor(run, outfit)(
+    executor = pick_executor(workers, run.request.ray_address, outfit, watcher.note)
+    reports = executor(
         jobs,
         worker,
         Worker,
@@ -113,8 +114,8 @@ def _execute(
         return {report.output: report for report in reports}
 
 
-def _executor(run: Run, outfit: EngineOutfit | None = None) -> Executor:
-    return pick_executor(_shares(run)[0], run.request.ray_address, outfit)
+def _executor(run: Run) -> Executor:
+    return pick_executor(_shares(run)[0], run.request.ray_address)
 
 
 def engine_outfit(run: Run, engines: EnginesSpec) -> EngineOutfit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,10 @@ class Actor:
         """Source samples finished so far."""
         return self._worker.samples_done
 
+    def host(self) -> str:
+        """The machine it runs on."""
+        return socket.gethostname()
+
     def close(self) -> None:
         """Drop the shards in hand; nothing of them is left behind."""
         self._worker.close()
@@ -56,6 +61,7 @@ class Member:
         actor: Ray's handle.
         place: Which share of the machine it has.
         asked_at: When it was started.
+        host: Its answer to the question where it runs.
         asked: Its answer to the question how many samples it has done, when it comes. It is used only after its
             first answer: an actor may wait for free CPUs for ever.
         ready: Whether it has answered.
@@ -66,6 +72,7 @@ class Member:
     actor: Any
     place: int
     asked_at: float
+    host: Any
     asked: Any
     ready: bool = False
     samples_done: int = 0

@@ -15,6 +15,7 @@ from augengine.fleet.cluster import Cluster, Fetch, check_cluster, first_line, j
 from augengine.fleet.ledger import Death, Ledger, Trial
 from augengine.fleet.places import Places
 from augengine.fleet.rules import Rules
+from augengine.fleet.view import OnNote, View
 from augengine.fleet.watchdog import Pace
 from augengine.report import Job, Report, failure_reason
 
@@ -37,6 +38,7 @@ def run_ray(
     on_quarantine: OnQuarantine = lambda *_: None,
     rules: Rules = _RULES,
     outfit: Outfit | None = None,
+    on_note: OnNote = lambda _: None,
 ) -> Generator[Report, None, None]:
     """Run jobs on Ray actors; see `Executor`. A job may crash its worker: another goes on.
 
@@ -44,6 +46,7 @@ def run_ray(
         jobs, worker, start, workers, address, on_progress, on_quarantine: See `Executor`.
         rules: What is done about faults.
         outfit: What each node of a joined cluster must have.
+        on_note: Told what each worker did, every minute and at the end.
 
     Raises:
         SpecError: The nodes of a joined cluster differ in what decides bytes.
@@ -56,7 +59,12 @@ def run_ray(
         if address is not None:
             check_cluster(cluster.ray, worker, _inputs(jobs), outfit)
             fitted = (outfit, offer(cluster.ray, outfit.files)) if outfit else None
-        yield from _run(cluster, (worker, start, fitted), ledger, rules, on_progress, samples)
+        view = View(on_note, time.monotonic())
+        with _pool(cluster, (worker, start, fitted), ledger, rules, view) as pool:
+            while ledger.is_open:
+                yield from pool.step()
+                on_progress(min(samples, pool.samples_done()))
+        view.tell(time.monotonic(), last=True)
 
 
 def _inputs(jobs: Sequence[Job]) -> list[str]:
@@ -64,20 +72,11 @@ def _inputs(jobs: Sequence[Job]) -> list[str]:
     return [jobs[0].source, jobs[-1].source] if jobs else []
 
 
-def _run(
-    cluster: Cluster, work: _Work, ledger: Ledger, rules: Rules, on_progress: OnProgress, samples: int
-) -> Generator[Report, None, None]:
-    with _pool(cluster, work, ledger, rules) as pool:
-        while ledger.is_open:
-            yield from pool.step()
-            on_progress(min(samples, pool.samples_done()))
-
-
 @contextmanager
-def _pool(cluster: Cluster, work: _Work, ledger: Ledger, rules: Rules) -> Iterator[_Pool]:
+def _pool(cluster: Cluster, work: _Work, ledger: Ledger, rules: Rules, view: View) -> Iterator[_Pool]:
     worker, start, fitted = work
     share = _with(worker, threads=cluster.threads)
-    with closing(_Pool(cluster, (share, start, fitted), ledger, Places(cluster.workers, rules))) as pool:
+    with closing(_Pool(cluster, (share, start, fitted), ledger, Places(cluster.workers, rules), view)) as pool:
         for place in range(cluster.workers):
             pool.start(place)
         yield pool
@@ -95,13 +94,14 @@ class _Pool:
     unavailable may stay so for ever, and swallow what it is given.
     """
 
-    def __init__(self, cluster: Cluster, work: _Work, ledger: Ledger, places: Places) -> None:
+    def __init__(self, cluster: Cluster, work: _Work, ledger: Ledger, places: Places, view: View) -> None:
         self._ray = cluster.ray
         self._cluster = cluster
         self._worker, self._start_worker, self._fitted = work
         self._ledger = ledger
         self._pace = Pace(places.rules.watchdog)
         self._places = places
+        self._view = view
         self._members: dict[int, Member] = {}
         self._held: dict[Any, tuple[Member, Trial]] = {}
 
@@ -121,7 +121,7 @@ class _Pool:
         cores = self._cluster.cores[place] if self._cluster.cores else ()
         actor = remote.remote(share, self._start_worker, cores, self._fitted)
         self._ledger.expect(place)
-        self._members[place] = Member(actor, place, time.monotonic(), actor.samples_done.remote())
+        self._members[place] = Member(actor, place, time.monotonic(), actor.host.remote(), actor.samples_done.remote())
 
     def step(self) -> Iterator[Report]:
         """Hand out jobs, wait a moment; the reports of jobs that are over for good."""
@@ -134,6 +134,7 @@ class _Pool:
         yield from self._hear(answers)
         yield from self._end_hanging()
         self._send_bad_away()
+        self._view.tell(time.monotonic())
         self._check_started()
 
     def _fill(self) -> None:
@@ -168,6 +169,7 @@ class _Pool:
     def _finish(self, member: Member, trial: Trial, report: Report) -> Iterator[Report]:
         if not report.error:
             self._places.finish(member.place)
+        self._view.finish(member.place, report.samples_in, failed=bool(report.error))
         member.samples_told += report.samples_in
         over = self._ledger.finish(member.place, trial, report)
         self._pace.finish(member.place, time.monotonic(), is_busy=self._ledger.load(member.place) > 0)
@@ -181,10 +183,10 @@ class _Pool:
                 continue  # buried meanwhile
             try:
                 member.samples_done = self._ray.get(reference)
+                self._welcome(member)
             except self._ray.exceptions.RayError as error:
                 yield from self._bury(member, error)
                 continue
-            self._welcome(member)
             self._pace.hear(member.place, member.samples_done, time.monotonic())
             member.asked = member.actor.samples_done.remote()
 
@@ -196,9 +198,11 @@ class _Pool:
 
     def _welcome(self, member: Member) -> None:
         if not member.ready:
-            member.ready = True
+            # Asked before the question that it has answered, so this does not wait.
+            self._view.enter(member.place, self._ray.get(member.host), time.monotonic())
             self._ledger.enter(member.place)
             self._pace.begin(member.place, time.monotonic())
+            member.ready = True
 
     def _end_hanging(self) -> Iterator[Report]:
         for place in self._pace.hanging(time.monotonic()):
@@ -210,6 +214,7 @@ class _Pool:
         place = member.place
         death = death or self._death(error)
         self._drop(member)
+        self._view.lose(place)
         loss = self._ledger.lose(place, death)
         yield from loss.over
         if self._places.replace_dead(place, loss, first_line(error)):

@@ -101,7 +101,8 @@ def _execute(run: TileRun, plan: Plan, done: Mapping[str, Report], watcher: Watc
     worker = TileWorkerSpec(
         target=str(run.request.out.absolute()), spec=run.spec, keys=_keys(run.slides), threads=threads
     )
-    reports = _executor(run)(
+    executor = pick_executor(workers, run.request.ray_address, None, watcher.note)
+    reports = executor(
         jobs,
         worker,
         TileWorker,
