@@ -24,7 +24,7 @@ from augengine.images import encoder_version
 from augengine.job import EnginesSpec, Worker, WorkerSpec
 from augengine.job.outfit import EngineOutfit
 from augengine.machine import cpu_threads
-from augengine.plan import Plan, check_plan, committed, leave_out, open_target, quarantine, read_plan
+from augengine.plan import Plan, check_plan, committed, leave_out, open_target, quarantine, read_plan, write_plan
 from augengine.progress import Watcher
 from augengine.report import Report
 from augengine.shards.write import target_errors
@@ -38,7 +38,7 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
     """
     run = resolve(request, watcher)
     with open_target(request.out) as was_killed:
-        before = read_plan(request.out)
+        before = _begun(request)
         planned = None if before is None else planned_engines(request.out, before)
         if planned is not None:
             check_request(run, planned)
@@ -62,6 +62,16 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         seconds=seconds,
         engines=engines,
     )
+
+
+def _begun(request: AugmentRequest) -> Plan | None:
+    """The plan of an earlier run. One that committed nothing (refused for mixed machines) may still become mixed."""
+    plan = read_plan(request.out)
+    if plan is None or not request.allow_mixed or committed(request.out, plan):
+        return plan
+    mixed = replace(plan, engines={**plan.engines, "mixed": True})
+    write_plan(request.out, mixed)
+    return mixed
 
 
 def predict(request: AugmentRequest, watcher: Watcher) -> Prediction:
