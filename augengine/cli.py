@@ -89,7 +89,10 @@ _backend = click.option(
     "--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True, help="Runs the engines."
 )
 _seed = click.option("--seed", type=int, default=0, show_default=True, help="Root of every draw.")
-_ray = click.option("--ray", "ray_address", metavar="ADDRESS", help="Join this Ray cluster.")
+_ray = click.option("--ray", "ray_address", metavar="ADDRESS", help="Join this Ray cluster: HOST:PORT, or auto.")
+_mixed = click.option(
+    "--allow-mixed", is_flag=True, help="Accept nodes whose bytes differ; samples name their engines."
+)
 _format = click.option(
     "--format",
     "image_format",
@@ -143,6 +146,7 @@ def build_engines_command(
 @_seed
 @click.option("--workers", default="auto", show_default=True, help="How many; auto: one a GPU, or one on a CPU.")
 @_ray
+@_mixed
 @_format
 @click.option("--samples-per-shard", type=int, help="Source samples a shard; by default about 256 MB of output.")
 @click.option(

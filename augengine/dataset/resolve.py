@@ -9,7 +9,6 @@ from augengine.dataset.request import AugmentRequest
 from augengine.engines.base import Backend
 from augengine.engines.store import pick_backend
 from augengine.errors import SourceError, SpecError
-from augengine.fleet import check_crew
 from augengine.job import check_source_mpp
 from augengine.listing import Listing, check_sides
 from augengine.plan import make_jobs
@@ -47,7 +46,6 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
     Raises:
         AugengineError: It is refused, with the reason and the next step.
     """
-    check_crew(request.workers, request.ray_address)
     stain = find_stain(request.stain, home() / "stains")
     spec = _spec(request, stain, watcher)
     weights = find_weights(spec.reference, spec.stain, weight_roots(request.weights))

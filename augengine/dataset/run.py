@@ -11,6 +11,7 @@ from typing import cast
 
 from augengine.accounts import Recorder, Retry, choose_retry, close_account, recorded
 from augengine.build import seconds_a_pass
+from augengine.cards import DIRECTIONS
 from augengine.dataset.engines import check_request, find_engines, keep_plans
 from augengine.dataset.existing import planned_engines
 from augengine.dataset.outcome import Prediction, Summary
@@ -22,8 +23,9 @@ from augengine.errors import SpecError
 from augengine.fleet import MAY_CRASH, Executor, pick_executor, run_local
 from augengine.images import encoder_version
 from augengine.job import EnginesSpec, Worker, WorkerSpec
+from augengine.job.outfit import EngineOutfit
 from augengine.machine import cpu_threads
-from augengine.plan import Plan, check_plan, committed, leave_out, open_target, quarantine, read_plan
+from augengine.plan import Plan, check_plan, committed, leave_out, open_target, quarantine, read_plan, write_plan
 from augengine.progress import Watcher
 from augengine.report import Report
 from augengine.shards.write import target_errors
@@ -38,7 +40,7 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
     """
     run = resolve(request, watcher)
     with open_target(request.out) as was_killed:
-        before = read_plan(request.out)
+        before = _begun(request)
         planned = None if before is None else planned_engines(request.out, before)
         if planned is not None:
             check_request(run, planned)
@@ -66,6 +68,16 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         seconds=seconds,
         engines=engines,
     )
+
+
+def _begun(request: AugmentRequest) -> Plan | None:
+    """The plan of an earlier run. One that committed nothing (refused for mixed machines) may still become mixed."""
+    plan = read_plan(request.out)
+    if plan is None or not request.allow_mixed or committed(request.out, plan):
+        return plan
+    mixed = replace(plan, engines={**plan.engines, "mixed": True})
+    write_plan(request.out, mixed)
+    return mixed
 
 
 def predict(request: AugmentRequest, watcher: Watcher) -> Prediction:
@@ -106,11 +118,13 @@ def _execute(
 ) -> dict[str, Report]:
     workers, threads = _shares(run)
     missing = [job for job in plan.jobs if job.output not in done]
+    outfit = engine_outfit(run, engines)
     jobs = leave_out(run.request.out, missing, retried=retry.outputs)
     worker = worker_spec(run, engines, store, threads)
     if not jobs:
         return {}
-    reports = _executor(run)(
+    executor = pick_executor(workers, run.request.ray_address, outfit, recorder.note)
+    reports = executor(
         jobs,
         worker,
         Worker,
@@ -128,6 +142,12 @@ def _executor(run: Run) -> Executor:
     return pick_executor(_shares(run)[0], run.request.ray_address)
 
 
+def engine_outfit(run: Run, engines: EnginesSpec) -> EngineOutfit:
+    """What each node of a joined cluster needs for these engines."""
+    files = {run.weights.digests[each]: str(run.weights.path(each).absolute()) for each in DIRECTIONS}
+    return EngineOutfit(backend=engines.backend, files=files, allow_mixed=engines.mixed)
+
+
 def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int) -> WorkerSpec:
     """What every worker of a run does; ``threads`` are one worker's share."""
     return WorkerSpec(
@@ -143,12 +163,14 @@ def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int
     )
 
 
-def _shares(run: Run) -> tuple[int, int]:
+def _shares(run: Run) -> tuple[int | None, int]:
     """How many workers, and the CPU threads of each: one a GPU; on a CPU one worker uses every core best."""
     workers = run.request.workers
+    if run.request.ray_address is not None:
+        return workers, 1  # the cluster's nodes say how many fit, and their threads
     if workers is None:
         workers = gpu_count() if _on_gpu(run) else 1
-    if _on_gpu(run) and run.request.ray_address is None and workers > gpu_count():
+    if _on_gpu(run) and workers > gpu_count():
         raise SpecError(f"{workers} workers, but {gpu_count()} GPUs", hint="one worker a GPU: --workers auto")
     return workers, max(1, cpu_threads() // workers)
 

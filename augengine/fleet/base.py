@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -29,6 +29,11 @@ class WorkerSpec(Protocol):
     """What a worker does with every job: a frozen dataclass that can be sent to another process."""
 
     @property
+    def target(self) -> str:
+        """The folder that its shards go to."""
+        ...
+
+    @property
     def threads(self) -> int:
         """CPU threads of one worker."""
         ...
@@ -36,6 +41,28 @@ class WorkerSpec(Protocol):
     @property
     def device_id(self) -> int | None:
         """GPU, or None on a CPU."""
+        ...
+
+
+class Outfit(Protocol):
+    """What a node of a joined cluster must have before a worker starts on it. It is sent to the nodes."""
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """What a node may lack, on the driver's machine: digest -> file, a few MB each."""
+        ...
+
+    @property
+    def allow_mixed(self) -> bool:
+        """Whether nodes may differ in what decides bytes."""
+        ...
+
+    def machine(self) -> str:
+        """What of this machine decides bytes, in words."""
+        ...
+
+    def fit(self, worker: Any, fetch: Callable[[str], bytes]) -> Any:
+        """The worker's spec as it holds on this node, with all that it names made or fetched."""
         ...
 
 
@@ -72,7 +99,7 @@ class Executor(Protocol):
         worker: WorkerSpec,
         start: StartWorker,
         *,
-        workers: int,
+        workers: int | None,
         address: str | None,
         on_progress: OnProgress,
         on_quarantine: OnQuarantine,
@@ -84,7 +111,7 @@ class Executor(Protocol):
             jobs: What to make.
             worker: What every worker does; its ``threads`` are one worker's share.
             start: Makes a worker of it.
-            workers: How many.
+            workers: How many; None, in a joined cluster, for one a GPU, or one a node of CPUs.
             address: A running Ray cluster's, or None for one of our own.
             on_progress: Told how far the run is.
             on_quarantine: Told of samples that kill workers, as soon as they are found.

@@ -24,7 +24,7 @@ def run_local(
     worker: WorkerSpec,
     start: StartWorker,
     *,
-    workers: int = 1,
+    workers: int | None = 1,
     address: str | None = None,
     on_progress: OnProgress = lambda _: None,
     on_quarantine: OnQuarantine = lambda *_: None,

@@ -10,12 +10,22 @@ from typing import Any, cast
 
 from augengine.errors import TargetError, WorkerError
 from augengine.fleet.actor import Actor, Member
-from augengine.fleet.base import HELD_JOBS, POLL_SECONDS, OnCrew, OnProgress, OnQuarantine, StartWorker, WorkerSpec
-from augengine.fleet.cluster import Cluster, first_line, join
+from augengine.fleet.base import (
+    HELD_JOBS,
+    POLL_SECONDS,
+    OnCrew,
+    OnProgress,
+    OnQuarantine,
+    Outfit,
+    StartWorker,
+    WorkerSpec,
+)
+from augengine.fleet.cluster import Cluster, Fetch, check_cluster, first_line, join, offer
 from augengine.fleet.ledger import Death, Ledger, Trial
 from augengine.fleet.places import Places
 from augengine.fleet.roster import Roster
 from augengine.fleet.rules import Rules
+from augengine.fleet.view import OnNote, View
 from augengine.fleet.watchdog import Pace
 from augengine.progress import WorkerState
 from augengine.report import Job, Report, failure_reason
@@ -24,45 +34,65 @@ _START_SECONDS = 120.0
 _CLOSE_SECONDS = 10.0
 _RULES = Rules()
 
+_Work = tuple[WorkerSpec, StartWorker, tuple[Outfit, Fetch] | None]
+"""What every worker does, what makes it, and what its node must have."""
+
 
 def run_ray(
     jobs: Sequence[Job],
     worker: WorkerSpec,
     start: StartWorker,
     *,
-    workers: int,
+    workers: int | None,
     address: str | None = None,
     on_progress: OnProgress = lambda _: None,
     on_quarantine: OnQuarantine = lambda *_: None,
     on_crew: OnCrew = lambda _: None,
     rules: Rules = _RULES,
+    outfit: Outfit | None = None,
+    on_note: OnNote = lambda _: None,
 ) -> Generator[Report, None, None]:
     """Run jobs on Ray actors; see `Executor`. A job may crash its worker: another goes on.
 
     Args:
         jobs, worker, start, workers, address, on_progress, on_quarantine, on_crew: See `Executor`.
         rules: What is done about faults.
+        outfit: What each node of a joined cluster must have.
+        on_note: Told what each worker did, every minute and at the end.
+
+    Raises:
+        SpecError: The nodes of a joined cluster differ in what decides bytes.
+        TargetError, WorkerError: See `Executor`.
     """
     ledger = Ledger(jobs, rules, on_quarantine)
     samples = sum(job.count for job in jobs)
-    with _pool(address, workers, (worker, start), ledger, rules) as pool:
-        while ledger.is_open:
-            yield from pool.step()
-            on_crew(pool.crew())
-            on_progress(min(samples, pool.samples_done()))
+    with join(address, workers, worker) as cluster:
+        fitted = None
+        if address is not None:
+            check_cluster(cluster.ray, worker, _inputs(jobs), outfit)
+            fitted = (outfit, offer(cluster.ray, outfit.files)) if outfit else None
+        view = View(on_note, time.monotonic())
+        with _pool(cluster, (worker, start, fitted), ledger, rules, view) as pool:
+            while ledger.is_open:
+                yield from pool.step()
+                on_crew(pool.crew())
+                on_progress(min(samples, pool.samples_done()))
+        view.tell(time.monotonic(), last=True)
+
+
+def _inputs(jobs: Sequence[Job]) -> list[str]:
+    """The first and the last: enough to notice a file system that is not shared."""
+    return [jobs[0].source, jobs[-1].source] if jobs else []
 
 
 @contextmanager
-def _pool(
-    address: str | None, workers: int, work: tuple[WorkerSpec, StartWorker], ledger: Ledger, rules: Rules
-) -> Iterator[_Pool]:
-    worker, start = work
-    with join(address, workers, worker) as cluster:
-        share = _with(worker, threads=cluster.threads)
-        with closing(_Pool(cluster, share, start, ledger, Places(workers, rules))) as pool:
-            for place in range(workers):
-                pool.start(place)
-            yield pool
+def _pool(cluster: Cluster, work: _Work, ledger: Ledger, rules: Rules, view: View) -> Iterator[_Pool]:
+    worker, start, fitted = work
+    share = _with(worker, threads=cluster.threads)
+    with closing(_Pool(cluster, (share, start, fitted), ledger, Places(cluster.workers, rules), view)) as pool:
+        for place in range(cluster.workers):
+            pool.start(place)
+        yield pool
 
 
 def _with(worker: WorkerSpec, **changes: int) -> WorkerSpec:
@@ -77,17 +107,15 @@ class _Pool:
     unavailable may stay so for ever, and swallow what it is given.
     """
 
-    def __init__(
-        self, cluster: Cluster, worker: WorkerSpec, start: StartWorker, ledger: Ledger, places: Places
-    ) -> None:
+    def __init__(self, cluster: Cluster, work: _Work, ledger: Ledger, places: Places, view: View) -> None:
         self._ray = cluster.ray
         self._cluster = cluster
-        self._worker = worker
-        self._start_worker = start
+        self._worker, self._start_worker, self._fitted = work
         self._ledger = ledger
         self._pace = Pace(places.rules.watchdog)
         self._places = places
         self._roster = Roster()
+        self._view = view
         self._members: dict[int, Member] = {}
         self._held: dict[Any, tuple[Member, Trial]] = {}
 
@@ -96,14 +124,18 @@ class _Pool:
         gpus = 0 if self._worker.device_id is None else 1
         # One thread for each job held, one to ask for progress, one to close.
         remote = self._ray.remote(Actor).options(
-            num_cpus=self._worker.threads, num_gpus=gpus, max_concurrency=HELD_JOBS + 2, max_restarts=0
+            num_cpus=self._worker.threads,
+            num_gpus=gpus,
+            max_concurrency=HELD_JOBS + 2,
+            max_restarts=0,
+            scheduling_strategy="SPREAD",
         )
         # Ray shows an actor only its own GPU, so that its number there is 0.
         share = _with(self._worker, device_id=0) if gpus else self._worker
         cores = self._cluster.cores[place] if self._cluster.cores else ()
-        actor = remote.remote(share, self._start_worker, cores)
+        actor = remote.remote(share, self._start_worker, cores, self._fitted)
         self._ledger.expect(place)
-        self._members[place] = Member(actor, place, time.monotonic(), actor.samples_done.remote())
+        self._members[place] = Member(actor, place, time.monotonic(), actor.host.remote(), actor.samples_done.remote())
 
     def step(self) -> Iterator[Report]:
         """Hand out jobs, wait a moment; the reports of jobs that are over for good."""
@@ -116,6 +148,7 @@ class _Pool:
         yield from self._hear(answers)
         yield from self._end_hanging()
         self._send_bad_away()
+        self._view.tell(time.monotonic())
         self._check_started()
 
     def _fill(self) -> None:
@@ -150,6 +183,7 @@ class _Pool:
     def _finish(self, member: Member, trial: Trial, report: Report) -> Iterator[Report]:
         if not report.error:
             self._places.finish(member.place)
+        self._view.finish(member.place, report.samples_in, failed=bool(report.error))
         member.samples_told += report.samples_in
         self._roster.finish(member.place, report)
         over = self._ledger.finish(member.place, trial, report)
@@ -164,10 +198,10 @@ class _Pool:
                 continue  # buried meanwhile
             try:
                 member.samples_done = self._ray.get(reference)
+                self._welcome(member)
             except self._ray.exceptions.RayError as error:
                 yield from self._bury(member, error)
                 continue
-            self._welcome(member)
             self._pace.hear(member.place, member.samples_done, time.monotonic())
             member.asked = member.actor.samples_done.remote()
 
@@ -179,9 +213,11 @@ class _Pool:
 
     def _welcome(self, member: Member) -> None:
         if not member.ready:
-            member.ready = True
+            # Asked before the question that it has answered, so this does not wait.
+            self._view.enter(member.place, self._ray.get(member.host), time.monotonic())
             self._ledger.enter(member.place)
             self._pace.begin(member.place, time.monotonic())
+            member.ready = True
 
     def _end_hanging(self) -> Iterator[Report]:
         for place in self._pace.hanging(time.monotonic()):
@@ -193,6 +229,7 @@ class _Pool:
         place = member.place
         death = death or self._death(error)
         self._drop(member)
+        self._view.lose(place)
         loss = self._ledger.lose(place, death)
         yield from loss.over
         if self._places.replace_dead(place, loss, first_line(error)):

@@ -65,6 +65,8 @@ class Planned:
     @classmethod
     def _of_augmented(cls, plan: Mapping[str, Any]) -> Self:
         spec, engines = plan["spec"], plan["engines"]
+        # Of mixed machines each names its own engines, which nobody else can know.
+        named = () if engines.get("mixed") else ("to_reference", "from_reference")
         return cls(
             counts=_counts(plan),
             image_format=str(spec["image_format"]),
@@ -73,8 +75,7 @@ class Planned:
                 "stain": spec["stain"],
                 "eps": spec["noise"]["eps"],
                 "seed": spec["noise"]["seed"],
-                "engine_to_reference": engines["to_reference"],
-                "engine_from_reference": engines["from_reference"],
+                **{f"engine_{name}": engines[name] for name in named},
                 "precision": engines["precision"],
             },
             fields=JSON_FIELDS,

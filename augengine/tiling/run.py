@@ -110,7 +110,7 @@ def _execute(
     jobs = leave_out(run.request.out, missing, retried=retry.outputs)
     if not jobs:
         return {}
-    workers, threads = _shares(run.request.workers)
+    workers, threads = _shares(run)
     worker = TileWorkerSpec(
         target=str(run.request.out.absolute()),
         spec=run.spec,
@@ -118,7 +118,8 @@ def _execute(
         threads=threads,
         access=Access.of_environment(run.request.out),
     )
-    reports = _executor(run)(
+    executor = pick_executor(workers, run.request.ray_address, None, recorder.note)
+    reports = executor(
         jobs,
         worker,
         TileWorker,
@@ -133,14 +134,16 @@ def _execute(
 
 
 def _executor(run: TileRun) -> Executor:
-    return pick_executor(_shares(run.request.workers)[0], run.request.ray_address)
+    return pick_executor(_shares(run)[0], run.request.ray_address)
 
 
 def _keys(slides: Sequence[ListedSlide]) -> dict[str, str]:
     return {slide.path: slide.key for slide in slides}
 
 
-def _shares(workers: int | None) -> tuple[int, int]:
+def _shares(run: TileRun) -> tuple[int | None, int]:
     """How many workers, and the CPU threads of each."""
-    many = workers or -(-cpu_threads() // _THREADS_A_WORKER)
+    if run.request.ray_address is not None:
+        return run.request.workers, 1  # the cluster's nodes say how many fit, and their threads
+    many = run.request.workers or -(-cpu_threads() // _THREADS_A_WORKER)
     return many, max(1, cpu_threads() // many)

@@ -1,0 +1,179 @@
+"""The nodes of a cluster: what they have, how workers fit on them, and whether all can do the same work."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from augengine.errors import SpecError, WorkerError
+from augengine.fleet.base import Outfit
+
+_SHOWN_NODES = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A node that can run workers.
+
+    Attributes:
+        id: Ray's name of it.
+        host: For a person: its address.
+        cpus, gpus: Whole ones that Ray may hand out.
+    """
+
+    id: str
+    host: str
+    cpus: int
+    gpus: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Files by which a node shows that it sees what the driver sees.
+
+    Attributes:
+        folder: In the target: the driver's file lies there, and the nodes' answers.
+        word: What the driver wrote; unlike that of any other run.
+        inputs: Local paths of the input -> bytes, or -1 for a folder.
+    """
+
+    folder: str
+    word: str
+    inputs: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a node says of itself.
+
+    Attributes:
+        machine: What of it decides bytes, in words.
+        trouble: What it cannot reach; empty if all is well.
+    """
+
+    machine: str
+    trouble: str
+
+
+def crew(nodes: Sequence[Node], workers: int | None, *, on_gpu: bool) -> tuple[int, int]:
+    """How many workers, and the CPU threads of each: the most with which all of them fit on the nodes.
+
+    Args:
+        nodes: Of the cluster.
+        workers: How many are asked for; None for one a GPU, or one a node of CPUs.
+        on_gpu: Each needs a GPU.
+
+    Raises:
+        WorkerError: They do not fit.
+    """
+    gpus, cpus = sum(node.gpus for node in nodes), sum(node.cpus for node in nodes)
+    wanted = workers or (gpus if on_gpu else sum(node.cpus > 0 for node in nodes))
+    if not wanted:
+        what = "GPUs" if on_gpu else "CPUs"
+        raise WorkerError(f"no node of the cluster has {what}", hint="start its nodes with some: ray start --num-cpus")
+    if on_gpu and gpus < wanted:
+        raise WorkerError(f"the cluster has {gpus} GPUs, {wanted} workers need one each", hint="fewer --workers")
+    if cpus < wanted:
+        raise WorkerError(f"the cluster has {cpus} CPUs, {wanted} workers need one each", hint="fewer --workers")
+    for threads in range(max(node.cpus for node in nodes), 0, -1):
+        if sum(_room(node, threads, on_gpu) for node in nodes) >= wanted:
+            return wanted, threads
+    raise WorkerError(f"{wanted} workers with a GPU and a CPU each do not fit on the nodes", hint="fewer --workers")
+
+
+def _room(node: Node, threads: int, on_gpu: bool) -> int:
+    return min(node.cpus // threads, node.gpus) if on_gpu else node.cpus // threads
+
+
+def write_probe(target: str, inputs: Sequence[str]) -> Probe | None:
+    """Leave a file in the target for the nodes to find; None for an URL, which is the same everywhere.
+
+    Raises:
+        WorkerError: It cannot be written.
+    """
+    if "://" in target:
+        return None
+    probe = Probe(
+        folder=str(Path(target) / ".augengine" / "spool"),
+        word=uuid.uuid4().hex,
+        inputs={path: _size(path) for path in inputs if "://" not in path and Path(path).exists()},
+    )
+    try:
+        _asked(probe).parent.mkdir(parents=True, exist_ok=True)
+        _asked(probe).write_text(probe.word, encoding="utf-8")
+    except OSError as error:
+        raise WorkerError(f"cannot write {_asked(probe)}: {error.strerror}", hint="choose another --out") from error
+    return probe
+
+
+def look(node_id: str, probe: Probe | None, outfit: Outfit | None) -> Seen:
+    """What this node is and sees; runs on it."""
+    return Seen(machine=outfit.machine() if outfit else "", trouble=_answer(node_id, probe) if probe else "")
+
+
+def _answer(node_id: str, probe: Probe) -> str:
+    try:
+        if _asked(probe).read_text(encoding="utf-8") != probe.word:
+            return f"the output {probe.folder} is another folder there"
+        _answered(probe, node_id).write_text(node_id, encoding="utf-8")
+    except OSError as error:
+        return f"the output's {error.filename or probe.folder}: {error.strerror}"
+    wrong = [path for path, size in probe.inputs.items() if not Path(path).exists() or _size(path) != size]
+    return f"the input {wrong[0]} is missing or another there" if wrong else ""
+
+
+def check_nodes(nodes: Sequence[Node], seen: Sequence[Seen], probe: Probe | None, outfit: Outfit | None) -> None:
+    """Refuse nodes that cannot reach input or output, or that would make other bytes.
+
+    Raises:
+        WorkerError: A node cannot read what the driver wrote, or the driver what it wrote.
+        SpecError: Machines of several classes, not asked for.
+    """
+    for node, each in zip(nodes, seen, strict=True):
+        trouble = each.trouble
+        if probe and not trouble and not _answered(probe, node.id).is_file():
+            trouble = f"what it writes into {probe.folder} does not arrive here"
+        if trouble:
+            hint = "every node needs input and output under the same paths: a shared file system, or s3://"
+            raise WorkerError(f"node {node.host}: {trouble}", hint=hint)
+    if outfit is not None and not outfit.allow_mixed:
+        _check_classes(nodes, seen, outfit.machine())
+
+
+def _check_classes(nodes: Sequence[Node], seen: Sequence[Seen], here: str) -> None:
+    classes = {here: ["this machine, which names the engines"]}
+    for node, each in zip(nodes, seen, strict=True):
+        classes.setdefault(each.machine, []).append(node.host)
+    if len(classes) > 1:
+        named = "; ".join(f"{_some(hosts)}: {machine}" for machine, hosts in sorted(classes.items()))
+        hint = "nodes of one kind give equal bytes; --allow-mixed records each sample's engines instead"
+        raise SpecError(f"the machines are of {len(classes)} classes, whose bytes differ ({named})", hint=hint)
+
+
+def _some(hosts: Sequence[str]) -> str:
+    more = len(hosts) - _SHOWN_NODES
+    return ", ".join(hosts[:_SHOWN_NODES]) + (f" and {more} more" if more > 0 else "")
+
+
+def remove_probe(probe: Probe | None, nodes: Sequence[Node]) -> None:
+    """Take the files away again; what stays is removed with the spool at the end of the run."""
+    if probe is not None:
+        for file in (_asked(probe), *(_answered(probe, node.id) for node in nodes)):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+
+
+def _asked(probe: Probe) -> Path:
+    return Path(probe.folder) / f"probe-{probe.word}"
+
+
+def _answered(probe: Probe, node_id: str) -> Path:
+    return Path(probe.folder) / f"probe-{probe.word}-{node_id}"
+
+
+def _size(path: str) -> int:
+    file = Path(path)
+    return -1 if file.is_dir() else file.stat().st_size

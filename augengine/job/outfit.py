@@ -1,0 +1,131 @@
+"""What a node of a cluster needs before a worker can start there: weights by digest, engines built or copied once."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from augengine.cards import home
+from augengine.engines.base import Backend, EngineSpec
+from augengine.engines.store import BackendName, EngineStore, StoredEngine, pick_backend
+from augengine.errors import EngineError, WeightsError, WrongDevice
+from augengine.images import encoder_version
+from augengine.job.spec import WorkerSpec
+
+Fetch = Callable[[str], bytes]
+"""Gives the bytes of the file with this digest, from the driver."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOutfit:
+    """The engines of a run, as each node makes or copies them.
+
+    Attributes:
+        backend: Name of the backend.
+        files: The generators on the driver's machine: digest -> file.
+        allow_mixed: Accept that another class of machine makes engines of other ids; each sample names its own.
+    """
+
+    backend: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    allow_mixed: bool = False
+
+    def machine(self) -> str:
+        """All of this machine that decides bytes, in words: its class, and the versions of backend and encoder."""
+        backend = _backend(self.backend)
+        return f"{backend.device_class()}, {backend.version()}, {encoder_version()}"
+
+    def fit(self, worker: WorkerSpec, fetch: Fetch) -> WorkerSpec:
+        """The worker's spec with this node's own store, which holds its engines afterwards.
+
+        Several workers of a node may ask at once: one builds, the others wait for it.
+
+        Args:
+            worker: As the driver knows it.
+            fetch: Brings weights that this node lacks.
+
+        Raises:
+            WrongDevice: This machine makes other engines, and the classes may not be mixed.
+            WeightsError: Weights arrived damaged, or cannot be written.
+            EngineError: An engine cannot be built.
+        """
+        own = EngineStore(home() / "engines")
+        with _one_at_a_time(own.root):
+            pair = [self._engine(own, worker, index, fetch) for index in (0, 1)]
+        engines = replace(worker.engines, to_reference=pair[0].id, from_reference=pair[1].id)
+        if engines != worker.engines and not self.allow_mixed:
+            raise WrongDevice(
+                f"this node ({self.machine()}) makes other engines than the run's",
+                hint="use nodes of one kind and versions, or --allow-mixed",
+            )
+        return replace(worker, store=str(own.root), engines=engines)
+
+    def _engine(self, own: EngineStore, worker: WorkerSpec, index: int, fetch: Fetch) -> StoredEngine:
+        engines = worker.engines
+        wanted = (engines.to_reference, engines.from_reference)[index]
+        if (stored := self._as_planned(own, worker, wanted)) is not None:
+            return stored
+        backend, weights = _backend(self.backend), engines.weights[index]
+        batch = backend.static_batch(engines.height, engines.width)
+        spec = EngineSpec(precision=engines.precision, height=engines.height, width=engines.width, batch=batch)
+        return own.find(weights, backend, spec) or own.build(_weights(weights, fetch), backend, spec)
+
+    def _as_planned(self, own: EngineStore, worker: WorkerSpec, wanted: str) -> StoredEngine | None:
+        """The very engine of the plan: this node's, or the one that the dataset carries (TensorRT), copied."""
+        dataset = [EngineStore(Path(worker.store))] if Path(worker.store).is_relative_to(worker.target) else []
+        for store in (own, *dataset):
+            with suppress(EngineError):
+                stored, _ = store.check(wanted)
+                return stored if store is own else own.adopt(stored)
+        return None
+
+
+def _backend(name: str) -> Backend:
+    return pick_backend(cast(BackendName, name))
+
+
+@contextmanager
+def _one_at_a_time(root: Path) -> Iterator[None]:
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".fitting").open("w") as guard:
+        with suppress(OSError):  # some network filesystems know no flock: then two may build, and one is kept
+            fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
+
+
+def _weights(digest: str, fetch: Fetch) -> Path:
+    """The generator with this digest in this node's own store; fetched if it is missing or damaged."""
+    file = home() / "weights" / "digests" / f"{digest}.onnx"
+    try:
+        if not file.is_file() or _digest(file.read_bytes()) != digest:
+            _write(file, _checked(fetch(digest), digest))
+    except OSError as error:
+        hint = "AUGENGINE_HOME on the node must be a folder with room"
+        raise WeightsError(f"cannot keep weights in {file.parent}: {error.strerror}", hint=hint) from error
+    return file
+
+
+def _checked(data: bytes, digest: str) -> bytes:
+    if _digest(data) != digest:
+        raise WeightsError(f"the weights {digest} arrived damaged: their digest differs", hint="run it again")
+    return data
+
+
+def _write(file: Path, data: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    spool = file.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        spool.write_bytes(data)
+        spool.replace(file)
+    finally:
+        spool.unlink(missing_ok=True)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
