@@ -155,6 +155,7 @@ def test_another_plan_is_refused(tiles: Path, small_weights: Path, out: UrlPath)
         make(tiles, out, small_weights, samples_per_shard=2, seed=1)
 
 
+@pytest.mark.slow
 def test_workers_over_ray_reach_the_store(tiles: Path, small_weights: Path, on_disk: Path, out: UrlPath) -> None:
     assert make(tiles, out, small_weights, samples_per_shard=2, workers=2).complete()
     assert _digests(out) == _digests(on_disk)

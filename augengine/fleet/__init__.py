@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from augengine.errors import SpecError
 from augengine.fleet.base import HELD_JOBS, Executor, OnCrew, OnQuarantine, Outfit, StartWorker, Worker, WorkerSpec
 from augengine.fleet.local import run_local
 from augengine.fleet.pool import run_ray
