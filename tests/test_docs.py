@@ -19,7 +19,7 @@ from tests.typed_lines import ROOT, type_lines
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # These need fields, or slides, or real tissue: tests/test_docs_{training,segmenter,tiling,results}.py
-TYPED_ELSEWHERE = {"clusters.md", "training.md", "segmenter.md", "tiling.md", "results.md"}
+TYPED_ELSEWHERE = {"clusters.md", "storage.md", "training.md", "segmenter.md", "tiling.md", "results.md"}
 SIDE = 64
 TILES = 6
 

@@ -94,7 +94,8 @@ def test_a_store_gets_the_same_bytes_as_a_disk(tiles: Path, small_weights: Path,
     assert make(tiles, out, small_weights, samples_per_shard=2).complete()
     assert _digests(out) == _digests(on_disk)
     assert verify(out).ok
-    assert sorted(names(out / ".augengine")) == ["cd68-000000.json", "cd68-000001.json", "plan.json"]
+    accounts = ["run.json", "summary.json", "summary.md"]
+    assert sorted(names(out / ".augengine")) == ["cd68-000000.json", "cd68-000001.json", "plan.json", *accounts]
     again = make(tiles, out, small_weights, samples_per_shard=2)
     assert again.resumed == 2
 
