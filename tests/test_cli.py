@@ -132,7 +132,7 @@ def test_a_refusal_leaves_with_2_a_line_and_a_hint(tiles: Path, small_weights: P
     refused(call(*augment_options(tiles, out, small_weights, "--stain", "cd3")), "unknown stain 'cd3'")
     refused(call(*augment_options(tmp_path / "none", out, small_weights)), "there is no")
     refused(call("augment", "--stain", "cd34", "--out", out), "cd34")
-    refused(call(*augment_options(tiles, out, small_weights, "--ray", "ray://host:10001")), "ray://")
+    refused(call(*augment_options(tiles, tmp_path / "far", small_weights, "--ray", "ray://host:10001")), "ray://")
     refused(call("verify", tiles), "holds no plan")
     assert not out.exists()
 
