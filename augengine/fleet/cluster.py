@@ -1,4 +1,7 @@
-"""Ray: a cluster joined, or one of our own on loopback, and each worker's share of it."""
+"""Ray: a cluster joined, or one of our own, and each worker's share of it.
+
+Ray 2.60 listens on all addresses of the machine, even for a cluster of our own without a dashboard.
+"""
 
 from __future__ import annotations
 
