@@ -9,6 +9,7 @@ from augengine.dataset.request import AugmentRequest
 from augengine.engines.base import Backend
 from augengine.engines.store import pick_backend
 from augengine.errors import SourceError, SpecError
+from augengine.fleet import check_address
 from augengine.job import check_source_mpp
 from augengine.listing import Listing, check_sides
 from augengine.plan import make_jobs
@@ -46,6 +47,7 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
     Raises:
         AugengineError: It is refused, with the reason and the next step.
     """
+    check_address(request.ray_address)
     stain = find_stain(request.stain, home() / "stains")
     spec = _spec(request, stain, watcher)
     weights = find_weights(spec.reference, spec.stain, weight_roots(request.weights))

@@ -224,12 +224,20 @@ class EngineStore:
     def _publish(self, folder: Path, manifest: Manifest) -> StoredEngine:
         """Rename a complete folder to its id. If another builder was first, theirs stays, unless it is damaged."""
         final = self.root / engine_id(manifest)
-        while not _renamed(folder, final) and not _is_sound(final):
-            aside = _unique(self.root)
-            with suppress(FileNotFoundError):
-                final.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
-        return _read(final)
+        while not _renamed(folder, final):
+            if theirs := _sound(final):
+                return theirs
+            self._clear(final)
+        return StoredEngine(id=final.name, folder=final, manifest=manifest)
+
+    def _clear(self, final: Path) -> None:
+        """Remove a damaged engine; a sound one goes back, for another builder may have mended it by now."""
+        aside = _unique(self.root)
+        with suppress(FileNotFoundError):
+            final.rename(aside)
+        if _sound(aside, engine=final.name):
+            _renamed(aside, final)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _unique(folder: Path) -> Path:
@@ -247,12 +255,10 @@ def _renamed(folder: Path, final: Path) -> bool:
     return True
 
 
-def _is_sound(folder: Path) -> bool:
-    try:
-        _read(folder)
-    except EngineError:
-        return False
-    return True
+def _sound(folder: Path, *, engine: str = "") -> StoredEngine | None:
+    with suppress(EngineError):
+        return _read(folder, engine=engine)
+    return None
 
 
 def _manifest(weights_digest: str, backend: Backend, spec: EngineSpec, plan_digest: str = "") -> Manifest:

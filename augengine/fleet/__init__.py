@@ -3,6 +3,7 @@
 from functools import partial
 
 from augengine.fleet.base import HELD_JOBS, Executor, OnCrew, OnQuarantine, Outfit, StartWorker, Worker, WorkerSpec
+from augengine.fleet.cluster import check_address
 from augengine.fleet.local import run_local
 from augengine.fleet.pool import run_ray
 from augengine.fleet.rules import Rules, Watchdog
@@ -26,6 +27,7 @@ __all__ = [
     "Watchdog",
     "Worker",
     "WorkerSpec",
+    "check_address",
     "pick_executor",
     "run_local",
     "run_ray",

@@ -66,6 +66,7 @@ def join(address: str | None, workers: int | None, worker: WorkerSpec) -> Iterat
         WorkerError: Nobody answers there, the cluster refuses us, or it is too small for the workers.
     """
     ray = _import_ray()
+    check_address(address)
     if not address and workers is None:
         raise WorkerError("how many workers to run is not known", hint="--workers N")
     with _own_signals():
@@ -207,11 +208,19 @@ def _disjoint_cores(workers: int, threads: int) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(cores[i * threads : (i + 1) * threads]) for i in range(workers))
 
 
-def _check_reachable(address: str) -> None:
-    """Ray itself goes on trying for minutes before it says that nobody answers."""
-    if address.startswith("ray://"):
+def check_address(address: str | None) -> None:
+    """Refuse an address that no run can use, before anything is written.
+
+    Raises:
+        WorkerError: It is that of Ray's client.
+    """
+    if address is not None and address.startswith("ray://"):
         hint = "run on a node of the cluster, with --ray auto or HOST:PORT; or send the command there: ray job submit"
         raise WorkerError("Ray's client (ray://) knows no nodes, and its driver may not see the target", hint=hint)
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself goes on trying for minutes before it says that nobody answers."""
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal()):
         return  # "auto" and the like are Ray's to resolve

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from augengine.annotations import class_key
 from augengine.errors import SpecError
+from augengine.fleet import check_address
 from augengine.patients import Patients
 from augengine.spec import ImageFormat
 from augengine.storage import AnyPath
@@ -74,6 +75,7 @@ def resolve(request: TileRequest) -> TileRun:
     Raises:
         AugengineError: It is refused, with the reason and the next step.
     """
+    check_address(request.ray_address)
     if request.tiles_per_shard is not None and request.tiles_per_shard < 1:
         raise SpecError(
             f"tiles per shard must be at least 1, got {request.tiles_per_shard}", hint="leave it out for about 256 MB"
