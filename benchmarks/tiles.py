@@ -2,7 +2,8 @@
 
 Run: ``python -m benchmarks.tiles SLIDE...``; ``--mpp --size --overlap --rounds --out`` choose what. For every slide the
 contenders take turns within one run: a loop over OpenSlide and one over libvips, as far as they read it, in one thread,
-with our encoder but without masks, json, digests, shards or reports; and our worker with one thread and with all.
+with our encoder but without masks, json, digests, shards or reports; our worker with one thread and with all; and the
+best loop and our worker again in one process a core, which shows what the cores can give to anybody.
 The median over the rounds counts. The ``kidney.tif`` of the stored result is what
 `tests.real_pyramid.write_real_pyramid` makes of 4 x 5 PAS regions. It writes ``benchmarks/results/tiles.json``.
 """
@@ -11,14 +12,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +34,7 @@ import pyvips
 
 from augengine.images import encode_image
 from augengine.machine import cpu_threads
+from augengine.report import Job
 from augengine.slides import open_slide
 from augengine.tiling.jobs import make_jobs
 from augengine.tiling.listing import list_slides
@@ -41,58 +47,64 @@ RESULT = Path(__file__).parent / "results" / "tiles.json"
 Contender = Callable[[], None]
 
 
-def openslide_loop(survey: Survey, size: int) -> Contender:
+def openslide_loop(survey: Survey, size: int) -> None:
     """What a user would write with OpenSlide; tiles at a level's own um/px."""
-
-    def run() -> None:
-        slide = openslide.OpenSlide(survey.slide.path)  # as ours does, with nothing in its cache yet
-        level = slide.get_best_level_for_downsample(survey.downsample + 1e-3)
-        for place in survey.places:
-            tile = slide.read_region((place.x, place.y), level, (size, size)).convert("RGB")
-            encode_image(np.asarray(tile), "png")
-
-    return run
+    slide = openslide.OpenSlide(survey.slide.path)  # as ours does, with nothing in its cache yet
+    level = slide.get_best_level_for_downsample(survey.downsample + 1e-3)
+    for place in survey.places:
+        tile = slide.read_region((place.x, place.y), level, (size, size)).convert("RGB")
+        encode_image(np.asarray(tile), "png")
 
 
-def vips_loop(survey: Survey, size: int) -> Contender:
+def vips_loop(survey: Survey, size: int) -> None:
     """The same with libvips: a region's pixels of the level that has the wanted um/px."""
     page = round(np.log2(survey.downsample))
+    region = pyvips.Region.new(pyvips.Image.new_from_file(survey.slide.path, page=page, revalidate=True))
+    for place in survey.places:
+        x, y = (round(corner / survey.downsample) for corner in (place.x, place.y))
+        pixels = np.frombuffer(region.fetch(x, y, size, size), dtype=np.uint8).reshape(size, size, 3)
+        encode_image(pixels, "png")
+
+
+def our_worker(survey: Survey, spec: TileSpec, folder: str, threads: int, jobs: Sequence[Job]) -> None:
+    """A worker that makes shards of the slide: read, encoded, with json and digests, written and published."""
+    keys = {survey.slide.path: survey.slide.key}
+    with closing(TileWorker(TileWorkerSpec(target=folder, spec=spec, keys=keys, threads=threads))) as worker:
+        for report in [worker.submit(job) for job in jobs]:
+            assert not report.result().error, report.result().error
+
+
+def in_processes(pool: Executor, calls: Sequence[Contender]) -> Contender:
+    """All calls at once, a process each."""
 
     def run() -> None:
-        region = pyvips.Region.new(pyvips.Image.new_from_file(survey.slide.path, page=page, revalidate=True))
-        for place in survey.places:
-            x, y = (round(corner / survey.downsample) for corner in (place.x, place.y))
-            pixels = np.frombuffer(region.fetch(x, y, size, size), dtype=np.uint8).reshape(size, size, 3)
-            encode_image(pixels, "png")
+        for call in [pool.submit(call) for call in calls]:
+            call.result()
 
     return run
 
 
-def our_worker(survey: Survey, spec: TileSpec, folder: Path, threads: int) -> Contender:
-    """A worker that makes all shards of the slide: read, encoded, with json and digests, written and published."""
-    jobs = make_jobs([survey], spec, None)
-    worker_spec = TileWorkerSpec(
-        target=str(folder), spec=spec, keys={survey.slide.path: survey.slide.key}, threads=threads
-    )
-
-    def run() -> None:
-        with closing(TileWorker(worker_spec)) as worker:
-            for report in [worker.submit(job) for job in jobs]:
-                assert not report.result().error, report.result().error
-
-    return run
+def part(survey: Survey, number: int, count: int) -> Survey:
+    """One of ``count`` parts of the slide's tiles."""
+    share = -(-len(survey.places) // count)
+    return replace(survey, places=survey.places[number * share : (number + 1) * share])
 
 
-def contenders(survey: Survey, spec: TileSpec, folder: Path) -> dict[str, Contender]:
+def contenders(survey: Survey, spec: TileSpec, folder: str, pool: Executor) -> dict[str, Contender]:
     """The loops that can read this slide at this um/px without resampling, and ours."""
     with open_slide(Path(survey.slide.path), mpp=spec.slide_mpp) as slide:
-        by_libvips = slide.format == "tiff"
-    threads = cpu_threads()
+        peer = vips_loop if slide.format == "tiff" else openslide_loop
+    cores = cpu_threads()
+    jobs = make_jobs([survey], spec, -(-len(survey.places) // cores))
+    ours = partial(our_worker, survey, spec, folder)
+    loops = [partial(peer, part(survey, number, cores), spec.size) for number in range(cores)]
     return {
-        "bare loop over OpenSlide": openslide_loop(survey, spec.size),
-        **({"bare loop over libvips": vips_loop(survey, spec.size)} if by_libvips else {}),
-        "ours, 1 thread": our_worker(survey, spec, folder, 1),
-        f"ours, {threads} threads": our_worker(survey, spec, folder, threads),
+        "bare loop over OpenSlide": partial(openslide_loop, survey, spec.size),
+        **({"bare loop over libvips": partial(vips_loop, survey, spec.size)} if peer is vips_loop else {}),
+        "ours, 1 thread": partial(ours, 1, jobs),
+        f"ours, {cores} threads": partial(ours, cores, jobs),
+        f"bare loop, {cores} processes": in_processes(pool, loops),
+        f"ours, {cores} processes": in_processes(pool, [partial(ours, 1, [job]) for job in jobs]),
     }
 
 
@@ -100,7 +112,7 @@ Measured = dict[str, list[float]]
 
 
 def measure(runs: dict[str, Contender], tiles: int, rounds: int) -> tuple[Measured, Measured]:
-    """Tiles a second, and CPU milliseconds a tile; a value a round, after one round that does not count."""
+    """Tiles a second, and this process's CPU milliseconds a tile; a value a round, after one that does not count."""
     rates: Measured = {name: [] for name in runs}
     costs: Measured = {name: [] for name in runs}
     for number in range(rounds + 1):
@@ -115,29 +127,40 @@ def measure(runs: dict[str, Contender], tiles: int, rounds: int) -> tuple[Measur
 
 def summarise(survey: Survey, rates: Measured, costs: Measured) -> dict[str, Any]:
     """A slide's rates, and ours over those of the loop that reads as we do."""
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    peer = medians.get("bare loop over libvips", medians["bare loop over OpenSlide"])
-    one, many = (rate for name, rate in medians.items() if name.startswith("ours"))
+    peer = rates.get("bare loop over libvips", rates["bare loop over OpenSlide"])
+    *_, one, threads, loops, processes = rates.values()
     return {
         "slide": Path(survey.slide.path).name,
         "format": survey.format,
         "tiles": len(survey.places),
         "mpp": survey.mpp,
-        "tiles_per_second": {name: round(rate, 1) for name, rate in medians.items()},
-        "all_rounds": {name: [round(value, 1) for value in sorted(values)] for name, values in rates.items()},
-        "cpu_ms_a_tile": {name: round(statistics.median(values), 2) for name, values in costs.items()},
-        "ours_over_bare_loop_one_thread": round(one / peer, 3),
-        "all_threads_over_one": round(many / one, 3),
+        "tiles_per_second": {name: round(statistics.median(values), 1) for name, values in rates.items()},
+        "all_rounds": {name: [round(value, 1) for value in values] for name, values in rates.items()},
+        "cpu_ms_a_tile": {
+            name: round(statistics.median(values), 2) for name, values in costs.items() if "processes" not in name
+        },
+        "ours_over_bare_loop_one_thread": ratio(one, peer),
+        "ours_over_bare_loop_all_processes": ratio(processes, loops),
+        "all_threads_over_one": ratio(threads, one),
+        "all_processes_over_one": ratio(processes, one),
+        "bare_loop_all_processes_over_one": ratio(loops, peer),
     }
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the rounds' own ratios, for a machine's speed drifts from round to round."""
+    of_rounds: list[float] = [mine / their for mine, their in zip(ours, theirs, strict=True)]
+    return round(statistics.median(of_rounds), 3)
 
 
 def bench(name: str, spec: TileSpec, rounds: int) -> dict[str, Any]:
     """One slide's result."""
     (listed,) = list_slides([name], annotations=None, wants_labels=False, patients=None)
-    with tempfile.TemporaryDirectory() as folder:
+    spawn = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(cpu_threads(), spawn) as pool:
         survey = survey_slide(listed, spec, Path(folder))
         assert not survey.error, survey.error
-        runs = contenders(survey, spec, Path(folder))
+        runs = contenders(survey, spec, folder, pool)
         return summarise(survey, *measure(runs, len(survey.places), rounds))
 
 
