@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
 
-.PHONY: help install demo test slow soak lint check weights phantom-weights table1 clean
+.PHONY: help install demo test slow soak lint check bench weights phantom-weights table1 clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,6 +26,11 @@ slow: .venv/installed-dev ## what takes minutes: large slides, soaks, hanging wo
 # About an hour. A short one: SOAK_OPTIONS="--shards 40 --out soak.json"
 soak: .venv/installed-dev ## 2000 shards while workers, nodes and the driver are killed: SOAK_OPTIONS=...
 	$(BIN)/python -m benchmarks.soak $(SOAK_OPTIONS)
+
+# Half an hour. A short one: BENCH_OPTIONS="--sides 256 --variants 1 --rounds 3"
+bench: .venv/installed-dev ## throughput of every stage and of the whole beside plain loops: BENCH_OPTIONS=...
+	$(BIN)/python -m benchmarks.speed $(BENCH_OPTIONS)
+	$(BIN)/python -m benchmarks.speed.picture
 
 lint: .venv/installed-dev ## ruff, mypy and the floors
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ SIDE = 64
 REPEATS = 3
 
 # ru_maxrss of the children: the command and all that it starts, in KiB on Linux.
-_PROBE = """
+PROBE = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
@@ -47,7 +47,7 @@ def peak_mib(count: int) -> float:
         write_tiles(folder / "in", count)
         command = [sys.executable, "-m", "augengine", "augment", "--stain", "cd68", "--eps", "0.05", "--mpp", "0.5"]
         options = ["--in", str(folder / "in"), "--out", str(folder / "out"), "--samples-per-shard", "25"]
-        probe = [sys.executable, "-c", _PROBE, *command, *options]
+        probe = [sys.executable, "-c", PROBE, *command, *options]
         done = subprocess.run(probe, capture_output=True, text=True, check=True)
         return int(done.stdout) / 1024
 

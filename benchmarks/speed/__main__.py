@@ -1,0 +1,113 @@
+"""Measure one size, or several, and write ``benchmarks/results/speed.json``; see docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+from augengine.chain import ChainName
+from augengine.machine import cpu_threads
+from augengine.spec import Precision
+from benchmarks.machine import machine_facts, versions
+from benchmarks.rounds import Contender, Seconds, interleave, ratio, row
+from benchmarks.speed.command import command_row
+from benchmarks.speed.material import Material, Size, precisions
+from benchmarks.speed.ours import chain, whole
+from benchmarks.speed.peak import matrix_product
+from benchmarks.speed.peers import peers
+from benchmarks.speed.stages import stages
+from benchmarks.speed.trained import trained_rows
+
+RESULT = Path(__file__).parents[1] / "results" / "speed.json"
+CHAINS: tuple[ChainName, ...] = ("plain", "dali")
+PACKAGES = ("augengine", "openvino", "nvidia-dali-cuda130", "torch", "onnxruntime", "opencv-python-headless")
+
+
+def measure(size: Size, variants: int, rounds: int, peak_side: int, *, compiles: bool) -> dict[str, Any]:
+    """Everything of one size and one K, in the same rounds."""
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["AUGENGINE_HOME"] = name
+        material = Material(size=size, folder=Path(name), threads=cpu_threads())
+        precision = precisions()[0]
+        ceilings = [matrix_product(each, peak_side, material.threads) for each in precisions()]
+        with ExitStack() as stack:
+            engines = stack.enter_context(closing(material.engines(precision)))
+            contenders = [
+                *stages(material, engines, precision, variants),
+                *(chain(each, material, engines, precision, variants, stack) for each in CHAINS),
+                *whole(material, precision, variants, stack),
+                *peers(material, variants, native=precisions(), compiles=compiles),
+            ]
+            seconds = interleave([*ceilings, *contenders], rounds)
+        found = summarise(size, variants, precision, ceilings, contenders, seconds)
+        return found | {"command": command_row(material, precision, variants)}
+
+
+def summarise(
+    size: Size,
+    variants: int,
+    precision: Precision,
+    ceilings: list[Contender],
+    contenders: list[Contender],
+    seconds: Seconds,
+) -> dict[str, Any]:
+    """A size's rows, and the ratios that are promised."""
+    peaks = {each.name.split()[-1]: each.gflop / statistics.median(seconds[each.name]) for each in ceilings}
+    rows = {each.name: row(each, seconds[each.name], peaks) for each in contenders}
+    by_start = {key: next(n for n in seconds if n.startswith(key)) for key in ("G_BA", "G_AB", "whole job,", "eager")}
+    engine = [a + b for a, b in zip(seconds[by_start["G_BA"]], seconds[by_start["G_AB"]], strict=True)]
+    ours = seconds[by_start["whole job,"]]
+    return {
+        "side": size.side,
+        "width": size.width,
+        "blocks": size.blocks,
+        "images": size.images,
+        "variants": variants,
+        "precision": precision,
+        "weights": "random",
+        "equivalent_sigma": "n/a",
+        "peak_gflop_per_second": {name: round(value, 1) for name, value in peaks.items()},
+        "rows": rows,
+        "whole_job_over_engine": ratio(ours, engine),
+        "whole_job_over_eager_loop": ratio(ours, seconds[by_start["eager"]]),
+    }
+
+
+def main() -> None:
+    """Measure and write the result."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed")
+    parser.add_argument("--sides", type=int, nargs="+", default=[256, 508])
+    parser.add_argument("--variants", type=int, nargs="+", default=[1, 4])
+    for option, default in (("width", 64), ("blocks", 9), ("images", 4), ("rounds", 5), ("peak-side", 2048)):
+        parser.add_argument(f"--{option}", type=int, default=default)
+    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
+    parser.add_argument("--out", type=Path, default=RESULT)
+    chosen = parser.parse_args()
+    compiles = not chosen.no_compile and shutil.which("g++") is not None
+    shape = {"width": chosen.width, "blocks": chosen.blocks, "images": chosen.images}
+    sizes = [(Size(side=side, **shape), variants) for side in chosen.sides for variants in chosen.variants]
+    result: dict[str, Any] = {
+        "command": "python -m benchmarks.speed " + " ".join(sys.argv[1:]),
+        "what": "source images a second, medians and quartiles of interleaved rounds; K variants cost 1 + K passes",
+        "sizes": [measure(*each, chosen.rounds, chosen.peak_side, compiles=compiles) for each in sizes],
+        "trained": {str(side): trained_rows(side, chosen.rounds) for side in chosen.sides},
+        "not_measured": [] if compiles else ["torch.compile: left out, or no C++ compiler here"],
+        "machine": machine_facts() | {"native": list(precisions())},
+        "versions": versions(PACKAGES),
+    }
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    chosen.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    for each in result["sizes"]:
+        sys.stdout.write(f"{each['side']} px, K = {each['variants']}: {json.dumps(each['rows'], indent=1)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Ours: the two chains alone, and a whole worker, with an engine and a sink that cost nothing taken in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+
+from augengine.chain import ChainName, make_chain
+from augengine.chain.base import Chain, ChainSpec, Translators
+from augengine.dataset import AugmentRequest
+from augengine.dataset.engines import find_engines
+from augengine.dataset.resolve import resolve
+from augengine.dataset.run import make_plan, worker_spec
+from augengine.job import Worker
+from augengine.report import Job
+from augengine.spec import Precision
+from benchmarks.rounds import Contender
+from benchmarks.speed.material import NOISE, STAIN, Material
+from benchmarks.speed.quiet import Quiet
+
+_NULL_CALLS = 8
+"""How often a call repeats its job where the engine costs nothing: a few milliseconds tell nothing."""
+
+
+def chain(
+    name: ChainName, material: Material, engines: Translators, precision: Precision, variants: int, stack: ExitStack
+) -> Contender:
+    """A chain from encoded images to variants in memory; closed by ``stack``."""
+    batch = max(4, 2 * material.threads)
+    spec = ChainSpec(noise=NOISE, variants=variants, batch=batch, threads=material.threads)
+    made = stack.enter_context(closing(make_chain(name, engines, spec)))
+    images = material.size.images
+    return Contender(
+        name=f"chain {name}, {precision}, K = {variants}",
+        run=lambda: _drive(made, material),
+        images=images,
+        gflop=(1 + variants) * images * material.gflop,
+        flops_peak=precision,
+    )
+
+
+def _drive(made: Chain, material: Material) -> None:
+    under_way = 0
+    for start in range(0, len(material.requests), made.batch):
+        if under_way == made.depth:
+            made.get()
+            under_way -= 1
+        made.put(material.requests[start : start + made.batch])
+        under_way += 1
+    for _ in range(under_way):
+        made.get()
+
+
+def whole(material: Material, precision: Precision, variants: int, stack: ExitStack) -> list[Contender]:
+    """A worker from files to a published shard; without a sink; without an engine; without both."""
+    null = replace(material, size=replace(material.size, width=1, blocks=0), folder=material.folder / "null")
+    null.folder.mkdir(exist_ok=True)
+    sinks = ("", True), (", null sink", False)
+    return [
+        _worker(f"whole job{engine}{sink}", each, precision, variants, stack, publishes=publishes, calls=calls)
+        for engine, each, calls in (("", material, 1), (", null engine", null, _NULL_CALLS))
+        for sink, publishes in sinks
+    ]
+
+
+def _worker(
+    name: str,
+    material: Material,
+    precision: Precision,
+    variants: int,
+    stack: ExitStack,
+    *,
+    calls: int,
+    publishes: bool,
+) -> Contender:
+    worker, jobs = _start(material, precision, variants, name)
+    stack.enter_context(worker)
+    images = material.size.images * calls
+    real = material.size.blocks > 0
+    return Contender(
+        name=f"{name}, {precision}, K = {variants}",
+        run=lambda: _finish(worker, jobs * calls, publishes=publishes),
+        images=images,
+        gflop=(1 + variants) * images * material.gflop if real else 0.0,
+        flops_peak=precision if real else "",
+    )
+
+
+def _start(material: Material, precision: Precision, variants: int, name: str) -> tuple[Worker, list[Job]]:
+    out = material.folder / f"{name}-{variants}"
+    request = AugmentRequest(
+        source=str(material.source),
+        out=out,
+        stain=STAIN,
+        eps=NOISE.eps,
+        mpp=0.5,
+        variants=variants,
+        weights=material.weights,
+        precision=precision,
+        workers=1,
+        samples_per_shard=material.size.images,
+    )
+    run = resolve(request, Quiet())
+    store, engines = find_engines(run, None, Quiet())
+    (out / ".augengine" / "spool").mkdir(parents=True)
+    return Worker(worker_spec(run, engines, store, material.threads)), list(make_plan(run, engines).jobs)
+
+
+def _finish(worker: Worker, jobs: Sequence[Job], *, publishes: bool) -> None:
+    for report in [worker.submit(job, publishes=publishes) for job in jobs]:
+        assert not report.result().error, report.result().error

@@ -1,0 +1,75 @@
+"""The table of docs/performance.md and the bars of docs/speed.svg, from a stored result.
+
+Run: ``python -m benchmarks.speed.picture``. Between the two marks of the page everything is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from benchmarks.speed.__main__ import RESULT
+
+DOCS = Path(__file__).parents[2] / "docs"
+BEGIN, END = "<!-- table of benchmarks/results/speed.json -->", "<!-- end -->"
+_OURS, _LOOP = "#2a6f97", "#b0b0b0"
+_SHOWN = ("whole job,", "eager", "torch.compile", "onnxruntime")
+
+
+def table(result: dict[str, Any]) -> str:
+    """All rows of all sizes as Markdown."""
+    lines = ["| size, K | what | images/s | quartiles | GFLOP/s | of peak |", "|---|---|---|---|---|---|"]
+    for size in result["sizes"]:
+        for name, row in size["rows"].items():
+            low, high = row["quartiles"]
+            share = f"{row['share_of_peak']:.0%}" if "share_of_peak" in row else ""
+            cells = [f"{size['side']} px, {size['variants']}", name, row["images_per_second"], f"{low} to {high}"]
+            lines.append("| " + " | ".join(map(str, [*cells, row.get("gflop_per_second", ""), share])) + " |")
+    return "\n".join(lines)
+
+
+def bars(result: dict[str, Any], file: Path) -> None:
+    """One group of bars a size: the whole job beside the loops, in images a second over the eager loop's."""
+    sizes = result["sizes"]
+    with mpl.rc_context({"svg.hashsalt": "augengine", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(3.2 * len(sizes), 2.6), layout="constrained")
+        for number, size in enumerate(sizes, start=1):
+            _group(figure.add_subplot(1, len(sizes), number), size)
+        figure.savefig(file, metadata={"Date": None})
+
+
+def _group(axes: Any, size: dict[str, Any]) -> None:
+    rows = {name: row for name, row in size["rows"].items() if name.startswith(_SHOWN) and "null" not in name}
+    eager = next(row["images_per_second"] for name, row in rows.items() if name.startswith("eager"))
+    names = [name.rpartition(", K")[0].replace(", ", ",\n", 1) for name in rows]
+    rates = [row["images_per_second"] / eager for row in rows.values()]
+    drawn = axes.barh(names[::-1], rates[::-1], color=[_OURS if "whole" in name else _LOOP for name in names[::-1]])
+    axes.bar_label(drawn, fmt="%.2f", padding=2, fontsize=7)
+    axes.set_title(f"{size['side']} px, K = {size['variants']}, {size['precision']}", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.set_xlim(0, 1.2 * max(rates))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def main() -> None:
+    """Write both."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.picture")
+    parser.add_argument("--result", type=Path, default=RESULT)
+    parser.add_argument("--docs", type=Path, default=DOCS)
+    chosen = parser.parse_args()
+    result = json.loads(chosen.result.read_text(encoding="utf-8"))
+    page = chosen.docs / "performance.md"
+    text = page.read_text(encoding="utf-8")
+    between = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    page.write_text(between.sub(lambda _: f"{BEGIN}\n{table(result)}\n{END}", text), encoding="utf-8")
+    bars(result, chosen.docs / "speed.svg")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""`make bench` on the smallest size: its rows are there and its arithmetic holds. Its timings are not judged."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.rounds import Contender, interleave, quartiles, ratio, row
+from benchmarks.speed import picture
+
+ROWS = ["decode", "G_BA", "noise", "G_AB", "encode PNG", "encode JPG", "tar", "chain plain", "chain dali"]
+ROWS += ["whole job,", "whole job, null engine", "whole job, null sink", "eager", "onnxruntime"]
+
+
+def test_contenders_take_turns_and_the_first_round_does_not_count() -> None:
+    calls: list[str] = []
+    turns = [Contender(name=name, run=lambda name=name: calls.append(name), images=1) for name in "ab"]  # type: ignore[misc]
+    seconds = interleave(turns, 2)
+    assert calls == ["a", "b"] * 3
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_rates_are_medians_and_ratios_are_those_of_the_rounds() -> None:
+    assert quartiles([4.0]) == (4.0, 4.0, 4.0)
+    assert quartiles([1.0, 2.0, 3.0, 4.0, 5.0]) == (2.0, 3.0, 4.0)
+    # A machine that slows down by half midway leaves the ratio alone.
+    assert ratio([1.0, 2.0, 2.0], [2.0, 4.0, 4.0]) == 2.0
+    found = row(Contender(name="x", run=int, images=4, gflop=100, flops_peak="float32"), [2.0], {"float32": 100.0})
+    assert found == {"images_per_second": 2.0, "quartiles": [2.0, 2.0], "gflop_per_second": 50.0, "share_of_peak": 0.5}
+
+
+@pytest.mark.e2e
+def test_the_bench_measures_every_stage_and_draws_its_page(tmp_path: Path) -> None:
+    file = tmp_path / "speed.json"
+    command = [sys.executable, "-m", "benchmarks.speed", "--sides", "64", "--variants", "2", "--width", "4"]
+    command += ["--blocks", "1", "--images", "2", "--rounds", "1", "--peak-side", "64", "--no-compile"]
+    command += ["--out", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(file.read_text())
+    (size,) = result["sizes"]
+    for start in ROWS:
+        assert any(name.startswith(start) for name in size["rows"]), start
+    assert size["equivalent_sigma"] == "n/a"
+    assert result["trained"]["64"]["float32"]["equivalent_sigma"] == 0
+    assert size["command"]["peak_mib"] > 50
+    (tmp_path / "performance.md").write_text(f"before\n{picture.BEGIN}\nold\n{picture.END}\nafter\n")
+    subprocess.run([sys.executable, "-m", "benchmarks.speed.picture", "--result", file, "--docs", tmp_path], check=True)
+    page = (tmp_path / "performance.md").read_text()
+    assert page.startswith("before")
+    assert page.endswith("after\n")
+    assert "old" not in page
+    assert all(name in page for name in size["rows"])
+    assert (tmp_path / "speed.svg").read_text().count("whole job") >= 1
