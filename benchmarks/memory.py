@@ -7,16 +7,15 @@ maximum resident set of the command's process tree; each count runs in a fresh p
 from __future__ import annotations
 
 import json
-import platform
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from augengine.images import encode_image
+from benchmarks.machine import machine_facts, versions
 
 RESULT = Path(__file__).parent / "results" / "memory.json"
 COUNTS = (100, 1000)
@@ -67,8 +66,8 @@ def main() -> None:
         "peaks_mib": {str(count): peaks[count] for count in COUNTS},
         "median_mib": {str(COUNTS[0]): few, str(COUNTS[1]): many},
         "growth_per_1000_samples_mib": round((many - few) / (COUNTS[1] - COUNTS[0]) * 1000, 2),
-        "machine": {"cpu": platform.machine(), "system": platform.system(), "python": platform.python_version()},
-        "versions": {name: version(name) for name in ("augengine", "nvidia-dali-cuda130", "openvino")},
+        "machine": machine_facts(),
+        "versions": versions(("augengine", "nvidia-dali-cuda130", "openvino")),
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

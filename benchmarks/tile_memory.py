@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pyvips
+
+from benchmarks.machine import machine_facts, versions
 
 RESULT = Path(__file__).parent / "results" / "tile_memory.json"
 SIDES = (6000, 20_000, 100_000)
@@ -73,8 +72,8 @@ def main() -> None:
         "command": f"python -m benchmarks.tile_memory --picture {chosen.picture.name}",
         "what": "peak resident memory of augengine tile: 200 random tiles of 508 px from square slides, one worker",
         "by_side_px": found,
-        "machine": {"cpu": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
-        "versions": {name: version(name) for name in ("augengine", "openslide-bin", "pyvips-binary")},
+        "machine": machine_facts(),
+        "versions": versions(("augengine", "openslide-bin", "pyvips-binary")),
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -24,7 +22,6 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +38,7 @@ from augengine.tiling.listing import list_slides
 from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey, survey_slide
 from augengine.tiling.worker import TileWorker, TileWorkerSpec
+from benchmarks.machine import machine_facts, versions
 
 RESULT = Path(__file__).parent / "results" / "tiles.json"
 
@@ -180,13 +178,8 @@ def main() -> None:
         "command": f"python -m benchmarks.tiles {' '.join(Path(name).name for name in chosen.slides)} {options}",
         "what": "tiles of one slide a second, PNG, medians of interleaved rounds; ours writes shards, loops nothing",
         "slides": found,
-        "machine": {
-            "cpu": platform.machine(),
-            "cores": os.cpu_count(),
-            "load_average": round(os.getloadavg()[0], 1),
-            "python": platform.python_version(),
-        },
-        "versions": {name: version(name) for name in ("augengine", "openslide-bin", "pyvips-binary")},
+        "machine": machine_facts(),
+        "versions": versions(("augengine", "openslide-bin", "pyvips-binary")),
     }
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -10,19 +10,17 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
+from benchmarks.machine import machine_facts, versions
 from benchmarks.plain_cyclegan import PlainCycleGan
 from train.recipe import TrainingRecipe, zhu2017
 from train.schedule import Schedule
@@ -85,16 +83,13 @@ def summarise(seconds: dict[str, list[float]], recipe: TrainingRecipe, device: t
         "all_rounds": spread,
         "ours_over_plain": round(rates["ours, float32"] / rates["plain loop, float32"], 3),
         "bfloat16_over_float32": round(rates["ours, bfloat16"] / rates["ours, float32"], 3),
-        "machine": {
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
-            "cpu": torch.backends.cpu.get_cpu_capability(),
+        "machine": machine_facts()
+        | {
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "bfloat16_hardware": MixedPrecision.choose("auto", device).name == "bfloat16",
-            "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
-            "load_average": round(os.getloadavg()[0], 1),
-            "python": platform.python_version(),
         },
-        "versions": {name: version(name) for name in ("augengine", "torch", "accelerate")},
+        "versions": versions(("augengine", "torch", "accelerate")),
     }
 
 
