@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
 
-.PHONY: help install demo test slow soak lint check bench weights phantom-weights table1 clean
+.PHONY: help install demo test slow soak lint check bench gpu-check weights phantom-weights table1 clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,6 +31,10 @@ soak: .venv/installed-dev ## 2000 shards while workers, nodes and the driver are
 bench: .venv/installed-dev ## throughput of every stage and of the whole beside plain loops: BENCH_OPTIONS=...
 	$(BIN)/python -m benchmarks.speed $(BENCH_OPTIONS)
 	$(BIN)/python -m benchmarks.speed.picture
+
+# On a machine with an NVIDIA GPU. A short one: GPU_OPTIONS="--part ceilings --part engines --sides 256"
+gpu-check: .venv/installed-dev ## the gpu tests, then the GPU path measured part by part: GPU_OPTIONS=...
+	$(BIN)/python -m benchmarks.gpu $(GPU_OPTIONS)
 
 lint: .venv/installed-dev ## ruff, mypy and the floors
 	$(BIN)/ruff check .

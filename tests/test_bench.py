@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from augengine.engines.driver import why_no_driver
+from benchmarks.gpu.__main__ import PARTS
+from benchmarks.gpu.part import Setting, attempt
 from benchmarks.rounds import Contender, interleave, quartiles, ratio, row
 from benchmarks.speed import picture
 
@@ -32,6 +35,28 @@ def test_rates_are_medians_and_ratios_are_those_of_the_rounds() -> None:
     assert ratio([1.0, 2.0, 2.0], [2.0, 4.0, 4.0]) == 2.0
     found = row(Contender(name="x", run=int, images=4, gflop=100, flops_peak="float32"), [2.0], {"float32": 100.0})
     assert found == {"images_per_second": 2.0, "quartiles": [2.0, 2.0], "gflop_per_second": 50.0, "share_of_peak": 0.5}
+
+
+def test_the_gpu_check_says_of_every_part_what_it_lacks(tmp_path: Path) -> None:
+    if not why_no_driver():
+        pytest.skip("there is a GPU: `make gpu-check` measures it")
+    file = tmp_path / "gpu.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", "--out", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    parts = json.loads(file.read_text())["parts"]
+    assert list(parts) == list(PARTS)
+    assert all("NVIDIA" in part["missing"] for part in parts.values())
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(PARTS)
+
+
+def test_a_part_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
+    setting = Setting(
+        sides=(64,), batches=(1,), width=4, blocks=1, images=1, variants=1, rounds=1, threads=1, folder=tmp_path
+    )
+    assert attempt(lambda _: {"x": 1}, setting) == {"result": {"x": 1}}
+    assert attempt(lambda _: {"x": 1 // 0}, setting)["failed"].startswith("ZeroDivisionError")
 
 
 @pytest.mark.e2e

@@ -14,7 +14,7 @@ from augengine.dataset.resolve import resolve
 from augengine.dataset.run import make_plan, worker_spec
 from augengine.job import Worker
 from augengine.report import Job
-from augengine.spec import Precision
+from augengine.spec import ImageFormat, Precision
 from benchmarks.rounds import Contender
 from benchmarks.speed.material import NOISE, STAIN, Material
 from benchmarks.speed.quiet import Quiet
@@ -52,13 +52,24 @@ def _drive(made: Chain, material: Material) -> None:
         made.get()
 
 
-def whole(material: Material, precision: Precision, variants: int, stack: ExitStack) -> list[Contender]:
+def whole(
+    material: Material, precision: Precision, variants: int, stack: ExitStack, *, image_format: ImageFormat = "png"
+) -> list[Contender]:
     """A worker from files to a published shard; without a sink; without an engine; without both."""
     null = replace(material, size=replace(material.size, width=1, blocks=0), folder=material.folder / "null")
     null.folder.mkdir(exist_ok=True)
     sinks = ("", True), (", null sink", False)
     return [
-        _worker(f"whole job{engine}{sink}", each, precision, variants, stack, publishes=publishes, calls=calls)
+        _worker(
+            f"whole job{engine}{sink}, {image_format}",
+            each,
+            precision,
+            variants,
+            stack,
+            publishes=publishes,
+            calls=calls,
+            image_format=image_format,
+        )
         for engine, each, calls in (("", material, 1), (", null engine", null, _NULL_CALLS))
         for sink, publishes in sinks
     ]
@@ -73,8 +84,9 @@ def _worker(
     *,
     calls: int,
     publishes: bool,
+    image_format: ImageFormat,
 ) -> Contender:
-    worker, jobs = _start(material, precision, variants, name)
+    worker, jobs = _start(material, precision, variants, name, image_format)
     stack.enter_context(worker)
     images = material.size.images * calls
     real = material.size.blocks > 0
@@ -87,7 +99,9 @@ def _worker(
     )
 
 
-def _start(material: Material, precision: Precision, variants: int, name: str) -> tuple[Worker, list[Job]]:
+def _start(
+    material: Material, precision: Precision, variants: int, name: str, image_format: ImageFormat
+) -> tuple[Worker, list[Job]]:
     out = material.folder / f"{name}-{variants}"
     request = AugmentRequest(
         source=str(material.source),
@@ -96,6 +110,7 @@ def _start(material: Material, precision: Precision, variants: int, name: str) -
         eps=NOISE.eps,
         mpp=0.5,
         variants=variants,
+        image_format=image_format,
         weights=material.weights,
         precision=precision,
         workers=1,

@@ -87,6 +87,25 @@ def _in_onnxruntime(file: Path, threads: int) -> Translate:
     return lambda x: torch.from_numpy(session.run(None, {name: x.numpy()})[0])
 
 
+def cuda_loop(material: Material, variants: int, *, tf32: bool) -> Contender:
+    """The eager float32 loop on a GPU, its matrix products in TF32 or not."""
+    there, back = (_on_cuda(each, tf32=tf32) for each in material.generators)
+    return _contender(
+        Loop(name=f"eager loop, TF32 {'on' if tf32 else 'off'}", there=there, back=back), material, variants
+    )
+
+
+def _on_cuda(generator: torch.nn.Module, *, tf32: bool) -> Translate:
+    placed = copy.deepcopy(generator).to("cuda")
+
+    def translate(x: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32):
+            out: torch.Tensor = placed(x.to("cuda")).cpu()
+            return out
+
+    return translate
+
+
 def _contender(loop: Loop, material: Material, variants: int) -> Contender:
     folder = material.folder / "peer"
     folder.mkdir(exist_ok=True)
