@@ -13,8 +13,10 @@ import pytest
 from augengine.engines.driver import why_no_driver
 from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.part import Setting, attempt
+from benchmarks.pages import END, begin
 from benchmarks.rounds import Contender, interleave, quartiles, ratio, row
-from benchmarks.speed import picture
+from benchmarks.scaling import Assumed, Measured, needs
+from benchmarks.speed.picture import STORED
 
 ROWS = ["decode", "G_BA", "noise", "G_AB", "encode PNG", "encode JPG", "tar", "chain plain", "chain dali"]
 ROWS += ["whole job,", "whole job, null engine", "whole job, null sink", "eager", "onnxruntime"]
@@ -59,6 +61,21 @@ def test_a_part_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     assert attempt(lambda _: {"x": 1 // 0}, setting)["failed"].startswith("ZeroDivisionError")
 
 
+def test_what_many_gpus_need_grows_in_proportion() -> None:
+    assumed = Assumed(tflops=500.0, gpu_hour=3.6, driver_ms=10.0, variants=4, gflop=400.0)
+    measured = Measured(encoded_bytes=500_000, encoded_per_second=100.0, decoded_per_second=1e9)
+    one, many = needs(1, assumed, measured), needs(8, assumed, measured)
+    # 500 TFLOP/s over 5/4 passes of 400 GFLOP a variant.
+    assert one["variants_per_second"] == 1000
+    assert one["written_mb_per_second"] == 500
+    assert one["read_mb_per_second"] == 125
+    assert one["cores"] == 10
+    assert one["cost_per_1000_variants"] == 0.001
+    assert many["cost_per_1000_variants"] == one["cost_per_1000_variants"]
+    assert many["cores"] == 8 * one["cores"]
+    assert many["papers_schedule_hours"] == pytest.approx(one["papers_schedule_hours"] / 8, rel=0.01)
+
+
 @pytest.mark.e2e
 def test_the_bench_measures_every_stage_and_draws_its_page(tmp_path: Path) -> None:
     file = tmp_path / "speed.json"
@@ -74,7 +91,7 @@ def test_the_bench_measures_every_stage_and_draws_its_page(tmp_path: Path) -> No
     assert size["equivalent_sigma"] == "n/a"
     assert result["trained"]["64"]["float32"]["equivalent_sigma"] == 0
     assert size["command"]["peak_mib"] > 50
-    (tmp_path / "performance.md").write_text(f"before\n{picture.BEGIN}\nold\n{picture.END}\nafter\n")
+    (tmp_path / "performance.md").write_text(f"before\n{begin(STORED)}\nold\n{END}\nafter\n")
     subprocess.run([sys.executable, "-m", "benchmarks.speed.picture", "--result", file, "--docs", tmp_path], check=True)
     page = (tmp_path / "performance.md").read_text()
     assert page.startswith("before")

@@ -18,6 +18,7 @@ from augengine.machine import cpu_threads
 from augengine.spec import Precision
 from benchmarks.machine import machine_facts, versions
 from benchmarks.rounds import Contender, Seconds, interleave, ratio, row
+from benchmarks.speed import RESULT
 from benchmarks.speed.command import command_row
 from benchmarks.speed.material import Material, Size, precisions
 from benchmarks.speed.ours import chain, whole
@@ -26,7 +27,6 @@ from benchmarks.speed.peers import peers
 from benchmarks.speed.stages import stages
 from benchmarks.speed.trained import trained_rows
 
-RESULT = Path(__file__).parents[1] / "results" / "speed.json"
 CHAINS: tuple[ChainName, ...] = ("plain", "dali")
 PACKAGES = ("augengine", "openvino", "nvidia-dali-cuda130", "torch", "onnxruntime", "opencv-python-headless")
 

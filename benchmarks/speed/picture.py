@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benchmarks.speed.__main__ import RESULT
+from benchmarks.pages import fill
+from benchmarks.speed import RESULT
 
 DOCS = Path(__file__).parents[2] / "docs"
-BEGIN, END = "<!-- table of benchmarks/results/speed.json -->", "<!-- end -->"
+STORED = "benchmarks/results/speed.json"
 _OURS, _LOOP = "#2a6f97", "#b0b0b0"
 _SHOWN = ("whole job,", "eager", "torch.compile", "onnxruntime")
 
@@ -64,10 +64,7 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=DOCS)
     chosen = parser.parse_args()
     result = json.loads(chosen.result.read_text(encoding="utf-8"))
-    page = chosen.docs / "performance.md"
-    text = page.read_text(encoding="utf-8")
-    between = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    page.write_text(between.sub(lambda _: f"{BEGIN}\n{table(result)}\n{END}", text), encoding="utf-8")
+    fill(chosen.docs / "performance.md", STORED, table(result))
     bars(result, chosen.docs / "speed.svg")
 
 
