@@ -159,7 +159,7 @@ def test_a_cluster_that_is_too_small_is_refused(
 
 
 def _join(address: str, tiles: Path, out: Path, weights: Path, *, workers: int) -> subprocess.CompletedProcess[str]:
-    """A run in a process of its own: one process cannot speak to clusters with and without tokens."""
+    """A run as it is typed."""
     command = [*_command(tiles, out, weights, workers), "--ray", address]
     return subprocess.run(
         command, capture_output=True, text=True, env=os.environ | _WITHOUT_TOKENS, timeout=120, check=False

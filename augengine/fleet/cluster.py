@@ -1,7 +1,4 @@
-"""Ray: a cluster joined, or one of our own, and each worker's share of it.
-
-Ray 2.60 listens on all addresses of the machine, even for a cluster of our own without a dashboard.
-"""
+"""Ray: a cluster joined, or one of our own, and each worker's share of it."""
 
 from __future__ import annotations
 
@@ -19,6 +16,7 @@ from typing import Any
 from augengine.errors import WorkerError
 from augengine.fleet.base import Outfit, WorkerSpec
 from augengine.fleet.nodes import Node, check_nodes, crew, look, remove_probe, write_probe
+from augengine.fleet.seclusion import secluded, user_settings
 
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 120.0
@@ -63,18 +61,23 @@ def join(address: str | None, workers: int | None, worker: WorkerSpec) -> Iterat
     """Join the cluster at ``address``, or start one; what was started here is stopped here.
 
     Raises:
-        WorkerError: Nobody answers there, the cluster refuses us, or it is too small for the workers.
+        WorkerError: Nobody answers there, the cluster refuses us, or it is too small for the workers; or this process
+            is in a cluster already.
     """
-    ray = _import_ray()
     check_address(address)
+    ray = _import_ray()
+    if ray.is_initialized():
+        hint = "leave it first: ray.shutdown(); to use a cluster, give its address (--ray)"
+        raise WorkerError("this process is connected to Ray already, and can be so once", hint=hint)
     if not address and workers is None:
         raise WorkerError("how many workers to run is not known", hint="--workers N")
-    with _own_signals():
-        _init(ray, address, workers, worker)
-    try:
-        yield _share(ray, address, workers, worker)
-    finally:
-        ray.shutdown()
+    with user_settings(ray) if address else secluded(ray):
+        try:
+            with _own_signals():
+                _init(ray, address, workers, worker)
+            yield _share(ray, address, workers, worker)
+        finally:
+            ray.shutdown()
 
 
 def _import_ray() -> Any:
