@@ -123,7 +123,7 @@ def _execute(
     worker = worker_spec(run, engines, store, threads)
     if not jobs:
         return {}
-    executor = pick_executor(workers, run.request.ray_address, outfit, recorder.note)
+    executor = pick_executor(workers, run.request.ray_address, outfit)
     reports = executor(
         jobs,
         worker,

@@ -7,7 +7,6 @@ from augengine.fleet.cluster import check_address
 from augengine.fleet.local import run_local
 from augengine.fleet.pool import run_ray
 from augengine.fleet.rules import Rules, Watchdog
-from augengine.fleet.view import OnNote
 
 MAY_CRASH = (
     "the run before was killed or crashed; if this one crashes too, type it with --workers 2: "
@@ -34,15 +33,12 @@ __all__ = [
 ]
 
 
-def pick_executor(
-    workers: int | None, address: str | None, outfit: Outfit | None = None, on_note: OnNote = lambda _: None
-) -> Executor:
+def pick_executor(workers: int | None, address: str | None, outfit: Outfit | None = None) -> Executor:
     """One worker runs in this process; many, or those of a running cluster, over Ray.
 
     Args:
         workers: How many.
         address: A running cluster's.
         outfit: What its nodes must have.
-        on_note: Told what each of many workers did.
     """
-    return run_local if workers == 1 and address is None else partial(run_ray, outfit=outfit, on_note=on_note)
+    return run_local if workers == 1 and address is None else partial(run_ray, outfit=outfit)

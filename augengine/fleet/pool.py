@@ -25,7 +25,6 @@ from augengine.fleet.ledger import Death, Ledger, Trial
 from augengine.fleet.places import Places
 from augengine.fleet.roster import Roster
 from augengine.fleet.rules import Rules
-from augengine.fleet.view import OnNote, View
 from augengine.fleet.watchdog import Pace
 from augengine.progress import WorkerState
 from augengine.report import Job, Report, failure_reason
@@ -50,7 +49,6 @@ def run_ray(
     on_crew: OnCrew = lambda _: None,
     rules: Rules = _RULES,
     outfit: Outfit | None = None,
-    on_note: OnNote = lambda _: None,
 ) -> Generator[Report, None, None]:
     """Run jobs on Ray actors; see `Executor`. A job may crash its worker: another goes on.
 
@@ -58,7 +56,6 @@ def run_ray(
         jobs, worker, start, workers, address, on_progress, on_quarantine, on_crew: See `Executor`.
         rules: What is done about faults.
         outfit: What each node of a joined cluster must have.
-        on_note: Told what each worker did, every minute and at the end.
 
     Raises:
         SpecError: The nodes of a joined cluster differ in what decides bytes.
@@ -71,13 +68,11 @@ def run_ray(
         if address is not None:
             check_cluster(cluster.ray, worker, _inputs(jobs), outfit)
             fitted = (outfit, offer(cluster.ray, outfit.files)) if outfit else None
-        view = View(on_note, time.monotonic())
-        with _pool(cluster, (worker, start, fitted), ledger, rules, view) as pool:
+        with _pool(cluster, (worker, start, fitted), ledger, rules) as pool:
             while ledger.is_open:
                 yield from pool.step()
                 on_crew(pool.crew())
                 on_progress(min(samples, pool.samples_done()))
-        view.tell(time.monotonic(), last=True)
 
 
 def _inputs(jobs: Sequence[Job]) -> list[str]:
@@ -86,10 +81,10 @@ def _inputs(jobs: Sequence[Job]) -> list[str]:
 
 
 @contextmanager
-def _pool(cluster: Cluster, work: _Work, ledger: Ledger, rules: Rules, view: View) -> Iterator[_Pool]:
+def _pool(cluster: Cluster, work: _Work, ledger: Ledger, rules: Rules) -> Iterator[_Pool]:
     worker, start, fitted = work
     share = _with(worker, threads=cluster.threads)
-    with closing(_Pool(cluster, (share, start, fitted), ledger, Places(cluster.workers, rules), view)) as pool:
+    with closing(_Pool(cluster, (share, start, fitted), ledger, Places(cluster.workers, rules))) as pool:
         for place in range(cluster.workers):
             pool.start(place)
         yield pool
@@ -107,7 +102,7 @@ class _Pool:
     unavailable may stay so for ever, and swallow what it is given.
     """
 
-    def __init__(self, cluster: Cluster, work: _Work, ledger: Ledger, places: Places, view: View) -> None:
+    def __init__(self, cluster: Cluster, work: _Work, ledger: Ledger, places: Places) -> None:
         self._ray = cluster.ray
         self._cluster = cluster
         self._worker, self._start_worker, self._fitted = work
@@ -115,7 +110,6 @@ class _Pool:
         self._pace = Pace(places.rules.watchdog)
         self._places = places
         self._roster = Roster()
-        self._view = view
         self._members: dict[int, Member] = {}
         self._held: dict[Any, tuple[Member, Trial]] = {}
 
@@ -148,7 +142,6 @@ class _Pool:
         yield from self._hear(answers)
         yield from self._end_hanging()
         self._send_bad_away()
-        self._view.tell(time.monotonic())
         self._check_started()
 
     def _fill(self) -> None:
@@ -183,7 +176,6 @@ class _Pool:
     def _finish(self, member: Member, trial: Trial, report: Report) -> Iterator[Report]:
         if not report.error:
             self._places.finish(member.place)
-        self._view.finish(member.place, report.samples_in, failed=bool(report.error))
         member.samples_told += report.samples_in
         self._roster.finish(member.place, report)
         over = self._ledger.finish(member.place, trial, report)
@@ -214,7 +206,7 @@ class _Pool:
     def _welcome(self, member: Member) -> None:
         if not member.ready:
             # Asked before the question that it has answered, so this does not wait.
-            self._view.enter(member.place, self._ray.get(member.host), time.monotonic())
+            self._roster.enter(member.place, self._ray.get(member.host))
             self._ledger.enter(member.place)
             self._pace.begin(member.place, time.monotonic())
             member.ready = True
@@ -229,7 +221,6 @@ class _Pool:
         place = member.place
         death = death or self._death(error)
         self._drop(member)
-        self._view.lose(place)
         loss = self._ledger.lose(place, death)
         yield from loss.over
         if self._places.replace_dead(place, loss, first_line(error)):

@@ -118,7 +118,7 @@ def _execute(
         threads=threads,
         access=Access.of_environment(run.request.out),
     )
-    executor = pick_executor(workers, run.request.ray_address, None, recorder.note)
+    executor = pick_executor(workers, run.request.ray_address, None)
     reports = executor(
         jobs,
         worker,
