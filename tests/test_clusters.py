@@ -54,7 +54,6 @@ def test_a_node_that_sees_another_folder_is_refused(tmp_path: Path) -> None:
     image = tmp_path / "tile.tar"
     image.write_bytes(b"1234")
     probe = write_probe(str(tmp_path / "out"), [str(image)])
-    assert probe is not None
     node = _node(1)
     check_nodes([node], [look(node.id, probe, None)], probe, None)
     image.write_bytes(b"12")
@@ -66,15 +65,19 @@ def test_a_node_that_sees_another_folder_is_refused(tmp_path: Path) -> None:
     (Path(probe.folder) / f"probe-{probe.word}").unlink()
     with pytest.raises(WorkerError, match="No such file"):
         check_nodes([node], [look(node.id, probe, None)], probe, None)
+    input_only = write_probe("s3://bucket/out", [str(image)])
+    image.unlink()
+    with pytest.raises(WorkerError, match=r"the input .* is missing"):
+        check_nodes([node], [look(node.id, input_only, None)], input_only, None)
 
 
 def test_classes_are_refused_by_name_unless_mixed_ones_are_allowed() -> None:
-    nodes = [_node(1), _node(2)]
+    nodes, probe = [_node(1), _node(2)], write_probe("s3://bucket/out", [])
     outfit = EngineOutfit(backend="openvino")
     seen = [Seen(machine=outfit.machine(), trouble=""), Seen(machine="cpu-other", trouble="")]
     with pytest.raises(SpecError, match=r"host2: cpu-other"):
-        check_nodes(nodes, seen, None, outfit)
-    check_nodes(nodes, seen, None, EngineOutfit(backend="openvino", allow_mixed=True))
+        check_nodes(nodes, seen, probe, outfit)
+    check_nodes(nodes, seen, probe, EngineOutfit(backend="openvino", allow_mixed=True))
 
 
 @pytest.fixture(scope="module")

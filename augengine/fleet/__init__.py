@@ -1,10 +1,9 @@
 """Many jobs: in this process, or over Ray. One signature (`base.Executor`), equal bytes."""
 
-from functools import partial
-
 from augengine.fleet.base import HELD_JOBS, Executor, OnCrew, OnQuarantine, Outfit, StartWorker, Worker, WorkerSpec
 from augengine.fleet.cluster import check_address
 from augengine.fleet.local import run_local
+from augengine.fleet.missing import Crew, make_missing, survives
 from augengine.fleet.pool import run_ray
 from augengine.fleet.rules import Rules, Watchdog
 
@@ -17,6 +16,7 @@ MAY_CRASH = (
 __all__ = [
     "HELD_JOBS",
     "MAY_CRASH",
+    "Crew",
     "Executor",
     "OnCrew",
     "OnQuarantine",
@@ -27,18 +27,8 @@ __all__ = [
     "Worker",
     "WorkerSpec",
     "check_address",
-    "pick_executor",
+    "make_missing",
     "run_local",
     "run_ray",
+    "survives",
 ]
-
-
-def pick_executor(workers: int | None, address: str | None, outfit: Outfit | None = None) -> Executor:
-    """One worker runs in this process; many, or those of a running cluster, over Ray.
-
-    Args:
-        workers: How many.
-        address: A running cluster's.
-        outfit: What its nodes must have.
-    """
-    return run_local if workers == 1 and address is None else partial(run_ray, outfit=outfit)
