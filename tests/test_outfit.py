@@ -11,8 +11,14 @@ from pathlib import Path
 import pytest
 
 from augengine.cards import DIRECTIONS, find_weights
+from augengine.errors import PlanMismatch
 from augengine.job import WorkerSpec
 from augengine.job.outfit import EngineOutfit
+from augengine.shards.verify import verify
+from augengine.tiling.outfit import TileOutfit
+from tests.datasets import digests, keys, record
+from tests.slide_files import specimen, write_slide
+from tests.tilings import cut
 from tests.workers import worker
 
 pytestmark = pytest.mark.e2e
@@ -55,3 +61,20 @@ def _spec(folder: Path, digests: tuple[str, str]) -> WorkerSpec:
 def _written(folder: Path) -> dict[Path, int]:
     """When each file of the engines was written."""
     return {file: file.stat().st_mtime_ns for file in folder.glob("[!.]*/*")}
+
+
+def test_tiles_of_mixed_machines_name_what_made_them_and_stay_apart_from_others(tmp_path: Path) -> None:
+    slide, out = write_slide(tmp_path / "slide.tif", specimen(300, 400)), tmp_path / "out"
+    assert cut(slide, out, allow_mixed=True).complete()
+    assert {record(out, key)["machine"] for key in keys(out)} == {TileOutfit().machine()}
+    assert verify(out).ok
+    with pytest.raises(PlanMismatch, match="mixed was True"):
+        cut(slide, out)
+    plain = tmp_path / "plain"
+    assert cut(slide, plain).complete()
+    with pytest.raises(PlanMismatch, match="mixed was None, is now True"):
+        cut(slide, plain, allow_mixed=True)
+    for file in (plain / ".augengine").glob("slide-0*.json"):
+        file.unlink()  # a plan that committed nothing may still become mixed
+    assert cut(slide, plain, allow_mixed=True).complete()
+    assert digests(plain) == digests(out)
