@@ -48,6 +48,7 @@ def test_ray_of_our_own_keeps_to_loopback_and_refuses_strangers(tmp_path: Path) 
         assert _listening() == {_V4, _V4_IN_V6}
         session = Path(cluster.ray._private.worker._global_node.get_session_dir_path())
         assert not [file for file in session.rglob("*") if file.is_file() and token.encode() in file.read_bytes()]
+        assert not [pid for pid in _family() if token.encode() in _command(pid)]
         with pytest.raises(WorkerError, match="connected to Ray already"), join(None, 1, worker(tmp_path)):
             pass
     changed = {name for name in before.keys() | os.environ.keys() if before.get(name) != os.environ.get(name)}
@@ -92,6 +93,12 @@ def _family() -> set[int]:
         family |= children
         children = {pid for pid, parent in parents.items() if parent in children}
     return family
+
+
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _sockets(pid: int) -> set[str]:
