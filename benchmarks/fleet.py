@@ -5,7 +5,9 @@ augments drawn tissue, so that there is much to carry for little arithmetic. In 
 process of its own, pinned to the first core, with one thread; two of them, a core each, which know nothing of each
 other and show what two cores can give to anybody; and two workers over Ray with one thread each, pinned to a core each,
 while driver and Ray share these cores. Starts are not throughput: a rate is that between the end of the first shards
-and of the last. The median of the rounds' own ratios counts. It writes ``benchmarks/results/fleet.json``.
+and of the last. Only an idle machine answers: Ray's workers run at nice 15 (RAY_worker_niceness), so that anything else
+that runs takes their cores, not the others'. The median of the rounds' own ratios counts.
+It writes ``benchmarks/results/fleet.json``.
 """
 
 from __future__ import annotations
