@@ -91,7 +91,7 @@ _backend = click.option(
 _seed = click.option("--seed", type=int, default=0, show_default=True, help="Root of every draw.")
 _ray = click.option("--ray", "ray_address", metavar="ADDRESS", help="Join this Ray cluster: HOST:PORT, or auto.")
 _mixed = click.option(
-    "--allow-mixed", is_flag=True, help="Accept nodes whose bytes differ; samples name their engines."
+    "--allow-mixed", is_flag=True, help="Accept nodes whose bytes differ; samples name what made them."
 )
 _format = click.option(
     "--format",
@@ -234,6 +234,7 @@ def _workers(text: str) -> int | None:
 @click.option("--tiles-per-shard", type=int, help="By default about 256 MB.")
 @click.option("--workers", default="auto", show_default=True, help="How many; auto: one for every eight cores.")
 @_ray
+@_mixed
 @retry_failed_option
 @_allow_failures
 @_as_json

@@ -65,6 +65,7 @@ class Console:
     ) -> None:
         if self._progress is not None:
             self._progress.stop()
+        self._say_crew()
 
     def note(self, text: str) -> None:
         """One line about what happens."""
@@ -103,8 +104,11 @@ class Console:
             done = min(self._already + samples, self._total)
             left = (self._total - done) / rate if samples else float("inf")
             self.note(f"{done}/{self._total} samples, {rate:.1f}/s, {left / 60:.1f} min left")
-            for worker in self._crew if len(self._crew) >= _FEWEST_ROWS else ():
-                self.note(f"  {worker.sentence()}")
+            self._say_crew()
+
+    def _say_crew(self) -> None:
+        for worker in self._crew if len(self._crew) >= _FEWEST_ROWS else ():
+            self.note(f"  {worker.sentence()}")
 
     def crew(self, workers: Sequence[WorkerState]) -> None:
         """How each worker is doing: a row each below the bar, or a line each with the next log line."""
@@ -116,7 +120,7 @@ class Console:
                 self._rows[worker.place] = self._progress.add_task("", total=self._total, rate="")
             said = f"{worker.rate:.1f} samples/s" + (f", {worker.failures} failures" if worker.failures else "")
             said += f", {worker.bad_samples} bad" if worker.bad_samples else ""
-            name = f"  worker {worker.place}" + ("" if worker.ready else " (starting)")
+            name = f"  worker {worker.place} " + (f"on {worker.host}" if worker.ready else "(starting)")
             row = self._rows[worker.place]
             self._progress.update(row, description=name, completed=worker.samples, rate=said)
 

@@ -8,6 +8,13 @@ from typing import Any
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
+def library_version() -> str:
+    """libvips' own, not its binding's."""
+    import pyvips  # as below
+
+    return "libvips " + ".".join(str(pyvips.version(part)) for part in range(3))
+
+
 def open_picture(file: Path, **options: int) -> Any:
     """A libvips image of a file; nothing of its pixels is read yet.
 

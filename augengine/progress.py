@@ -19,6 +19,7 @@ class WorkerState:
         failures: Shards that failed here, and workers that died here.
         holds: Names of the shards in its hands.
         rate: Samples a second since the run began.
+        host: The machine it runs on, or ran on last; empty before it has started.
     """
 
     place: int
@@ -28,10 +29,14 @@ class WorkerState:
     failures: int
     holds: tuple[str, ...]
     rate: float
+    host: str = ""
 
     def sentence(self) -> str:
         """For a person."""
-        text = f"worker {self.place}: {self.samples} samples, {self.rate:.1f}/s, {len(self.holds)} shards in hand"
+        where = f" on {self.host}" if self.host else ""
+        text = (
+            f"worker {self.place}{where}: {self.samples} samples, {self.rate:.1f}/s, {len(self.holds)} shards in hand"
+        )
         text += f", {self.bad_samples} bad samples" if self.bad_samples else ""
         text += f", {self.failures} failures" if self.failures else ""
         return text if self.ready else f"{text}, starting"

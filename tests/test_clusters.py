@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,12 @@ from augengine.errors import SpecError, WorkerError
 from augengine.fleet.nodes import Node, Seen, check_nodes, crew, look, write_probe
 from augengine.job.outfit import EngineOutfit
 from augengine.shards.verify import verify
-from tests.datasets import digests, keys, leftovers, make, record
-from tests.node_cluster import WITHOUT_TOKENS, node_cluster
+from augengine.tiling.outfit import TileOutfit
+from tests.datasets import digests, keys, leftovers, make, members, record
+from tests.node_cluster import WITHOUT_TOKENS, node_cluster, with_version
 from tests.pictures import write_folder
+from tests.slide_files import specimen, write_slide
+from tests.tilings import cut
 
 NAMES = [f"tile_{i:02d}" for i in range(12)]
 OPTIONS = {"samples_per_shard": 1, "variants": 1}
@@ -54,7 +58,6 @@ def test_a_node_that_sees_another_folder_is_refused(tmp_path: Path) -> None:
     image = tmp_path / "tile.tar"
     image.write_bytes(b"1234")
     probe = write_probe(str(tmp_path / "out"), [str(image)])
-    assert probe is not None
     node = _node(1)
     check_nodes([node], [look(node.id, probe, None)], probe, None)
     image.write_bytes(b"12")
@@ -66,15 +69,19 @@ def test_a_node_that_sees_another_folder_is_refused(tmp_path: Path) -> None:
     (Path(probe.folder) / f"probe-{probe.word}").unlink()
     with pytest.raises(WorkerError, match="No such file"):
         check_nodes([node], [look(node.id, probe, None)], probe, None)
+    input_only = write_probe("s3://bucket/out", [str(image)])
+    image.unlink()
+    with pytest.raises(WorkerError, match=r"the input .* is missing"):
+        check_nodes([node], [look(node.id, input_only, None)], input_only, None)
 
 
 def test_classes_are_refused_by_name_unless_mixed_ones_are_allowed() -> None:
-    nodes = [_node(1), _node(2)]
+    nodes, probe = [_node(1), _node(2)], write_probe("s3://bucket/out", [])
     outfit = EngineOutfit(backend="openvino")
     seen = [Seen(machine=outfit.machine(), trouble=""), Seen(machine="cpu-other", trouble="")]
     with pytest.raises(SpecError, match=r"host2: cpu-other"):
-        check_nodes(nodes, seen, None, outfit)
-    check_nodes(nodes, seen, None, EngineOutfit(backend="openvino", allow_mixed=True))
+        check_nodes(nodes, seen, probe, outfit)
+    check_nodes(nodes, seen, probe, EngineOutfit(backend="openvino", allow_mixed=True))
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +96,8 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def cluster(homes: tuple[Path, Path]) -> Iterator[str]:
-    with node_cluster(*map(str, homes)) as address:
-        yield address
+    with node_cluster(*map(str, homes)) as nodes:
+        yield nodes.address
 
 
 @pytest.mark.e2e
@@ -114,13 +121,13 @@ def test_nodes_get_weights_by_digest_and_give_the_bytes_of_one_machine(
 def test_a_node_with_another_compiler_is_refused_or_recorded_in_each_of_its_samples(
     homes: tuple[Path, Path], tiles: Path, small_weights: Path, tmp_path: Path
 ) -> None:
-    other = _with_another_openvino(tmp_path / "packages")
-    with node_cluster(str(homes[0]), f"{homes[1]}={other}") as address:
-        run = _join(address, tiles, tmp_path / "out", small_weights)
+    other = with_version(tmp_path / "packages", "openvino", "2020.1")
+    with node_cluster(str(homes[0]), f"{homes[1]}={other}") as nodes:
+        run = _join(nodes.address, tiles, tmp_path / "out", small_weights)
         assert run.returncode == 2
         assert "the machines are of 2 classes" in run.stderr
         assert "openvino 2020.1" in run.stderr
-        run = _join(address, tiles, tmp_path / "out", small_weights, "--allow-mixed")
+        run = _join(nodes.address, tiles, tmp_path / "out", small_weights, "--allow-mixed")
         assert run.returncode == 0, run.stderr
     out = tmp_path / "out"
     assert verify(out).ok
@@ -129,20 +136,38 @@ def test_a_node_with_another_compiler_is_refused_or_recorded_in_each_of_its_samp
     assert len(made_by) == 2
 
 
-def _with_another_openvino(folder: Path) -> Path:
-    """What a package's version is read from, as an older installation has it."""
-    data = folder / "openvino-2020.1.dist-info"
-    data.mkdir(parents=True)
-    (data / "METADATA").write_text("Metadata-Version: 2.1\nName: openvino\nVersion: 2020.1\n")
-    return folder
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_nodes_with_another_library_cut_no_tiles_or_are_named_in_each(homes: tuple[Path, Path], tmp_path: Path) -> None:
+    slide, out = write_slide(tmp_path / "slide.tif", specimen()), tmp_path / "out"
+    other = with_version(tmp_path / "packages", "pillow", "1.0")
+    with node_cluster(str(homes[0]), f"{homes[1]}={other}") as nodes:
+        command = ["tile", slide, "--out", out, "--size", 64, "--tiles-per-shard", 2, "--ray", nodes.address]
+        refused = _run(*command)
+        assert (refused.returncode, "pillow 1.0" in refused.stderr) == (2, True)
+        taken = _run(*command, "--allow-mixed")
+        assert taken.returncode == 0, taken.stderr
+    assert verify(out).ok
+    here = TileOutfit().machine()
+    there = re.sub(r"pillow [\d.]+", "pillow 1.0", here)
+    assert {record(out, key)["machine"] for key in keys(out)} <= {here, there}
+    assert cut(slide, tmp_path / "clean", tiles_per_shard=2).complete()
+    assert _images(out) == _images(tmp_path / "clean")
+
+
+def _images(out: Path) -> dict[str, bytes]:
+    return {name: data for name, data in members(out).items() if name.endswith(".png")}
 
 
 def _join(address: str, tiles: Path, out: Path, weights: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "augengine", "augment", "--stain", "cd68", "--eps", 0.05, "--mpp", 0.5]
-    command += ["--in", tiles, "--out", out, "--weights", weights, "--samples-per-shard", 1, "--ray", address, *more]
-    words = [str(word) for word in command]
+    options = ["--stain", "cd68", "--eps", 0.05, "--mpp", 0.5, "--weights", weights, "--samples-per-shard", 1]
+    return _run("augment", "--in", tiles, "--out", out, *options, "--ray", address, *more)
+
+
+def _run(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "augengine", *map(str, words)]
     return subprocess.run(
-        words, capture_output=True, text=True, env=os.environ | WITHOUT_TOKENS, timeout=120, check=False
+        command, capture_output=True, text=True, env=os.environ | WITHOUT_TOKENS, timeout=200, check=False
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -51,6 +52,8 @@ def test_two_workers_write_the_bytes_of_one(
     assert augment(request(tiles, tmp_path / "out", small_weights, workers=2, **OPTIONS), listener).complete()
     assert digests(tmp_path / "out") == clean
     assert listener.done[-1] == listener.total == SAMPLES
+    assert [worker.place for worker in listener.workers] == [0, 1]
+    assert {worker.host for worker in listener.workers} == {socket.gethostname()}
 
 
 def test_a_killed_workers_shards_are_made_by_another(
@@ -159,7 +162,7 @@ def test_a_cluster_that_is_too_small_is_refused(
 
 
 def _join(address: str, tiles: Path, out: Path, weights: Path, *, workers: int) -> subprocess.CompletedProcess[str]:
-    """A run in a process of its own: one process cannot speak to clusters with and without tokens."""
+    """A run as it is typed."""
     command = [*_command(tiles, out, weights, workers), "--ray", address]
     return subprocess.run(
         command, capture_output=True, text=True, env=os.environ | _WITHOUT_TOKENS, timeout=120, check=False

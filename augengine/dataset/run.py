@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from typing import cast
 
 from augengine.accounts import Recorder, Retry, choose_retry, close_account, recorded
@@ -20,12 +18,12 @@ from augengine.dataset.resolve import Run, resolve
 from augengine.engines.driver import gpu_count
 from augengine.engines.store import BackendName, EngineStore, pick_backend
 from augengine.errors import SpecError
-from augengine.fleet import MAY_CRASH, Executor, pick_executor, run_local
+from augengine.fleet import MAY_CRASH, Crew, make_missing, survives
 from augengine.images import encoder_version
 from augengine.job import EnginesSpec, Worker, WorkerSpec
 from augengine.job.outfit import EngineOutfit
 from augengine.machine import cpu_threads
-from augengine.plan import Plan, check_plan, committed, leave_out, open_target, quarantine, read_plan, write_plan
+from augengine.plan import Plan, begun_plan, check_plan, committed, open_target
 from augengine.progress import Watcher
 from augengine.report import Report
 from augengine.shards.write import target_errors
@@ -40,20 +38,20 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
     """
     run = resolve(request, watcher)
     with open_target(request.out) as was_killed:
-        before = _begun(request)
+        before = begun_plan(request.out, allow_mixed=request.allow_mixed)
         planned = None if before is None else planned_engines(request.out, before)
         if planned is not None:
             check_request(run, planned)
             run = replace(run, backend=pick_backend(cast(BackendName, planned.backend)))
         store, engines = find_engines(run, planned, watcher)
         plan = make_plan(run, engines)
-        survives = _executor(run) is not run_local
-        retry = choose_retry(request.out, before, asked=request.retry_failed, survives=survives)
+        safe = survives(_shares(run)[0], request.ray_address)
+        retry = choose_retry(request.out, before, asked=request.retry_failed, survives=safe)
         check_plan(request.out, plan, may_change=retry.outputs)
         with target_errors(request.out):
             store = keep_plans(store, engines, request.out)
         done = {name: each for name, each in committed(request.out, plan).items() if name not in retry.outputs}
-        if was_killed and not survives:
+        if was_killed and not safe:
             watcher.warn(MAY_CRASH)
         with recorded(request.out, watcher) as recorder:
             recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
@@ -68,16 +66,6 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         seconds=seconds,
         engines=engines,
     )
-
-
-def _begun(request: AugmentRequest) -> Plan | None:
-    """The plan of an earlier run. One that committed nothing (refused for mixed machines) may still become mixed."""
-    plan = read_plan(request.out)
-    if plan is None or not request.allow_mixed or committed(request.out, plan):
-        return plan
-    mixed = replace(plan, engines={**plan.engines, "mixed": True})
-    write_plan(request.out, mixed)
-    return mixed
 
 
 def predict(request: AugmentRequest, watcher: Watcher) -> Prediction:
@@ -117,29 +105,14 @@ def _execute(
     recorder: Recorder,
 ) -> dict[str, Report]:
     workers, threads = _shares(run)
-    missing = [job for job in plan.jobs if job.output not in done]
-    outfit = engine_outfit(run, engines)
-    jobs = leave_out(run.request.out, missing, retried=retry.outputs)
-    worker = worker_spec(run, engines, store, threads)
-    if not jobs:
-        return {}
-    executor = pick_executor(workers, run.request.ray_address, outfit, recorder.note)
-    reports = executor(
-        jobs,
-        worker,
-        Worker,
+    crew = Crew(
+        worker=worker_spec(run, engines, store, threads),
+        start=Worker,
         workers=workers,
         address=run.request.ray_address,
-        on_progress=recorder.advance,
-        on_quarantine=retry.noting(partial(quarantine, run.request.out)),
-        on_crew=recorder.crew,
+        outfit=engine_outfit(run, engines),
     )
-    with closing(reports):  # whatever stops us: every writer is done before the lock is released
-        return {report.output: report for report in recorder.follow(reports)}
-
-
-def _executor(run: Run) -> Executor:
-    return pick_executor(_shares(run)[0], run.request.ray_address)
+    return make_missing(run.request.out, plan, done, crew, retry, recorder)
 
 
 def engine_outfit(run: Run, engines: EnginesSpec) -> EngineOutfit:

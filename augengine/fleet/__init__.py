@@ -1,13 +1,11 @@
 """Many jobs: in this process, or over Ray. One signature (`base.Executor`), equal bytes."""
 
-from functools import partial
-
 from augengine.fleet.base import HELD_JOBS, Executor, OnCrew, OnQuarantine, Outfit, StartWorker, Worker, WorkerSpec
 from augengine.fleet.cluster import check_address
 from augengine.fleet.local import run_local
+from augengine.fleet.missing import Crew, make_missing, survives
 from augengine.fleet.pool import run_ray
 from augengine.fleet.rules import Rules, Watchdog
-from augengine.fleet.view import OnNote
 
 MAY_CRASH = (
     "the run before was killed or crashed; if this one crashes too, type it with --workers 2: "
@@ -18,6 +16,7 @@ MAY_CRASH = (
 __all__ = [
     "HELD_JOBS",
     "MAY_CRASH",
+    "Crew",
     "Executor",
     "OnCrew",
     "OnQuarantine",
@@ -28,21 +27,8 @@ __all__ = [
     "Worker",
     "WorkerSpec",
     "check_address",
-    "pick_executor",
+    "make_missing",
     "run_local",
     "run_ray",
+    "survives",
 ]
-
-
-def pick_executor(
-    workers: int | None, address: str | None, outfit: Outfit | None = None, on_note: OnNote = lambda _: None
-) -> Executor:
-    """One worker runs in this process; many, or those of a running cluster, over Ray.
-
-    Args:
-        workers: How many.
-        address: A running cluster's.
-        outfit: What its nodes must have.
-        on_note: Told what each of many workers did.
-    """
-    return run_local if workers == 1 and address is None else partial(run_ray, outfit=outfit, on_note=on_note)

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from augengine.fleet.base import Outfit, StartWorker, WorkerSpec
+from augengine.fleet.base import StartWorker, WorkerSpec
+from augengine.fleet.fitting import Fitting
 from augengine.report import Job, Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Where a worker's process is.
+
+    Attributes:
+        host: The machine's name.
+        node_id: Ray's name of the node, in a joined cluster.
+        trouble: Why it may not work there; empty if it may.
+    """
+
+    host: str
+    node_id: str
+    trouble: str
 
 
 class Actor:
@@ -19,7 +34,7 @@ class Actor:
         worker: What it does.
         start: Makes the worker.
         cores: The cores it may use; empty for any.
-        outfit: What this node must have first, and how it gets what it lacks; None on the driver's own machine.
+        fitting: What it does first on a node of a joined cluster; None on the driver's own machine.
     """
 
     def __init__(
@@ -27,30 +42,32 @@ class Actor:
         worker: WorkerSpec,
         start: StartWorker,
         cores: tuple[int, ...],
-        outfit: tuple[Outfit, Callable[[str], bytes]] | None = None,
+        fitting: Fitting | None = None,
     ) -> None:
         if cores:
             # Threads started from here on inherit it, the engine's and the decoder's too.
             os.sched_setaffinity(0, cores)
-        if outfit is not None:
-            worker = outfit[0].fit(worker, outfit[1])
-        self._worker = start(worker)
+        node_id, trouble = ("", "") if fitting is None else fitting.look()
+        self._arrival = Arrival(host=socket.gethostname(), node_id=node_id, trouble=trouble)
+        self._worker = None if trouble else start(worker if fitting is None else fitting.fit(worker))
 
     def make(self, job: Job, publishes: bool) -> Report:
         """Make one shard; several calls run at a time, one worker serves them all."""
+        assert self._worker is not None
         return self._worker.submit(job, publishes=publishes).result()
 
     def samples_done(self) -> int:
         """Source samples finished so far."""
-        return self._worker.samples_done
+        return 0 if self._worker is None else self._worker.samples_done
 
-    def host(self) -> str:
-        """The machine it runs on."""
-        return socket.gethostname()
+    def arrival(self) -> Arrival:
+        """Where it runs, and whether it may."""
+        return self._arrival
 
     def close(self) -> None:
         """Drop the shards in hand; nothing of them is left behind."""
-        self._worker.close()
+        if self._worker is not None:
+            self._worker.close()
 
 
 @dataclass(slots=True)
@@ -61,7 +78,7 @@ class Member:
         actor: Ray's handle.
         place: Which share of the machine it has.
         asked_at: When it was started.
-        host: Its answer to the question where it runs.
+        arrival: Its answer to the question where it runs.
         asked: Its answer to the question how many samples it has done, when it comes. It is used only after its
             first answer: an actor may wait for free CPUs for ever.
         ready: Whether it has answered.
@@ -72,7 +89,7 @@ class Member:
     actor: Any
     place: int
     asked_at: float
-    host: Any
+    arrival: Any
     asked: Any
     ready: bool = False
     samples_done: int = 0

@@ -53,6 +53,11 @@ class Outfit(Protocol):
         ...
 
     @property
+    def reads(self) -> Sequence[str]:
+        """Local paths that workers read, beside the jobs' sources."""
+        ...
+
+    @property
     def allow_mixed(self) -> bool:
         """Whether nodes may differ in what decides bytes."""
         ...

@@ -1,7 +1,4 @@
-"""Ray: a cluster joined, or one of our own, and each worker's share of it.
-
-Ray 2.60 listens on all addresses of the machine, even for a cluster of our own without a dashboard.
-"""
+"""Ray: a cluster joined, or one of our own, and each worker's share of it."""
 
 from __future__ import annotations
 
@@ -10,18 +7,17 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from augengine.errors import WorkerError
-from augengine.fleet.base import Outfit, WorkerSpec
-from augengine.fleet.nodes import Node, check_nodes, crew, look, remove_probe, write_probe
+from augengine.fleet.base import WorkerSpec
+from augengine.fleet.nodes import Node, crew
+from augengine.fleet.seclusion import secluded, user_settings
 
 _CONNECT_SECONDS = 10.0
-_ANSWER_SECONDS = 120.0
 _TOKEN = "RAY_AUTH_MODE=token"  # noqa: S105 - the name of a setting, no secret
 
 
@@ -42,42 +38,32 @@ class Cluster:
     cores: tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Brings a file's bytes through Ray's object store; nothing is sent before it is called.
-
-    Attributes:
-        references: Digest -> Ray's reference of the bytes.
-    """
-
-    references: Mapping[str, Any]
-
-    def __call__(self, digest: str) -> bytes:
-        """The bytes with this digest."""
-        data: bytes = _import_ray().get(self.references[digest])
-        return data
-
-
 @contextmanager
 def join(address: str | None, workers: int | None, worker: WorkerSpec) -> Iterator[Cluster]:
     """Join the cluster at ``address``, or start one; what was started here is stopped here.
 
     Raises:
-        WorkerError: Nobody answers there, the cluster refuses us, or it is too small for the workers.
+        WorkerError: Nobody answers there, the cluster refuses us, or it is too small for the workers; or this process
+            is in a cluster already.
     """
-    ray = _import_ray()
     check_address(address)
+    ray = import_ray()
+    if ray.is_initialized():
+        hint = "leave it first: ray.shutdown(); to use a cluster, give its address (--ray)"
+        raise WorkerError("this process is connected to Ray already, and can be so once", hint=hint)
     if not address and workers is None:
         raise WorkerError("how many workers to run is not known", hint="--workers N")
-    with _own_signals():
-        _init(ray, address, workers, worker)
-    try:
-        yield _share(ray, address, workers, worker)
-    finally:
-        ray.shutdown()
+    with user_settings(ray) if address else secluded(ray):
+        try:
+            with _own_signals():
+                _init(ray, address, workers, worker)
+            yield _share(ray, address, workers, worker)
+        finally:
+            ray.shutdown()
 
 
-def _import_ray() -> Any:
+def import_ray() -> Any:
+    """The package, without its telemetry."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray  # half a second and much memory: only where workers are many
@@ -127,12 +113,12 @@ def _share(ray: Any, address: str | None, workers: int | None, worker: WorkerSpe
     if not address:
         workers = workers or 1
         return Cluster(ray, workers, worker.threads, _disjoint_cores(workers, worker.threads))
-    many, threads = crew(_nodes(ray), workers, on_gpu=worker.device_id is not None)
+    many, threads = crew(find_nodes(ray), workers, on_gpu=worker.device_id is not None)
     # This machine's cores say nothing of the cluster's.
     return Cluster(ray, many, threads, ())
 
 
-def _nodes(ray: Any) -> list[Node]:
+def find_nodes(ray: Any) -> list[Node]:
     """Those that are alive and can run something, by address."""
     alive = [each for each in ray.nodes() if each["Alive"] and each["Resources"].get("CPU", 0) >= 1]
     found = [
@@ -145,58 +131,6 @@ def _nodes(ray: Any) -> list[Node]:
         for each in alive
     ]
     return sorted(found, key=lambda node: node.host)
-
-
-def check_cluster(ray: Any, worker: WorkerSpec, inputs: Sequence[str], outfit: Outfit | None) -> None:
-    """Ask every node of a joined cluster, before the first job, what it is and what it sees.
-
-    Raises:
-        WorkerError: A node does not answer, or cannot reach input or output.
-        SpecError: The nodes' classes differ, and may not.
-    """
-    on_gpu = worker.device_id is not None
-    nodes = [node for node in _nodes(ray) if node.gpus or not on_gpu]
-    probe = write_probe(worker.target, inputs)
-    try:
-        asked = [_ask(ray, node, on_gpu).remote(node.id, probe, outfit) for node in nodes]
-        late = ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_SECONDS)[1]
-        if late:
-            silent = ", ".join(node.host for node, each in zip(nodes, asked, strict=True) if each in late)
-            raise WorkerError(f"no answer within {_ANSWER_SECONDS:.0f} s from {silent}", hint="is the node busy?")
-        seen = [_answer(ray, node, each) for node, each in zip(nodes, asked, strict=True)]
-        check_nodes(nodes, seen, probe, outfit)
-    finally:
-        remove_probe(probe, nodes)
-
-
-def _ask(ray: Any, node: Node, on_gpu: bool) -> Any:
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # ray is here by now, see _import_ray
-
-    there = NodeAffinitySchedulingStrategy(node_id=node.id, soft=False)
-    # A share of a GPU, for without one Ray hides them all.
-    return ray.remote(look).options(num_cpus=0, num_gpus=0.001 if on_gpu else 0, scheduling_strategy=there)
-
-
-def _answer(ray: Any, node: Node, asked: Any) -> Any:
-    try:
-        return ray.get(asked)
-    except ray.exceptions.RayError as error:
-        hint = "is the same version of augengine installed there, with all that it needs?"
-        raise WorkerError(f"node {node.host} cannot work: {first_line(error)}", hint=hint) from error
-
-
-def offer(ray: Any, files: Mapping[str, str]) -> Fetch:
-    """Put files where every node can fetch them: weights, a few MB each; images never pass here.
-
-    Raises:
-        WorkerError: One cannot be read.
-    """
-    try:
-        return Fetch({digest: ray.put(Path(file).read_bytes()) for digest, file in files.items()})
-    except OSError as error:
-        raise WorkerError(
-            f"cannot read {error.filename}: {error.strerror}", hint="are the weights still there?"
-        ) from error
 
 
 def _disjoint_cores(workers: int, threads: int) -> tuple[tuple[int, ...], ...]:

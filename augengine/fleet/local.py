@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
@@ -36,6 +37,7 @@ def run_local(
     ledger = Ledger(jobs, Rules(), on_quarantine)
     ledger.enter(_HERE)
     roster = Roster()
+    roster.enter(_HERE, socket.gethostname())
     with closing(start(worker)) as one:
         held: deque[tuple[Trial, Future[Report]]] = deque()
 

@@ -35,7 +35,8 @@ class Probe:
     """Files by which a node shows that it sees what the driver sees.
 
     Attributes:
-        folder: In the target: the driver's file lies there, and the nodes' answers.
+        folder: In the target: the driver's file lies there, and the nodes' answers; empty where the target is an URL,
+            which is the same everywhere.
         word: What the driver wrote; unlike that of any other run.
         inputs: Local paths of the input -> bytes, or -1 for a folder.
     """
@@ -88,19 +89,19 @@ def _room(node: Node, threads: int, on_gpu: bool) -> int:
     return min(node.cpus // threads, node.gpus) if on_gpu else node.cpus // threads
 
 
-def write_probe(target: str, inputs: Sequence[str]) -> Probe | None:
-    """Leave a file in the target for the nodes to find; None for an URL, which is the same everywhere.
+def write_probe(target: str, inputs: Sequence[str]) -> Probe:
+    """Leave a file in the target for the nodes to find.
 
     Raises:
         WorkerError: It cannot be written.
     """
-    if "://" in target:
-        return None
     probe = Probe(
-        folder=str(Path(target) / ".augengine" / "spool"),
+        folder="" if "://" in target else str(Path(target) / ".augengine" / "spool"),
         word=uuid.uuid4().hex,
         inputs={path: _size(path) for path in inputs if "://" not in path and Path(path).exists()},
     )
+    if not probe.folder:
+        return probe
     try:
         _asked(probe).parent.mkdir(parents=True, exist_ok=True)
         _asked(probe).write_text(probe.word, encoding="utf-8")
@@ -109,9 +110,10 @@ def write_probe(target: str, inputs: Sequence[str]) -> Probe | None:
     return probe
 
 
-def look(node_id: str, probe: Probe | None, outfit: Outfit | None) -> Seen:
+def look(node_id: str, probe: Probe, outfit: Outfit | None) -> Seen:
     """What this node is and sees; runs on it."""
-    return Seen(machine=outfit.machine() if outfit else "", trouble=_answer(node_id, probe) if probe else "")
+    trouble = (_answer(node_id, probe) if probe.folder else "") or _missing(probe)
+    return Seen(machine=outfit.machine() if outfit else "", trouble=trouble)
 
 
 def _answer(node_id: str, probe: Probe) -> str:
@@ -121,11 +123,15 @@ def _answer(node_id: str, probe: Probe) -> str:
         _answered(probe, node_id).write_text(node_id, encoding="utf-8")
     except OSError as error:
         return f"the output's {error.filename or probe.folder}: {error.strerror}"
+    return ""
+
+
+def _missing(probe: Probe) -> str:
     wrong = [path for path, size in probe.inputs.items() if not Path(path).exists() or _size(path) != size]
     return f"the input {wrong[0]} is missing or another there" if wrong else ""
 
 
-def check_nodes(nodes: Sequence[Node], seen: Sequence[Seen], probe: Probe | None, outfit: Outfit | None) -> None:
+def check_nodes(nodes: Sequence[Node], seen: Sequence[Seen], probe: Probe, outfit: Outfit | None) -> None:
     """Refuse nodes that cannot reach input or output, or that would make other bytes.
 
     Raises:
@@ -133,23 +139,27 @@ def check_nodes(nodes: Sequence[Node], seen: Sequence[Seen], probe: Probe | None
         SpecError: Machines of several classes, not asked for.
     """
     for node, each in zip(nodes, seen, strict=True):
-        trouble = each.trouble
-        if probe and not trouble and not _answered(probe, node.id).is_file():
-            trouble = f"what it writes into {probe.folder} does not arrive here"
-        if trouble:
+        if trouble := each.trouble or not_arrived(node.id, probe):
             hint = "every node needs input and output under the same paths: a shared file system, or s3://"
             raise WorkerError(f"node {node.host}: {trouble}", hint=hint)
     if outfit is not None and not outfit.allow_mixed:
         _check_classes(nodes, seen, outfit.machine())
 
 
+def not_arrived(node_id: str, probe: Probe) -> str:
+    """What is wrong if a node's answer is not seen here; empty if it is."""
+    if not probe.folder or _answered(probe, node_id).is_file():
+        return ""
+    return f"what it writes into {probe.folder} does not arrive here"
+
+
 def _check_classes(nodes: Sequence[Node], seen: Sequence[Seen], here: str) -> None:
-    classes = {here: ["this machine, which names the engines"]}
+    classes = {here: ["this machine"]}
     for node, each in zip(nodes, seen, strict=True):
         classes.setdefault(each.machine, []).append(node.host)
     if len(classes) > 1:
         named = "; ".join(f"{_some(hosts)}: {machine}" for machine, hosts in sorted(classes.items()))
-        hint = "nodes of one kind give equal bytes; --allow-mixed records each sample's engines instead"
+        hint = "nodes of one kind give equal bytes; --allow-mixed records in each sample what made it"
         raise SpecError(f"the machines are of {len(classes)} classes, whose bytes differ ({named})", hint=hint)
 
 
@@ -158,11 +168,11 @@ def _some(hosts: Sequence[str]) -> str:
     return ", ".join(hosts[:_SHOWN_NODES]) + (f" and {more} more" if more > 0 else "")
 
 
-def remove_probe(probe: Probe | None, nodes: Sequence[Node]) -> None:
-    """Take the files away again; what stays is removed with the spool at the end of the run."""
-    if probe is not None:
-        for file in (_asked(probe), *(_answered(probe, node.id) for node in nodes)):
-            with suppress(OSError):
+def remove_probe(probe: Probe) -> None:
+    """Take the files away again."""
+    if probe.folder:
+        with suppress(OSError):
+            for file in [_asked(probe), *Path(probe.folder).glob(f"{_asked(probe).name}-*")]:
                 file.unlink(missing_ok=True)
 
 

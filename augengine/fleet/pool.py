@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
-from typing import Any, cast
+from contextlib import closing, contextmanager, nullcontext, suppress
+from typing import Any
 
 from augengine.errors import TargetError, WorkerError
-from augengine.fleet.actor import Actor, Member
+from augengine.fleet.actor import Arrival, Member
 from augengine.fleet.base import (
     HELD_JOBS,
     POLL_SECONDS,
@@ -20,12 +19,13 @@ from augengine.fleet.base import (
     StartWorker,
     WorkerSpec,
 )
-from augengine.fleet.cluster import Cluster, Fetch, check_cluster, first_line, join, offer
+from augengine.fleet.cluster import first_line, join
+from augengine.fleet.fitting import fitting
+from augengine.fleet.hiring import Hiring, OnWarning
 from augengine.fleet.ledger import Death, Ledger, Trial
 from augengine.fleet.places import Places
 from augengine.fleet.roster import Roster
 from augengine.fleet.rules import Rules
-from augengine.fleet.view import OnNote, View
 from augengine.fleet.watchdog import Pace
 from augengine.progress import WorkerState
 from augengine.report import Job, Report, failure_reason
@@ -33,9 +33,8 @@ from augengine.report import Job, Report, failure_reason
 _START_SECONDS = 120.0
 _CLOSE_SECONDS = 10.0
 _RULES = Rules()
-
-_Work = tuple[WorkerSpec, StartWorker, tuple[Outfit, Fetch] | None]
-"""What every worker does, what makes it, and what its node must have."""
+_LOOKED_AT = 64
+"""Sources that every node must see."""
 
 
 def run_ray(
@@ -50,7 +49,7 @@ def run_ray(
     on_crew: OnCrew = lambda _: None,
     rules: Rules = _RULES,
     outfit: Outfit | None = None,
-    on_note: OnNote = lambda _: None,
+    on_warning: OnWarning = lambda _: None,
 ) -> Generator[Report, None, None]:
     """Run jobs on Ray actors; see `Executor`. A job may crash its worker: another goes on.
 
@@ -58,7 +57,7 @@ def run_ray(
         jobs, worker, start, workers, address, on_progress, on_quarantine, on_crew: See `Executor`.
         rules: What is done about faults.
         outfit: What each node of a joined cluster must have.
-        on_note: Told what each worker did, every minute and at the end.
+        on_warning: Told of nodes that joined later, and are not used.
 
     Raises:
         SpecError: The nodes of a joined cluster differ in what decides bytes.
@@ -67,37 +66,26 @@ def run_ray(
     ledger = Ledger(jobs, rules, on_quarantine)
     samples = sum(job.count for job in jobs)
     with join(address, workers, worker) as cluster:
-        fitted = None
-        if address is not None:
-            check_cluster(cluster.ray, worker, _inputs(jobs), outfit)
-            fitted = (outfit, offer(cluster.ray, outfit.files)) if outfit else None
-        view = View(on_note, time.monotonic())
-        with _pool(cluster, (worker, start, fitted), ledger, rules, view) as pool:
+        fitted = fitting(cluster.ray, worker, _sources(jobs), outfit) if address is not None else nullcontext()
+        with fitted as first, _pool(Hiring(cluster, worker, start, first, on_warning), ledger, rules) as pool:
             while ledger.is_open:
                 yield from pool.step()
                 on_crew(pool.crew())
                 on_progress(min(samples, pool.samples_done()))
-        view.tell(time.monotonic(), last=True)
 
 
-def _inputs(jobs: Sequence[Job]) -> list[str]:
-    """The first and the last: enough to notice a file system that is not shared."""
-    return [jobs[0].source, jobs[-1].source] if jobs else []
+def _sources(jobs: Sequence[Job]) -> list[str]:
+    """Some of them, the first and the last too: enough to notice a file system that is not shared."""
+    sources = [*dict.fromkeys(job.source for job in jobs)]
+    return [*sources[:: -(-len(sources) // _LOOKED_AT) or 1], *sources[-1:]]
 
 
 @contextmanager
-def _pool(cluster: Cluster, work: _Work, ledger: Ledger, rules: Rules, view: View) -> Iterator[_Pool]:
-    worker, start, fitted = work
-    share = _with(worker, threads=cluster.threads)
-    with closing(_Pool(cluster, (share, start, fitted), ledger, Places(cluster.workers, rules), view)) as pool:
-        for place in range(cluster.workers):
+def _pool(hiring: Hiring, ledger: Ledger, rules: Rules) -> Iterator[_Pool]:
+    with closing(_Pool(hiring, ledger, Places(hiring.cluster.workers, rules))) as pool:
+        for place in range(hiring.cluster.workers):
             pool.start(place)
         yield pool
-
-
-def _with(worker: WorkerSpec, **changes: int) -> WorkerSpec:
-    changed: WorkerSpec = replace(cast(Any, worker), **changes)
-    return changed
 
 
 class _Pool:
@@ -107,35 +95,20 @@ class _Pool:
     unavailable may stay so for ever, and swallow what it is given.
     """
 
-    def __init__(self, cluster: Cluster, work: _Work, ledger: Ledger, places: Places, view: View) -> None:
-        self._ray = cluster.ray
-        self._cluster = cluster
-        self._worker, self._start_worker, self._fitted = work
+    def __init__(self, hiring: Hiring, ledger: Ledger, places: Places) -> None:
+        self._ray = hiring.cluster.ray
+        self._hiring = hiring
         self._ledger = ledger
         self._pace = Pace(places.rules.watchdog)
         self._places = places
         self._roster = Roster()
-        self._view = view
         self._members: dict[int, Member] = {}
         self._held: dict[Any, tuple[Member, Trial]] = {}
 
     def start(self, place: int) -> None:
         """Start an actor; it is given jobs once it has answered."""
-        gpus = 0 if self._worker.device_id is None else 1
-        # One thread for each job held, one to ask for progress, one to close.
-        remote = self._ray.remote(Actor).options(
-            num_cpus=self._worker.threads,
-            num_gpus=gpus,
-            max_concurrency=HELD_JOBS + 2,
-            max_restarts=0,
-            scheduling_strategy="SPREAD",
-        )
-        # Ray shows an actor only its own GPU, so that its number there is 0.
-        share = _with(self._worker, device_id=0) if gpus else self._worker
-        cores = self._cluster.cores[place] if self._cluster.cores else ()
-        actor = remote.remote(share, self._start_worker, cores, self._fitted)
         self._ledger.expect(place)
-        self._members[place] = Member(actor, place, time.monotonic(), actor.host.remote(), actor.samples_done.remote())
+        self._members[place] = self._hiring.hire(place)
 
     def step(self) -> Iterator[Report]:
         """Hand out jobs, wait a moment; the reports of jobs that are over for good."""
@@ -148,7 +121,6 @@ class _Pool:
         yield from self._hear(answers)
         yield from self._end_hanging()
         self._send_bad_away()
-        self._view.tell(time.monotonic())
         self._check_started()
 
     def _fill(self) -> None:
@@ -183,7 +155,6 @@ class _Pool:
     def _finish(self, member: Member, trial: Trial, report: Report) -> Iterator[Report]:
         if not report.error:
             self._places.finish(member.place)
-        self._view.finish(member.place, report.samples_in, failed=bool(report.error))
         member.samples_told += report.samples_in
         self._roster.finish(member.place, report)
         over = self._ledger.finish(member.place, trial, report)
@@ -198,7 +169,8 @@ class _Pool:
                 continue  # buried meanwhile
             try:
                 member.samples_done = self._ray.get(reference)
-                self._welcome(member)
+                if not self._welcome(member):
+                    continue
             except self._ray.exceptions.RayError as error:
                 yield from self._bury(member, error)
                 continue
@@ -211,13 +183,21 @@ class _Pool:
         done, waiting = self._ray.wait(references, num_returns=len(references), timeout=0)
         return done, waiting
 
-    def _welcome(self, member: Member) -> None:
-        if not member.ready:
-            # Asked before the question that it has answered, so this does not wait.
-            self._view.enter(member.place, self._ray.get(member.host), time.monotonic())
-            self._ledger.enter(member.place)
-            self._pace.begin(member.place, time.monotonic())
-            member.ready = True
+    def _welcome(self, member: Member) -> bool:
+        """Whether it may work; else another is started, elsewhere."""
+        if member.ready:
+            return True
+        # Asked before the question that it has answered, so this does not wait.
+        arrival: Arrival = self._ray.get(member.arrival)
+        if not self._hiring.is_fit(arrival):
+            self._drop(member)
+            self.start(member.place)
+            return False
+        self._roster.enter(member.place, arrival.host)
+        self._ledger.enter(member.place)
+        self._pace.begin(member.place, time.monotonic())
+        member.ready = True
+        return True
 
     def _end_hanging(self) -> Iterator[Report]:
         for place in self._pace.hanging(time.monotonic()):
@@ -229,7 +209,6 @@ class _Pool:
         place = member.place
         death = death or self._death(error)
         self._drop(member)
-        self._view.lose(place)
         loss = self._ledger.lose(place, death)
         yield from loss.over
         if self._places.replace_dead(place, loss, first_line(error)):

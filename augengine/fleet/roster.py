@@ -17,6 +17,11 @@ class Roster:
         self._samples: Counter[int] = Counter()
         self._bad_samples: Counter[int] = Counter()
         self._failures: Counter[int] = Counter()
+        self._hosts: dict[int, str] = {}
+
+    def enter(self, place: int, host: str) -> None:
+        """A worker has started there, on that machine."""
+        self._hosts[place] = host
 
     def finish(self, place: int, report: Report) -> None:
         """A worker got through a job."""
@@ -46,4 +51,5 @@ class Roster:
             failures=self._failures[place],
             holds=holds,
             rate=done / max(time.monotonic() - self._began, 1e-3),
+            host=self._hosts.get(place, ""),
         )

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
@@ -30,16 +31,19 @@ class EngineOutfit:
         backend: Name of the backend.
         files: The generators on the driver's machine: digest -> file.
         allow_mixed: Accept that another class of machine makes engines of other ids; each sample names its own.
+        reads: None but the source.
     """
 
     backend: str
     files: Mapping[str, str] = field(default_factory=dict)
     allow_mixed: bool = False
+    reads: tuple[str, ...] = ()
 
     def machine(self) -> str:
-        """All of this machine that decides bytes, in words: its class, and the versions of backend and encoder."""
+        """All of this machine that decides bytes, in words: its class, and the versions that run and encode."""
         backend = _backend(self.backend)
-        return f"{backend.device_class()}, {backend.version()}, {encoder_version()}"
+        own = f"augengine {version('augengine')}"
+        return f"{backend.device_class()}, {own}, {backend.version()}, {encoder_version()}"
 
     def fit(self, worker: WorkerSpec, fetch: Fetch) -> WorkerSpec:
         """The worker's spec with this node's own store, which holds its engines afterwards.

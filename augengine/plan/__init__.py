@@ -1,6 +1,7 @@
 """The plan of a dataset, the jobs in it, and the folder it is made in."""
 
 from augengine.plan.jobs import make_jobs
+from augengine.plan.mixed import begun_plan
 from augengine.plan.plan import (
     Plan,
     check_growing_plan,
@@ -18,6 +19,7 @@ from augengine.plan.target import Owner, lock_holder, open_target
 __all__ = [
     "Owner",
     "Plan",
+    "begun_plan",
     "check_growing_plan",
     "check_plan",
     "committed",

@@ -22,6 +22,11 @@ def detect(file: Path) -> str | None:
     return openslide.OpenSlide.detect_format(str(file))
 
 
+def library_version() -> str:
+    """OpenSlide's own, not its binding's."""
+    return f"openslide {openslide.__library_version__}"
+
+
 class OpenSlideFile:
     """A slide opened by OpenSlide; see `SlideFile`.
 

@@ -11,8 +11,10 @@ from typing import Self
 import numpy as np
 
 from augengine.errors import ContentError, SourceError, SpecError
+from augengine.libvips import library_version as libvips
 from augengine.resample import LANCZOS_REACH, RgbImage, whole_scale, window
 from augengine.slides._openslide import GENERIC, OpenSlideFile, detect
+from augengine.slides._openslide import library_version as openslide
 from augengine.slides.base import SlideFile
 
 MOST_ENLARGED = 1.2
@@ -168,6 +170,11 @@ def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
     from augengine.slides._vips import VipsFile  # libvips takes 0.2 s that slides of scanners do not need
 
     return Slide(path, VipsFile(path), mpp)
+
+
+def readers_version() -> str:
+    """The libraries that decode slides."""
+    return f"{openslide()}, {libvips()}"
 
 
 def _square(path: Path, mpp: tuple[float, float] | None) -> float | None:

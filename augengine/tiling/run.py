@@ -5,22 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
-from functools import partial
 
 from augengine.accounts import Recorder, Retry, choose_retry, close_account, recorded
-from augengine.fleet import MAY_CRASH, Executor, pick_executor, run_local
+from augengine.fleet import MAY_CRASH, Crew, make_missing, survives
 from augengine.images import encoder_version
 from augengine.machine import cpu_threads
 from augengine.plan import (
     Plan,
+    begun_plan,
     check_growing_plan,
     committed,
-    leave_out,
     open_target,
-    quarantine,
-    read_plan,
     refuse_differences,
 )
 from augengine.progress import Watcher
@@ -29,6 +25,7 @@ from augengine.storage import Access
 from augengine.tiling.jobs import make_jobs
 from augengine.tiling.listing import ListedSlide
 from augengine.tiling.outcome import TileSummary
+from augengine.tiling.outfit import TileOutfit
 from augengine.tiling.request import TileRequest, TileRun, resolve
 from augengine.tiling.survey import Survey, survey_slide
 from augengine.tiling.worker import TileWorker, TileWorkerSpec
@@ -51,16 +48,16 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
     run = resolve(request)
     plan = _empty_plan(run)
     with open_target(request.out) as was_killed:
-        before = read_plan(request.out, "tile")
-        survives = _executor(run) is not run_local
-        retry = choose_retry(request.out, before, asked=request.retry_failed, survives=survives)
+        before = begun_plan(request.out, "tile", allow_mixed=request.allow_mixed)
+        safe = survives(_shares(run)[0], request.ray_address)
+        retry = choose_retry(request.out, before, asked=request.retry_failed, survives=safe)
         if before is not None:
             refuse_differences(request.out, before, replace(plan, jobs=before.jobs))
         surveys = _survey_all(run, watcher)
         plan = replace(plan, jobs=make_jobs(surveys, run.spec, request.tiles_per_shard))
         check_growing_plan(request.out, plan)
         done = {name: each for name, each in committed(request.out, plan).items() if name not in retry.outputs}
-        if was_killed and not survives:
+        if was_killed and not safe:
             watcher.warn(MAY_CRASH)
         with recorded(request.out, watcher) as recorder:
             recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
@@ -79,7 +76,7 @@ def _empty_plan(run: TileRun) -> Plan:
         kind="tile",
         spec=run.spec.to_json(),
         source={"kind": "slides"} | slides,
-        engines={},
+        engines={"mixed": True} if run.request.allow_mixed else {},
         encoder=encoder_version(),
         jobs=(),
     )
@@ -106,35 +103,23 @@ def _said(survey: Survey, number: int, of: int) -> str:
 def _execute(
     run: TileRun, plan: Plan, done: Mapping[str, Report], retry: Retry, recorder: Recorder
 ) -> dict[str, Report]:
-    missing = [job for job in plan.jobs if job.output not in done]
-    jobs = leave_out(run.request.out, missing, retried=retry.outputs)
-    if not jobs:
-        return {}
     workers, threads = _shares(run)
+    outfit = TileOutfit(allow_mixed=run.request.allow_mixed, reads=_files(run.slides))
     worker = TileWorkerSpec(
         target=str(run.request.out.absolute()),
         spec=run.spec,
         keys=_keys(run.slides),
         threads=threads,
         access=Access.of_environment(run.request.out),
+        machine=outfit.machine() if outfit.allow_mixed else "",
     )
-    executor = pick_executor(workers, run.request.ray_address, None, recorder.note)
-    reports = executor(
-        jobs,
-        worker,
-        TileWorker,
-        workers=workers,
-        address=run.request.ray_address,
-        on_progress=recorder.advance,
-        on_quarantine=retry.noting(partial(quarantine, run.request.out)),
-        on_crew=recorder.crew,
-    )
-    with closing(reports):  # whatever stops us: every writer is done before the lock is released
-        return {report.output: report for report in recorder.follow(reports)}
+    crew = Crew(worker=worker, start=TileWorker, workers=workers, address=run.request.ray_address, outfit=outfit)
+    return make_missing(run.request.out, plan, done, crew, retry, recorder)
 
 
-def _executor(run: TileRun) -> Executor:
-    return pick_executor(_shares(run)[0], run.request.ray_address)
+def _files(slides: Sequence[ListedSlide]) -> tuple[str, ...]:
+    """What workers read: slides and annotations."""
+    return tuple(file for slide in slides for file in (slide.path, slide.labels) if file is not None)
 
 
 def _keys(slides: Sequence[ListedSlide]) -> dict[str, str]:

@@ -1,0 +1,39 @@
+"""What a node of a cluster needs before it cuts tiles: the same libraries, and the slides."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+
+from augengine.images import encoder_version
+from augengine.slides import readers_version
+from augengine.tiling.worker import TileWorkerSpec
+
+_DECIDE_BYTES = ("augengine", "numpy", "pillow", "shapely")
+"""What computes tiles and masks from what is read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileOutfit:
+    """What cuts tiles on a node; nothing is sent there.
+
+    Attributes:
+        reads: Slides and annotations.
+        allow_mixed: Accept that nodes differ; each tile names what made it.
+        files: None.
+    """
+
+    reads: tuple[str, ...] = ()
+    allow_mixed: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def machine(self) -> str:
+        """All of this machine that decides bytes, in words: its kind, and the versions that read, draw and encode."""
+        own = ", ".join(f"{name} {version(name)}" for name in _DECIDE_BYTES)
+        return f"{platform.machine()}, {own}, {readers_version()}, {encoder_version()}"
+
+    def fit(self, worker: TileWorkerSpec, fetch: Callable[[str], bytes]) -> TileWorkerSpec:  # noqa: ARG002 - the seam's
+        """The worker's spec as it holds on this node."""
+        return replace(worker, machine=self.machine()) if self.allow_mixed else worker
