@@ -57,8 +57,7 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
         masks=None if request.masks is None else str(request.masks),
         mask_suffix=request.mask_suffix,
     )
-    listing = source.scan()
-    _check_listing(listing, request)
+    listing = _checked(source.scan(), request)
     jobs = make_jobs(listing, spec, samples_per_shard=request.samples_per_shard)
     check_source_mpp(listing, weights.mpp, stated=spec.mpp, allowed=spec.allow_mpp, warn=watcher.warn)
     if isinstance(source, SampleSet) and stain.name != "hdab":
@@ -98,7 +97,8 @@ def _spec(request: AugmentRequest, stain: Stain, watcher: Watcher) -> AugmentSpe
     )
 
 
-def _check_listing(listing: Listing, request: AugmentRequest) -> None:
-    check_sides(listing, request.max_side)
+def _checked(listing: Listing, request: AugmentRequest) -> Listing:
+    listing = check_sides(listing, request.max_side)
     if not any(listing.largest):
         raise SourceError(f"no readable image in {request.source}", hint="png, jpg, tif, webp and bmp are read")
+    return listing

@@ -31,6 +31,7 @@ MASK_EXTS = ("seg.png", "seg.tif", "mask.png")
 
 MAX_JSON_BYTES = 1 << 20
 MAX_SAMPLE_BYTES = 1 << 28
+MAX_MEMBERS = 1000
 
 # webdataset's rules: the key ends at the first dot of the file's name; other names are no samples, nor is __x__.
 _NAME = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)")
@@ -64,7 +65,7 @@ def scan_tar(url: str) -> TarListing:
     meta: dict[str, Any] = {}
     with _open(url, "r:") as (tar, file):
         for key, members in groupby(_members(tar, url, _size(file)), key=itemgetter(0)):
-            group = list(members)
+            group = list(islice(members, MAX_MEMBERS + 1))
             meta = meta if entries else _meta(tar, group)
             entries.append(_entry(tar, key, group))
         _check_end(file, tar.offset, url)
@@ -101,9 +102,12 @@ def read_members(url: str, key: str) -> dict[str, bytes]:
 
     Raises:
         SourceError: As `scan_tar`.
+        ContentError: It is larger than any should be.
     """
     with _open(url, "r:") as (tar, file):
-        return {ext: _data(tar, info).read() for found, ext, info in _members(tar, url, _size(file)) if found == key}
+        found = [(ext, info) for of, ext, info in _members(tar, url, _size(file)) if of == key]
+        check_bytes({ext: info.size for ext, info in found})
+        return {ext: _data(tar, info).read() for ext, info in found}
 
 
 def parse_meta(data: bytes) -> dict[str, Any]:
@@ -179,7 +183,7 @@ def _members(tar: tarfile.TarFile, url: str, whole: int | None) -> Iterator[_Mem
     while (info := tar.next()) is not None:
         tar.members.clear()  # type: ignore[attr-defined]  # tarfile remembers every member otherwise
         _check_member(info, url)
-        check_extent(info, whole)
+        check_extent(tar, info, whole)
         name = info.name.removeprefix("./")
         if info.isreg() and not _SKIPPED.match(name) and (parts := _NAME.fullmatch(name)):
             yield clean_key(parts[1]), parts[2].lower(), info
@@ -218,6 +222,8 @@ def _entry(tar: tarfile.TarFile, key: str, group: list[_Member]) -> Entry:
 
 def _check_group(key: str, extensions: list[str], infos: Mapping[str, tarfile.TarInfo]) -> str:
     """Check what the headers of a sample tell and return its image's extension."""
+    if len(extensions) > MAX_MEMBERS:
+        raise ContentError(f"it has more than {MAX_MEMBERS} members")
     if len(infos) < len(extensions):
         doubled = next(extension for extension, count in Counter(extensions).items() if count > 1)
         raise ContentError(f"it has the member .{doubled} more than once")
@@ -251,7 +257,7 @@ def _read_sample(tar: tarfile.TarFile, key: str, group: Iterator[_Member]) -> Sa
     infos: dict[str, tarfile.TarInfo] = {}
     data: dict[str, bytes] = {}
     loaded = 0
-    for _, extension, info in group:
+    for _, extension, info in islice(group, MAX_MEMBERS + 1):
         extensions.append(extension)
         infos[extension] = info
         loaded += info.size
