@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def _outside(shape: list[int]) -> TensorProto:
     return tensor
 
 
-def _constant(**value: object) -> NodeProto:
+def _constant(**value: Any) -> NodeProto:
     return helper.make_node("Constant", [], ["b"], **value)
 
 
