@@ -107,7 +107,7 @@ def _inspect(data: bytes, max_side: int) -> Any:
         _check_scans(data)
         stream = _nvimgcodec().CodeStream(data)
         _check_stream(stream, max_side)
-    except (RuntimeError, ValueError, OverflowError) as error:  # the header is parsed where something is asked of it
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:  # parsed where something is asked of it
         hint = "png, jpg, tif, webp and bmp are read; check that the file was copied whole"
         raise ContentError(f"the image ({len(data)} bytes) is truncated or no picture", hint=hint) from error
     return stream

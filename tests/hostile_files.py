@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import tarfile
 import zlib
@@ -27,6 +28,20 @@ _NUMBERS = [
     b"\xff\xd8",
 ]
 _WORDS = [b"null", b"NaN", b"-1e999", b"9" * 400, b"[[[[", b'"', b"{}", b"\0", b"\xff\xfe", b"../../x", b"\x1b[2J"]
+_VALUES = [
+    b"-5",
+    b"1e308",
+    b"1e999",
+    b"null",
+    b"true",
+    b'"x"',
+    b'"\\ud800"',
+    b'"\\u001b[2J"',
+    b"[]",
+    b"{}",
+    b"[[[[]]]]",
+]
+_SCALAR = re.compile(rb'-?\d+(\.\d+)?|"[^"]*"|null|true')
 _HEADER = 160  # bytes in which most of a file's promises stand
 
 
@@ -73,10 +88,11 @@ def shard(samples: int = 3) -> bytes:
 def damaged(data: bytes, kind: str, seed: int) -> bytes:
     """The file with one to three damages; never the file itself."""
     rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])
-    choices: list[Damage] = [_cut_short, _flip, _overwrite, _take_out, _repeat, _junk, *_OF_KIND.get(kind, [])]
+    blunt: list[Damage] = [_cut_short, _flip, _overwrite, _take_out, _repeat, _junk]
     found = data
     while found == data:
-        for _ in range(rng.integers(1, 4)):
+        for _ in range(rng.choice([1, 1, 1, 2, 3])):
+            choices = _OF_KIND[kind] if kind in _OF_KIND and rng.random() < 0.7 else blunt
             found = choices[rng.integers(len(choices))](found, rng)
     return found
 
@@ -118,6 +134,15 @@ def _junk(data: bytes, rng: np.random.Generator) -> bytes:
 def _word(data: bytes, rng: np.random.Generator) -> bytes:
     at, word = _place(data, rng), _WORDS[rng.integers(len(_WORDS))]
     return data[:at] + word + data[at + int(rng.integers(0, 12)) :]
+
+
+def _value(data: bytes, rng: np.random.Generator) -> bytes:
+    """Another value in json, which stays json."""
+    found = list(_SCALAR.finditer(data))
+    if not found:
+        return data
+    match, value = found[rng.integers(len(found))], _VALUES[rng.integers(len(_VALUES))]
+    return data[: match.start()] + value + data[match.end() :]
 
 
 def _chunk(data: bytes, rng: np.random.Generator) -> bytes:
@@ -187,10 +212,10 @@ _FIELDS: list[tuple[int, list[bytes]]] = [
     (345, [b"../..\0", b"/tmp\0"]),
 ]
 _OF_KIND: dict[str, list[Damage]] = {
-    "png": [_chunk, _chunk],
-    "tif": [_tag, _tag],
-    "tiff": [_tag, _tag],
-    "json": [_word, _word],
-    "geojson": [_word, _word],
-    "tar": [_header, _header, _header],
+    "png": [_chunk],
+    "tif": [_tag],
+    "tiff": [_tag],
+    "json": [_word, _value, _value],
+    "geojson": [_word, _value, _value, _value],
+    "tar": [_header],
 }

@@ -39,9 +39,9 @@ def _around(out: Path) -> dict[str, tuple[int, int]]:
 
 
 def _write_pictures(folder: Path, count: int) -> set[str]:
-    """``count`` damaged pictures of each of five kinds, as many damaged masks and sidecars; a whole one beside each ten."""
+    """``count`` damaged pictures of each of five kinds, as many damaged masks and sidecars, and some whole ones."""
     folder.mkdir()
-    whole = {f"whole{number}" for number in range(count // 4)}
+    whole = {f"whole{number}" for number in range(max(3, count // 4))}
     for number, key in enumerate(sorted(whole)):
         (folder / f"{key}.png").write_bytes(encode(tissue(seed=number)))
     for kind, data in hostile_files.pictures().items():
@@ -62,9 +62,8 @@ def _make_without_what_is_refused(source: Path, out: Path, weights: Path) -> tup
     while True:
         try:
             return make(source, out, weights), refused
-        except SourceError as error:
-            assert "images are larger than" in error.message
-            (large,) = (file for file in source.iterdir() if f" {file.name} " in error.message)
+        except SourceError as refusal:
+            (large,) = (file for file in source.iterdir() if f"larger than 1024 px, as {file.name} " in refusal.message)
             refused.append(large.name)
             large.unlink()
 
@@ -104,15 +103,18 @@ def test_damaged_shards_are_refused_by_name_or_their_bad_samples_are(
         with nothing_changes_beside(out):
             try:
                 summary = make(tar, out, small_weights)
-            except SourceError as error:
-                assert tar.name in error.message or "no readable image" in error.message or error.hint
-                assert not out.exists()
+                said = ""
+            except SourceError as refusal:
+                said = refusal.message
                 outcomes["refused"] += 1
             else:
                 found = sum(report.samples_out + len(report.failures) for report in summary.reports)
                 assert found == sum(report.samples_in for report in summary.reports)
                 assert not any(report.error for report in summary.reports)
                 outcomes["made"] += 1
+        if said:
+            assert tar.name in said or "holds no sample" in said
+            assert not out.exists()
         shutil.rmtree(out, ignore_errors=True)
     assert outcomes["refused"] > count // 4
     print(f"{count} shards: {outcomes}")
@@ -134,12 +136,7 @@ def test_damaged_slides_and_annotations_are_named_and_stop_no_other(count: int, 
             (drawn / f"{kind}{seed}.geojson").write_bytes(labels)
     for seed in range(count // 2):
         (drawn / f"drawn{seed}.geojson").write_bytes(damaged(labels, "geojson", seed))
-        (slides / f"drawn{seed}.tif").symlink_to(kinds["pyramid"])
-    # As another slide each, or they would be one.
-    for file in slides.glob("drawn*.tif"):
-        data = file.read_bytes()
-        file.unlink()
-        file.write_bytes(data)
+        shutil.copy(kinds["pyramid"], slides / f"drawn{seed}.tif")
     with nothing_changes_beside(out):
         summary = cut(slides, out, annotations=drawn, classes=("glomerulus=1",))
     named = {line.partition(":")[0].partition("_x")[0] for line in summary.failure_lines()}
