@@ -72,14 +72,14 @@ def geojson(file: Path) -> bytes:
     return write_geojson(file, [("glomerulus", ring), ("tubule", box(250, 300, 300, 380))]).read_bytes()
 
 
-def shard(samples: int = 3) -> bytes:
-    """A source shard."""
+def shard(prefix: str = "k", samples: int = 3) -> bytes:
+    """A source shard, its keys the prefix and a number."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for number in range(samples):
             parts = {"png": encode(tissue(seed=number)), "seg.png": mask(), "json": sidecar()}
             for extension, data in parts.items():
-                info = tarfile.TarInfo(f"k{number}.{extension}")
+                info = tarfile.TarInfo(f"{prefix}{number}.{extension}")
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
     return out.getvalue()

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 import fsspec
 
-from augengine.errors import AugengineError, ContentError, SourceError
+from augengine.errors import AugengineError, ContentError, DamagedSource, SourceError
 from augengine.images import read_size
 from augengine.listing import Entry
 from augengine.sample import Failure, Sample, check_key, clean_key, printable
@@ -58,8 +58,9 @@ def scan_tar(url: str) -> TarListing:
         url: A path, or an URL that fsspec knows.
 
     Raises:
-        SourceError: It is missing, no tar, cut short or damaged, or it holds what no shard should: a path that
-            leads elsewhere, a link, a device.
+        SourceError: It is missing or cannot be read.
+        DamagedSource: It is no tar, cut short or damaged, or it holds what no shard should: a path that leads
+            elsewhere, a link, a device.
     """
     entries: list[Entry] = []
     meta: dict[str, Any] = {}
@@ -144,22 +145,30 @@ def check_bytes(sizes: Mapping[str, int]) -> None:
 @contextmanager
 def _open(url: str, mode: Literal["r:", "r|"]) -> Iterator[tuple[tarfile.TarFile, BinaryIO]]:
     try:
-        with _stream(url) as file, tarfile.open(fileobj=file, mode=mode, tarinfo=CheckedHeader) as tar:
+        with _stream(url) as file, _damage(url), tarfile.open(fileobj=file, mode=mode, tarinfo=CheckedHeader) as tar:
             yield tar, file
     except FileNotFoundError as error:
         raise SourceError(f"there is no {url}") from error
-    except TAR_ERRORS as error:
-        hint = "shards are uncompressed tars; check that it was copied whole"
-        raise SourceError(f"{url} is no tar, or it is cut short or damaged: {error}", hint=hint) from error
-    except (OSError, ImportError, ValueError) as error:
-        raise SourceError(f"{redact(url)} cannot be read: {redact(str(error))}") from error
     except AugengineError:
         raise
+    except (OSError, ImportError, ValueError) as error:
+        raise SourceError(f"{redact(url)} cannot be read: {redact(str(error))}") from error
     except Exception as error:
         if not is_url(url):
             raise
         # A store's package has errors of its own that are no OSErrors.
         raise SourceError(f"{url} cannot be read: {type(error).__name__}: {redact(str(error))}") from None
+
+
+@contextmanager
+def _damage(url: str) -> Iterator[None]:
+    try:
+        yield
+    except AugengineError:
+        raise
+    except (*TAR_ERRORS, ValueError) as error:
+        hint = "shards are uncompressed tars; check that it was copied whole"
+        raise DamagedSource(f"{url} is no tar, or it is cut short or damaged: {error}", hint=hint) from error
 
 
 def _stream(url: str) -> Any:
@@ -192,9 +201,9 @@ def _members(tar: tarfile.TarFile, url: str, whole: int | None) -> Iterator[_Mem
 def _check_member(info: tarfile.TarInfo, url: str) -> None:
     path = PurePosixPath(info.name)
     if path.is_absolute() or ".." in path.parts or "\\" in info.name:
-        raise SourceError(f"{url} holds the member {info.name!r}, whose path leads out of it", hint=_UNTRUSTED)
+        raise DamagedSource(f"{url} holds the member {info.name!r}, whose path leads out of it", hint=_UNTRUSTED)
     if not (info.isfile() or info.isdir()) or info.issparse():
-        raise SourceError(f"{url} holds the member {info.name!r}, which is no plain file", hint=_UNTRUSTED)
+        raise DamagedSource(f"{url} holds the member {info.name!r}, which is no plain file", hint=_UNTRUSTED)
 
 
 _UNTRUSTED = "no tool writes such shards; where did it come from?"
@@ -206,7 +215,7 @@ def _check_end(file: BinaryIO, offset: int, url: str) -> None:
     block = file.read(tarfile.BLOCKSIZE)
     if len(block) < tarfile.BLOCKSIZE or block.count(0) < len(block):
         hint = "check that it was copied whole"
-        raise SourceError(f"{url} is cut short or damaged: no end mark at byte {offset}", hint=hint)
+        raise DamagedSource(f"{url} is cut short or damaged: no end mark at byte {offset}", hint=hint)
 
 
 def _entry(tar: tarfile.TarFile, key: str, group: list[_Member]) -> Entry:
