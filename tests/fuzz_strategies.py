@@ -14,7 +14,7 @@ from tests.hostile_files import mask, pictures, sidecar
 from tests.pictures import class_ids, encode
 
 BRIEF = settings(max_examples=30, deadline=None, derandomize=True, database=None)
-LONG = settings(max_examples=4000, deadline=None, database=None)
+LONG = settings(max_examples=1000, deadline=None, database=None)
 
 
 def fuzz(strategy: st.SearchStrategy[Any], law: Callable[[Any], None], *, long: bool) -> None:
