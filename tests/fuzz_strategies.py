@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -17,11 +18,20 @@ BRIEF = settings(max_examples=30, deadline=None, derandomize=True, database=None
 LONG = settings(max_examples=1000, deadline=None, database=None)
 
 
+MOST_BYTES = 48 << 20
+"""What Python may allocate, numpy included, for a file of some kilobytes; a whole slide's annotations may take more."""
+
+
 def fuzz(strategy: st.SearchStrategy[Any], law: Callable[[Any], None], *, long: bool) -> None:
-    """Try a law on many values: always the same few, or new ones each time."""
+    """Try a law on many values, always the same few or new ones each time; it must hold in little memory."""
 
     def tried(value: Any) -> None:
-        law(value)
+        tracemalloc.start()
+        try:
+            law(value)
+            assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
+        finally:
+            tracemalloc.stop()
 
     (LONG if long else BRIEF)(given(strategy)(tried))()
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from augengine.dataset import Summary
-from augengine.errors import ShardError, SourceError
+from augengine.errors import ShardError
 from augengine.shards import verify
 from tests import hostile_files
 from tests.datasets import keys, make
@@ -56,18 +55,6 @@ def _write_pictures(folder: Path, count: int) -> set[str]:
     return whole
 
 
-def _make_without_what_is_refused(source: Path, out: Path, weights: Path) -> tuple[Summary, list[str]]:
-    """The run, once every picture is gone that made it refuse its source by name, as too large to be a tile."""
-    refused: list[str] = []
-    while True:
-        try:
-            return make(source, out, weights), refused
-        except SourceError as refusal:
-            (large,) = (file for file in source.iterdir() if f"larger than 1024 px, as {file.name} " in refusal.message)
-            refused.append(large.name)
-            large.unlink()
-
-
 @pytest.mark.parametrize("count", SHARES)
 def test_damaged_pictures_masks_and_sidecars_are_named_and_the_rest_goes_through(
     count: int, small_weights: Path, tmp_path: Path
@@ -75,20 +62,17 @@ def test_damaged_pictures_masks_and_sidecars_are_named_and_the_rest_goes_through
     source, out = tmp_path / "in", tmp_path / "out"
     whole = _write_pictures(source, max(2, count // 2))
     pictured = {file.name for file in source.iterdir() if not file.name.endswith(("_mask.png", ".json"))}
-    summary, refused = _make_without_what_is_refused(source, tmp_path / "first", small_weights)
-    shutil.rmtree(tmp_path / "first")
     with nothing_changes_beside(out):
-        summary, again = _make_without_what_is_refused(source, out, small_weights)
-    assert not again
+        summary = make(source, out, small_weights)
     failed = [bad for report in summary.reports for bad in report.failures]
     made = {key.removesuffix("-v0001") for key in keys(out)}
     assert made.isdisjoint(bad.key for bad in failed)
-    assert len(made) + len(failed) + len(refused) == len(pictured)
+    assert len(made) + len(failed) == len(pictured)
     assert made >= whole
     assert all(bad.reason for bad in failed)
     assert not any(report.error for report in summary.reports)
     assert verify(out).ok
-    print(f"{len(pictured)} pictures: {len(made)} made, {len(failed)} named, {len(refused)} refused before the run")
+    print(f"{len(pictured)} pictures: {len(made)} made, {len(failed)} named")
 
 
 @pytest.mark.parametrize("count", SHARES)

@@ -184,6 +184,16 @@ def test_large_images_are_refused_naming_tile(tmp_path: Path) -> None:
     assert check_sides(listing, 200) == listing
 
 
+def test_a_large_image_among_many_small_ones_is_one_bad_sample(tmp_path: Path) -> None:
+    write_folder(tmp_path, [f"k{number}" for number in range(10)])
+    (tmp_path / "b.png").write_bytes(encode(tissue(100, 200)))
+    listing = check_sides(open_cd68(tmp_path).scan(), 128)
+    assert [(entry.key, entry.reason) for entry in listing.bad] == [
+        ("b", "its header promises 200 x 100 px, the longest side allowed is 128")
+    ]
+    assert listing.largest == (48, 64)
+
+
 def test_a_header_that_promises_what_its_bytes_cannot_hold_is_one_bad_sample(tmp_path: Path) -> None:
     write_folder(tmp_path, ["a", "c"])
     (tmp_path / "b.png").write_bytes(bomb())
