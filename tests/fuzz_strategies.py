@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.hostile_files import mask, pictures, sidecar
 from tests.pictures import class_ids, encode
 
-BRIEF = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+BRIEF = settings(max_examples=30, deadline=None, derandomize=True, database=None)
 LONG = settings(max_examples=1000, deadline=None, database=None)
 
 

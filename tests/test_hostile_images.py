@@ -75,7 +75,7 @@ def test_an_image_that_says_two_sizes_never_reaches_an_engine_made_for_the_small
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
 def test_text_that_unpacks_to_gigabytes_is_not_unpacked(kind: bytes) -> None:
-    packed = zlib.compress(bytes(1 << 26), 9)
+    packed = zlib.compress(bytes(1 << 25), 1)
     body = {b"iTXt": b"k\0\1\0\0\0", b"zTXt": b"k\0\0", b"iCCP": b"k\0\0"}[kind] + packed
     chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     png = encode(tissue())
