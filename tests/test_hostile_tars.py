@@ -10,7 +10,9 @@ import pytest
 from augengine.errors import DamagedSource, SourceError
 from augengine.sample import Failure, Sample
 from augengine.shards.read import MAX_MEMBERS, read_tar, scan_tar
+from augengine.shards.verify import verify
 from augengine.sources import TarsSource
+from tests.datasets import keys, make
 from tests.hostile_files import shard
 
 _END = bytes(1024)
@@ -81,3 +83,18 @@ def test_a_sample_of_too_many_members_is_bad_and_the_next_is_read(tmp_path: Path
     first, second = read_tar(str(tmp_path / "m.tar"), 0, 2, {})
     assert isinstance(first, Failure)
     assert isinstance(second, Sample)
+
+
+@pytest.mark.e2e
+def test_a_tar_that_was_mended_is_made_by_a_retry(small_weights: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    (source / "a.tar").write_bytes(shard("a"))
+    (source / "b.tar").write_bytes(shard("b")[:3000])
+    first = make(source, out, small_weights)
+    assert (first.samples_out, first.complete()) == (3, False)
+    assert any("b.tar" in line for line in first.failure_lines())
+    (source / "b.tar").write_bytes(shard("b"))
+    assert make(source, out, small_weights, retry_failed=True).complete()
+    assert {key[0] for key in keys(out)} == {"a", "b"}
+    assert verify(out).ok

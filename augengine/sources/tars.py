@@ -43,8 +43,10 @@ class TarsSource:
         return make_listing(units, mpps=(first.mpp for first in firsts if first.mpp is not None))
 
     def read(self, job: Job) -> Iterator[Sample | Failure]:
-        """Read a job's tar as one stream; see `Source`. One that was damaged when it was planned fails again."""
-        return read_tar(job.source, job.first, job.count, job.excluded)
+        """Read a job's tar as one stream; see `Source`."""
+        if len(job.excluded) < job.count:
+            return read_tar(job.source, job.first, job.count, job.excluded)
+        return iter(_all_bad(job))
 
     def to_json(self) -> dict[str, Any]:
         """As plain json values."""
@@ -68,9 +70,20 @@ def _scan_each(urls: Sequence[str]) -> list[TarListing]:
 
 
 def _as_one_sample(url: str, damage: DamagedSource) -> TarListing:
-    name = url.rstrip("/").rpartition("/")[2]
-    entry = Entry(key=make_key(name), files=((printable(name), 0),), reason=printable(damage.message))
+    entry = Entry(key=make_key(_name(url)), files=((printable(_name(url)), 0),), reason=printable(damage.message))
     return TarListing(entries=(entry,), meta={})
+
+
+def _all_bad(job: Job) -> list[Sample | Failure]:
+    """A job of bad samples alone, which may be one that stands for a damaged tar."""
+    try:
+        return list(read_tar(job.source, job.first, job.count, job.excluded))
+    except DamagedSource:
+        return [Failure(make_key(_name(job.source)), reason) for reason in job.excluded.values()]
+
+
+def _name(url: str) -> str:
+    return url.rstrip("/").rpartition("/")[2]
 
 
 def expand(text: str) -> tuple[str, ...]:
