@@ -6,6 +6,7 @@
     ├── SpecError              a value outside its range, or options that contradict each other
     ├── StainError             an unknown stain, or a stain file that cannot be read
     ├── SourceError            an input that cannot be listed or read as a whole
+    │   └── DamagedSource      one of several that is damaged or means harm; the others may be whole
     ├── ContentError           one sample that is bad: it alone is dropped, named in the report
     ├── WeightsError           generator weights that are missing or do not fit
     │   └── CheckpointError    a checkpoint that is no generator, or that holds code
@@ -58,6 +59,10 @@ class StainError(AugengineError):
 
 class SourceError(AugengineError):
     """An input that cannot be listed or read as a whole."""
+
+
+class DamagedSource(SourceError):
+    """One of several inputs that is damaged or means harm; the others may be whole."""
 
 
 class ContentError(AugengineError):

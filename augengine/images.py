@@ -35,7 +35,7 @@ Mask = NDArray[np.uint8]
 _AS_RGB = "save it as 8-bit RGB, for example with Pillow: Image.open(f).convert('RGB').save(f)"
 _AS_CLASS_IDS = "save the mask as an 8-bit greyscale or palette PNG whose values are class ids"
 
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_PNG_MAGIC, _JPEG_MAGIC, _JPEG_SCAN = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xda"
 _PNG_CLASS_IDS = ((8, 0), (8, 3))  # (bit depth, colour type): greyscale and palette
 
 # Spelled out rather than left to OpenCV's defaults, which changed between its versions. PNG: 160/s at 512 px; the
@@ -51,21 +51,20 @@ _ENCODERS: dict[ImageFormat, tuple[str, list[int]]] = {
     ),
     "jpg": (
         ".jpg",
-        [
-            cv2.IMWRITE_JPEG_QUALITY, 95,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-        ],
+        [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
     ),
     "webp": (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101]),  # above 100 means lossless
 }  # fmt: skip
 _MASK_PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, 6, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 
+MOST_SCANS = 64
+"""Scans of a JPEG; progressive ones have ten. Each is a pass over the picture: 5000 in 67 KB take 10 s at 1024 px."""
+
 _WARNINGS = threading.Lock()
-_Opener = Callable[[BinaryIO], ImageFile]
 # Pillow's classes by name, not Image.open: no bomb check that would hide the size, no exotic formats to attack.
-_OPENERS: tuple[tuple[bytes, _Opener], ...] = (
+_OPENERS: tuple[tuple[bytes, Callable[[BinaryIO], ImageFile]], ...] = (
     (_PNG_MAGIC, PngImagePlugin.PngImageFile),
-    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+    (_JPEG_MAGIC, JpegImagePlugin.JpegImageFile),
     (b"II*\0", TiffImagePlugin.TiffImageFile),
     (b"MM\0*", TiffImagePlugin.TiffImageFile),
     (b"BM", BmpImagePlugin.BmpImageFile),
@@ -105,11 +104,22 @@ def _inspect(data: bytes, max_side: int) -> Any:
     if not data:
         raise ContentError("the image is empty (0 bytes)")
     try:
+        _check_scans(data)
         stream = _nvimgcodec().CodeStream(data)
-        height, width = int(stream.height), int(stream.width)  # the header is parsed here, on first use
-    except RuntimeError as error:
+        _check_stream(stream, max_side)
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:  # parsed where something is asked of it
         hint = "png, jpg, tif, webp and bmp are read; check that the file was copied whole"
         raise ContentError(f"the image ({len(data)} bytes) is truncated or no picture", hint=hint) from error
+    return stream
+
+
+def _check_scans(data: bytes) -> None:  # inside a scan 0xff is stuffed: these are markers, previews' too
+    if data.startswith(_JPEG_MAGIC) and (scans := data.count(_JPEG_SCAN)) > MOST_SCANS:
+        raise ContentError(f"the image is a JPEG of {scans} scans, {MOST_SCANS} are allowed", hint="save it anew")
+
+
+def _check_stream(stream: Any, max_side: int) -> None:
+    height, width = int(stream.height), int(stream.width)
     if max(height, width) > max_side:
         raise too_large(height, width, max_side)
     if reason := _why_not_rgb8(stream):
@@ -117,7 +127,6 @@ def _inspect(data: bytes, max_side: int) -> Any:
     if stream.num_images != 1:
         hint = "cut slides and pyramids with `augengine tile`; save other pages as files of their own"
         raise ContentError(f"the image holds {stream.num_images} pages", hint=hint)
-    return stream
 
 
 def too_large(height: int, width: int, max_side: int) -> ContentError:
@@ -230,6 +239,7 @@ def read_mask(data: bytes, *, max_side: int) -> Mask:
         ContentError: Unreadable, larger than ``max_side``, or no 8-bit class ids (colour, 16-bit ...).
     """
     try:
+        _check_scans(data)
         picture = _open(data[:30], io.BytesIO(data))
         if max(picture.size) > max_side:
             raise too_large(picture.height, picture.width, max_side)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_TIFF, _PNG, _JPEG = "tiffload", "pngload", "jpegload"
+_LOADERS = {
+    b"II*\0": _TIFF, b"MM\0*": _TIFF, b"II+\0": _TIFF, b"MM\0+": _TIFF, b"\x89PNG": _PNG, b"\xff\xd8\xff": _JPEG,
+}  # fmt: skip
+
+MOST_WHOLE_PX = 1 << 30
+"""Pixels of a PNG or JPEG: libvips decodes it whole, into a temporary file if it is large."""
 
 
 def library_version() -> str:
@@ -27,15 +33,25 @@ def open_picture(file: Path, **options: int) -> Any:
         options: Of libvips' loader: ``page``, ``subifd``.
 
     Raises:
-        pyvips.Error: It cannot be opened. Reading a damaged part raises the same.
+        pyvips.Error: It cannot be opened, or is neither TIFF, PNG nor JPEG; libvips itself would take SVG and tables
+            too. Reading a damaged part raises the same.
         OSError: It cannot be read.
     """
     import pyvips  # 0.2 s that slides of scanners and outlines do not need
 
-    with file.open("rb") as stream:
-        is_tiff = stream.read(4) in _TIFF_MAGIC
+    loader = _loader(file)
+    if loader is None:
+        raise pyvips.Error("it is neither TIFF, PNG nor JPEG")
     # libvips 8.18 reads damaged tiles of a TIFF as black, silently, under every fail_on but warning. Without revalidate
     # it may answer from its cache, though the file was written anew.
-    return pyvips.Image.new_from_file(
-        str(file), access="random", fail_on="warning" if is_tiff else "error", revalidate=True, **options
-    )
+    fail_on = "warning" if loader == _TIFF else "error"
+    image = getattr(pyvips.Image, loader)(str(file), access="random", fail_on=fail_on, revalidate=True, **options)
+    if loader != _TIFF and image.width * image.height > MOST_WHOLE_PX:
+        raise pyvips.Error(f"it has {image.width} x {image.height} px; as a tiled TIFF it could be read in parts")
+    return image
+
+
+def _loader(file: Path) -> str | None:
+    with file.open("rb") as stream:
+        head = stream.read(4)
+    return next((loader for magic, loader in _LOADERS.items() if head.startswith(magic)), None)

@@ -9,6 +9,13 @@ from augengine.errors import ContentError, SourceError
 from augengine.sample import check_key
 from augengine.spec import digest
 
+MOST_LARGE = 0.1
+"""Share of images beyond which large ones are no accident."""
+
+MOST_UNPACKED = 1100
+"""Bytes of pixels for a byte of file beyond which a large image's header is not believed: deflate makes 1032 of one,
+JPEG a few hundred, tissue less than 40."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -106,20 +113,40 @@ def _check(entry: Entry, source: str, taken: dict[str, str]) -> Entry:
     return entry
 
 
-def check_sides(listing: Listing, max_side: int) -> None:
-    """Refuse a source with images larger than ``max_side`` pixels.
+def check_sides(listing: Listing, max_side: int) -> Listing:
+    """The source without the few images whose headers promise more than ``max_side`` pixels: ``reason`` says so.
+
+    Of many that are as large as they say somebody wanted tiles.
 
     Raises:
-        SourceError: It names the first such image and how many there are.
+        SourceError: More than `MOST_LARGE` of the images are, but for headers that cannot be true; it names the first.
     """
-    large = [entry for entry in listing.entries() if not entry.reason and max(entry.height, entry.width) > max_side]
-    if large:
-        first = large[0]
+    good = [entry for entry in listing.entries() if not entry.reason]
+    large = [entry for entry in good if max(entry.height, entry.width) > max_side]
+    true = [entry for entry in large if not _is_bomb(entry)]
+    if len(true) > MOST_LARGE * len(good):
+        first = true[0]
         raise SourceError(
-            f"{len(large)} of {listing.samples} images are larger than {max_side} px, "
+            f"{len(true)} of {listing.samples} images are larger than {max_side} px, "
             f"as {first.name} with {first.width} x {first.height}",
             hint="cut them into tiles with `augengine tile`, or raise --max-side",
         )
+    return replace(listing, units=tuple(_without_large(unit, max_side) for unit in listing.units)) if large else listing
+
+
+def _is_bomb(entry: Entry) -> bool:
+    return 3 * entry.height * entry.width > MOST_UNPACKED * entry.size
+
+
+def _without_large(unit: Unit, max_side: int) -> Unit:
+    def checked(entry: Entry) -> Entry:
+        if entry.reason or max(entry.height, entry.width) <= max_side:
+            return entry
+        said = f"its header promises {entry.width} x {entry.height} px, "
+        bomb = "which its bytes cannot hold"
+        return replace(entry, reason=said + (bomb if _is_bomb(entry) else f"the longest side allowed is {max_side}"))
+
+    return replace(unit, entries=tuple(map(checked, unit.entries)))
 
 
 def digest_entries(entries: Sequence[Entry]) -> str:

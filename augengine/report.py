@@ -44,6 +44,9 @@ class Job:
         return cls(**{**data, "excluded": {int(k): v for k, v in data["excluded"].items()}})
 
 
+_COUNTS = ("samples_in", "samples_out", "size", "pixels")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What became of a job. Written last, beside the shard: it is the mark that the shard is committed.
@@ -85,7 +88,17 @@ class Report:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`.
+
+        Raises:
+            TypeError, ValueError, KeyError, AttributeError: Fields that are unknown, missing or of another type.
+        """
+        for name in _COUNTS:
+            if type(data.get(name, 0)) is not int or data.get(name, 0) < 0:
+                raise ValueError(f"{name} is {str(data[name])[:80]!r}, no count")
+        for name in ("output", "error", "sha256", "input_sha256"):
+            if not isinstance(data.get(name, ""), str):
+                raise TypeError(f"{name} is {str(data[name])[:80]!r}, no text")
         return cls(
             **{
                 **data,

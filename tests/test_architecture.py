@@ -31,7 +31,7 @@ OWNERS: dict[str, set[str]] = {
     "matplotlib": {"probing/plots.py"},
     "nvidia.dali": {"chain/_cuda.py", "chain/dali.py"},
     "nvidia.nvimgcodec": {"images.py"},
-    "onnx": {"engines/onnx_types.py", "export.py", "importing/foreign_onnx.py"},
+    "onnx": {"engines/onnx_tensors.py", "engines/onnx_types.py", "export.py", "importing/foreign_onnx.py"},
     "onnxruntime": {"export.py"},
     "openvino": {"engines/_openvino.py"},
     "openslide": {"slides/_openslide.py"},

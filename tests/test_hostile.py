@@ -26,11 +26,13 @@ def _refused(kind: type[AugengineError], source: Path, out: Path, weights: Path,
     assert refusal.value.hint
 
 
-def test_a_decompression_bomb_is_stopped_by_its_header(small_weights: Path, tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_named_by_its_header_and_stops_no_other(small_weights: Path, tmp_path: Path) -> None:
     source = write_folder(tmp_path / "in", ["a"])
     (source / "bomb.png").write_bytes(bomb(60000))
-    _refused(SourceError, source, tmp_path / "out", small_weights, "bomb.png with 60000 x 60000")
-    assert not (tmp_path / "out").exists()
+    made = make(source, tmp_path / "out", small_weights)
+    ((bad,),) = (report.failures for report in made.reports)
+    assert (bad.key, made.samples_out) == ("bomb", 1)
+    assert "promises 60000 x 60000 px" in bad.reason
 
 
 def test_a_bomb_that_comes_after_planning_is_one_bad_sample(small_weights: Path, tmp_path: Path) -> None:

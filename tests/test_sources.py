@@ -176,12 +176,31 @@ def test_images_that_changed_since_the_plan_are_refused(tmp_path: Path) -> None:
 
 def test_large_images_are_refused_naming_tile(tmp_path: Path) -> None:
     write_folder(tmp_path, ["a"])
-    (tmp_path / "b.png").write_bytes(bomb())
+    (tmp_path / "b.png").write_bytes(encode(tissue(100, 200)))
     listing = open_cd68(tmp_path).scan()
-    with pytest.raises(SourceError, match=r"1 of 2 .* b\.png with 60000 x 60000") as caught:
-        check_sides(listing, 1024)
+    with pytest.raises(SourceError, match=r"1 of 2 .* b\.png with 200 x 100") as caught:
+        check_sides(listing, 128)
     assert "augengine tile" in caught.value.hint
-    check_sides(listing, 60000)
+    assert check_sides(listing, 200) == listing
+
+
+def test_a_large_image_among_many_small_ones_is_one_bad_sample(tmp_path: Path) -> None:
+    write_folder(tmp_path, [f"k{number}" for number in range(10)])
+    (tmp_path / "b.png").write_bytes(encode(tissue(100, 200)))
+    listing = check_sides(open_cd68(tmp_path).scan(), 128)
+    assert [(entry.key, entry.reason) for entry in listing.bad] == [
+        ("b", "its header promises 200 x 100 px, the longest side allowed is 128")
+    ]
+    assert listing.largest == (48, 64)
+
+
+def test_a_header_that_promises_what_its_bytes_cannot_hold_is_one_bad_sample(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["a", "c"])
+    (tmp_path / "b.png").write_bytes(bomb())
+    listing = check_sides(open_cd68(tmp_path).scan(), 1024)
+    assert [entry.key for entry in listing.bad] == ["b"]
+    assert "promises 60000 x 60000 px" in listing.bad[0].reason
+    assert listing.largest == (48, 64)
 
 
 # Tars

@@ -11,6 +11,10 @@ import numpy as np
 from augengine.annotations.base import Drawn
 from augengine.annotations.geometry import FARTHEST, ellipse
 from augengine.annotations.raster import Floats
+from augengine.errors import SourceError
+
+MOST_TAKEN_OUT = 200_000
+"""Negative regions that meet others, each with each: every pair costs 0.1 ms."""
 
 _NO_AREA = {"3": "an arrow", "4": "a ruler"}
 _ELLIPSE = "2"
@@ -26,6 +30,9 @@ def read_aperio(root: Element) -> Iterator[Drawn]:
 
     The class is the layer's Name; if that is blank the layer's first attribute with a value, then the region's Text,
     then the region's first attribute with a value. Regions with NegativeROA are taken out of their whole layer.
+
+    Raises:
+        SourceError: They meet the layer's other regions too often.
     """
     for i, layer in enumerate(root.iter("Annotation"), start=1):
         yield from _read_layer(i, layer)
@@ -38,9 +45,15 @@ def _read_layer(i: int, layer: Element) -> Iterator[Drawn]:
     for where, ring in negative:
         if ring is None:
             yield Drawn(where=where, name=None, reason="is negative, and its outline encloses nothing")
+    negatives, taken = _Negatives(minus), 0
     for where, region in regions:
         if not _is_negative(region):
-            yield _drawn(where, _class(layer, region), region, minus)
+            drawn = _drawn(where, _class(layer, region), region, negatives)
+            yield drawn
+            taken += len(drawn.minus)
+            if taken > MOST_TAKEN_OUT:
+                hint = "export fewer regions at a time"
+                raise SourceError(f"negative regions of layer {i} meet others {MOST_TAKEN_OUT} times", hint=hint)
 
 
 def _numbers(ring: list[Any]) -> Floats | None:
@@ -52,23 +65,31 @@ def _numbers(ring: list[Any]) -> Floats | None:
     return points if len(points) >= 3 and np.abs(points).max() < FARTHEST else None
 
 
-def _touching(ring: list[Any], minus: list[Floats]) -> list[Floats]:
-    """The negative outlines whose bounds meet those of an outline."""
-    if (points := _numbers(ring)) is None:
-        return []
-    first, last = points.min(axis=0), points.max(axis=0)
-    return [other for other in minus if (other.min(axis=0) <= last).all() and (other.max(axis=0) >= first).all()]
+class _Negatives:
+    """The negative outlines of a layer, found by their bounds."""
+
+    def __init__(self, rings: list[Floats]) -> None:
+        self._rings = rings
+        self._first = np.array([ring.min(axis=0) for ring in rings]).reshape(-1, 2)
+        self._last = np.array([ring.max(axis=0) for ring in rings]).reshape(-1, 2)
+
+    def touching(self, ring: list[Any]) -> list[Floats]:
+        """Those whose bounds meet those of an outline."""
+        if (points := _numbers(ring)) is None:
+            return []
+        meet = (self._first <= points.max(axis=0)) & (self._last >= points.min(axis=0))
+        return [self._rings[k] for k in np.flatnonzero(meet.all(axis=1))]
 
 
 def _is_negative(region: Element) -> bool:
     return region.get("NegativeROA", "0").strip().lower() not in ("", "0", "false")
 
 
-def _drawn(where: str, name: str | None, region: Element, minus: list[Floats]) -> Drawn:
+def _drawn(where: str, name: str | None, region: Element, negatives: _Negatives) -> Drawn:
     if kind := _NO_AREA.get(region.get("Type", "").strip()):
         return Drawn(where=where, name=name, reason=f"is {kind}, which has no area")
     ring = _ring(region)
-    return Drawn(where=where, name=name, polygons=[[ring]], minus=_touching(ring, minus))
+    return Drawn(where=where, name=name, polygons=[[ring]], minus=negatives.touching(ring))
 
 
 def _ring(region: Element) -> list[Any]:

@@ -15,42 +15,48 @@ from shapely.geometry.base import BaseGeometry
 
 from augengine.annotations.base import Drawn
 from augengine.annotations.raster import Edges, Floats, snap
-from augengine.annotations.tangle import check_tangle
+from augengine.annotations.tangle import Crossings
 from augengine.errors import ContentError
 
 FARTHEST = 1e7
 """Level-0 pixels: thirty times the side of the largest slides. A coordinate beyond it is a mistake."""
 
+_CURVED = ("CURVE", "SURFACE", "CIRCULAR", "TIN", "TRIANGLE")
 _ARC_ERROR = 0.02  # level-0 pixels between an ellipse and the polygon that stands for it
 
 
-def area(drawn: Drawn) -> BaseGeometry:
+def area(drawn: Drawn, crossings: Crossings) -> BaseGeometry:
     """A drawn object as a valid, non-empty Polygon or MultiPolygon, in level-0 pixels.
 
     An outline that crosses itself encloses what it goes around; loops that fill twice stay filled.
 
+    Args:
+        drawn: The object.
+        crossings: Of all objects of its file.
+
     Raises:
-        ContentError: It has no area, or coordinates that make no sense.
+        ContentError: It has no area, coordinates that make no sense, or edges that cross too often.
+        SourceError: Those of its file together do.
     """
     if drawn.reason:
         raise ContentError(f"it {drawn.reason}")
     try:
-        found = _area(drawn)
+        found = _area(drawn, crossings)
     except shapely.errors.GEOSException as error:
         raise ContentError(f"it is no valid geometry: {error}") from error
     return found if drawn.origin == (0.0, 0.0) else shapely.transform(found, lambda points: points + drawn.origin)
 
 
-def _area(drawn: Drawn) -> BaseGeometry:
-    parts = [_polygon(rings) for rings in drawn.polygons if len(rings)]
+def _area(drawn: Drawn, crossings: Crossings) -> BaseGeometry:
+    parts = [_polygon(rings, crossings) for rings in drawn.polygons if len(rings)]
     if not parts:
         raise ContentError("it has no outline")
     if len(parts) > 1:
-        check_tangle(parts)
+        crossings.check(parts)
     whole = parts[0] if len(parts) == 1 else _together(parts, even_odd=drawn.rule == "even-odd")
     if drawn.minus:
-        minus = [_polygon([ring]) for ring in drawn.minus if len(_ring(ring)) >= 3]
-        check_tangle([whole, *minus])
+        minus = [_polygon([ring], crossings) for ring in drawn.minus if len(_ring(ring)) >= 3]
+        crossings.check([whole, *minus])
         whole = shapely.difference(whole, shapely.union_all(minus))
     if whole.geom_type == "Polygon" and whole.area > 0:
         return whole
@@ -65,14 +71,14 @@ def _together(parts: Sequence[BaseGeometry], *, even_odd: bool) -> BaseGeometry:
     return functools.reduce(shapely.symmetric_difference, parts) if even_odd else shapely.union_all(parts)
 
 
-def _polygon(rings: Sequence[Any]) -> BaseGeometry:
+def _polygon(rings: Sequence[Any], crossings: Crossings) -> BaseGeometry:
     outer, *holes = (_ring(ring) for ring in rings)
     if len(outer) < 3:
         raise ContentError(f"it has {len(outer)} distinct vertices, an area needs 3")
     polygon = shapely.Polygon(outer, [hole for hole in holes if len(hole) >= 3])
     if polygon.is_valid:
         return polygon
-    check_tangle([polygon])
+    crossings.check([polygon])
     return _flat(shapely.make_valid(polygon, method="structure", keep_collapsed=False))
 
 
@@ -125,8 +131,11 @@ def rings_of_wkt(text: str) -> list[list[Floats]]:
         ContentError: It cannot be read, or has no area.
     """
     kind = "".join(itertools.takewhile(str.isalpha, text.strip())).upper()
-    # Collections in collections would be read by recursion, as deep as the text says.
-    if kind not in ("POLYGON", "MULTIPOLYGON", "GEOMETRYCOLLECTION") or text.upper().count("COLLECTION") > 1:
+    # Collections and curved areas may hold each other. GEOS reads them by recursion, as deep as the text says: 100 000
+    # of them end the process.
+    said = text.upper()
+    nested = said.count("COLLECTION") > 1 or any(word in said for word in _CURVED)
+    if kind not in ("POLYGON", "MULTIPOLYGON", "GEOMETRYCOLLECTION") or nested:
         raise ContentError(f"it is a {kind[:30] or 'blank text'}, which has no area")
     try:
         parts = shapely.get_parts(shapely.from_wkt(text))

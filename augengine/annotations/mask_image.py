@@ -90,7 +90,7 @@ def _load(image: Any, file: Path) -> Mask:
     """All class ids. Pillow comes first, since it alone shows palette indices; it reads no BigTIFF."""
     data = read_bytes(file)
     try:
-        return read_mask(data, max_side=IN_MEMORY_PX)
+        return read_mask(data, max_side=max(image.width, image.height))  # it may see another size in the file
     except ContentError as error:
         big = data.startswith(_BIG_TIFF) and _is_class_ids(image)
         if not big and not (image.format == "uchar" and image.bands in (3, 4)):

@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from augengine.annotations.base import Box, Drawn, check_tile, class_key
 from augengine.annotations.geometry import area, edges_of
 from augengine.annotations.raster import Edges, Floats, centres, inside
+from augengine.annotations.tangle import Crossings
 from augengine.errors import ContentError, SourceError
 from augengine.images import Mask
 from augengine.sample import printable
@@ -99,14 +100,14 @@ def outline_labels(
         default_class: The class of objects without one; None makes them problems.
 
     Raises:
-        SourceError: They have more than `MOST_VERTICES` together.
+        SourceError: They have more than `MOST_VERTICES` together, or cross themselves too often.
     """
     outlines: list[Outline] = []
     problems: list[str] = []
-    vertices = 0
+    vertices, crossings = 0, Crossings()
     for each in drawn:
         try:
-            outlines.append(_outline(each, slide_width, slide_height, default_class))
+            outlines.append(_outline(each, slide_width, slide_height, default_class, crossings))
             vertices += int(shapely.get_num_coordinates(outlines[-1].area))
         except ContentError as error:
             where, why = printable(each.where[:_LONGEST]), printable(error.message[:_LONGEST])
@@ -118,8 +119,10 @@ def outline_labels(
     return OutlineLabels(outlines, problems)
 
 
-def _outline(drawn: Drawn, slide_width: int, slide_height: int, default_class: str | None) -> Outline:
-    found = area(drawn)
+def _outline(
+    drawn: Drawn, slide_width: int, slide_height: int, default_class: str | None, crossings: Crossings
+) -> Outline:
+    found = area(drawn, crossings)
     left, top, right, bottom = found.bounds
     if right <= 0 or bottom <= 0 or left >= slide_width or top >= slide_height:
         place = f"x {left:.0f} to {right:.0f}, y {top:.0f} to {bottom:.0f}"

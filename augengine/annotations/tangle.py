@@ -8,29 +8,53 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from augengine.errors import ContentError
+from augengine.errors import ContentError, SourceError
 
-MOST_CROSSINGS = 200_000
-"""Pairs of edges that meet, beyond those of neighbours. Measured, 3000 random vertices: 2 million pairs, 55 s and 2 GB
-to mend them; 1000: 0.2 million, 3 s. An outline drawn by hand has a few."""
+MOST_CROSSINGS = 100_000
+"""Pairs of edges of an object that meet, beyond those of neighbours. Measured, random vertices: 2 million pairs, 55 s
+and 2 GB to mend them; 0.2 million, 3 s. An outline drawn by hand has a few."""
+
+MOST_IN_ALL = 500_000
+"""The same over all objects of a file: 57 KB hold four that take 20 s together, a file of 256 MB would take a day."""
 
 _NEIGHBOURS = 8  # pairs an edge has with itself and those beside it, some ends repeated or touching
-_AT_ONCE = 4_000_000  # pairs that one query may find at most
+_AT_ONCE = 1_000_000  # pairs that one query may find at most
 
 
-def check_tangle(areas: Iterable[BaseGeometry]) -> None:
-    """Refuse areas whose edges cross too often for them to be mended or united.
+class Crossings:
+    """Counts how often the edges of a file's objects cross."""
 
-    Raises:
-        ContentError: More than `MOST_CROSSINGS` pairs of edges meet.
-    """
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def check(self, areas: Iterable[BaseGeometry]) -> None:
+        """Refuse areas whose edges cross too often for them to be mended or united.
+
+        Raises:
+            ContentError: More than `MOST_CROSSINGS` pairs of their edges meet.
+            SourceError: More than `MOST_IN_ALL` pairs of all that were checked.
+        """
+        edges = _edges(areas)
+        tree, step = shapely.STRtree(edges), max(1, _AT_ONCE // max(1, len(edges)))
+        crossed = -_NEIGHBOURS * len(edges)
+        for start in range(0, len(edges), step):
+            crossed += tree.query(edges[start : start + step], predicate="intersects").shape[1]
+            if crossed > MOST_CROSSINGS:
+                break
+        self._add(max(0, crossed))
+        if crossed > MOST_CROSSINGS:
+            raise ContentError(f"its {len(edges)} edges cross each other more than {MOST_CROSSINGS} times")
+
+    def _add(self, crossed: int) -> None:
+        self._seen += crossed
+        if self._seen > MOST_IN_ALL:
+            hint = "what drew them? Remove the entangled ones"
+            raise SourceError(f"the outlines cross themselves more than {MOST_IN_ALL} times", hint=hint)
+
+
+def _edges(areas: Iterable[BaseGeometry]) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
     rings = shapely.get_rings(np.array(list(areas), dtype=object))
     points, ring = shapely.get_coordinates(rings, return_index=True)
     ends = np.stack([points[:-1], points[1:]], axis=1)[ring[1:] == ring[:-1]]
-    edges = shapely.linestrings(ends)
-    tree, step = shapely.STRtree(edges), max(1, _AT_ONCE // max(1, len(edges)))
-    left = MOST_CROSSINGS + _NEIGHBOURS * len(edges)
-    for start in range(0, len(edges), step):
-        left -= tree.query(edges[start : start + step], predicate="intersects").shape[1]
-        if left < 0:
-            raise ContentError(f"its {len(edges)} edges cross each other more than {MOST_CROSSINGS} times")
+    edges: np.ndarray[tuple[int], np.dtype[np.object_]] = shapely.linestrings(ends)
+    return edges

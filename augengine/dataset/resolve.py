@@ -14,7 +14,7 @@ from augengine.job import check_source_mpp
 from augengine.listing import Listing, check_sides
 from augengine.plan import make_jobs
 from augengine.progress import Watcher
-from augengine.report import Job
+from augengine.report import Job, counted
 from augengine.sources import SampleSet, Source, open_source
 from augengine.sources.sample_set import NOTE
 from augengine.spec import AugmentSpec, NoiseSpec, round_side
@@ -57,8 +57,7 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
         masks=None if request.masks is None else str(request.masks),
         mask_suffix=request.mask_suffix,
     )
-    listing = source.scan()
-    _check_listing(listing, request)
+    listing = _checked(source.scan(), request, watcher)
     jobs = make_jobs(listing, spec, samples_per_shard=request.samples_per_shard)
     check_source_mpp(listing, weights.mpp, stated=spec.mpp, allowed=spec.allow_mpp, warn=watcher.warn)
     if isinstance(source, SampleSet) and stain.name != "hdab":
@@ -98,7 +97,12 @@ def _spec(request: AugmentRequest, stain: Stain, watcher: Watcher) -> AugmentSpe
     )
 
 
-def _check_listing(listing: Listing, request: AugmentRequest) -> None:
-    check_sides(listing, request.max_side)
+def _checked(listing: Listing, request: AugmentRequest, watcher: Watcher) -> Listing:
+    listing = check_sides(listing, request.max_side)
+    if bad := listing.bad:
+        watcher.warn(
+            f"{len(bad)} of {counted(listing.samples, 'sample')} will be left out, as {bad[0].name}: {bad[0].reason}"
+        )
     if not any(listing.largest):
         raise SourceError(f"no readable image in {request.source}", hint="png, jpg, tif, webp and bmp are read")
+    return listing

@@ -7,7 +7,7 @@ bytes, and every float32 backend computes with the same rounded weights. Every f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper, shape_inference
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper, shape_inference
 
+from augengine.engines.onnx_tensors import why_refused
 from augengine.errors import WeightsError
 
 RECIPE_KEY = "augengine.recipe"
@@ -35,31 +36,11 @@ def read_model(path: Path) -> ModelProto:
     """
     try:
         model = onnx.load(path, load_external_data=False)
-        if keeps_outside(model):
-            raise WeightsError(f"{path} keeps its weights in other files", hint="export it with the weights inside")
+        if reason := why_refused(model):
+            raise WeightsError(f"{path} {reason}", hint="export it with its weights inside, all of them")
         return _checked(model, str(path))
     except (OSError, DecodeError) as error:
         raise WeightsError(f"cannot read {path} as ONNX: {error}", hint="copy it again, or export it anew") from error
-
-
-def keeps_outside(model: ModelProto) -> bool:
-    """Whether any tensor, of a constant or an inner graph too, names another file: onnx would read what it names."""
-    found = (*_tensors(model.graph), *_tensors_of(node for function in model.functions for node in function.node))
-    return any(tensor.data_location == TensorProto.EXTERNAL for tensor in found)
-
-
-def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    yield from _tensors_of(graph.node)
-
-
-def _tensors_of(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
-    for each in (attribute for node in nodes for attribute in node.attribute):
-        sparse = (each.sparse_tensor, *each.sparse_tensors)
-        yield from (each.t, *each.tensors, *(s.values for s in sparse), *(s.indices for s in sparse))
-        yield from (tensor for graph in (each.g, *each.graphs) for tensor in _tensors(graph))
 
 
 def to_bytes(model: ModelProto) -> bytes:

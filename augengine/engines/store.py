@@ -297,6 +297,8 @@ def _read(folder: Path, *, engine: str = "") -> StoredEngine:
     for name, expected in files.items():
         if _file_digest(folder / name) != expected:
             raise EngineError(f"{folder / name} is damaged: its digest differs", hint=f"delete it and {_REBUILD}")
+    if manifest.plan_digest and manifest.plan_digest not in files.values():
+        raise EngineError(f"{folder} lacks the plan that its id names", hint=f"delete it and {_REBUILD}")
     return StoredEngine(id=engine_id(manifest), folder=folder, manifest=manifest)
 
 

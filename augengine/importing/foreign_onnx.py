@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,27 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
-
-from augengine.engines.onnx_types import (
-    INPUT,
-    OUTPUT,
-    keeps_outside,
-    recipe_of,
-    store_half,
-    tidy,
-    to_float16,
-    to_float32,
+from onnx import (
+    AttributeProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+    shape_inference,
 )
+
+from augengine.engines.onnx_tensors import why_refused
+from augengine.engines.onnx_types import INPUT, OUTPUT, recipe_of, store_half, tidy, to_float16, to_float32
 from augengine.errors import CheckpointError, WeightsError
 
 LOWEST_OPSET = 11
+
+MOST_VALUES = 1 << 28
+"""Elements of any value in a graph at 64 x 64 px, 1 GB in float32; a generator's largest has 262 144 there."""
+
+_SMALL = (1, 3, 64, 64)
 _AGAIN = (
     "export it again: float32, input and output (N, 3, H, W) in [-1, 1] with dynamic N, H and W, opset 17 or later "
     "(tf2onnx: inputs_as_nchw and outputs_as_nchw)"
@@ -32,6 +39,7 @@ _AGAIN = (
 Graph = ModelProto
 """A network in ONNX."""
 
+_CONSTANTS = ("value", "value_float", "value_floats", "value_int", "value_ints")
 _GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 
 
@@ -46,14 +54,16 @@ def read_foreign(path: Path) -> ModelProto:
     given, made = _ends(model, path)
     for value in (given, made):
         _check_end(value, path)
-    _lift_constants(model)
+    _lift_constants(model, path)
     del model.graph.input[:]
     model.graph.input.append(given)
     _rename(model, {given.name: INPUT, made.name: OUTPUT})
     try:
-        return to_float32(tidy(model, _recipe(model)))
+        read = to_float32(tidy(model, _recipe(model)))
     except WeightsError as error:
         raise CheckpointError(f"{path}: {error.message}", hint=_AGAIN) from error
+    _check_sizes(read, path)
+    return read
 
 
 def stored_form(model: ModelProto, path: Path) -> ModelProto:
@@ -78,8 +88,8 @@ def _load(path: Path) -> ModelProto:
         raise CheckpointError(
             f"cannot read {path} as ONNX: {error}", hint="copy it again, or export it anew"
         ) from error
-    if keeps_outside(model):
-        raise CheckpointError(f"{path} keeps its weights in other files", hint="export it with the weights inside")
+    if reason := why_refused(model):
+        raise CheckpointError(f"{path} {reason}", hint="export it with its weights inside, all of them")
     return model
 
 
@@ -115,18 +125,32 @@ def _check_end(value: ValueInfoProto, path: Path) -> None:
         raise CheckpointError(f"{path}: {value.name} is {tuple(shape)}, expected (N, 3, H, W)", hint=_AGAIN)
 
 
-def _lift_constants(model: ModelProto) -> None:
+def _check_sizes(model: ModelProto, path: Path) -> None:
+    """Refuse a graph that would fill the memory for a small image, as far as shapes can be inferred."""
+    small = ModelProto()
+    small.CopyFrom(model)
+    small.graph.input[0].CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, _SMALL))
+    for value in shape_inference.infer_shapes(small, data_prop=True).graph.value_info:
+        sides = [side.dim_value for side in value.type.tensor_type.shape.dim]
+        if math.prod(sides) > MOST_VALUES:
+            raise CheckpointError(f"{path}: {value.name} has the shape {tuple(sides)} for an image of 64 x 64 px")
+
+
+def _lift_constants(model: ModelProto, path: Path) -> None:
     """Constants as initialisers, where the change of types finds them."""
     nodes = list(model.graph.node)
     del model.graph.node[:]
     for node in nodes:
         if node.op_type == "Constant":
-            model.graph.initializer.append(_tensor(node))
+            model.graph.initializer.append(_tensor(node, path))
         else:
             model.graph.node.append(node)
 
 
-def _tensor(constant: NodeProto) -> TensorProto:
+def _tensor(constant: NodeProto, path: Path) -> TensorProto:
+    names = [attribute.name for attribute in constant.attribute]
+    if len(names) != 1 or names[0] not in _CONSTANTS or len(constant.output) != 1:
+        raise CheckpointError(f"{path} has a constant made of {names}, read is one of {_CONSTANTS}", hint=_AGAIN)
     (attribute,) = constant.attribute
     value = helper.get_attribute_value(attribute)
     kind = np.float32 if attribute.name.startswith("value_float") else np.int64

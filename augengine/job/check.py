@@ -17,11 +17,19 @@ def check_sample(sample: Sample, worker: WorkerSpec) -> Sample | Failure:
     """The sample itself, or why it is bad: its image's header, its mask's size, its um/px."""
     try:
         size = check_image(sample.image, max_side=worker.max_side)
+        _check_side(size, worker)
         _check_mask(sample, size)
         _check_mpp(sample, worker)
     except ContentError as error:
         return Failure(sample.key, error.message)
     return sample
+
+
+def _check_side(size: tuple[int, int], worker: WorkerSpec) -> None:
+    """The plan has each size from another library; of a header that says two, each may read another."""
+    height, width = worker.engines.height, worker.engines.width
+    if size[0] > height or size[1] > width:
+        raise ContentError(f"the image is {size[1]} x {size[0]} px, its header said less when it was planned")
 
 
 def _check_mask(sample: Sample, size: tuple[int, int]) -> None:

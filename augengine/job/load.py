@@ -77,11 +77,15 @@ def _load_translators(worker: WorkerSpec) -> Translators:
 
 
 def find_store(dataset: AnyPath, engines: EnginesSpec) -> EngineStore | None:
-    """The store that holds a dataset's engines: its own, or the user's; None if neither does."""
-    own = [dataset / OWN_FOLDER / "engines"] if isinstance(dataset, Path) else []
-    for store in (EngineStore(root) for root in (*own, home() / "engines")):
+    """The store that holds a dataset's engines: the user's, or its own; None if neither does.
+
+    Of a dataset, which others may have written, only plans are taken: their ids hold the digest of their bytes.
+    """
+    users = EngineStore(home() / "engines")
+    own = [EngineStore(dataset / OWN_FOLDER / "engines")] if isinstance(dataset, Path) else []
+    for store in (users, *own):
         with suppress(EngineError):
-            store.get(engines.to_reference)
-            store.get(engines.from_reference)
-            return store
+            pair = store.get(engines.to_reference), store.get(engines.from_reference)
+            if store is users or all(engine.manifest.plan_digest for engine in pair):
+                return store
     return None

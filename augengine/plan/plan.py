@@ -149,18 +149,19 @@ def check_plan(folder: AnyPath, plan: Plan, *, may_change: Collection[str] = ())
         return False
     before = before or read_plan(folder, plan.kind)
     assert before is not None
-    expected = replace(before, jobs=_mended(before.jobs, plan.jobs, may_change))
+    expected = replace(before, jobs=_mended(before, plan, may_change))
     refuse_differences(folder, expected, plan)
     if before != plan:
         write_plan(folder, plan)
     return True
 
 
-def _mended(before: tuple[Job, ...], now: tuple[Job, ...], may_change: Collection[str]) -> tuple[Job, ...]:
-    """The jobs as they were, with what a mended input changes: sizes, and what is known to be bad."""
-    found = {job.output: job for job in now if job.output in may_change}
-    changes = ((job, found.get(job.output, job)) for job in before)
-    return tuple(replace(old, size=new.size, digest=new.digest, excluded=new.excluded) for old, new in changes)
+def _mended(before: Plan, now: Plan, may_change: Collection[str]) -> tuple[Job, ...]:
+    """The jobs as they were, with what a mended input changes: sizes, what is known to be bad, a tar's own count."""
+    found = {job.output: job for job in now.jobs if job.output in may_change}
+    fields = ["size", "digest", "excluded", *(["count"] if before.source.get("kind") == "tars" else [])]
+    changes = ((job, found.get(job.output, job)) for job in before.jobs)
+    return tuple(replace(old, **{name: getattr(new, name) for name in fields}) for old, new in changes)
 
 
 def check_growing_plan(folder: AnyPath, plan: Plan) -> None:

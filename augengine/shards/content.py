@@ -84,7 +84,12 @@ class Planned:
 
 
 def _counts(plan: Mapping[str, Any]) -> dict[str, int]:
-    return {str(job["output"]): int(job["count"]) for job in plan["jobs"]}
+    counts = {str(job["output"]): int(job["count"]) for job in plan["jobs"]}
+    if odd := [
+        name for name in counts if "/" in name or "\\" in name or not name.isprintable() or name in ("", ".", "..")
+    ]:
+        raise ValueError(f"a shard's name that stays in its folder: {odd[0]!r}")
+    return counts
 
 
 def check_sample(

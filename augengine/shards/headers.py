@@ -9,6 +9,9 @@ MAX_EXTENSION_BYTES = 1 << 16
 """Largest header of a long name or of PAX records. tarfile reads it whole, before anybody can look at it, and Python
 before 3.11.10 takes quadratic time for some (CVE-2024-6232); honest ones have some hundred bytes."""
 
+MAX_GLOBALS = 1000
+"""Keywords of PAX headers that hold for all members; each member gets a copy of them. git writes one."""
+
 _EXTENSIONS = (
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
 )  # fmt: skip
@@ -37,15 +40,18 @@ class CheckedHeader(tarfile.TarInfo):
         return info
 
 
-def check_extent(info: tarfile.TarInfo, whole: int | None) -> None:
-    """Refuse a member that reaches beyond its tar: a stream would be read for minutes after its end.
+def check_extent(tar: tarfile.TarFile, info: tarfile.TarInfo, whole: int | None) -> None:
+    """Refuse a member that reaches beyond its tar (a stream would be read for minutes), or too many globals.
 
     Args:
-        info: The member.
+        tar: As far as it was read.
+        info: The member read last.
         whole: Bytes of the tar, or None if unknown.
 
     Raises:
         tarfile.ReadError: It does.
     """
+    if len(tar.pax_headers) > MAX_GLOBALS:
+        raise tarfile.ReadError(f"it has more than {MAX_GLOBALS} global headers")
     if info.size < 0 or (whole is not None and info.offset_data + info.size > whole):
         raise tarfile.ReadError(f"the member {info.name!r} of {info.size} bytes reaches beyond the end")

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 import fsspec
 
-from augengine.errors import AugengineError, ContentError, SourceError
+from augengine.errors import AugengineError, ContentError, DamagedSource, SourceError
 from augengine.images import read_size
 from augengine.listing import Entry
 from augengine.sample import Failure, Sample, check_key, clean_key, printable
@@ -31,6 +31,7 @@ MASK_EXTS = ("seg.png", "seg.tif", "mask.png")
 
 MAX_JSON_BYTES = 1 << 20
 MAX_SAMPLE_BYTES = 1 << 28
+MAX_MEMBERS = 1000
 
 # webdataset's rules: the key ends at the first dot of the file's name; other names are no samples, nor is __x__.
 _NAME = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)")
@@ -57,14 +58,15 @@ def scan_tar(url: str) -> TarListing:
         url: A path, or an URL that fsspec knows.
 
     Raises:
-        SourceError: It is missing, no tar, cut short or damaged, or it holds what no shard should: a path that
-            leads elsewhere, a link, a device.
+        SourceError: It is missing or cannot be read.
+        DamagedSource: It is no tar, cut short or damaged, or it holds what no shard should: a path that leads
+            elsewhere, a link, a device.
     """
     entries: list[Entry] = []
     meta: dict[str, Any] = {}
     with _open(url, "r:") as (tar, file):
         for key, members in groupby(_members(tar, url, _size(file)), key=itemgetter(0)):
-            group = list(members)
+            group = list(islice(members, MAX_MEMBERS + 1))
             meta = meta if entries else _meta(tar, group)
             entries.append(_entry(tar, key, group))
         _check_end(file, tar.offset, url)
@@ -101,9 +103,12 @@ def read_members(url: str, key: str) -> dict[str, bytes]:
 
     Raises:
         SourceError: As `scan_tar`.
+        ContentError: It is larger than any should be.
     """
     with _open(url, "r:") as (tar, file):
-        return {ext: _data(tar, info).read() for found, ext, info in _members(tar, url, _size(file)) if found == key}
+        found = [(ext, info) for of, ext, info in _members(tar, url, _size(file)) if of == key]
+        check_bytes({ext: info.size for ext, info in found})
+        return {ext: _data(tar, info).read() for ext, info in found}
 
 
 def parse_meta(data: bytes) -> dict[str, Any]:
@@ -140,22 +145,30 @@ def check_bytes(sizes: Mapping[str, int]) -> None:
 @contextmanager
 def _open(url: str, mode: Literal["r:", "r|"]) -> Iterator[tuple[tarfile.TarFile, BinaryIO]]:
     try:
-        with _stream(url) as file, tarfile.open(fileobj=file, mode=mode, tarinfo=CheckedHeader) as tar:
+        with _stream(url) as file, _damage(url), tarfile.open(fileobj=file, mode=mode, tarinfo=CheckedHeader) as tar:
             yield tar, file
     except FileNotFoundError as error:
         raise SourceError(f"there is no {url}") from error
-    except TAR_ERRORS as error:
-        hint = "shards are uncompressed tars; check that it was copied whole"
-        raise SourceError(f"{url} is no tar, or it is cut short or damaged: {error}", hint=hint) from error
-    except (OSError, ImportError, ValueError) as error:
-        raise SourceError(f"{redact(url)} cannot be read: {redact(str(error))}") from error
     except AugengineError:
         raise
+    except (OSError, ImportError, ValueError) as error:
+        raise SourceError(f"{redact(url)} cannot be read: {redact(str(error))}") from error
     except Exception as error:
         if not is_url(url):
             raise
         # A store's package has errors of its own that are no OSErrors.
         raise SourceError(f"{url} cannot be read: {type(error).__name__}: {redact(str(error))}") from None
+
+
+@contextmanager
+def _damage(url: str) -> Iterator[None]:
+    try:
+        yield
+    except AugengineError:
+        raise
+    except (*TAR_ERRORS, ValueError) as error:
+        hint = "shards are uncompressed tars; check that it was copied whole"
+        raise DamagedSource(f"{url} is no tar, or it is cut short or damaged: {error}", hint=hint) from error
 
 
 def _stream(url: str) -> Any:
@@ -179,7 +192,7 @@ def _members(tar: tarfile.TarFile, url: str, whole: int | None) -> Iterator[_Mem
     while (info := tar.next()) is not None:
         tar.members.clear()  # type: ignore[attr-defined]  # tarfile remembers every member otherwise
         _check_member(info, url)
-        check_extent(info, whole)
+        check_extent(tar, info, whole)
         name = info.name.removeprefix("./")
         if info.isreg() and not _SKIPPED.match(name) and (parts := _NAME.fullmatch(name)):
             yield clean_key(parts[1]), parts[2].lower(), info
@@ -188,9 +201,9 @@ def _members(tar: tarfile.TarFile, url: str, whole: int | None) -> Iterator[_Mem
 def _check_member(info: tarfile.TarInfo, url: str) -> None:
     path = PurePosixPath(info.name)
     if path.is_absolute() or ".." in path.parts or "\\" in info.name:
-        raise SourceError(f"{url} holds the member {info.name!r}, whose path leads out of it", hint=_UNTRUSTED)
+        raise DamagedSource(f"{url} holds the member {info.name!r}, whose path leads out of it", hint=_UNTRUSTED)
     if not (info.isfile() or info.isdir()) or info.issparse():
-        raise SourceError(f"{url} holds the member {info.name!r}, which is no plain file", hint=_UNTRUSTED)
+        raise DamagedSource(f"{url} holds the member {info.name!r}, which is no plain file", hint=_UNTRUSTED)
 
 
 _UNTRUSTED = "no tool writes such shards; where did it come from?"
@@ -202,7 +215,7 @@ def _check_end(file: BinaryIO, offset: int, url: str) -> None:
     block = file.read(tarfile.BLOCKSIZE)
     if len(block) < tarfile.BLOCKSIZE or block.count(0) < len(block):
         hint = "check that it was copied whole"
-        raise SourceError(f"{url} is cut short or damaged: no end mark at byte {offset}", hint=hint)
+        raise DamagedSource(f"{url} is cut short or damaged: no end mark at byte {offset}", hint=hint)
 
 
 def _entry(tar: tarfile.TarFile, key: str, group: list[_Member]) -> Entry:
@@ -218,6 +231,8 @@ def _entry(tar: tarfile.TarFile, key: str, group: list[_Member]) -> Entry:
 
 def _check_group(key: str, extensions: list[str], infos: Mapping[str, tarfile.TarInfo]) -> str:
     """Check what the headers of a sample tell and return its image's extension."""
+    if len(extensions) > MAX_MEMBERS:
+        raise ContentError(f"it has more than {MAX_MEMBERS} members")
     if len(infos) < len(extensions):
         doubled = next(extension for extension, count in Counter(extensions).items() if count > 1)
         raise ContentError(f"it has the member .{doubled} more than once")
@@ -251,7 +266,7 @@ def _read_sample(tar: tarfile.TarFile, key: str, group: Iterator[_Member]) -> Sa
     infos: dict[str, tarfile.TarInfo] = {}
     data: dict[str, bytes] = {}
     loaded = 0
-    for _, extension, info in group:
+    for _, extension, info in islice(group, MAX_MEMBERS + 1):
         extensions.append(extension)
         infos[extension] = info
         loaded += info.size

@@ -14,6 +14,9 @@ from augengine.shards.write import publish, target_errors
 from augengine.spec import canonical_json
 from augengine.storage import AnyPath, delete, read_whole, size_of
 
+MAX_RECORD_BYTES = 1 << 29
+"""Largest plan or report that is read from a disk: parsed, it takes about ten times as much memory."""
+
 
 def write_report(folder: AnyPath, report: Report) -> None:
     """Commit a shard: publish its report, after its tar and its index.
@@ -90,8 +93,10 @@ def read_json(file: AnyPath, *, hint: str = _REMAKE) -> Any:
     """The value of a json file of ours.
 
     Raises:
-        ShardError: Unreadable or not json.
+        ShardError: Unreadable, larger than `MAX_RECORD_BYTES`, or not json.
     """
+    if isinstance(file, Path) and (size := size_of(file) or 0) > MAX_RECORD_BYTES:
+        raise ShardError(f"{file} has {size} bytes, {MAX_RECORD_BYTES} are allowed", hint=hint)
     try:
         return json.loads(read_whole(file) or b"")
     except (OSError, ValueError, RecursionError) as error:

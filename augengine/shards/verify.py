@@ -14,16 +14,18 @@ from augengine.errors import ShardError
 from augengine.images import Decoder, read_size
 from augengine.machine import cpu_threads
 from augengine.report import Report
+from augengine.sample import printable
 from augengine.shards.content import MAX_SIDE, Planned, Sums, check_sample
 from augengine.shards.headers import TAR_ERRORS, CheckedHeader, check_extent
 from augengine.shards.layout import OWN_FOLDER, index_file, plan_file, tar_file
-from augengine.shards.read import MAX_SAMPLE_BYTES
+from augengine.shards.read import MAX_MEMBERS, MAX_SAMPLE_BYTES
 from augengine.shards.records import read_json, read_report
 from augengine.shards.write import INDEX_VERSION
 from augengine.storage import AnyPath, names, open_whole, read_whole, size_of
 
 _BATCH = 16
 _BATCH_PX = 1 << 26  # 200 MB decoded; a single image may have MAX_SIDE squared
+_BATCH_BYTES = 1 << 27  # encoded; a single sample may have MAX_SAMPLE_BYTES
 _MOST_PROBLEMS = 20
 
 Members = dict[str, bytes]
@@ -92,7 +94,7 @@ def _foreign_files(folder: AnyPath, outputs: Sequence[str]) -> Iterator[str]:
     ours = {f"{output}{ending}" for output in outputs for ending in (".tar", ".idx")}
     for name in names(folder):
         if name not in ours and not name.startswith("."):
-            yield f"{name} is not part of the dataset; readers may take it for data"
+            yield f"{printable(name)} is not part of the dataset; readers may take it for data"
 
 
 @dataclass(slots=True)
@@ -137,7 +139,7 @@ class _ShardCheck:
         return self._problems[:_MOST_PROBLEMS] + ([f"and {more} more problems"] if more > 0 else [])
 
     def _say(self, problem: str) -> None:
-        self._problems.append(problem)
+        self._problems.append(printable(problem))
 
     def _report(self) -> Report | None:
         try:
@@ -159,15 +161,15 @@ class _ShardCheck:
 
     def check_samples(self, file: AnyPath) -> None:
         batch: list[tuple[str, Members]] = []
-        pixels = 0
+        pixels = size = 0
         try:
             for key, members in self._read(file):
                 self.keys.append(key)
                 batch.append((key, members))
-                pixels += self._pixels(members)
-                if len(batch) == _BATCH or pixels > _BATCH_PX:
+                pixels, size = pixels + self._pixels(members), size + sum(map(len, members.values()))
+                if len(batch) == _BATCH or pixels > _BATCH_PX or size > _BATCH_BYTES:
                     self._check_batch(batch)
-                    batch, pixels = [], 0
+                    batch, pixels, size = [], 0, 0
         except (*TAR_ERRORS, OSError, ValueError) as error:
             self._say(f"the tar is damaged: {error}")
         self._check_batch(batch)
@@ -183,7 +185,8 @@ class _ShardCheck:
         whole = size_of(file) or 0
         with open_whole(file) as data, tarfile.open(fileobj=data, mode="r|", tarinfo=CheckedHeader) as tar:
             for info in tar:
-                check_extent(info, whole)
+                tar.members.clear()  # type: ignore[attr-defined]  # tarfile remembers every member otherwise
+                check_extent(tar, info, whole)
                 key, _, extension = info.name.partition(".")
                 stream = tar.extractfile(info)
                 if not info.isreg() or info.issparse() or stream is None or not key or "/" in key:
@@ -193,8 +196,9 @@ class _ShardCheck:
                     if current:
                         yield self._finish(current, members, line)
                     current, members, line = key, {}, []
-                if info.size > MAX_SAMPLE_BYTES:
-                    self._say(f"the member {info.name!r} has {info.size} bytes, {MAX_SAMPLE_BYTES} are allowed")
+                if info.size + sum(map(len, members.values())) > MAX_SAMPLE_BYTES or len(line) >= MAX_MEMBERS:
+                    limits = f"{MAX_SAMPLE_BYTES} bytes and {MAX_MEMBERS} members"
+                    self._say(f"the member {info.name!r} of {info.size} bytes is not read: a sample may have {limits}")
                     continue
                 members[extension] = stream.read()
                 line.append(f"{extension} {info.offset_data} {info.size} {info.name}")

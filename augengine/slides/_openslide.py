@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from augengine.pixels import on_white
 from augengine.slides.base import Level, Region, make_levels
 
 GENERIC = "generic-tiff"
+
+MOST_TILE_PX = 1 << 28
+"""Pixels of a tile of the file, which is decoded whole; those of scanners have 1 << 16, coarse levels of NDPI one."""
 
 
 def detect(file: Path) -> str | None:
@@ -32,6 +36,7 @@ class OpenSlideFile:
 
     Raises:
         SourceError: It cannot be opened.
+        ContentError: Its tiles are too large.
     """
 
     def __init__(self, file: Path, format_name: str) -> None:
@@ -41,6 +46,8 @@ class OpenSlideFile:
         # A level's pixels are asked for in level-0 pixels, by the factor that OpenSlide takes them to be apart.
         self._downsamples = self._slide.level_downsamples
         properties = self._slide.properties
+        for level in range(self._slide.level_count):
+            _check_tile(level, properties)
         self.format = format_name
         self.levels: tuple[Level, ...] = make_levels(list(self._slide.level_dimensions))
         self.mpp = _mpp(properties.get(openslide.PROPERTY_NAME_MPP_X), properties.get(openslide.PROPERTY_NAME_MPP_Y))
@@ -87,6 +94,13 @@ def _open(file: Path, format_name: str) -> openslide.OpenSlide:
     except OpenSlideError as error:
         hint = "check that it was copied whole, with the files that belong to it"
         raise SourceError(f"the {format_name} slide {file} cannot be opened: {error}", hint=hint) from error
+
+
+def _check_tile(level: int, properties: Mapping[str, str]) -> None:
+    width, height = (int(properties.get(f"openslide.level[{level}].tile-{side}", 0)) for side in ("width", "height"))
+    if width * height > MOST_TILE_PX:
+        hint = "save it anew, in tiles of 256 px"
+        raise ContentError(f"it is stored in tiles of {width} x {height} px, {MOST_TILE_PX} are allowed", hint=hint)
 
 
 def _mpp(x: str | None, y: str | None) -> tuple[float, float] | None:

@@ -169,7 +169,8 @@ def _relative(file: Path, root: Path) -> str:
 
 
 def _check_link(path: Path, root: Path) -> None:
-    if path.is_symlink() and not path.resolve().is_relative_to(root):
+    # By realpath, which bears links that lead back to themselves.
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
         hint = "copy what it points to into the folder, or give the folder it points to"
         raise SourceError(f"{path} is a symbolic link that leads out of {root}", hint=hint)
 

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import braceexpand
 import fsspec
 
-from augengine.errors import SourceError, SpecError, TargetError
-from augengine.listing import Listing, Unit, make_listing
+from augengine.errors import DamagedSource, SourceError, SpecError, TargetError
+from augengine.listing import Entry, Listing, Unit, make_listing
 from augengine.report import Job
-from augengine.sample import Failure, Sample
-from augengine.shards.read import read_tar, scan_tar
+from augengine.sample import Failure, Sample, make_key, printable
+from augengine.shards.read import TarListing, read_tar, scan_tar
 from augengine.storage import filesystem_of, is_url, redact, remote_errors
 
 MOST_TARS = 1_000_000
@@ -32,19 +32,58 @@ class TarsSource:
     urls: tuple[str, ...]
 
     def scan(self) -> Listing:
-        """List the samples of every tar from its headers; see `Source`."""
-        listings = [scan_tar(url) for url in self.urls]
+        """List the samples of every tar from its headers; see `Source`. A damaged one is one bad sample.
+
+        Raises:
+            SourceError: One is missing or cannot be read, or all are damaged.
+        """
+        listings = _scan_each(self.urls)
         units = [Unit(source=url, entries=found.entries) for url, found in zip(self.urls, listings, strict=True)]
         firsts = (Sample(key="", image=b"", image_ext="", meta=listing.meta) for listing in listings)
         return make_listing(units, mpps=(first.mpp for first in firsts if first.mpp is not None))
 
     def read(self, job: Job) -> Iterator[Sample | Failure]:
         """Read a job's tar as one stream; see `Source`."""
-        return read_tar(job.source, job.first, job.count, job.excluded)
+        if len(job.excluded) < job.count:
+            return read_tar(job.source, job.first, job.count, job.excluded)
+        return iter(_all_bad(job))
 
     def to_json(self) -> dict[str, Any]:
         """As plain json values."""
         return {"kind": self.kind, "urls": list(self.urls)}
+
+
+def _scan_each(urls: Sequence[str]) -> list[TarListing]:
+    """A damaged tar counts as one bad sample, for nobody knows how many it had; if all are, the first is said."""
+    found: list[TarListing | DamagedSource] = []
+    for url in urls:
+        try:
+            found.append(scan_tar(url))
+        except DamagedSource as damage:
+            found.append(damage)
+    if found and all(isinstance(each, DamagedSource) for each in found):
+        raise cast(DamagedSource, found[0])
+    return [
+        _as_one_sample(url, each) if isinstance(each, DamagedSource) else each
+        for url, each in zip(urls, found, strict=True)
+    ]
+
+
+def _as_one_sample(url: str, damage: DamagedSource) -> TarListing:
+    entry = Entry(key=make_key(_name(url)), files=((printable(_name(url)), 0),), reason=printable(damage.message))
+    return TarListing(entries=(entry,), meta={})
+
+
+def _all_bad(job: Job) -> list[Sample | Failure]:
+    """A job of bad samples alone, which may be one that stands for a damaged tar."""
+    try:
+        return list(read_tar(job.source, job.first, job.count, job.excluded))
+    except DamagedSource:
+        return [Failure(make_key(_name(job.source)), reason) for reason in job.excluded.values()]
+
+
+def _name(url: str) -> str:
+    return url.rstrip("/").rpartition("/")[2]
 
 
 def expand(text: str) -> tuple[str, ...]:

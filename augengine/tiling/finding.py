@@ -42,7 +42,7 @@ def find_slides(names: Sequence[str]) -> list[Found]:
     slides: dict[Path, Found] = {}
     for name in names:
         for found in _expand(name):
-            slides.setdefault(found.files[0].resolve(), found)
+            slides.setdefault(Path(os.path.realpath(found.files[0])), found)  # which bears links to themselves
     return list(slides.values())
 
 
@@ -89,7 +89,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     seen: set[Path] = set()
     files: list[Path] = []
     for place, folders, names in os.walk(folder, followlinks=True, onerror=fail):
-        real = Path(place).resolve()
+        real = Path(os.path.realpath(place))
         folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
         files += [] if real in seen else [Path(place) / name for name in names if not name.startswith(".")]
         seen.add(real)

@@ -1,0 +1,114 @@
+"""ONNX files of anybody's: nothing outside them is read, and no small file stands for terabytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from augengine.engines.onnx_types import read_model
+from augengine.errors import CheckpointError, WeightsError
+from augengine.importing.foreign_onnx import read_foreign
+
+_TERA = 1 << 20
+
+
+def _outside(shape: list[int]) -> TensorProto:
+    tensor = TensorProto(name="b", data_type=TensorProto.FLOAT, dims=shape, data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", "secret.bin"), ("offset", "0"), ("length", "12")):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, value
+    return tensor
+
+
+def _constant(**value: Any) -> NodeProto:
+    return helper.make_node("Constant", [], ["b"], **value)
+
+
+def _sparse(side: int) -> object:
+    values = numpy_helper.from_array(np.ones(1, np.float32), "v")
+    return helper.make_sparse_tensor(values, numpy_helper.from_array(np.zeros((1, 2), np.int64), "i"), [side, side])
+
+
+def _filled(side: int) -> list[NodeProto]:
+    """A tensor of side x side that a few bytes of graph ask for, and its sum."""
+    shape = numpy_helper.from_array(np.array([side, side]), "s")
+    return [
+        helper.make_node("Constant", [], ["s"], value=shape),
+        helper.make_node("ConstantOfShape", ["s"], ["filled"]),
+        helper.make_node("ReduceSum", ["filled"], ["b"], keepdims=0),
+    ]
+
+
+def _write(file: Path, nodes: list[NodeProto], *initialisers: TensorProto) -> Path:
+    """A graph that adds ``b`` to its input."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"]) for name in "xy")
+    last = [helper.make_node("Add", ["x", "b"], ["z"]), helper.make_node("Tanh", ["z"], ["y"])]
+    graph = helper.make_graph([*nodes, *last], "g", [x], [y], list(initialisers))
+    model: ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    file.write_bytes(model.SerializeToString())
+    return file
+
+
+def _branch() -> NodeProto:
+    """A constant of another file, in a graph inside a node."""
+    inner = helper.make_tensor_value_info("b", TensorProto.FLOAT, [1, 3, 1, 1])
+    graph = helper.make_graph([_constant(value=_outside([1, 3, 1, 1]))], "inner", [], [inner])
+    return helper.make_node("If", ["x"], ["b"], then_branch=graph, else_branch=graph)
+
+
+@pytest.mark.parametrize("place", ["initialiser", "constant", "branch"])
+def test_tensors_that_name_other_files_are_refused_wherever_they_stand(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret.bin").write_bytes(np.arange(3, dtype=np.float32).tobytes())
+    monkeypatch.chdir(tmp_path)
+    outside = _outside([1, 3, 1, 1])
+    nodes = {"constant": [_constant(value=outside)], "branch": [_branch()]}.get(place, [])
+    file = _write(tmp_path / "g.onnx", nodes, *([outside] if place == "initialiser" else []))
+    with pytest.raises(CheckpointError, match="in other files"):
+        read_foreign(file)
+    with pytest.raises(WeightsError, match="in other files"):
+        read_model(file)
+
+
+@pytest.mark.parametrize("dims", [[_TERA, _TERA], [-5, 3]])
+def test_tensors_without_the_bytes_for_their_shape_are_refused(dims: list[int], tmp_path: Path) -> None:
+    lying = TensorProto(name="b", data_type=TensorProto.FLOAT, dims=dims, raw_data=b"1234")
+    for file in (_write(tmp_path / "i.onnx", [], lying), _write(tmp_path / "c.onnx", [_constant(value=lying)])):
+        with pytest.raises(CheckpointError, match="not valid ONNX"):
+            read_foreign(file)
+        with pytest.raises(WeightsError, match="not valid ONNX"):
+            read_model(file)
+
+
+def test_sparse_tensors_are_refused(tmp_path: Path) -> None:
+    file = _write(tmp_path / "g.onnx", [_constant(sparse_value=_sparse(_TERA))])
+    with pytest.raises(CheckpointError, match="sparse"):
+        read_foreign(file)
+    with pytest.raises(WeightsError, match="sparse"):
+        read_model(file)
+
+
+def test_a_graph_that_fills_the_memory_for_a_small_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="for an image of 64 x 64 px"):
+        read_foreign(_write(tmp_path / "g.onnx", _filled(_TERA)))
+    assert read_foreign(_write(tmp_path / "g.onnx", _filled(8))).graph.node
+
+
+@pytest.mark.parametrize(
+    "value", [{"value_float": 1.0, "value_int": 2}, {"value_string": b"abc"}, {"value_strings": [b"a"]}, {}]
+)
+def test_constants_that_are_no_numbers_are_refused(value: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="a constant made of"):
+        read_foreign(_write(tmp_path / "g.onnx", [_constant(**value)]))
+
+
+@pytest.mark.parametrize("data", [b"", b"\x08", b"\xff" * 4096, b"PK\3\4" + bytes(100)])
+def test_what_is_no_onnx_is_refused(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "g.onnx").write_bytes(data)
+    with pytest.raises(CheckpointError):
+        read_foreign(tmp_path / "g.onnx")
