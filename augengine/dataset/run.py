@@ -25,7 +25,17 @@ from augengine.images import encoder_version
 from augengine.job import EnginesSpec, Worker, WorkerSpec
 from augengine.job.outfit import EngineOutfit
 from augengine.machine import cpu_threads
-from augengine.plan import Plan, check_plan, committed, leave_out, open_target, quarantine, read_plan, write_plan
+from augengine.plan import (
+    Hold,
+    Plan,
+    check_plan,
+    committed,
+    leave_out,
+    open_target,
+    quarantine,
+    read_plan,
+    write_plan,
+)
 from augengine.progress import Watcher
 from augengine.report import Report
 from augengine.shards.write import target_errors
@@ -39,7 +49,7 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         AugengineError: The request is refused, or the target cannot be written; finished shards stay.
     """
     run = resolve(request, watcher)
-    with open_target(request.out) as was_killed:
+    with open_target(request.out) as hold:
         before = _begun(request)
         planned = None if before is None else planned_engines(request.out, before)
         if planned is not None:
@@ -53,12 +63,12 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         with target_errors(request.out):
             store = keep_plans(store, engines, request.out)
         done = {name: each for name, each in committed(request.out, plan).items() if name not in retry.outputs}
-        if was_killed and not survives:
+        if hold.was_killed and not survives:
             watcher.warn(MAY_CRASH)
         with recorded(request.out, watcher) as recorder:
             recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
             began = time.monotonic()
-            made = _execute(run, plan, engines, store, done, retry, recorder)
+            made = _execute(run, plan, engines, store, done, retry, hold, recorder)
             seconds = time.monotonic() - began
             holding = done | close_account(request.out, plan, made, retry, resumed=len(done), seconds=seconds)
     return Summary(
@@ -114,13 +124,14 @@ def _execute(
     store: EngineStore,
     done: Mapping[str, Report],
     retry: Retry,
+    hold: Hold,
     recorder: Recorder,
 ) -> dict[str, Report]:
     workers, threads = _shares(run)
     missing = [job for job in plan.jobs if job.output not in done]
     outfit = engine_outfit(run, engines)
     jobs = leave_out(run.request.out, missing, retried=retry.outputs)
-    worker = worker_spec(run, engines, store, threads)
+    worker = replace(worker_spec(run, engines, store, threads), fence=hold.fence)
     if not jobs:
         return {}
     executor = pick_executor(workers, run.request.ray_address, outfit, recorder.note)
@@ -130,7 +141,7 @@ def _execute(
         Worker,
         workers=workers,
         address=run.request.ray_address,
-        on_progress=recorder.advance,
+        on_progress=hold.checking(recorder.advance),
         on_quarantine=retry.noting(partial(quarantine, run.request.out)),
         on_crew=recorder.crew,
     )

@@ -1,6 +1,7 @@
 """Where files of a target lie: local paths, and URLs that fsspec knows. Both are addressed alike."""
 
 from augengine.storage.access import Access
+from augengine.storage.conditional import version_of, write_if_absent, write_if_version
 from augengine.storage.spool import spool_of
 from augengine.storage.url import (
     UrlPath,
@@ -20,7 +21,6 @@ from augengine.storage.whole import (
     publish_url,
     read_whole,
     size_of,
-    write_if_absent,
 )
 
 __all__ = [
@@ -41,5 +41,7 @@ __all__ = [
     "remote_errors",
     "size_of",
     "spool_of",
+    "version_of",
     "write_if_absent",
+    "write_if_version",
 ]

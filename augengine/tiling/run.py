@@ -14,6 +14,7 @@ from augengine.fleet import MAY_CRASH, Executor, pick_executor, run_local
 from augengine.images import encoder_version
 from augengine.machine import cpu_threads
 from augengine.plan import (
+    Hold,
     Plan,
     check_growing_plan,
     committed,
@@ -50,7 +51,7 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
     """
     run = resolve(request)
     plan = _empty_plan(run)
-    with open_target(request.out) as was_killed:
+    with open_target(request.out) as hold:
         before = read_plan(request.out, "tile")
         survives = _executor(run) is not run_local
         retry = choose_retry(request.out, before, asked=request.retry_failed, survives=survives)
@@ -60,12 +61,12 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
         plan = replace(plan, jobs=make_jobs(surveys, run.spec, request.tiles_per_shard))
         check_growing_plan(request.out, plan)
         done = {name: each for name, each in committed(request.out, plan).items() if name not in retry.outputs}
-        if was_killed and not survives:
+        if hold.was_killed and not survives:
             watcher.warn(MAY_CRASH)
         with recorded(request.out, watcher) as recorder:
             recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
             began = time.monotonic()
-            made = _execute(run, plan, done, retry, recorder)
+            made = _execute(run, plan, done, retry, hold, recorder)
             seconds = time.monotonic() - began
             holding = done | close_account(request.out, plan, made, retry, resumed=len(done), seconds=seconds)
     reports = tuple(holding[job.output] for job in plan.jobs)
@@ -104,7 +105,7 @@ def _said(survey: Survey, number: int, of: int) -> str:
 
 
 def _execute(
-    run: TileRun, plan: Plan, done: Mapping[str, Report], retry: Retry, recorder: Recorder
+    run: TileRun, plan: Plan, done: Mapping[str, Report], retry: Retry, hold: Hold, recorder: Recorder
 ) -> dict[str, Report]:
     missing = [job for job in plan.jobs if job.output not in done]
     jobs = leave_out(run.request.out, missing, retried=retry.outputs)
@@ -117,6 +118,7 @@ def _execute(
         keys=_keys(run.slides),
         threads=threads,
         access=Access.of_environment(run.request.out),
+        fence=hold.fence,
     )
     executor = pick_executor(workers, run.request.ray_address, None, recorder.note)
     reports = executor(
@@ -125,7 +127,7 @@ def _execute(
         TileWorker,
         workers=workers,
         address=run.request.ray_address,
-        on_progress=recorder.advance,
+        on_progress=hold.checking(recorder.advance),
         on_quarantine=retry.noting(partial(quarantine, run.request.out)),
         on_crew=recorder.crew,
     )
