@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import subprocess
@@ -28,7 +27,7 @@ from augengine.storage import (
     size_of,
     write_if_absent,
 )
-from tests.datasets import make
+from tests.datasets import digests, make
 from tests.pictures import write_folder
 from tests.slide_files import specimen, write_slide
 from tests.store_server import Store
@@ -47,11 +46,6 @@ def on_disk(tiles: Path, small_weights: Path, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("disk") / "out"
     make(tiles, folder, small_weights, samples_per_shard=2)
     return folder
-
-
-def _digests(folder: AnyPath) -> dict[str, str]:
-    found = {name: read_whole(folder / name) for name in names(folder) if not name.startswith(".")}
-    return {name: hashlib.sha256(data or b"").hexdigest() for name, data in found.items()}
 
 
 @pytest.fixture(params=["disk", "s3", "memory"])
@@ -80,7 +74,7 @@ def test_a_store_gets_the_same_bytes_as_a_disk(
     tiles: Path, small_weights: Path, on_disk: Path, s3_folder: UrlPath
 ) -> None:
     assert make(tiles, s3_folder, small_weights, samples_per_shard=2).complete()
-    assert _digests(s3_folder) == _digests(on_disk)
+    assert digests(s3_folder) == digests(on_disk)
     assert verify(s3_folder).ok
     accounts = ["run.json", "summary.json", "summary.md"]
     assert sorted(names(s3_folder / ".augengine")) == ["cd68-000000.json", "cd68-000001.json", "plan.json", *accounts]
@@ -104,7 +98,7 @@ def test_faults_change_no_byte(
     assert make(tiles, s3_folder, small_weights, samples_per_shard=2).complete()
     s3_server.fault = lambda *_: ""
     assert s3_server.injected > before
-    assert _digests(s3_folder) == _digests(on_disk)
+    assert digests(s3_folder) == digests(on_disk)
 
 
 def test_a_cut_answer_is_asked_for_again(s3_server: Store, s3_folder: UrlPath) -> None:
@@ -128,7 +122,7 @@ def test_a_store_that_fails_for_good_is_an_error_and_the_run_goes_on_later(
     assert "secret-of-tests" not in str(caught.value)
     s3_server.fault = lambda *_: ""
     assert make(tiles, s3_folder, small_weights, samples_per_shard=2).resumed == 1
-    assert _digests(s3_folder) == _digests(on_disk)
+    assert digests(s3_folder) == digests(on_disk)
 
 
 def test_another_plan_is_refused(tiles: Path, small_weights: Path, s3_folder: UrlPath) -> None:
@@ -140,7 +134,7 @@ def test_another_plan_is_refused(tiles: Path, small_weights: Path, s3_folder: Ur
 @pytest.mark.slow
 def test_workers_over_ray_reach_the_store(tiles: Path, small_weights: Path, on_disk: Path, s3_folder: UrlPath) -> None:
     assert make(tiles, s3_folder, small_weights, samples_per_shard=2, workers=2).complete()
-    assert _digests(s3_folder) == _digests(on_disk)
+    assert digests(s3_folder) == digests(on_disk)
 
 
 def test_access_crosses_processes_unseen(s3_server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +185,7 @@ def test_tiles_go_to_a_store(s3_folder: UrlPath, tmp_path: Path) -> None:
     slide = write_slide(tmp_path / "s.tif", specimen())
     for folder in (tmp_path / "out", s3_folder):
         assert cut(slide, folder, mpp=0.75).complete()
-    assert _digests(s3_folder) == _digests(tmp_path / "out")
+    assert digests(s3_folder) == digests(tmp_path / "out")
     assert verify(s3_folder).ok
     assert cut(slide, s3_folder, mpp=0.75).resumed
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from augengine.errors import TargetError, TargetInUse
 from augengine.plan.hold import Fence, Hold, run_of, writer_of
-from augengine.shards.layout import lock_file, plan_file
+from augengine.shards.layout import SHARD_ENDINGS, lock_file, plan_file
 from augengine.shards.write import target_errors
 from augengine.spec import canonical_json
 from augengine.storage import (
     UrlPath,
+    abort_uploads,
     delete,
     names,
     read_whole,
@@ -55,14 +56,14 @@ def open_remote(folder: UrlPath, owner: dict[str, Any], is_dead: Callable[[Any],
     ended = threading.Event()
     beating = threading.Thread(target=_beat, args=(hold, mine, ended), name="lock", daemon=True)
     beating.start()
+    _abort_leftovers(folder)
     try:
         yield hold
     finally:
         ended.set()
         beating.join()
         with suppress(TargetError):  # it goes stale
-            if _renew(hold, mine, _LAST_BEAT):  # a moment ago, so nobody has watched it long enough to take it over
-                delete(lock_file(folder))
+            _unlock(hold, mine)
 
 
 def _check_not_foreign(folder: UrlPath) -> None:
@@ -104,6 +105,25 @@ def _stays(file: UrlPath, found: bytes) -> bool:
         if read_whole(file) != found:
             return False
     return True
+
+
+def _unlock(hold: Hold, mine: dict[str, Any]) -> None:
+    """Delete the lock, if it is ours."""
+    folder = hold.fence.folder
+    assert folder is not None
+    if _renew(hold, mine, _LAST_BEAT):
+        _abort_leftovers(folder)
+    if _renew(hold, mine, _LAST_BEAT - 1):  # a moment ago, so nobody has watched it long enough to take it over
+        delete(lock_file(folder))
+
+
+def _abort_leftovers(folder: UrlPath) -> None:
+    """Drop uploads of shards that no living worker can be at: before a run's workers start, and after they ended.
+
+    No age is asked for. Whoever else uploads there has lost the lock, and must not come to an end.
+    """
+    with suppress(TargetError, FileNotFoundError):  # it needs a right of its own, which a dataset does not
+        abort_uploads(folder, SHARD_ENDINGS)
 
 
 def _beat(hold: Hold, mine: dict[str, Any], ended: threading.Event) -> None:

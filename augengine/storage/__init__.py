@@ -3,6 +3,7 @@
 from augengine.storage.access import Access
 from augengine.storage.conditional import version_of, write_if_absent, write_if_version
 from augengine.storage.spool import spool_of
+from augengine.storage.uploads import abort_uploads, unfinished_uploads
 from augengine.storage.url import (
     UrlPath,
     check_no_credentials,
@@ -27,6 +28,7 @@ __all__ = [
     "Access",
     "AnyPath",
     "UrlPath",
+    "abort_uploads",
     "check_no_credentials",
     "delete",
     "filesystem_of",
@@ -41,6 +43,7 @@ __all__ = [
     "remote_errors",
     "size_of",
     "spool_of",
+    "unfinished_uploads",
     "version_of",
     "write_if_absent",
     "write_if_version",
