@@ -42,12 +42,12 @@ class Listener:
         self.workers = workers
 
 
-def make(source: Path, out: AnyPath, weights: Path, **options: Any) -> Summary:
+def make(source: AnyPath, out: AnyPath, weights: Path, **options: Any) -> Summary:
     """Augment a source as cd68 with weights of one's own, eps 0.05 and 0.5 um/px unless said otherwise."""
     return augment(request(source, out, weights, **options), Listener())
 
 
-def request(source: Path, out: AnyPath, weights: Path, **options: Any) -> AugmentRequest:
+def request(source: AnyPath, out: AnyPath, weights: Path, **options: Any) -> AugmentRequest:
     """The request of `make`."""
     values: dict[str, Any] = {"stain": "cd68", "eps": 0.05, "mpp": 0.5, "workers": 1}
     return AugmentRequest(source=str(source), out=out, weights=weights, **{**values, **options})
