@@ -257,10 +257,10 @@ def verify_command(shards: AnyPath, as_json: bool) -> None:
 
 
 @main.command("replay")
-@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("shards", type=path_of)
 @click.argument("key")
 @_as_json
-def replay_command(shards: Path, key: str, as_json: bool) -> None:
+def replay_command(shards: AnyPath, key: str, as_json: bool) -> None:
     """Make one sample again from its json and compare the bytes."""
     result = replay(shards, key)
     click.echo(json.dumps(result.to_json()) if as_json else result.sentence())

@@ -16,10 +16,12 @@ Conditions = Literal["kept", "unknown", "ignored"]
 """What it makes of conditional writes; other stores answer 501, or write in any case."""
 
 Fault = Callable[[str, str, int], str]
-"""Method, path and number of a request -> ``""``, ``"500"``, ``"slow"``, ``"cut"`` or ``"lost"``.
+"""Method, path and number of a request -> ``""``, ``"500"``, ``"403"``, ``"slow"``, ``"cut"`` or ``"lost"``.
 
 Lost is an answer: the request is done, and answered with 500.
 """
+
+_REFUSALS = {"500": "500 Internal Server Error", "403": "403 Forbidden"}
 
 
 class Store:
@@ -42,8 +44,8 @@ class Store:
         self.injected += bool(kind)
         if kind == "slow":
             time.sleep(0.3)
-        if kind == "500":
-            return _refuse(environ, start, "500 Internal Server Error")
+        if kind in _REFUSALS:
+            return _refuse(environ, start, _REFUSALS[kind])
         if self.conditions == "ignored":
             environ.pop("HTTP_IF_MATCH", None)
             environ.pop("HTTP_IF_NONE_MATCH", None)

@@ -146,14 +146,6 @@ def test_access_crosses_processes_unseen(s3_server: Store, monkeypatch: pytest.M
     assert not Access.of_environment("/a/folder").variables
 
 
-def test_no_credential_is_written(tiles: Path, small_weights: Path, s3_folder: UrlPath) -> None:
-    make(tiles, s3_folder, small_weights)
-    for name in names(s3_folder / ".augengine"):
-        data = read_whole(s3_folder / ".augengine" / name) or b""
-        assert b"secret-of-tests" not in data
-        assert b"id-of-tests" not in data
-
-
 @pytest.mark.parametrize("url", ["s3://key:hush@bucket/out", "https://host/a.tar?X-Amz-Signature=hush"])
 def test_an_url_with_credentials_is_refused_without_saying_them(url: str) -> None:
     for use in (path_of, lambda text: open_source(text, stain="cd68")):
