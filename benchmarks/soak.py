@@ -168,7 +168,9 @@ class Soak:
             if kill_at is not None and done >= kill_at:
                 driver.kill()
                 return
-            if time.monotonic() >= next_fault:
+            if not life.marks:  # a driver that still looks at its nodes rightly refuses one that goes
+                next_fault = time.monotonic() + self._every_seconds
+            elif time.monotonic() >= next_fault:
                 self._break(cluster)
                 next_fault = time.monotonic() + self._every_seconds
 

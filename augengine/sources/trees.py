@@ -172,8 +172,9 @@ class StoredTree:
             raise SourceError(f"there is no folder {self.root}") from None
         except TargetError as error:
             raise SourceError(f"{self.root} cannot be listed: {error.message}", hint=_AGAIN) from error
-        below = {str(name).removeprefix(f"{path}/"): each for name, each in found.items() if f"{path}/" in str(name)}
-        return {name: int(each["size"]) for name, each in below.items() if each["type"] == "file" and not _hidden(name)}
+        files = {str(name): int(each["size"]) for name, each in found.items() if each["type"] == "file"}
+        below = {name.removeprefix(f"{path}/"): size for name, size in files.items() if name.startswith(f"{path}/")}
+        return {name: size for name, size in below.items() if not _hidden(name)}
 
     def __getstate__(self) -> dict[str, str]:
         return {"root": self.root}
