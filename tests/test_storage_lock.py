@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from augengine.errors import TargetError, TargetInUse
-from augengine.plan import Hold, open_target, remote
+from augengine.plan import Hold, Owner, open_target, remote
 from augengine.shards.layout import lock_file, run_file, tar_file
 from augengine.storage import UrlPath, delete, names, read_whole, version_of, write_if_absent, write_if_version
 from tests.datasets import Listener, make, request
@@ -186,3 +189,28 @@ def test_a_hold_of_a_disk_has_no_fence(tmp_path: Path) -> None:
     with open_target(tmp_path) as hold:
         assert hold == Hold(was_killed=False, lost=hold.lost)
         hold.fence.check()
+
+
+@pytest.mark.slow
+def test_of_commands_that_go_on_with_a_dead_run_at_once_one_makes_each_shard(
+    small_weights: Path, s3_server: Store, s3_folder: UrlPath, tmp_path: Path
+) -> None:
+    tiles = write_folder(tmp_path / "in", [f"t{i}" for i in range(6)])
+    dead = {"host": Owner.me().host, "pid": os.getpid(), "start": "before", "run": "x"}
+    write_if_absent(lock_file(s3_folder), json.dumps(dead).encode())
+    puts: list[str] = []
+
+    def watch(method: str, path: str, number: int) -> str:
+        is_shard = method == "PUT" and path.endswith(".tar")
+        puts.extend([path.rpartition("/")[2]] * is_shard)
+        return "slow" if is_shard else ""
+
+    s3_server.fault = watch
+    words = ["augment", "--stain", "cd68", "--eps", "0.05", "--mpp", "0.5", "--samples-per-shard", "1"]
+    words += ["--in", str(tiles), "--out", str(s3_folder), "--weights", str(small_weights)]
+    command = [sys.executable, "-m", "augengine", *words]
+    runs = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [run.communicate(timeout=200)[1] for run in runs]
+    assert sorted(puts) == [f"cd68-{i:06d}.tar" for i in range(6)]
+    assert 0 in [run.returncode for run in runs]
+    assert not [text for run, text in zip(runs, said, strict=True) if run.returncode and "is in use by" not in text]
