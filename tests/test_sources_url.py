@@ -13,9 +13,8 @@ from augengine.errors import SourceError
 from augengine.plan import make_jobs
 from augengine.sample import Sample
 from augengine.sources import FolderSource, open_source, source_from_json
-from augengine.sources.trees import in_order
 from augengine.spec import AugmentSpec, NoiseSpec
-from augengine.storage import AnyPath, UrlPath, delete, write_if_absent
+from augengine.storage import AnyPath, UrlPath, delete, in_order, write_if_absent
 from tests.datasets import make, members
 from tests.pictures import class_ids, encode, tissue, write_folder
 from tests.store_server import Store

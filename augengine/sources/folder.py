@@ -14,8 +14,8 @@ from augengine.listing import Entry, Listing, Unit, digest_entries, make_listing
 from augengine.report import Job
 from augengine.sample import Failure, Sample, check_key, make_key, printable
 from augengine.shards.read import IMAGE_EXTS, MAX_JSON_BYTES, check_bytes, parse_meta
-from augengine.sources.trees import NO_FILE, Tree, in_order, tree_of
-from augengine.storage import is_url
+from augengine.sources.trees import NO_FILE, Tree, tree_of
+from augengine.storage import in_order, is_url
 
 _SAMPLES_AHEAD = 4
 """Samples of a folder on a store that are fetched while others are used."""

@@ -5,25 +5,22 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol
 
 from augengine.errors import SourceError, TargetError
 from augengine.images import read_size
 from augengine.sources.tars import resolve
-from augengine.storage import is_url, remote_errors
+from augengine.storage import REQUESTS_AT_A_TIME, is_url, remote_errors
 
 NO_FILE = -1
 """The size of what is no plain file that can be read."""
 
 _AGAIN = "check the store and the credentials in the environment, then run again"
 _HEAD_BYTES = 1 << 16
-T = TypeVar("T")
 
 
 class Tree(Protocol):
@@ -118,7 +115,7 @@ class StoredTree:
     """Objects on a store, listed once."""
 
     root: str
-    at_a_time = 16
+    at_a_time = REQUESTS_AT_A_TIME
 
     def names(self, *, leave_out: str | None = None) -> Iterator[str]:
         """See `Tree`."""
@@ -178,25 +175,6 @@ class StoredTree:
 
     def __getstate__(self) -> dict[str, str]:
         return {"root": self.root}
-
-
-def in_order(tasks: Iterable[Callable[[], T]], *, ahead: int) -> Iterator[T]:
-    """The results of tasks, in their order; as each is used, no more than ``ahead`` of the next run or wait."""
-    if ahead == 0:
-        yield from (task() for task in tasks)
-        return
-    with ThreadPoolExecutor(ahead, thread_name_prefix="read") as pool:
-        running: deque[Future[T]] = deque()
-        try:
-            for task in tasks:
-                running.append(pool.submit(task))
-                if len(running) > ahead:
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
-        finally:
-            for future in running:
-                future.cancel()
 
 
 def _hidden(name: str) -> bool:

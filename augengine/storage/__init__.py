@@ -2,6 +2,7 @@
 
 from augengine.storage.access import Access
 from augengine.storage.conditional import version_of, write_if_absent, write_if_version
+from augengine.storage.order import REQUESTS_AT_A_TIME, in_order
 from augengine.storage.spool import spool_of
 from augengine.storage.uploads import abort_uploads, unfinished_uploads
 from augengine.storage.url import (
@@ -25,6 +26,7 @@ from augengine.storage.whole import (
 )
 
 __all__ = [
+    "REQUESTS_AT_A_TIME",
     "Access",
     "AnyPath",
     "UrlPath",
@@ -32,6 +34,7 @@ __all__ = [
     "check_no_credentials",
     "delete",
     "filesystem_of",
+    "in_order",
     "is_url",
     "names",
     "open_whole",
