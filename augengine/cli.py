@@ -137,8 +137,8 @@ def build_engines_command(
 @click.option("--stain", required=True, help="Stain of the source: cd68, cd34, hdab, or your own.")
 @click.option("--eps", type=float, help="Upper bound of the noise's deviation, in units of [-1, 1].")
 @click.option("--out", "out", type=path_of, required=True, metavar="FOLDER", help="Of the augmented shards; or an URL.")
-@click.option("--in", "source", help="Folder of images, or source shards; by default the sample picture.")
-@click.option("--masks", type=click.Path(path_type=Path), help="Folder of masks, parallel to the folder of images.")
+@click.option("--in", "source", help="Folder of images, or source shards, or an URL; by default the sample picture.")
+@click.option("--masks", type=path_of, metavar="FOLDER", help="Of masks, parallel to the folder of images; or an URL.")
 @click.option("--mask-suffix", default="_mask", show_default=True, help="What a mask's name adds to its image's.")
 @click.option("--variants", type=int, default=1, show_default=True, help="Variants of each sample.")
 @click.option("--include-source", is_flag=True, help="Write the source samples too, as k-v0000.")
@@ -258,10 +258,10 @@ def verify_command(shards: AnyPath, as_json: bool) -> None:
 
 
 @main.command("replay")
-@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("shards", type=path_of)
 @click.argument("key")
 @_as_json
-def replay_command(shards: Path, key: str, as_json: bool) -> None:
+def replay_command(shards: AnyPath, key: str, as_json: bool) -> None:
     """Make one sample again from its json and compare the bytes."""
     result = replay(shards, key)
     click.echo(json.dumps(result.to_json()) if as_json else result.sentence())

@@ -37,11 +37,11 @@ def status_command(out: AnyPath, watch: bool, as_json: bool) -> None:
 
 
 @click.command("sheet")
-@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("shards", type=path_of)
 @click.option(
     "--out", "out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture."
 )
 @click.option("--rows", type=click.IntRange(min=1), default=3, show_default=True, help="How many sources to draw.")
-def sheet_command(shards: Path, out: Path, rows: int) -> None:
+def sheet_command(shards: AnyPath, out: Path, rows: int) -> None:
     """Draw sources, their translations, variants, and where the variants differ."""
     click.echo(str(draw_sheet(shards, out, rows=rows)))

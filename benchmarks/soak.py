@@ -1,6 +1,7 @@
 """A long run while workers, nodes and the driver are killed: nothing lost, nothing doubled, nothing left behind.
 
-Run: ``python -m benchmarks.soak`` (2000 shards), or with ``--shards 40``. It makes small tiles and a generator of
+Run: ``python -m benchmarks.soak`` (2000 shards), or with ``--shards 40``; ``--store s3`` writes to an S3 server on
+loopback that fails, is slow, breaks off and loses answers. It makes small tiles and a generator of
 width 4, augments them undisturbed by one worker, then again over a Ray cluster of three nodes on this machine, where
 every few seconds a worker gets SIGKILL or a node is removed and another added, and the driver is killed and started
 anew twice. It exits with 1 if the second dataset differs from the first, and writes what it saw as json.
@@ -28,11 +29,13 @@ import numpy as np
 
 from augengine.images import encode_image
 from augengine.shards.verify import verify
+from augengine.storage import AnyPath, names
 from benchmarks.small_cluster import SmallCluster
+from benchmarks.soak_store import Target, stale_spools, target
 from tests.datasets import digests, keys, leftovers
 from tests.small_generator import write_small_pair
 
-RESULT = Path(__file__).parent / "results" / "soak.json"
+RESULTS = Path(__file__).parent / "results"
 SIDE = 64
 SAMPLES_PER_SHARD = 2
 NODES = 3
@@ -113,7 +116,7 @@ def write_tiles(folder: Path, count: int) -> Path:
     return folder
 
 
-def command(folder: Path, out: Path, *options: str) -> list[str]:
+def command(folder: Path, out: AnyPath, *options: str) -> list[str]:
     """`augengine augment` over the tiles."""
     words = [sys.executable, "-m", "augengine", "augment", "--stain", "cd68", "--eps", "0.05", "--mpp", "0.5"]
     words += ["--in", str(folder / "tiles"), "--out", str(out), "--weights", str(folder / "weights")]
@@ -124,15 +127,16 @@ class Soak:
     """Breaks things until the dataset is whole.
 
     Args:
-        folder: Holds the tiles and the weights; the dataset becomes ``out`` in it.
+        folder: Holds the tiles and the weights.
+        out: Where the dataset goes.
         shards: How many.
         every_seconds: Between two faults.
         seed: Of what is killed.
     """
 
-    def __init__(self, folder: Path, shards: int, every_seconds: float, seed: int) -> None:
+    def __init__(self, folder: Path, out: AnyPath, shards: int, every_seconds: float, seed: int) -> None:
         self._folder = folder
-        self._out = folder / "out"
+        self._out = out
         self._shards = shards
         self._every_seconds = every_seconds
         self._draw = random.Random(seed)  # noqa: S311 - no secret
@@ -148,6 +152,7 @@ class Soak:
 
     def _live(self, cluster: SmallCluster, kill_at: int | None) -> None:
         options = ["--workers", str(NODES), "--ray", cluster.address]
+        cluster.settle()  # a driver asks every node, and is rightly refused by a dead one
         life = Life(before=_committed(self._out))
         self._seen.lives.append(life)
         with (self._folder / "driver.log").open("ab") as log:
@@ -156,7 +161,7 @@ class Soak:
         life.exit = driver.wait()
 
     def _watch(self, driver: subprocess.Popen[bytes], life: Life, kill_at: int | None, cluster: SmallCluster) -> None:
-        next_fault = time.monotonic() + self._every_seconds
+        next_fault = 0.0
         while driver.poll() is None:
             time.sleep(_POLL_SECONDS)
             done = _committed(self._out)
@@ -164,7 +169,8 @@ class Soak:
             if kill_at is not None and done >= kill_at:
                 driver.kill()
                 return
-            if time.monotonic() >= next_fault:
+            # As long as it looks at the nodes it is refused if one goes: first it makes a shard.
+            if life.marks and time.monotonic() >= next_fault:
                 self._break(cluster)
                 next_fault = time.monotonic() + self._every_seconds
 
@@ -180,8 +186,8 @@ class Soak:
             seen.workers_killed += 1
 
 
-def _committed(out: Path) -> int:
-    return len(list((out / ".augengine").glob("cd68-*.json")))
+def _committed(out: AnyPath) -> int:
+    return sum(name.startswith("cd68-") for name in names(out / ".augengine"))
 
 
 def _mib(pid: int) -> float:
@@ -199,16 +205,18 @@ def _cpu_seconds(pid: int) -> float:
     return sum(map(int, times)) / _TICKS
 
 
-def judge(folder: Path, shards: int, seen: Seen) -> list[str]:
+def judge(folder: Path, soaked: Target, shards: int, seen: Seen) -> list[str]:
     """What is wrong with the soaked dataset, in sentences; empty if it is as it should be."""
-    clean, out = digests(folder / "clean"), digests(folder / "out")
+    out = soaked.out
+    left = leftovers(out) + (stale_spools() if soaked.server else [])
     expected = [f"tile_{i:05d}-v{v:04d}" for i in range(shards * SAMPLES_PER_SHARD) for v in (0, 1)]
     checks = {
         f"the last driver ended with {seen.lives[-1].exit}": seen.lives[-1].exit != 0,
-        "some sample is missing, or there twice": sorted(keys(folder / "out")) != expected,
-        "files differ from a clean run's, or in number": out != clean,
-        f"files were left behind: {leftovers(folder / 'out')}": bool(leftovers(folder / "out")),
-        "verify finds faults": not verify(folder / "out").ok,
+        "some sample is missing, or there twice": sorted(keys(out)) != expected,
+        "files differ from a clean run's, or in number": digests(out) != digests(folder / "clean"),
+        f"files were left behind: {left}": bool(left),
+        "verify finds faults": not verify(out).ok,
+        "the store had no fault": soaked.server is not None and not soaked.faults,
         "a driver ended before it was killed": any(life.exit != -signal.SIGKILL for life in seen.lives[:-1]),
         "no worker was killed": not seen.workers_killed + seen.nodes_removed,
         "the workers' memory grows": seen.worker_growth_mib() > MOST_GROWTH_MIB,
@@ -217,7 +225,9 @@ def judge(folder: Path, shards: int, seen: Seen) -> list[str]:
     return [sentence for sentence, is_so in checks.items() if is_so]
 
 
-def report(arguments: argparse.Namespace, seen: Seen, wrong: list[str], seconds: dict[str, float]) -> dict[str, Any]:
+def report(
+    arguments: argparse.Namespace, seen: Seen, soaked: Target, wrong: list[str], seconds: dict[str, float]
+) -> dict[str, Any]:
     """The result, as plain json values."""
     lives = [life.to_json() for life in seen.lives]
     happened = {
@@ -226,13 +236,15 @@ def report(arguments: argparse.Namespace, seen: Seen, wrong: list[str], seconds:
         "largest_worker_mib": seen.largest_worker_mib,
         "worker_growth_mib": seen.worker_growth_mib(),
     }
-    options = f"--shards {arguments.shards} --every {arguments.every:g} --seed {arguments.seed}"
+    options = "--store s3 " if soaked.server else ""
+    options += f"--shards {arguments.shards} --every {arguments.every:g} --seed {arguments.seed}"
     return {
         "command": f"python -m benchmarks.soak {options}",
         "what": f"shards of {SAMPLES_PER_SHARD} samples, {SIDE} px, over {NODES} nodes with a worker each",
         "wrong": wrong,
         "drivers": lives,
         **happened,
+        **soaked.to_json(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "machine": {
             "cpu": platform.machine(),
@@ -250,27 +262,36 @@ def main() -> int:
     parser.add_argument("--shards", type=int, default=2000)
     parser.add_argument("--every", type=float, default=4.0, help="seconds between two faults")
     parser.add_argument("--seed", type=int, default=0, help="of what is killed")
-    parser.add_argument("--out", type=Path, default=RESULT, help="the json")
+    parser.add_argument("--store", choices=("disk", "s3"), default="disk", help="where the dataset goes")
+    parser.add_argument("--out", type=Path, help="the json; by default in benchmarks/results")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     os.environ["AUGENGINE_HOME"] = str(folder / "home")
     write_tiles(folder / "tiles", arguments.shards * SAMPLES_PER_SHARD)
     write_small_pair(folder / "weights")
-    began = time.monotonic()
-    subprocess.run(command(folder, folder / "clean", "--workers", "1"), check=True, stdout=subprocess.DEVNULL)
-    soaking = time.monotonic()
-    seen = Soak(folder, arguments.shards, arguments.every, arguments.seed).run()
-    ended = time.monotonic()
-    wrong = judge(folder, arguments.shards, seen)
-    result = report(arguments, seen, wrong, {"clean": soaking - began, "soak": ended - soaking})
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    result = _soak(folder, arguments)
+    name = "soak.json" if arguments.store == "disk" else f"soak-{arguments.store}.json"
+    file = arguments.out or RESULTS / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps(result["wrong"] or "as a clean run") + "\n")
-    if wrong:
+    if result["wrong"]:
         sys.stdout.write(f"the dataset and the driver's output stay in {folder}\n")
     else:
         shutil.rmtree(folder)
-    return bool(wrong)
+    return bool(result["wrong"])
+
+
+def _soak(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    began = time.monotonic()
+    subprocess.run(command(folder, folder / "clean", "--workers", "1"), check=True, stdout=subprocess.DEVNULL)
+    soaking = time.monotonic()
+    with target(arguments.store, folder, arguments.seed) as soaked:
+        seen = Soak(folder, soaked.out, arguments.shards, arguments.every, arguments.seed).run()
+        ended = time.monotonic()
+        soaked.heal()
+        wrong = judge(folder, soaked, arguments.shards, seen)
+        return report(arguments, seen, soaked, wrong, {"clean": soaking - began, "soak": ended - soaking})
 
 
 if __name__ == "__main__":

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import uuid
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from augengine.storage import UrlPath
 from tests.small_generator import write_small_pair
+
+if TYPE_CHECKING:
+    from tests.store_server import Store
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -35,6 +41,22 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     write_small_pair(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[Store]:
+    """An S3 server, at which the environment points."""
+    from tests.store_server import store  # moto takes a second
+
+    with store() as running:
+        yield running
+
+
+@pytest.fixture
+def s3_folder(s3_server: Store) -> Iterator[UrlPath]:
+    """A folder of its own on the server, whose faults end with the test."""
+    yield UrlPath(f"s3://slides/{uuid.uuid4().hex[:8]}")
+    s3_server.heal()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 from augengine.dataset import AugmentRequest, Summary, augment
 from augengine.progress import WorkerState
-from augengine.storage import AnyPath
+from augengine.shards.layout import lock_file
+from augengine.storage import AnyPath, UrlPath, names, open_whole, read_whole, size_of, unfinished_uploads
 
 
 class Listener:
@@ -41,32 +42,31 @@ class Listener:
         self.workers = workers
 
 
-def make(source: Path, out: AnyPath, weights: Path, **options: Any) -> Summary:
+def make(source: AnyPath, out: AnyPath, weights: Path, **options: Any) -> Summary:
     """Augment a source as cd68 with weights of one's own, eps 0.05 and 0.5 um/px unless said otherwise."""
     return augment(request(source, out, weights, **options), Listener())
 
 
-def request(source: Path, out: AnyPath, weights: Path, **options: Any) -> AugmentRequest:
+def request(source: AnyPath, out: AnyPath, weights: Path, **options: Any) -> AugmentRequest:
     """The request of `make`."""
     values: dict[str, Any] = {"stain": "cd68", "eps": 0.05, "mpp": 0.5, "workers": 1}
     return AugmentRequest(source=str(source), out=out, weights=weights, **{**values, **options})
 
 
-def digests(folder: Path) -> dict[str, str]:
+def digests(folder: AnyPath) -> dict[str, str]:
     """sha256 of every file that a reader or a later run goes by: shards, indices, reports, the plan; no accounts."""
-    files = [*folder.glob("*"), *(folder / ".augengine").glob("*.json")]
-    return {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in files
-        if file.is_file() and file.name not in ("run.json", "summary.json")
-    }
+    own = folder / ".augengine"
+    files = [folder / name for name in names(folder)]
+    files += [own / name for name in names(own) if name.endswith(".json") and name not in ("run.json", "summary.json")]
+    found = {file.name: read_whole(file) for file in files if size_of(file) is not None}
+    return {name: hashlib.sha256(data or b"").hexdigest() for name, data in found.items()}
 
 
-def members(folder: Path) -> dict[str, bytes]:
+def members(folder: AnyPath) -> dict[str, bytes]:
     """Every member of every shard, by name."""
     found: dict[str, bytes] = {}
-    for shard in sorted(folder.glob("*.tar")):
-        with tarfile.open(shard) as tar:
+    for shard in [name for name in names(folder) if name.endswith(".tar")]:
+        with open_whole(folder / shard) as file, tarfile.open(fileobj=file, mode="r|") as tar:
             for info in tar:
                 data = tar.extractfile(info)
                 assert data is not None
@@ -75,18 +75,21 @@ def members(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def keys(folder: Path) -> list[str]:
+def keys(folder: AnyPath) -> list[str]:
     """The keys of all samples, in order."""
     return [name.removesuffix(".json") for name in members(folder) if name.endswith(".json")]
 
 
-def record(folder: Path, key: str) -> dict[str, Any]:
+def record(folder: AnyPath, key: str) -> dict[str, Any]:
     """The json of a sample."""
     value: dict[str, Any] = json.loads(members(folder)[f"{key}.json"])
     return value
 
 
-def leftovers(folder: Path) -> list[str]:
-    """What should not be there when nobody writes: unfinished files and a lock."""
-    own = folder / ".augengine"
-    return [str(p.relative_to(folder)) for p in [*own.glob("spool/*"), *own.glob("lock"), *folder.glob("*.part")]]
+def leftovers(folder: AnyPath) -> list[str]:
+    """What should not be there when nobody writes: unfinished files and uploads, and a lock."""
+    lock = ["lock"] if size_of(lock_file(folder)) is not None else []
+    if isinstance(folder, UrlPath):
+        return lock + [key for key, _ in unfinished_uploads(folder, ("",))]
+    unfinished = [*(folder / ".augengine").glob("spool/*"), *folder.glob("*.part")]
+    return lock + [str(file.relative_to(folder)) for file in unfinished]

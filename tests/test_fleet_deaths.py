@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from augengine.plan import check_plan, leave_out, open_target, quarantine
 from augengine.report import Job, Report
 from augengine.shards.layout import quarantine_file
 from augengine.shards.verify import verify
+from augengine.storage import AnyPath
 from tests.datasets import Listener, leftovers, make, members, request
 from tests.deadly_worker import start
 from tests.pictures import write_folder
@@ -45,8 +47,22 @@ def _run(
     tiles: Path, out: Path, weights: Path, *, workers: int, rules: Rules = QUICK, bad: dict[int, str] | None = None
 ) -> dict[str, Report]:
     """What `augment` does, with the deadly worker; ``bad``: ordinals of the second shard that are listed as bad."""
+    return run_deadly(tiles, out, weights, workers=workers, rules=rules, bad=bad, **OPTIONS)
+
+
+def run_deadly(
+    tiles: Path,
+    out: AnyPath,
+    weights: Path,
+    *,
+    workers: int,
+    rules: Rules = QUICK,
+    bad: dict[int, str] | None = None,
+    **options: Any,
+) -> dict[str, Report]:
+    """See `_run`."""
     listener = Listener()
-    run = resolve(request(tiles, out, weights, **OPTIONS), listener)
+    run = resolve(request(tiles, out, weights, **options), listener)
     with open_target(out):
         store, engines = find_engines(run, None, listener)
         plan = make_plan(run, engines)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from augengine.errors import PlanMismatch, SpecError, TargetError, TargetInUse
-from augengine.plan import open_target, remote
+from augengine.errors import PlanMismatch, SpecError, TargetError
 from augengine.shards import publish
 from augengine.shards.verify import verify
 from augengine.sources import open_source
@@ -30,25 +27,13 @@ from augengine.storage import (
     size_of,
     write_if_absent,
 )
-from tests.datasets import make
+from tests.datasets import digests, leftovers, make
 from tests.pictures import write_folder
 from tests.slide_files import specimen, write_slide
-from tests.store_server import Store, store
+from tests.store_server import Store
 from tests.tilings import cut
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Store]:
-    with store() as running:
-        yield running
-
-
-@pytest.fixture
-def out(server: Store) -> Iterator[UrlPath]:
-    yield UrlPath(f"s3://slides/{uuid.uuid4().hex[:8]}")
-    server.fault = lambda *_: ""
 
 
 @pytest.fixture(scope="module")
@@ -63,16 +48,11 @@ def on_disk(tiles: Path, small_weights: Path, tmp_path_factory: pytest.TempPathF
     return folder
 
 
-def _digests(folder: AnyPath) -> dict[str, str]:
-    found = {name: read_whole(folder / name) for name in names(folder) if not name.startswith(".")}
-    return {name: hashlib.sha256(data or b"").hexdigest() for name, data in found.items()}
-
-
 @pytest.fixture(params=["disk", "s3", "memory"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> AnyPath:
     """The contract holds for each kind."""
     if request.param == "s3":
-        return request.getfixturevalue("out")  # type: ignore[no-any-return]
+        return request.getfixturevalue("s3_folder")  # type: ignore[no-any-return]
     return tmp_path if request.param == "disk" else UrlPath(f"memory://{uuid.uuid4().hex}")
 
 
@@ -90,93 +70,80 @@ def test_what_is_deleted_is_gone(folder: AnyPath) -> None:
     assert (read_whole(folder / "a"), size_of(folder / "a"), names(folder)) == (None, None, [])
 
 
-def test_a_store_gets_the_same_bytes_as_a_disk(tiles: Path, small_weights: Path, on_disk: Path, out: UrlPath) -> None:
-    assert make(tiles, out, small_weights, samples_per_shard=2).complete()
-    assert _digests(out) == _digests(on_disk)
-    assert verify(out).ok
+def test_a_store_gets_the_same_bytes_as_a_disk(
+    tiles: Path, small_weights: Path, on_disk: Path, s3_folder: UrlPath
+) -> None:
+    assert make(tiles, s3_folder, small_weights, samples_per_shard=2).complete()
+    assert digests(s3_folder) == digests(on_disk)
+    assert verify(s3_folder).ok
     accounts = ["run.json", "summary.json", "summary.md"]
-    assert sorted(names(out / ".augengine")) == ["cd68-000000.json", "cd68-000001.json", "plan.json", *accounts]
-    again = make(tiles, out, small_weights, samples_per_shard=2)
+    assert sorted(names(s3_folder / ".augengine")) == ["cd68-000000.json", "cd68-000001.json", "plan.json", *accounts]
+    again = make(tiles, s3_folder, small_weights, samples_per_shard=2)
     assert again.resumed == 2
 
 
-def test_shards_on_a_store_are_read_as_on_a_disk(on_disk: Path, out: UrlPath, small_weights: Path) -> None:
+def test_shards_on_a_store_are_read_as_on_a_disk(on_disk: Path, s3_folder: UrlPath, small_weights: Path) -> None:
     for name in names(on_disk):
         if name.endswith(".tar"):
-            write_if_absent(out / name, (on_disk / name).read_bytes())
-    there, here = open_source(out.url, stain="cd68").scan(), open_source(str(on_disk), stain="cd68").scan()
+            write_if_absent(s3_folder / name, (on_disk / name).read_bytes())
+    there, here = open_source(s3_folder.url, stain="cd68").scan(), open_source(str(on_disk), stain="cd68").scan()
     assert [unit.entries for unit in there.units] == [unit.entries for unit in here.units]
 
 
-def test_faults_change_no_byte(server: Store, tiles: Path, small_weights: Path, on_disk: Path, out: UrlPath) -> None:
-    server.fault = lambda method, path, number: {1: "500", 3: "slow"}.get(number % 5, "")
-    before = server.injected
-    assert make(tiles, out, small_weights, samples_per_shard=2).complete()
-    server.fault = lambda *_: ""
-    assert server.injected > before
-    assert _digests(out) == _digests(on_disk)
+def test_faults_change_no_byte(
+    s3_server: Store, tiles: Path, small_weights: Path, on_disk: Path, s3_folder: UrlPath
+) -> None:
+    s3_server.fault = lambda method, path, number: {1: "500", 5: "slow", 7: "lost"}.get(number % 17, "")
+    before = s3_server.injected
+    assert make(tiles, s3_folder, small_weights, samples_per_shard=2).complete()
+    s3_server.fault = lambda *_: ""
+    assert s3_server.injected > before
+    assert digests(s3_folder) == digests(on_disk)
 
 
-def test_a_cut_answer_is_asked_for_again(server: Store, out: UrlPath) -> None:
-    write_if_absent(out / "a", bytes(5000))
-    server.fault = lambda method, path, number: "cut" if method == "GET" and number % 2 else ""
-    assert read_whole(out / "a") == bytes(5000)
+def test_a_cut_answer_is_asked_for_again(s3_server: Store, s3_folder: UrlPath) -> None:
+    write_if_absent(s3_folder / "a", bytes(5000))
+    s3_server.fault = lambda method, path, number: "cut" if method == "GET" and number % 2 else ""
+    assert read_whole(s3_folder / "a") == bytes(5000)
 
 
 def test_a_store_that_fails_for_good_is_an_error_and_the_run_goes_on_later(
-    server: Store, tiles: Path, small_weights: Path, on_disk: Path, out: UrlPath, monkeypatch: pytest.MonkeyPatch
+    s3_server: Store,
+    tiles: Path,
+    small_weights: Path,
+    on_disk: Path,
+    s3_folder: UrlPath,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    server.fault = lambda method, path, number: "500" if method == "PUT" and path.endswith("000001.tar") else ""
+    s3_server.fault = lambda method, path, number: "500" if method == "PUT" and path.endswith("000001.tar") else ""
     with pytest.raises(TargetError, match="cd68-000001") as caught:
-        make(tiles, out, small_weights, samples_per_shard=2)
+        make(tiles, s3_folder, small_weights, samples_per_shard=2)
     assert "secret-of-tests" not in str(caught.value)
-    server.fault = lambda *_: ""
-    assert make(tiles, out, small_weights, samples_per_shard=2).resumed == 1
-    assert _digests(out) == _digests(on_disk)
+    s3_server.fault = lambda *_: ""
+    assert make(tiles, s3_folder, small_weights, samples_per_shard=2).resumed == 1
+    assert digests(s3_folder) == digests(on_disk)
 
 
-def test_two_runs_cannot_hold_one_target(out: UrlPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "BEAT_SECONDS", 0.2)
-    with open_target(out), pytest.raises(TargetInUse, match=f"process {os.getpid()}"), open_target(out):
-        pass
-    assert names(out / ".augengine") == []
-
-
-def test_a_lock_that_nobody_renews_is_taken_over(out: UrlPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "STALE_SECONDS", 0.4)
-    write_if_absent(out / ".augengine" / "lock", b'{"host": "gone", "pid": 1, "start": "x", "run": "y"}')
-    with open_target(out) as was_killed:
-        assert was_killed
-
-
-def test_another_plan_is_refused(tiles: Path, small_weights: Path, out: UrlPath) -> None:
-    make(tiles, out, small_weights, samples_per_shard=2)
+def test_another_plan_is_refused(tiles: Path, small_weights: Path, s3_folder: UrlPath) -> None:
+    make(tiles, s3_folder, small_weights, samples_per_shard=2)
     with pytest.raises(PlanMismatch, match="seed"):
-        make(tiles, out, small_weights, samples_per_shard=2, seed=1)
+        make(tiles, s3_folder, small_weights, samples_per_shard=2, seed=1)
 
 
 @pytest.mark.slow
-def test_workers_over_ray_reach_the_store(tiles: Path, small_weights: Path, on_disk: Path, out: UrlPath) -> None:
-    assert make(tiles, out, small_weights, samples_per_shard=2, workers=2).complete()
-    assert _digests(out) == _digests(on_disk)
+def test_workers_over_ray_reach_the_store(tiles: Path, small_weights: Path, on_disk: Path, s3_folder: UrlPath) -> None:
+    assert make(tiles, s3_folder, small_weights, samples_per_shard=2, workers=2).complete()
+    assert digests(s3_folder) == digests(on_disk)
 
 
-def test_access_crosses_processes_unseen(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_access_crosses_processes_unseen(s3_server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = pickle.loads(pickle.dumps(Access.of_environment("s3://slides")))  # noqa: S301 - our own bytes
     assert "secret-of-tests" not in f"{copy!r} {copy}"
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     copy.apply()
     assert os.environ["AWS_SECRET_ACCESS_KEY"].startswith("secret-of")
     assert not Access.of_environment("/a/folder").variables
-
-
-def test_no_credential_is_written(tiles: Path, small_weights: Path, out: UrlPath) -> None:
-    make(tiles, out, small_weights)
-    for name in names(out / ".augengine"):
-        data = read_whole(out / ".augengine" / name) or b""
-        assert b"secret-of-tests" not in data
-        assert b"id-of-tests" not in data
 
 
 @pytest.mark.parametrize("url", ["s3://key:hush@bucket/out", "https://host/a.tar?X-Amz-Signature=hush"])
@@ -188,31 +155,30 @@ def test_an_url_with_credentials_is_refused_without_saying_them(url: str) -> Non
 
 
 def test_a_large_file_goes_up_in_parts_that_are_dropped_when_one_fails(
-    server: Store, out: UrlPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3_server: Store, s3_folder: UrlPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     large = tmp_path / "large"
     large.write_bytes(os.urandom(20 << 20))
-    server.fault = lambda method, path, number: "500" if method == "PUT" else ""
+    s3_server.fault = lambda method, path, number: "500" if method == "PUT" else ""
     with pytest.raises(TargetError, match="large"):
-        publish(large, out / "large")
-    server.fault = lambda *_: ""
-    uploads = out.filesystem.call_s3("list_multipart_uploads", Bucket="slides")
-    assert (read_whole(out / "large"), uploads.get("Uploads", [])) == (None, [])
+        publish(large, s3_folder / "large")
+    s3_server.fault = lambda *_: ""
+    assert (read_whole(s3_folder / "large"), leftovers(s3_folder)) == (None, [])
     whole = large.read_bytes()
-    publish(large, out / "large")
-    assert read_whole(out / "large") == whole
-    with open_whole(out / "large") as stream:
+    publish(large, s3_folder / "large")
+    assert read_whole(s3_folder / "large") == whole
+    with open_whole(s3_folder / "large") as stream:
         assert stream.read() == whole
 
 
-def test_tiles_go_to_a_store(out: UrlPath, tmp_path: Path) -> None:
+def test_tiles_go_to_a_store(s3_folder: UrlPath, tmp_path: Path) -> None:
     slide = write_slide(tmp_path / "s.tif", specimen())
-    for folder in (tmp_path / "out", out):
+    for folder in (tmp_path / "out", s3_folder):
         assert cut(slide, folder, mpp=0.75).complete()
-    assert _digests(out) == _digests(tmp_path / "out")
-    assert verify(out).ok
-    assert cut(slide, out, mpp=0.75).resumed
+    assert digests(s3_folder) == digests(tmp_path / "out")
+    assert verify(s3_folder).ok
+    assert cut(slide, s3_folder, mpp=0.75).resumed
 
 
 def test_without_its_package_an_url_says_what_to_install() -> None:

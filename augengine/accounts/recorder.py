@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from augengine.accounts.record import RunRecord, RunState, write_record
-from augengine.errors import TargetError
+from augengine.errors import TargetError, TargetInUse
 from augengine.progress import Watcher, WorkerState
 from augengine.report import Report, failure_reason
 from augengine.storage import AnyPath
@@ -86,6 +86,8 @@ def recorded(folder: AnyPath, watcher: Watcher) -> Iterator[Recorder]:
     recorder = Recorder(folder, watcher)
     try:
         yield recorder
+    except TargetInUse:
+        raise  # the record is the other run's now
     except Exception as error:
         recorder.end("stopped", failure_reason(error))
         raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from augengine.dataset.existing import Dataset, draw, open_dataset
@@ -17,7 +16,7 @@ from augengine.sample import Failure, Sample
 from augengine.shards.layout import index_file, tar_file
 from augengine.shards.read import read_members
 from augengine.sources import source_from_json
-from augengine.storage import read_whole
+from augengine.storage import AnyPath, read_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ class Replayed:
         return {"key": self.key, "shard": self.shard, "same": self.same, "differing": list(self.differing)}
 
 
-def replay(folder: Path, key: str) -> Replayed:
+def replay(folder: AnyPath, key: str) -> Replayed:
     """Make one sample of a dataset again and compare the bytes.
 
     Args:

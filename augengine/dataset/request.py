@@ -19,7 +19,7 @@ class AugmentRequest:
         stain: Name of the source's stain, or a stain file.
         out: Folder of the dataset, on a disk or on a store.
         eps: Upper bound of the noise's deviation; None takes the stain's recommended one.
-        source: Folder, shards, or None for the sample set.
+        source: Folder or shards, by path or URL, or None for the sample set.
         masks, mask_suffix: Where a folder's masks are.
         variants, include_source, seed, image_format, mpp, allow_mpp, skip_classes, limit: See `AugmentSpec`.
         samples_per_shard: Source samples a shard; None for about 256 MB of output.
@@ -37,7 +37,7 @@ class AugmentRequest:
     out: AnyPath
     eps: float | None = None
     source: str | None = None
-    masks: Path | None = None
+    masks: AnyPath | None = None
     mask_suffix: str = "_mask"
     variants: int = 1
     include_source: bool = False

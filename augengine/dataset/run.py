@@ -23,7 +23,7 @@ from augengine.images import encoder_version
 from augengine.job import EnginesSpec, Worker, WorkerSpec
 from augengine.job.outfit import EngineOutfit
 from augengine.machine import cpu_threads
-from augengine.plan import Plan, begun_plan, check_plan, committed, open_target
+from augengine.plan import Hold, Plan, begun_plan, check_plan, committed, open_target
 from augengine.progress import Watcher
 from augengine.report import Report
 from augengine.shards.write import target_errors
@@ -37,7 +37,7 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         AugengineError: The request is refused, or the target cannot be written; finished shards stay.
     """
     run = resolve(request, watcher)
-    with open_target(request.out) as was_killed:
+    with open_target(request.out) as hold:
         before = begun_plan(request.out, allow_mixed=request.allow_mixed)
         planned = None if before is None else planned_engines(request.out, before)
         if planned is not None:
@@ -51,12 +51,12 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         with target_errors(request.out):
             store = keep_plans(store, engines, request.out)
         done = {name: each for name, each in committed(request.out, plan).items() if name not in retry.outputs}
-        if was_killed and not safe:
+        if hold.was_killed and not safe:
             watcher.warn(MAY_CRASH)
         with recorded(request.out, watcher) as recorder:
             recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
             began = time.monotonic()
-            made = _execute(run, plan, engines, store, done, retry, recorder)
+            made = _execute(run, plan, engines, store, done, retry, hold, recorder)
             seconds = time.monotonic() - began
             holding = done | close_account(request.out, plan, made, retry, resumed=len(done), seconds=seconds)
     return Summary(
@@ -102,17 +102,18 @@ def _execute(
     store: EngineStore,
     done: Mapping[str, Report],
     retry: Retry,
+    hold: Hold,
     recorder: Recorder,
 ) -> dict[str, Report]:
     workers, threads = _shares(run)
     crew = Crew(
-        worker=worker_spec(run, engines, store, threads),
+        worker=replace(worker_spec(run, engines, store, threads), fence=hold.fence),
         start=Worker,
         workers=workers,
         address=run.request.ray_address,
         outfit=engine_outfit(run, engines),
     )
-    return make_missing(run.request.out, plan, done, crew, retry, recorder)
+    return make_missing(run.request.out, plan, done, crew, retry, hold, recorder)
 
 
 def engine_outfit(run: Run, engines: EnginesSpec) -> EngineOutfit:
@@ -132,7 +133,7 @@ def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int
         threads=threads,
         device_id=0 if _on_gpu(run) else None,
         max_side=run.request.max_side,
-        access=Access.of_environment(run.request.out, run.request.source),
+        access=Access.of_environment(run.request.out, run.request.source, run.request.masks),
     )
 
 

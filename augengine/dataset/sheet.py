@@ -19,14 +19,15 @@ from augengine.job.members import Drawn
 from augengine.picture import Row, contact_sheet
 from augengine.sample import Sample
 from augengine.sources import source_from_json
+from augengine.storage import AnyPath
 
 
-def draw_sheet(folder: Path, out: Path, *, rows: int = 3) -> Path:
+def draw_sheet(folder: AnyPath, out: Path, *, rows: int = 3) -> Path:
     """Draw sources of a dataset, their translations, variants, and where these differ, into a PNG.
 
     Args:
         folder: The dataset.
-        out: The picture.
+        out: The picture, on a disk.
         rows: How many sources, spread over a shard; the next one serves where one has too few.
 
     Returns:

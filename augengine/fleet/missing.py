@@ -11,7 +11,7 @@ from augengine.accounts import Recorder, Retry
 from augengine.fleet.base import Executor, Outfit, StartWorker, WorkerSpec
 from augengine.fleet.local import run_local
 from augengine.fleet.pool import run_ray
-from augengine.plan import Plan, leave_out, quarantine
+from augengine.plan import Hold, Plan, leave_out, quarantine
 from augengine.report import Report
 from augengine.storage import AnyPath
 
@@ -41,16 +41,17 @@ def survives(workers: int | None, address: str | None) -> bool:
 
 
 def make_missing(
-    folder: AnyPath, plan: Plan, done: Collection[str], crew: Crew, retry: Retry, recorder: Recorder
+    folder: AnyPath, plan: Plan, done: Collection[str], crew: Crew, retry: Retry, hold: Hold, recorder: Recorder
 ) -> dict[str, Report]:
     """Make what is not done, and tell of it.
 
     Args:
-        folder: The dataset, locked by us.
+        folder: The dataset.
         plan: All of its shards.
         done: Names of those that need nothing.
         crew: Who makes them: one worker in this process, many or those of a cluster over Ray.
         retry: What is tried again, samples that killed workers included.
+        hold: Of the folder; once it is lost, the run stops.
         recorder: Told how far it is.
 
     Returns:
@@ -69,7 +70,7 @@ def make_missing(
         crew.start,
         workers=crew.workers,
         address=crew.address,
-        on_progress=recorder.advance,
+        on_progress=hold.checking(recorder.advance),
         on_quarantine=retry.noting(partial(quarantine, folder)),
         on_crew=recorder.crew,
     )

@@ -9,12 +9,15 @@ from dataclasses import replace
 
 from augengine.errors import ContentError, ShardError
 from augengine.job.members import Encoded, Statistics
+from augengine.plan import Fence
 from augengine.report import Job, Report
 from augengine.sample import Failure
 from augengine.shards import layout
 from augengine.shards.records import withdraw, write_report
 from augengine.shards.write import ShardWriter, publish
 from augengine.storage import AnyPath
+
+NO_FENCE = Fence()
 
 
 class ShardBuilder:
@@ -26,10 +29,12 @@ class ShardBuilder:
         job: The shard to make.
         target: The dataset's folder.
         publishes: False: `finish` drops what was made; see `augengine.fleet.Worker.submit`.
+        fence: Checked right before publishing.
     """
 
-    def __init__(self, job: Job, target: AnyPath, *, publishes: bool = True) -> None:
+    def __init__(self, job: Job, target: AnyPath, *, publishes: bool = True, fence: Fence = NO_FENCE) -> None:
         self.job = job
+        self._fence = fence
         self._publishes = publishes
         self.target = target
         self.done: Future[Report] = Future()
@@ -69,7 +74,12 @@ class ShardBuilder:
             self._samples_out += 1
 
     def finish(self) -> Report:
-        """Publish tar and index, then the report, which is the commit mark. Without any sample only the report."""
+        """Publish tar and index, then the report, which is the commit mark. Without any sample only the report.
+
+        Raises:
+            TargetError: It cannot be published; `TargetInUse` if another run has taken over the target.
+            ShardError: Samples are missing.
+        """
         if self.samples_in != self.job.count:
             # A bug of ours, or a source that changed: never commit a shard from which samples are missing.
             raise ShardError(f"{self.samples_in} samples came through, {self.job.count} were planned")
@@ -79,11 +89,13 @@ class ShardBuilder:
             return report
         if self._writer is not None:
             written = self._writer.close()
+            self._fence.check()
             report = replace(report, sha256=written.sha256, size=written.size)
             withdraw(self.target, report)
             publish(written.tar, layout.tar_file(self.target, self.job.output))
             publish(written.index, layout.index_file(self.target, self.job.output))
         else:
+            self._fence.check()
             withdraw(self.target, report)
         write_report(self.target, report)
         return report

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from augengine.chain import ChainName
+from augengine.plan import Fence
 from augengine.spec import AugmentSpec, Precision
 from augengine.storage import Access
 
@@ -66,6 +67,7 @@ class WorkerSpec:
         threads: CPU threads for everything this worker does.
         device_id: GPU, or None on a CPU.
         access: What reaches its store, on any machine.
+        fence: Looked at before a shard is published.
         max_side: Largest side of an image that is decoded, in pixels.
     """
 
@@ -77,6 +79,7 @@ class WorkerSpec:
     threads: int = 1
     device_id: int | None = None
     access: Access = field(default_factory=Access)
+    fence: Fence = field(default_factory=Fence)
     max_side: int = 1024
 
 

@@ -62,7 +62,8 @@ class Worker:
         The future raises only `TargetError`: a full or vanished target fails every other job alike. Without
         ``publishes`` the shard is made and dropped.
         """
-        shard = ShardBuilder(job, path_of(self._spec.target), publishes=publishes)
+        target, fence = path_of(self._spec.target), self._spec.fence
+        shard = ShardBuilder(job, target, publishes=publishes, fence=fence)
         self._unfinished.add(shard)
         shard.done.add_done_callback(lambda _: self._unfinished.discard(shard))
         self._jobs.put(shard)

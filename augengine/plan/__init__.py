@@ -1,5 +1,6 @@
 """The plan of a dataset, the jobs in it, and the folder it is made in."""
 
+from augengine.plan.hold import Fence, Hold
 from augengine.plan.jobs import make_jobs
 from augengine.plan.mixed import begun_plan
 from augengine.plan.plan import (
@@ -17,6 +18,8 @@ from augengine.plan.quarantine import forget, leave_out, quarantine, remembered
 from augengine.plan.target import Owner, lock_holder, open_target
 
 __all__ = [
+    "Fence",
+    "Hold",
     "Owner",
     "Plan",
     "begun_plan",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any, Literal, Self
 
@@ -14,7 +15,7 @@ from augengine.shards.layout import index_file, plan_file, spool_folder, tar_fil
 from augengine.shards.records import read_json, read_report, write_json
 from augengine.shards.write import target_errors
 from augengine.spec import AugmentSpec, canonical_json, digest
-from augengine.storage import AnyPath, UrlPath, size_of, write_if_absent
+from augengine.storage import REQUESTS_AT_A_TIME, AnyPath, UrlPath, in_order, size_of, write_if_absent
 
 PLAN_VERSION = 1
 
@@ -249,8 +250,14 @@ def committed(folder: AnyPath, plan: Plan) -> dict[str, Report]:
     Those are the ones with a readable report without an error, with their index, and with a tar of the size that
     the report says.
     """
-    found = ((job.output, _report(folder, job.output)) for job in plan.jobs)
-    return {output: report for output, report in found if report is not None and _fits(folder, report)}
+    looks = (partial(_committed, folder, job.output) for job in plan.jobs)
+    reports = in_order(looks, ahead=REQUESTS_AT_A_TIME - 1 if isinstance(folder, UrlPath) else 0)
+    return {report.output: report for report in reports if report is not None}
+
+
+def _committed(folder: AnyPath, output: str) -> Report | None:
+    report = _report(folder, output)
+    return report if report is not None and _fits(folder, report) else None
 
 
 def _report(folder: AnyPath, output: str) -> Report | None:

@@ -1,4 +1,4 @@
-"""A target on a store: its lock is an object that its holder renews, written only where there is none."""
+"""A target on a store: its lock is an object that its holder renews. Each write of it is conditional."""
 
 from __future__ import annotations
 
@@ -11,10 +11,21 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from augengine.errors import TargetError, TargetInUse
-from augengine.shards.layout import lock_file, plan_file
+from augengine.plan.hold import Fence, Hold, run_of, writer_of
+from augengine.shards.layout import SHARD_ENDINGS, lock_file, plan_file
 from augengine.shards.write import target_errors
 from augengine.spec import canonical_json
-from augengine.storage import UrlPath, delete, names, read_whole, size_of, write_if_absent
+from augengine.storage import (
+    UrlPath,
+    abort_uploads,
+    delete,
+    names,
+    read_whole,
+    size_of,
+    version_of,
+    write_if_absent,
+    write_if_version,
+)
 
 BEAT_SECONDS = 20.0
 """How often a holder renews its lock."""
@@ -22,9 +33,11 @@ BEAT_SECONDS = 20.0
 STALE_SECONDS = 120.0
 """A lock that nobody renews while it is watched for this long is taken over."""
 
+_LAST_BEAT = -1
+
 
 @contextmanager
-def open_remote(folder: UrlPath, owner: dict[str, Any], is_dead: Callable[[Any], bool]) -> Iterator[bool]:
+def open_remote(folder: UrlPath, owner: dict[str, Any], is_dead: Callable[[Any], bool]) -> Iterator[Hold]:
     """Hold a folder on a store for the time of a run; see `open_target`.
 
     Args:
@@ -39,18 +52,18 @@ def open_remote(folder: UrlPath, owner: dict[str, Any], is_dead: Callable[[Any],
     mine = {**owner, "run": uuid.uuid4().hex}
     with target_errors(folder):
         _check_not_foreign(folder)
-        was_killed = _lock(folder, mine, is_dead)
+        hold = Hold(_lock(folder, mine, is_dead), Fence(folder, mine["run"]))
     ended = threading.Event()
-    beating = threading.Thread(target=_beat, args=(folder, mine, ended), name="lock", daemon=True)
+    beating = threading.Thread(target=_beat, args=(hold, mine, ended), name="lock", daemon=True)
     beating.start()
+    _abort_leftovers(folder)
     try:
-        yield was_killed
+        yield hold
     finally:
         ended.set()
         beating.join()
         with suppress(TargetError):  # it goes stale
-            if _run_of(read_whole(lock_file(folder))) == mine["run"]:
-                delete(lock_file(folder))
+            _unlock(hold, mine)
 
 
 def _check_not_foreign(folder: UrlPath) -> None:
@@ -64,18 +77,18 @@ def _check_not_foreign(folder: UrlPath) -> None:
 
 
 def _lock(folder: UrlPath, mine: dict[str, Any], is_dead: Callable[[Any], bool]) -> bool:
-    """Write the lock; whether another's was there that is dead."""
-    file, was_killed = lock_file(folder), False
-    while not write_if_absent(file, _content(mine, 0)):
+    """Write the lock, or take over one of a run that is dead; whether there was one."""
+    file, own = lock_file(folder), _content(mine, 0)
+    while not write_if_absent(file, own):
+        version = version_of(file)
         found = read_whole(file)
-        if found is None:
+        if version is None or found is None:
             continue
         if not _is_gone(found, is_dead) and not _stays(file, found):
             raise _in_use(folder, found)
-        if read_whole(file) == found:
-            delete(file)
-        was_killed = True
-    return was_killed
+        if write_if_version(file, own, version):  # of several that take it over one does
+            return True
+    return False
 
 
 def _is_gone(found: bytes, is_dead: Callable[[Any], bool]) -> bool:
@@ -94,29 +107,49 @@ def _stays(file: UrlPath, found: bytes) -> bool:
     return True
 
 
-def _beat(folder: UrlPath, mine: dict[str, Any], ended: threading.Event) -> None:
-    beats, file = 0, lock_file(folder)
+def _unlock(hold: Hold, mine: dict[str, Any]) -> None:
+    """Delete the lock, if it is ours."""
+    folder = hold.fence.folder
+    assert folder is not None
+    if _renew(hold, mine, _LAST_BEAT):
+        _abort_leftovers(folder)
+    if _renew(hold, mine, _LAST_BEAT - 1):  # a moment ago, so nobody has watched it long enough to take it over
+        delete(lock_file(folder))
+
+
+def _abort_leftovers(folder: UrlPath) -> None:
+    """Drop uploads of shards that no living worker can be at: before a run's workers start, and after they ended.
+
+    No age is asked for. Whoever else uploads there has lost the lock, and must not come to an end.
+    """
+    with suppress(TargetError, FileNotFoundError):  # it needs a right of its own, which a dataset does not
+        abort_uploads(folder, SHARD_ENDINGS)
+
+
+def _beat(hold: Hold, mine: dict[str, Any], ended: threading.Event) -> None:
+    beats = 0
     while not ended.wait(BEAT_SECONDS):
         beats += 1
         with suppress(Exception):  # the next beat comes
-            if _run_of(read_whole(file)) != mine["run"]:
-                return  # taken over, as if we were gone
-            file.filesystem.pipe_file(file.url, _content(mine, beats))
+            if not _renew(hold, mine, beats):
+                hold.lost.set()
+                return
+
+
+def _renew(hold: Hold, mine: dict[str, Any], beats: int) -> bool:
+    """Whether the lock was still ours, and is for another while."""
+    assert hold.fence.folder is not None
+    file = lock_file(hold.fence.folder)
+    version = version_of(file)
+    if version is None or run_of(read_whole(file)) != mine["run"]:
+        return False
+    return write_if_version(file, _content(mine, beats), version)
 
 
 def _content(mine: dict[str, Any], beats: int) -> bytes:
     return canonical_json({**mine, "beats": beats})
 
 
-def _run_of(found: bytes | None) -> str | None:
-    with suppress(ValueError, KeyError, TypeError):
-        return str(json.loads(found or b"")["run"])
-    return None
-
-
 def _in_use(folder: UrlPath, found: bytes) -> TargetInUse:
-    who = "another run"
-    with suppress(ValueError, KeyError, TypeError):
-        data = json.loads(found)
-        who = f"process {data['pid']} on {data['host']}"
-    return TargetInUse(f"{folder} is in use by {who}", hint="wait for it: its lock is renewed all the time")
+    hint = "wait for it: its lock is renewed all the time"
+    return TargetInUse(f"{folder} is in use by {writer_of(found)}", hint=hint)

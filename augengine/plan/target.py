@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from augengine.errors import TargetError, TargetInUse
+from augengine.plan.hold import Hold
 from augengine.plan.remote import open_remote
 from augengine.shards.layout import OWN_FOLDER, lock_file, plan_file, spool_folder
 from augengine.shards.write import target_errors
@@ -82,13 +83,13 @@ def _is_gone(pid: int) -> bool:
 
 
 @contextmanager
-def open_target(folder: AnyPath) -> Iterator[bool]:
+def open_target(folder: AnyPath) -> Iterator[Hold]:
     """Hold a folder for the time of a run: made if missing, locked, leftovers of a killed run removed.
 
     A folder in which no plan was written is left as it was found, but for surveys of slides, which serve the next run.
 
     Yields:
-        Whether the run before was killed, or crashed: it left its lock.
+        The hold; it knows whether the run before was killed.
 
     Raises:
         TargetError: It cannot be written, or holds files that are no dataset of ours.
@@ -97,9 +98,9 @@ def open_target(folder: AnyPath) -> Iterator[bool]:
     with (
         open_remote(folder, asdict(Owner.me()), _is_dead)
         if isinstance(folder, UrlPath)
-        else _open_local(folder) as killed
+        else _open_local(folder) as hold
     ):
-        yield killed
+        yield hold
 
 
 def _is_dead(data: Any) -> bool:
@@ -107,7 +108,7 @@ def _is_dead(data: Any) -> bool:
 
 
 @contextmanager
-def _open_local(folder: Path) -> Iterator[bool]:
+def _open_local(folder: Path) -> Iterator[Hold]:
     if ":/" in str(folder):  # an URL that pathlib has taken a slash from
         raise TargetError(
             f"the target {folder} is no local folder", hint="augengine.storage.path_of makes it an UrlPath"
@@ -128,7 +129,7 @@ def _open_local(folder: Path) -> Iterator[bool]:
     try:
         with target_errors(folder):
             _remove_leftovers(folder)
-        yield was_killed
+        yield Hold(was_killed)
     finally:
         with suppress(OSError):  # of workers that were ended in the middle; the next run would remove it too
             _remove_leftovers(folder)

@@ -23,6 +23,7 @@ from augengine.storage import AnyPath, UrlPath, spool_of
 Where = TypeVar("Where", Path, UrlPath, Path | UrlPath)
 
 OWN_FOLDER = ".augengine"
+SHARD_ENDINGS = (".tar", ".idx")
 PLAN_NAME = "plan.json"
 QUARANTINE_NAME = "quarantine.json"
 

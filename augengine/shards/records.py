@@ -52,10 +52,11 @@ def read_report(folder: AnyPath, output: str) -> Report | None:
         ShardError: There is one, but it cannot be read.
     """
     file = report_file(folder, output)
-    if size_of(file) is None:
+    data = _read(file, _REMAKE)
+    if data is None:
         return None
     try:
-        return Report.from_json(read_json(file))
+        return Report.from_json(_parse(file, data, _REMAKE))
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise ShardError(f"the report {file} has unknown or missing fields: {error}", hint=_REMAKE) from error
 
@@ -97,7 +98,18 @@ def read_json(file: AnyPath, *, hint: str = _REMAKE) -> Any:
     """
     if isinstance(file, Path) and (size := size_of(file) or 0) > MAX_RECORD_BYTES:
         raise ShardError(f"{file} has {size} bytes, {MAX_RECORD_BYTES} are allowed", hint=hint)
+    return _parse(file, _read(file, hint) or b"", hint)
+
+
+def _read(file: AnyPath, hint: str) -> bytes | None:
     try:
-        return json.loads(read_whole(file) or b"")
-    except (OSError, ValueError, RecursionError) as error:
+        return read_whole(file)
+    except OSError as error:
+        raise ShardError(f"{file} cannot be read: {error}", hint=hint) from error
+
+
+def _parse(file: AnyPath, data: bytes, hint: str) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise ShardError(f"{file} cannot be read: {error}", hint=hint) from error

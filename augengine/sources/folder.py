@@ -3,44 +3,54 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, NoReturn
+from functools import cached_property, partial
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
 
 from augengine.errors import ContentError, SourceError
-from augengine.images import read_size
 from augengine.listing import Entry, Listing, Unit, digest_entries, make_listing
 from augengine.report import Job
 from augengine.sample import Failure, Sample, check_key, make_key, printable
 from augengine.shards.read import IMAGE_EXTS, MAX_JSON_BYTES, check_bytes, parse_meta
+from augengine.sources.trees import NO_FILE, Tree, tree_of
+from augengine.storage import in_order, is_url
 
-_NO_FILE = -1
+_SAMPLES_AHEAD = 4
+"""Samples of a folder on a store that are fetched while others are used."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """An image's files, relative to the folder, and why it is bad if its names tell already."""
+    """Names of an image's files, the mask's in the tree of masks, and why it is bad if its names tell already."""
 
     image: str
-    mask: Path | None
-    meta: Path | None
+    mask: str | None
+    meta: str | None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The folders as they were listed."""
+
+    images: Tree
+    masks: Tree
+    found: tuple[_Found, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderSource:
-    """Images anywhere below a folder, in the order of their relative paths.
+    """Images anywhere below a folder on a disk or a store, in the order of their relative paths.
 
     Hidden files and folders are left out. A symbolic link that leads out of the folder is refused, not skipped:
     skipping would lose samples without a word. ``name.json`` beside ``name.png`` is its metadata.
 
     Attributes:
-        folder: Absolute path.
-        masks: A parallel folder whose masks have the images' relative names, with or without the suffix; every
-            image needs one there. None: a mask lies beside its image, and not every image needs one.
+        folder: Absolute path, or URL.
+        masks: A parallel folder, or its URL, whose masks have the images' relative names, with or without the
+            suffix; every image needs one there. None: a mask lies beside its image, and not every image needs one.
         mask_suffix: What a mask's name has after the image's: ``tile_mask.png`` for ``tile.png``.
     """
 
@@ -52,44 +62,54 @@ class FolderSource:
 
     def scan(self) -> Listing:
         """List the images; see `Source`."""
-        found = self._find()
-        unit = Unit(source=self.folder, entries=tuple(self._entry(each, measure=True) for each in found))
-        return make_listing([unit], mpps=self._mpps(found), splits=True)
+        opened = self._open()
+        tasks = (partial(self._entry, opened, each, measure=True) for each in opened.found)
+        unit = Unit(source=self.folder, entries=tuple(in_order(tasks, ahead=opened.images.at_a_time - 1)))
+        return make_listing([unit], mpps=self._mpps(opened), splits=True)
 
     def read(self, job: Job) -> Iterator[Sample | Failure]:
         """Read a job's images; see `Source`."""
-        found = self._listed[job.first : job.first + job.count]
-        entries = [self._entry(each, measure=False) for each in found]
+        opened = self._opened
+        found = opened.found[job.first : job.first + job.count]
+        entries = [self._entry(opened, each, measure=False) for each in found]
         if digest_entries(entries) != job.digest:
             hint = "augment into a new folder, or put the files back as they were"
             raise SourceError(f"the images of {self.folder} changed since {job.output} was planned", hint=hint)
-        for ordinal, (each, entry) in enumerate(zip(found, entries, strict=True), start=job.first):
-            reason = job.excluded.get(ordinal, "") or entry.reason
-            yield Failure(entry.key, reason) if reason else self._read(each, entry.key)
+        reasons = [job.excluded.get(ordinal, "") or entry.reason for ordinal, entry in enumerate(entries, job.first)]
+        tasks = map(partial(partial, self._outcome, opened), found, (entry.key for entry in entries), reasons)
+        return in_order(tasks, ahead=min(_SAMPLES_AHEAD, opened.images.at_a_time - 1))
+
+    def _outcome(self, opened: _Opened, found: _Found, key: str, reason: str) -> Sample | Failure:
+        return Failure(key, reason) if reason else self._read(opened, found, key)
 
     def to_json(self) -> dict[str, Any]:
         """As plain json values."""
         return {"kind": self.kind, **asdict(self)}
 
     @cached_property
-    def _listed(self) -> tuple[_Found, ...]:
+    def _opened(self) -> _Opened:
         # Kept for the next job of this worker: listing a million names for every shard would take longer than it.
-        return self._find()
+        return self._open()
 
-    def _find(self) -> tuple[_Found, ...]:
-        root = Path(self.folder)
-        masks = Path(self.masks) if self.masks else None
-        names = sorted(_walk(root, leave_out=masks))
+    def _open(self) -> _Opened:
+        images = tree_of(self.folder)
+        masks = tree_of(self.masks) if self.masks else images
+        return _Opened(images, masks, self._find(images, masks))
+
+    def _find(self, tree: Tree, mask_tree: Tree) -> tuple[_Found, ...]:
+        names = sorted(tree.names(leave_out=self.masks))
         images = [name for name in names if _extension(name) in IMAGE_EXTS]
-        known = _by_stem(_walk(masks, leave_out=None) if masks else images)
+        known = _by_stem(mask_tree.names() if self.masks else images)
         sidecars = {name for name in names if _extension(name) == "json"}
         stems = {_stem(name) for name in images}
         found = tuple(
-            self._match(name, known, sidecars) for name in images if masks or not self._is_mask_of(_stem(name), stems)
+            self._match(name, known, sidecars)
+            for name in images
+            if self.masks or not self._is_mask_of(_stem(name), stems)
         )
-        if masks and not any(each.mask for each in found):
+        if self.masks and not any(each.mask for each in found):
             hint = "masks have the images' names, folders included"
-            raise SourceError(f"no mask in {masks} has the name of an image in {root}", hint=hint)
+            raise SourceError(f"no mask in {self.masks} has the name of an image in {self.folder}", hint=hint)
         return found
 
     def _is_mask_of(self, stem: str, stems: set[str]) -> bool:
@@ -104,33 +124,33 @@ class FolderSource:
             reason = f"it has no mask in {self.masks}"
         elif not self.masks and stem.endswith(self.mask_suffix):
             reason = "it is a mask by its name, without an image beside it"
-        mask_root = Path(self.masks or self.folder)
-        sidecar = Path(self.folder, meta) if meta in sidecars else None
-        return _Found(image=name, mask=mask_root / mask if mask else None, meta=sidecar, reason=printable(reason))
+        return _Found(image=name, mask=mask, meta=meta if meta in sidecars else None, reason=printable(reason))
 
-    def _files(self, found: _Found) -> dict[str, Path]:
-        files = {_extension(found.image): Path(self.folder, found.image), "mask": found.mask, "json": found.meta}
-        return {role: file for role, file in files.items() if file is not None}
-
-    def _entry(self, found: _Found, *, measure: bool) -> Entry:
-        files, reason = self._files(found), found.reason
-        sizes = {role: _size(file) for role, file in files.items()}
+    def _entry(self, opened: _Opened, found: _Found, *, measure: bool) -> Entry:
+        files, reason = _files(opened, found), found.reason
+        sizes = {role: tree.size(name) for role, (tree, name) in files.items()}
         listed = tuple(
-            (printable(os.path.relpath(file, self.folder)), max(sizes[role], 0)) for role, file in files.items()
+            (printable(self._shown(tree, name)), max(sizes[role], 0)) for role, (tree, name) in files.items()
         )
         try:
-            if missing := [role for role, size in sizes.items() if size == _NO_FILE]:
+            if missing := [role for role, size in sizes.items() if size == NO_FILE]:
                 raise ContentError(f"its {missing[0]} is no plain file that can be read")
             check_bytes(sizes)
         except ContentError as error:
             reason = reason or error.message
-        height, width = _measure(files[_extension(found.image)]) if measure and not reason else (0, 0)
+        height, width = opened.images.measure(found.image) if measure and not reason else (0, 0)
         return Entry(key=make_key(found.image), files=listed, height=height, width=width, reason=reason)
 
-    def _read(self, found: _Found, key: str) -> Sample | Failure:
+    def _shown(self, tree: Tree, name: str) -> str:
+        """How a plan calls a file: by its path from the folder, as far as there is one."""
+        if is_url(tree.root) != is_url(self.folder):
+            return f"{tree.root}/{name}"
+        return os.path.relpath(f"{tree.root}/{name}", self.folder)
+
+    def _read(self, opened: _Opened, found: _Found, key: str) -> Sample | Failure:
         try:
             check_key(key)
-            data = {role: file.read_bytes() for role, file in self._files(found).items()}
+            data = {role: tree.read(name) for role, (tree, name) in _files(opened, found).items()}
             meta = parse_meta(data["json"]) if "json" in data else {}
         except ContentError as error:
             return Failure(key, error.message)
@@ -141,42 +161,30 @@ class FolderSource:
         extension = _extension(found.image)
         return Sample(key=key, image=data[extension], image_ext=extension, mask=data.get("mask"), meta=meta)
 
-    def _mpps(self, found: tuple[_Found, ...]) -> Iterator[float]:
-        for each in found:
-            if each.meta is None or not 0 <= _size(each.meta) <= MAX_JSON_BYTES:
-                continue
-            try:
-                sample = Sample(key="", image=b"", image_ext="", meta=parse_meta(each.meta.read_bytes()))
-            except (ContentError, OSError):
-                continue  # named when the sample is read
-            if sample.mpp is not None:
-                yield sample.mpp
+    def _mpps(self, opened: _Opened) -> Iterator[float]:
+        metas = [each.meta for each in opened.found if each.meta is not None]
+        tasks = (partial(_mpp, opened.images, meta) for meta in metas)
+        return (mpp for mpp in in_order(tasks, ahead=opened.images.at_a_time - 1) if mpp is not None)
 
 
-def _walk(root: Path, *, leave_out: Path | None) -> Iterator[str]:
-    """Relative names of the files below ``root``, hidden ones left out."""
-    resolved = root.resolve()
-    for folder, folders, files in os.walk(root, onerror=_refuse):
-        here = Path(folder)
-        folders[:] = [name for name in folders if not name.startswith(".") and here / name != leave_out]
-        for name in (*folders, *files):
-            _check_link(here / name, resolved)
-        yield from (_relative(here / name, root) for name in files if not name.startswith("."))
+def _files(opened: _Opened, found: _Found) -> dict[str, tuple[Tree, str]]:
+    """Role -> where."""
+    files = {_extension(found.image): (opened.images, found.image)}
+    if found.mask is not None:
+        files["mask"] = (opened.masks, found.mask)
+    if found.meta is not None:
+        files["json"] = (opened.images, found.meta)
+    return files
 
 
-def _relative(file: Path, root: Path) -> str:
-    return file.relative_to(root).as_posix()
-
-
-def _check_link(path: Path, root: Path) -> None:
-    # By realpath, which bears links that lead back to themselves.
-    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
-        hint = "copy what it points to into the folder, or give the folder it points to"
-        raise SourceError(f"{path} is a symbolic link that leads out of {root}", hint=hint)
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise SourceError(f"{error.filename} cannot be listed: {error.strerror}") from error
+def _mpp(tree: Tree, name: str) -> float | None:
+    """um/px that an image's json says; None if it says none, or is named as bad when the sample is read."""
+    if not 0 <= tree.size(name) <= MAX_JSON_BYTES:
+        return None
+    try:
+        return Sample(key="", image=b"", image_ext="", meta=parse_meta(tree.read(name))).mpp
+    except (ContentError, OSError):
+        return None
 
 
 def _extension(name: str) -> str:
@@ -191,19 +199,3 @@ def _by_stem(names: Iterator[str] | list[str]) -> dict[str, str]:
     """Name without extension -> name; a png before other formats."""
     images = [name for name in names if _extension(name) in IMAGE_EXTS]
     return {_stem(name): name for name in sorted(images, key=lambda n: (_extension(n) == "png", n))}
-
-
-def _size(file: Path) -> int:
-    try:
-        found = file.stat()
-    except OSError:
-        return _NO_FILE
-    return found.st_size if stat.S_ISREG(found.st_mode) else _NO_FILE
-
-
-def _measure(file: Path) -> tuple[int, int]:
-    try:
-        with file.open("rb") as stream:
-            return read_size(stream) or (0, 0)
-    except OSError:
-        return 0, 0

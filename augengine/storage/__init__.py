@@ -1,7 +1,10 @@
 """Where files of a target lie: local paths, and URLs that fsspec knows. Both are addressed alike."""
 
 from augengine.storage.access import Access
+from augengine.storage.conditional import version_of, write_if_absent, write_if_version
+from augengine.storage.order import REQUESTS_AT_A_TIME, in_order
 from augengine.storage.spool import spool_of
+from augengine.storage.uploads import abort_uploads, unfinished_uploads
 from augengine.storage.url import (
     UrlPath,
     check_no_credentials,
@@ -20,16 +23,18 @@ from augengine.storage.whole import (
     publish_url,
     read_whole,
     size_of,
-    write_if_absent,
 )
 
 __all__ = [
+    "REQUESTS_AT_A_TIME",
     "Access",
     "AnyPath",
     "UrlPath",
+    "abort_uploads",
     "check_no_credentials",
     "delete",
     "filesystem_of",
+    "in_order",
     "is_url",
     "names",
     "open_whole",
@@ -41,5 +46,8 @@ __all__ = [
     "remote_errors",
     "size_of",
     "spool_of",
+    "unfinished_uploads",
+    "version_of",
     "write_if_absent",
+    "write_if_version",
 ]

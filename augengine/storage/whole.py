@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -90,62 +89,12 @@ def publish_url(local_file: Path, path: UrlPath) -> None:
         TargetError: It could not be uploaded; the local file stays.
     """
     with remote_errors(path.url):
-        _make_parent(path)
+        make_parent(path)
         options = {"chunksize": BLOCK_BYTES, "max_concurrency": 2} if "s3" in path.filesystem.protocol else {}
         path.filesystem.put_file(str(local_file), path.url, **options)
 
 
-def write_if_absent(path: AnyPath, data: bytes) -> bool:
-    """Write a small file if there is none; of several writers one succeeds.
-
-    A store without conditional writes is asked first, which leaves a moment in which two may both succeed.
-
-    Returns:
-        Whether it holds ``data`` now by our doing.
-
-    Raises:
-        OSError, TargetError: It cannot be written.
-    """
-    try:
-        if isinstance(path, Path):
-            _write_new(path, data)
-        else:
-            _create(path, data)
-    except FileExistsError:
-        # A write whose answer was lost was repeated, and met itself.
-        return isinstance(path, UrlPath) and read_whole(path) == data
-    return True
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    with path.open("xb") as out:
-        try:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-
-
-def _create(path: UrlPath, data: bytes) -> None:
-    with remote_errors(path.url):
-        if size_of(path) is not None:
-            raise FileExistsError(path.url)
-        _make_parent(path)
-        try:
-            path.filesystem.pipe_file(path.url, data, mode="create")
-        except FileExistsError:
-            raise
-        except (NotImplementedError, TypeError):
-            path.filesystem.pipe_file(path.url, data)
-        except Exception:  # whatever a store answers to a condition that is not met
-            if (found := read_whole(path)) is None:
-                raise
-            if found != data:
-                raise FileExistsError(path.url) from None
-
-
-def _make_parent(path: UrlPath) -> None:
+def make_parent(path: UrlPath) -> None:
+    """Make the folder of a file, on stores that have folders."""
     if "s3" not in path.filesystem.protocol:  # which has no folders, and would look for the bucket each time
         path.filesystem.makedirs(path.url.rpartition("/")[0], exist_ok=True)

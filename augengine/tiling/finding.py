@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augengine.errors import SourceError
+from augengine.storage import is_url, redact
 
 SLIDE_EXTS = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".czi")
 """What is taken for a slide in a folder. A file that is named itself, or by a glob, may be called anything."""
@@ -18,6 +19,7 @@ _WITH_FOLDERS = (".mrxs", ".vms", ".vmu")
 
 _GLOB = "*?["
 _GIVE = "name slides or folders of slides"
+_COPY = "copy it to a disk first: OpenSlide and libvips read files; the output may be an URL"
 
 # Explicit little endian, as scanners write it: the series's UID of a DICOM file, a short text near its beginning.
 _SERIES = re.compile(rb"\x20\x00\x0e\x00UI(..)", re.DOTALL)
@@ -47,6 +49,8 @@ def find_slides(names: Sequence[str]) -> list[Found]:
 
 
 def _expand(name: str) -> Iterator[Found]:
+    if is_url(name):
+        raise SourceError(f"the slide {redact(name)} is no file on a disk", hint=_COPY)
     path = Path(name)
     if path.is_file():
         yield Found(files=(path.absolute(),), relative=path.name)

@@ -73,7 +73,8 @@ def list_slides(
             without a patient, or one slide in two splits.
     """
     if annotations is not None and not annotations.is_dir():
-        raise SourceError(f"there is no folder {annotations}", hint="--annotations is a folder of annotation files")
+        hint = "--annotations is a folder of annotation files on a disk"
+        raise SourceError(f"there is no folder {annotations}", hint=hint)
     found = find_slides(names)
     slides = [_listed(each, annotations, wants_labels) for each in found]
     _check_different(slides, "key", hint="name the folder above both: keys are then made from the relative paths")

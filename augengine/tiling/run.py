@@ -12,6 +12,7 @@ from augengine.fleet import MAY_CRASH, Crew, make_missing, survives
 from augengine.images import encoder_version
 from augengine.machine import cpu_threads
 from augengine.plan import (
+    Hold,
     Plan,
     begun_plan,
     check_growing_plan,
@@ -47,7 +48,7 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
     """
     run = resolve(request)
     plan = _empty_plan(run)
-    with open_target(request.out) as was_killed:
+    with open_target(request.out) as hold:
         before = begun_plan(request.out, "tile", allow_mixed=request.allow_mixed)
         safe = survives(_shares(run)[0], request.ray_address)
         retry = choose_retry(request.out, before, asked=request.retry_failed, survives=safe)
@@ -57,12 +58,12 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
         plan = replace(plan, jobs=make_jobs(surveys, run.spec, request.tiles_per_shard))
         check_growing_plan(request.out, plan)
         done = {name: each for name, each in committed(request.out, plan).items() if name not in retry.outputs}
-        if was_killed and not safe:
+        if hold.was_killed and not safe:
             watcher.warn(MAY_CRASH)
         with recorded(request.out, watcher) as recorder:
             recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
             began = time.monotonic()
-            made = _execute(run, plan, done, retry, recorder)
+            made = _execute(run, plan, done, retry, hold, recorder)
             seconds = time.monotonic() - began
             holding = done | close_account(request.out, plan, made, retry, resumed=len(done), seconds=seconds)
     reports = tuple(holding[job.output] for job in plan.jobs)
@@ -101,7 +102,7 @@ def _said(survey: Survey, number: int, of: int) -> str:
 
 
 def _execute(
-    run: TileRun, plan: Plan, done: Mapping[str, Report], retry: Retry, recorder: Recorder
+    run: TileRun, plan: Plan, done: Mapping[str, Report], retry: Retry, hold: Hold, recorder: Recorder
 ) -> dict[str, Report]:
     workers, threads = _shares(run)
     outfit = TileOutfit(allow_mixed=run.request.allow_mixed, reads=_files(run.slides))
@@ -111,10 +112,11 @@ def _execute(
         keys=_keys(run.slides),
         threads=threads,
         access=Access.of_environment(run.request.out),
+        fence=hold.fence,
         machine=outfit.machine() if outfit.allow_mixed else "",
     )
     crew = Crew(worker=worker, start=TileWorker, workers=workers, address=run.request.ray_address, outfit=outfit)
-    return make_missing(run.request.out, plan, done, crew, retry, recorder)
+    return make_missing(run.request.out, plan, done, crew, retry, hold, recorder)
 
 
 def _files(slides: Sequence[ListedSlide]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from augengine.fleet import HELD_JOBS
 from augengine.images import encode_mask
 from augengine.job.members import Encoded, count_classes, count_pixels, encode_pixels
 from augengine.job.shard_builder import ShardBuilder
+from augengine.plan import Fence
 from augengine.report import Job, Report, failure_reason
 from augengine.shards import members_of
 from augengine.slides import Scale, Slide, open_slide
@@ -42,6 +43,7 @@ class TileWorkerSpec:
         device_id: None: tiles are cut on CPUs.
         access: What reaches its store, on any machine.
         machine: Written into each tile's json, where machines may differ: what of this one decides bytes.
+        fence: Looked at before a shard is published.
     """
 
     target: str
@@ -51,6 +53,7 @@ class TileWorkerSpec:
     device_id: int | None = None
     access: Access = field(default_factory=Access)
     machine: str = ""
+    fence: Fence = field(default_factory=Fence)
 
 
 class TileWorker:
@@ -85,7 +88,8 @@ class TileWorker:
         self._cutters.shutdown(cancel_futures=True)
 
     def _make(self, job: Job, publishes: bool) -> Report:
-        shard = ShardBuilder(job, path_of(self._spec.target), publishes=publishes)
+        target, fence = path_of(self._spec.target), self._spec.fence
+        shard = ShardBuilder(job, target, publishes=publishes, fence=fence)
         try:
             self._fill(shard)
             return shard.finish()

@@ -16,6 +16,7 @@ from augengine.listing import Entry
 from augengine.sample import Sample, printable
 from augengine.shards.read import IMAGE_EXTS, MAX_JSON_BYTES, parse_meta
 from augengine.sources import FolderSource, TarsSource, open_source
+from augengine.storage import is_url
 
 _NAMED = 5
 _GIVE = "name a field, a folder of fields or patches, or source shards (shards-{000000..000009}.tar)"
@@ -72,6 +73,10 @@ def find_pictures(text: str, *, name: str) -> list[Place]:
     listing = source.scan()
     refuse_bad({entry.name: entry.reason for entry in listing.bad}, text)
     if isinstance(source, FolderSource):
+        if is_url(source.folder):
+            raise SourceError(
+                f"{text} is a folder on a store", hint="training reads pictures from disks; copy it, or tar it"
+            )
         return [_in_folder(Path(source.folder), entry) for entry in listing.entries()]
     assert isinstance(source, TarsSource)
     return [place for unit in listing.units for place in _in_tar(unit.source, unit.entries)]

@@ -1,0 +1,91 @@
+"""What a run knows of its hold of a target: it, and its workers on other machines, stop when another took it over."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from augengine.errors import TargetInUse
+from augengine.shards.layout import lock_file
+from augengine.storage import UrlPath, read_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Stands before every publication of a worker: what was taken over is not written to.
+
+    Attributes:
+        folder: The dataset on a store; None on a disk, whose lock is the process itself and cannot be taken over.
+        run: Of the run that holds it.
+    """
+
+    folder: UrlPath | None = None
+    run: str = ""
+
+    def check(self) -> None:
+        """Look whose lock it is; one small request.
+
+        Raises:
+            TargetInUse: Another run's, or nobody's.
+            TargetError: The store does not answer.
+        """
+        if self.folder is None:
+            return
+        found = read_whole(lock_file(self.folder))
+        if run_of(found) != self.run:
+            raise taken_over(self.folder, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A run's hold of a target.
+
+    Attributes:
+        was_killed: Whether the run before was killed, or crashed: it left its lock.
+        fence: For the workers.
+        lost: Set when the lock was found to be another's.
+    """
+
+    was_killed: bool
+    fence: Fence = field(default_factory=Fence)
+    lost: threading.Event = field(default_factory=threading.Event)
+
+    def checking(self, tell: Callable[[int], None]) -> Callable[[int], None]:
+        """What is told of progress, and stops the run once the hold is lost."""
+
+        def told(samples: int) -> None:
+            if self.lost.is_set():
+                self.fence.check()
+            tell(samples)
+
+        return told
+
+
+def run_of(found: bytes | None) -> str | None:
+    """The run that wrote a lock; None if nobody can tell."""
+    with suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(found or b"")["run"])
+    return None
+
+
+def writer_of(found: bytes | None) -> str:
+    """Who wrote a lock, in words."""
+    with suppress(ValueError, KeyError, TypeError):
+        data: dict[str, Any] = json.loads(found or b"")
+        return f"process {data['pid']} on {data['host']}"
+    return "another run"
+
+
+def taken_over(folder: UrlPath, found: bytes | None) -> TargetInUse:
+    """The error of a run whose lock is no longer its own; ``found`` is what stands there now."""
+    if found is None:
+        hint = "type the same command again: finished shards are kept"
+        return TargetInUse(f"the lock of {folder} was removed while this run held it", hint=hint)
+    return TargetInUse(
+        f"{folder} was taken over by {writer_of(found)}: this run could not renew its lock in time",
+        hint="the other run goes on with it; wait for it, and see `augengine status`",
+    )
