@@ -17,8 +17,9 @@ demo: install ## augmented shards from a real picture, and a contact sheet to lo
 	$(BIN)/augengine verify demo/
 	$(BIN)/augengine sheet demo/ --out demo.png
 
+PROCESSES ?= 2
 test: .venv/installed-dev ## the tests that need no GPU
-	$(BIN)/pytest -m "not gpu and not slow"
+	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "not gpu and not slow"
 
 slow: .venv/installed-dev ## what takes minutes: large slides, soaks, hanging workers
 	$(BIN)/pytest -m slow

@@ -19,6 +19,21 @@ if TYPE_CHECKING:
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+WITH_RAY = (
+    "accounts",
+    "clusters",
+    "fleet",
+    "hostile",
+    "late_nodes",
+    "readers",
+    "seclusion",
+    "soak",
+    "storage",
+    "tiling",
+)
+"""Files whose tests start clusters, each with processes for every core; by their beginnings."""
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real histology for development; tests that need it skip where it is absent."""
@@ -57,6 +72,13 @@ def s3_folder(s3_server: Store) -> Iterator[UrlPath]:
     """A folder of its own on the server, whose faults end with the test."""
     yield UrlPath(f"s3://slides/{uuid.uuid4().hex[:8]}")
     s3_server.heal()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes the tests of a file stay together, and those that start Ray take turns."""
+    for item in items:
+        name = item.path.stem.removeprefix("test_")
+        item.add_marker(pytest.mark.xdist_group("ray" if name.startswith(WITH_RAY) else name))
 
 
 @pytest.hookimpl(wrapper=True)

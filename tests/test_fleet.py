@@ -21,12 +21,12 @@ from augengine.job import Worker
 from augengine.report import Job, Report
 from augengine.shards.verify import verify
 from tests.datasets import Listener, digests, leftovers, make, request
+from tests.node_cluster import WITHOUT_TOKENS, node_cluster
 from tests.pictures import write_folder
 
 pytestmark = pytest.mark.e2e
 
 SAMPLES = 24
-_WITHOUT_TOKENS = {"RAY_AUTH_MODE": "disabled"}
 OPTIONS = {"samples_per_shard": 1, "variants": 2}
 
 
@@ -136,13 +136,9 @@ def test_a_failed_shard_is_reported_and_its_neighbours_are_made(
 
 @pytest.fixture(scope="module")
 def small_cluster() -> Iterator[str]:
-    """The address of a Ray cluster of one CPU."""
-    port = 6391
-    ray = [str(Path(sys.executable).with_name("ray"))]
-    start = ["start", "--head", f"--port={port}", "--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats"]
-    subprocess.run([*ray, *start], check=True, capture_output=True, env=os.environ | _WITHOUT_TOKENS, timeout=120)
-    yield f"127.0.0.1:{port}"
-    subprocess.run([*ray, "stop", "--force"], check=True, capture_output=True, timeout=120)
+    """The address of a Ray cluster with a node of one CPU."""
+    with node_cluster(os.environ["AUGENGINE_HOME"]) as cluster:
+        yield cluster.address
 
 
 def test_a_running_cluster_is_joined_and_gives_the_same_bytes(
@@ -165,7 +161,7 @@ def _join(address: str, tiles: Path, out: Path, weights: Path, *, workers: int) 
     """A run as it is typed."""
     command = [*_command(tiles, out, weights, workers), "--ray", address]
     return subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | _WITHOUT_TOKENS, timeout=120, check=False
+        command, capture_output=True, text=True, env=os.environ | WITHOUT_TOKENS, timeout=120, check=False
     )
 
 
