@@ -130,7 +130,7 @@ def table(result: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, reckon, and write result and tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling")
-    for name, default in (("tflops", 500.0), ("gpu-hour", 3.0), ("driver-ms", 5.0)):
+    for name, default in (("tflops", 500.0), ("gpu-hour", 3.0), ("driver-ms", 10.0)):
         parser.add_argument(f"--{name}", type=float, default=default)
     for name, count in (("variants", 4), ("side", 508), ("width", 64), ("images", 16), ("rounds", 5)):
         parser.add_argument(f"--{name}", type=int, default=count)
