@@ -16,7 +16,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -25,7 +24,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,7 @@ from augengine.dataset.run import make_plan, worker_spec
 from augengine.fleet import run_local, run_ray
 from augengine.job import Worker, WorkerSpec
 from augengine.report import Job, Report
+from benchmarks.machine import machine_facts, versions
 from tests.datasets import Listener
 from tests.pictures import write_folder
 from tests.small_generator import write_small_pair
@@ -166,13 +165,8 @@ def main() -> None:
         "command": f"python -m benchmarks.fleet {options}",
         "what": "source samples a second, starts left aside; contenders in turn; ratios of each round, and medians",
         **found,
-        "machine": {
-            "cpu": platform.machine(),
-            "cores": os.cpu_count(),
-            "load_average": round(os.getloadavg()[0], 1),
-            "python": platform.python_version(),
-        },
-        "versions": {name: version(name) for name in ("augengine", "openvino", "ray")},
+        "machine": machine_facts(),
+        "versions": versions(("augengine", "openvino", "ray")),
     }
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

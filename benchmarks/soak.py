@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import shutil
 import signal
@@ -21,7 +20,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ import numpy as np
 from augengine.images import encode_image
 from augengine.shards.verify import verify
 from augengine.storage import AnyPath, names
+from benchmarks.machine import machine_facts, versions
 from benchmarks.small_cluster import SmallCluster
 from benchmarks.soak_store import Target, stale_spools, target
 from tests.datasets import digests, keys, leftovers
@@ -246,13 +245,8 @@ def report(
         **happened,
         **soaked.to_json(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
-        "machine": {
-            "cpu": platform.machine(),
-            "cores": os.cpu_count(),
-            "system": platform.system(),
-            "python": platform.python_version(),
-        },
-        "versions": {name: version(name) for name in ("augengine", "ray", "nvidia-dali-cuda130", "openvino")},
+        "machine": machine_facts(),
+        "versions": versions(("augengine", "ray", "nvidia-dali-cuda130", "openvino")),
     }
 
 

@@ -39,6 +39,7 @@ from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey, survey_slide
 from augengine.tiling.worker import TileWorker, TileWorkerSpec
 from benchmarks.machine import machine_facts, versions
+from benchmarks.rounds import ratio
 
 RESULT = Path(__file__).parent / "results" / "tiles.json"
 
@@ -125,8 +126,9 @@ def measure(runs: dict[str, Contender], tiles: int, rounds: int) -> tuple[Measur
 
 def summarise(survey: Survey, rates: Measured, costs: Measured) -> dict[str, Any]:
     """A slide's rates, and ours over those of the loop that reads as we do."""
-    peer = rates.get("bare loop over libvips", rates["bare loop over OpenSlide"])
-    *_, one, threads, loops, processes = rates.values()
+    seconds = {name: [1 / rate for rate in values] for name, values in rates.items()}
+    peer = seconds.get("bare loop over libvips", seconds["bare loop over OpenSlide"])
+    *_, one, threads, loops, processes = seconds.values()
     return {
         "slide": Path(survey.slide.path).name,
         "format": survey.format,
@@ -143,12 +145,6 @@ def summarise(survey: Survey, rates: Measured, costs: Measured) -> dict[str, Any
         "all_processes_over_one": ratio(processes, one),
         "bare_loop_all_processes_over_one": ratio(loops, peer),
     }
-
-
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """The median of the rounds' own ratios, for a machine's speed drifts from round to round."""
-    of_rounds: list[float] = [mine / their for mine, their in zip(ours, theirs, strict=True)]
-    return round(statistics.median(of_rounds), 3)
 
 
 def bench(name: str, spec: TileSpec, rounds: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from augengine.report import Job
 from augengine.spec import ImageFormat, Precision
 from benchmarks.rounds import Contender
 from benchmarks.speed.material import NOISE, STAIN, Material
-from benchmarks.speed.quiet import Quiet
+from tests.datasets import Listener
 
 _NULL_CALLS = 8
 """How often a call repeats its job where the engine costs nothing: a few milliseconds tell nothing."""
@@ -116,8 +116,8 @@ def _start(
         workers=1,
         samples_per_shard=material.size.images,
     )
-    run = resolve(request, Quiet())
-    store, engines = find_engines(run, None, Quiet())
+    run = resolve(request, Listener())
+    store, engines = find_engines(run, None, Listener())
     (out / ".augengine" / "spool").mkdir(parents=True)
     return Worker(worker_spec(run, engines, store, material.threads)), list(make_plan(run, engines).jobs)
 

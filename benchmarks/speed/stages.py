@@ -11,6 +11,7 @@ import numpy as np
 
 from augengine.chain.base import Translators
 from augengine.chain.translate import normalise, run_engine
+from augengine.engines.base import Engine
 from augengine.images import Decoder, RgbImage, encode_image
 from augengine.noise import add_noise
 from augengine.shards import members_of
@@ -25,11 +26,15 @@ def stages(material: Material, engines: Translators, precision: Precision, varia
     gflop = material.gflop * material.size.images
     images = material.size.images
     there = Contender(
-        name=f"G_BA, {precision}", run=_pass(material, engines, 1), images=images, gflop=gflop, flops_peak=precision
+        name=f"G_BA, {precision}",
+        run=_pass(material, engines.to_reference, 1),
+        images=images,
+        gflop=gflop,
+        flops_peak=precision,
     )
     back = Contender(
         name=f"G_AB, {precision}, {variants} variants",
-        run=_pass(material, engines, variants),
+        run=_pass(material, engines.from_reference, variants),
         images=images,
         gflop=gflop * variants,
         flops_peak=precision,
@@ -43,10 +48,9 @@ def _decode(material: Material) -> Contender:
     return Contender(name="decode PNG", run=lambda: decoder.decode(encoded), images=len(encoded))
 
 
-def _pass(material: Material, engines: Translators, times: int) -> Callable[[], None]:
+def _pass(material: Material, engine: Engine, times: int) -> Callable[[], None]:
     x = np.repeat(normalise(material.tiles), times, axis=0)
     out = np.empty_like(x)
-    engine = engines.to_reference if times == 1 else engines.from_reference
     return lambda: run_engine(engine, x, out)
 
 
