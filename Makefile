@@ -24,7 +24,8 @@ test: .venv/installed-dev ## the tests that need no GPU
 slow: .venv/installed-dev ## what takes minutes: large slides, soaks, hanging workers
 	$(BIN)/pytest -m slow
 
-# About an hour. A short one: SOAK_OPTIONS="--shards 40 --out soak.json"; on an S3 server with faults: "--store s3"
+# Ten minutes. A short one: SOAK_OPTIONS="--shards 40 --out soak.json"; on an S3 server with faults: "--store s3"
+SOAK_OPTIONS ?= --samples 16
 soak: .venv/installed-dev ## 2000 shards while workers, nodes and the driver are killed: SOAK_OPTIONS=...
 	$(BIN)/python -m benchmarks.soak $(SOAK_OPTIONS)
 

@@ -36,12 +36,11 @@ from tests.small_generator import write_small_pair
 
 RESULTS = Path(__file__).parent / "results"
 SIDE = 64
-SAMPLES_PER_SHARD = 2
 NODES = 3
 DRIVER_KILLS = 2
 MOST_GROWTH_MIB = 50.0
-FEWEST_MARKS = 100
 """Of a driver, from its first shard to its last, and of the workers over a long run."""
+FEWEST_MARKS = 100
 _POLL_SECONDS = 0.25
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -83,10 +82,10 @@ class Life:
             "growth_mib": self.growth_mib(),
         }
 
-    def growth_mib(self) -> float:
-        """Memory at the last shard over that after a third of them, when all is loaded; 0 for short lives."""
+    def growth_mib(self) -> float | None:
+        """Memory at the last shard over that after a third of them, when all is loaded; None for short lives."""
         later = self.marks[len(self.marks) // 3 :]
-        return round(later[-1][2] - later[0][2], 1) if len(later) >= FEWEST_MARKS else 0.0
+        return round(later[-1][2] - later[0][2], 1) if len(later) >= FEWEST_MARKS else None
 
 
 @dataclass(slots=True)
@@ -99,10 +98,18 @@ class Seen:
     largest_worker_mib: list[float] = field(default_factory=list)
     """Before each fault."""
 
-    def worker_growth_mib(self) -> float:
-        """Over the run, its first third left aside, in which workers start; 0 for short runs."""
+    def worker_growth_mib(self) -> float | None:
+        """Over the run, its first third left aside, in which workers start; None for short runs."""
         later = self.largest_worker_mib[len(self.largest_worker_mib) // 3 :]
-        return round(max(later[-5:]) - max(later[:5]), 1) if len(later) >= 10 else 0.0
+        return round(max(later[-5:]) - max(later[:5]), 1) if len(later) >= 10 else None
+
+    def grew(self) -> dict[str, bool]:
+        """Whose memory is not flat, in sentences; what was too short to be measured has not grown."""
+        drivers = [life.growth_mib() or 0.0 for life in self.lives]
+        return {
+            "the workers' memory grows": (self.worker_growth_mib() or 0.0) > MOST_GROWTH_MIB,
+            "a driver's memory grows": max(drivers) > MOST_GROWTH_MIB,
+        }
 
 
 def write_tiles(folder: Path, count: int) -> Path:
@@ -115,11 +122,11 @@ def write_tiles(folder: Path, count: int) -> Path:
     return folder
 
 
-def command(folder: Path, out: AnyPath, *options: str) -> list[str]:
-    """`augengine augment` over the tiles."""
+def command(folder: Path, out: AnyPath, samples: int, *options: str) -> list[str]:
+    """`augengine augment` over the tiles, so many to a shard."""
     words = [sys.executable, "-m", "augengine", "augment", "--stain", "cd68", "--eps", "0.05", "--mpp", "0.5"]
     words += ["--in", str(folder / "tiles"), "--out", str(out), "--weights", str(folder / "weights")]
-    return [*words, "--samples-per-shard", str(SAMPLES_PER_SHARD), "--variants", "1", "--include-source", *options]
+    return [*words, "--samples-per-shard", str(samples), "--variants", "1", "--include-source", *options]
 
 
 class Soak:
@@ -129,14 +136,18 @@ class Soak:
         folder: Holds the tiles and the weights.
         out: Where the dataset goes.
         shards: How many.
+        samples: In each, their variants not counted.
         every_seconds: Between two faults.
         seed: Of what is killed.
     """
 
-    def __init__(self, folder: Path, out: AnyPath, shards: int, every_seconds: float, seed: int) -> None:
+    def __init__(
+        self, folder: Path, out: AnyPath, *, shards: int, samples: int, every_seconds: float, seed: int
+    ) -> None:
         self._folder = folder
         self._out = out
         self._shards = shards
+        self._samples = samples
         self._every_seconds = every_seconds
         self._draw = random.Random(seed)  # noqa: S311 - no secret
         self._seen = Seen()
@@ -155,7 +166,8 @@ class Soak:
         life = Life(before=_committed(self._out))
         self._seen.lives.append(life)
         with (self._folder / "driver.log").open("ab") as log:
-            driver = subprocess.Popen(command(self._folder, self._out, *options), stdout=log, stderr=log)
+            words = command(self._folder, self._out, self._samples, *options)
+            driver = subprocess.Popen(words, stdout=log, stderr=log)
             self._watch(driver, life, kill_at, cluster)
         life.exit = driver.wait()
 
@@ -204,11 +216,11 @@ def _cpu_seconds(pid: int) -> float:
     return sum(map(int, times)) / _TICKS
 
 
-def judge(folder: Path, soaked: Target, shards: int, seen: Seen) -> list[str]:
+def judge(folder: Path, soaked: Target, samples: int, seen: Seen) -> list[str]:
     """What is wrong with the soaked dataset, in sentences; empty if it is as it should be."""
     out = soaked.out
     left = leftovers(out) + (stale_spools() if soaked.server else [])
-    expected = [f"tile_{i:05d}-v{v:04d}" for i in range(shards * SAMPLES_PER_SHARD) for v in (0, 1)]
+    expected = [f"tile_{i:05d}-v{v:04d}" for i in range(samples) for v in (0, 1)]
     checks = {
         f"the last driver ended with {seen.lives[-1].exit}": seen.lives[-1].exit != 0,
         "some sample is missing, or there twice": sorted(keys(out)) != expected,
@@ -218,8 +230,7 @@ def judge(folder: Path, soaked: Target, shards: int, seen: Seen) -> list[str]:
         "the store had no fault": soaked.server is not None and not soaked.faults,
         "a driver ended before it was killed": any(life.exit != -signal.SIGKILL for life in seen.lives[:-1]),
         "no worker was killed": not seen.workers_killed + seen.nodes_removed,
-        "the workers' memory grows": seen.worker_growth_mib() > MOST_GROWTH_MIB,
-        "the driver's memory grows": any(life.growth_mib() > MOST_GROWTH_MIB for life in seen.lives),
+        **seen.grew(),
     }
     return [sentence for sentence, is_so in checks.items() if is_so]
 
@@ -236,10 +247,11 @@ def report(
         "worker_growth_mib": seen.worker_growth_mib(),
     }
     options = "--store s3 " if soaked.server else ""
-    options += f"--shards {arguments.shards} --every {arguments.every:g} --seed {arguments.seed}"
+    options += f"--shards {arguments.shards} --samples {arguments.samples} "
+    options += f"--every {arguments.every:g} --seed {arguments.seed}"
     return {
         "command": f"python -m benchmarks.soak {options}",
-        "what": f"shards of {SAMPLES_PER_SHARD} samples, {SIDE} px, over {NODES} nodes with a worker each",
+        "what": f"shards of {arguments.samples} samples and their variants, {SIDE} px, over {NODES} nodes with a worker each",
         "wrong": wrong,
         "drivers": lives,
         **happened,
@@ -254,6 +266,7 @@ def main() -> int:
     """Soak, judge, and write the result."""
     parser = argparse.ArgumentParser(description="augment while workers, nodes and the driver are killed")
     parser.add_argument("--shards", type=int, default=2000)
+    parser.add_argument("--samples", type=int, default=2, help="in each shard; a variant of each comes beside it")
     parser.add_argument("--every", type=float, default=4.0, help="seconds between two faults")
     parser.add_argument("--seed", type=int, default=0, help="of what is killed")
     parser.add_argument("--store", choices=("disk", "s3"), default="disk", help="where the dataset goes")
@@ -261,7 +274,7 @@ def main() -> int:
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     os.environ["AUGENGINE_HOME"] = str(folder / "home")
-    write_tiles(folder / "tiles", arguments.shards * SAMPLES_PER_SHARD)
+    write_tiles(folder / "tiles", arguments.shards * arguments.samples)
     write_small_pair(folder / "weights")
     result = _soak(folder, arguments)
     name = "soak.json" if arguments.store == "disk" else f"soak-{arguments.store}.json"
@@ -278,13 +291,15 @@ def main() -> int:
 
 def _soak(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
-    subprocess.run(command(folder, folder / "clean", "--workers", "1"), check=True, stdout=subprocess.DEVNULL)
+    clean = command(folder, folder / "clean", arguments.samples, "--workers", "1")
+    subprocess.run(clean, check=True, stdout=subprocess.DEVNULL)
     soaking = time.monotonic()
     with target(arguments.store, folder, arguments.seed) as soaked:
-        seen = Soak(folder, soaked.out, arguments.shards, arguments.every, arguments.seed).run()
+        size = {"shards": arguments.shards, "samples": arguments.samples}
+        seen = Soak(folder, soaked.out, **size, every_seconds=arguments.every, seed=arguments.seed).run()
         ended = time.monotonic()
         soaked.heal()
-        wrong = judge(folder, soaked, arguments.shards, seen)
+        wrong = judge(folder, soaked, arguments.shards * arguments.samples, seen)
         return report(arguments, seen, soaked, wrong, {"clean": soaking - began, "soak": ended - soaking})
 
 
