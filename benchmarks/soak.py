@@ -251,7 +251,7 @@ def report(
     options += f"--every {arguments.every:g} --seed {arguments.seed}"
     return {
         "command": f"python -m benchmarks.soak {options}",
-        "what": f"shards of {arguments.samples} samples and their variants, {SIDE} px, over {NODES} nodes with a worker each",
+        "what": f"shards of {arguments.samples} tiles and their variants, {SIDE} px; {NODES} nodes with a worker each",
         "wrong": wrong,
         "drivers": lives,
         **happened,
