@@ -1,8 +1,8 @@
 """What 1, 8, 64 and 1024 GPUs need around them: reading, writing, cores, control traffic, storage, cost.
 
 Run: ``python -m benchmarks.scaling``; ``--tflops --variants --side --gpu-hour`` change what is assumed. Sizes and rates
-of one core are measured here, on drawn CD68 fields; the arithmetic of a pass is counted; the rate of a GPU is assumed,
-and said to be. It writes ``benchmarks/results/scaling.json`` and the tables of ``docs/scaling.md``.
+of one core are measured here, on drawn CD68 fields; the driver's time a shard comes from the stored soaks; the
+arithmetic of a pass is counted; the rate of a GPU is assumed, and said to be. It writes ``benchmarks/results/scaling.json`` and the tables of ``docs/scaling.md``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,9 @@ from benchmarks.pages import fill
 from benchmarks.rounds import Contender, interleave
 from benchmarks.speed.material import Material, Size
 
-RESULT = Path(__file__).parent / "results" / "scaling.json"
+RESULTS = Path(__file__).parent / "results"
+RESULT = RESULTS / "scaling.json"
+SOAKS = (RESULTS / "soak.json", RESULTS / "soak-s3.json")
 PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
 GPUS = (1, 8, 64, 1024)
 FORMATS: tuple[ImageFormat, ...] = ("png", "jpg")
@@ -56,7 +58,7 @@ class Assumed:
     Attributes:
         tflops: What an engine reaches on one GPU, 10^12 operations a second.
         gpu_hour: Price of a GPU with its share of cores, in any currency.
-        driver_ms: The driver's CPU time a shard, milliseconds.
+        driver_ms: The driver's CPU time a shard, milliseconds; that of a soak's dearest driver, unless said.
         variants: K.
         gflop: Arithmetic of a pass, 10^9 operations.
     """
@@ -89,6 +91,12 @@ def needs(gpus: int, assumed: Assumed, measured: Measured) -> dict[str, float]:
         "cost_per_1000_variants": assumed.gpu_hour * gpus / rate / 3.6,
     }
     return {name: float(f"{value:.3g}") for name, value in found.items()}
+
+
+def driver_ms(soaks: Sequence[Path] = SOAKS) -> float:
+    """CPU milliseconds a shard of the dearest driver in stored soaks: ``make soak`` measures them."""
+    lives = [life for file in soaks for life in json.loads(file.read_text(encoding="utf-8"))["drivers"]]
+    return max(float(life["cpu_ms_per_shard"] or 0.0) for life in lives)
 
 
 def measure(material: Material, rounds: int) -> dict[str, Measured]:
@@ -130,7 +138,7 @@ def table(result: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, reckon, and write result and tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling")
-    for name, default in (("tflops", 500.0), ("gpu-hour", 3.0), ("driver-ms", 10.0)):
+    for name, default in (("tflops", 500.0), ("gpu-hour", 3.0), ("driver-ms", driver_ms())):
         parser.add_argument(f"--{name}", type=float, default=default)
     for name, count in (("variants", 4), ("side", 508), ("width", 64), ("images", 16), ("rounds", 5)):
         parser.add_argument(f"--{name}", type=int, default=count)
