@@ -2,7 +2,8 @@
 
 Run: ``python -m benchmarks.scaling``; ``--tflops --variants --side --gpu-hour`` change what is assumed. Sizes and rates
 of one core are measured here, on drawn CD68 fields; the driver's time a shard comes from the stored soaks; the
-arithmetic of a pass is counted; the rate of a GPU is assumed, and said to be. It writes ``benchmarks/results/scaling.json`` and the tables of ``docs/scaling.md``.
+arithmetic of a pass is counted; the rate of a GPU is assumed, and said to be. It writes
+``benchmarks/results/scaling.json`` and the tables of ``docs/scaling.md``.
 """
 
 from __future__ import annotations

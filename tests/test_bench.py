@@ -15,7 +15,7 @@ from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.part import Setting, attempt
 from benchmarks.pages import END, begin
 from benchmarks.rounds import Contender, interleave, quartiles, ratio, row
-from benchmarks.scaling import Assumed, Measured, needs
+from benchmarks.scaling import Assumed, Measured, driver_ms, needs
 from benchmarks.speed.picture import STORED
 
 ROWS = ["decode", "G_BA", "noise", "G_AB", "encode PNG", "encode JPG", "tar", "chain plain", "chain dali"]
@@ -37,6 +37,12 @@ def test_rates_are_medians_and_ratios_are_those_of_the_rounds() -> None:
     assert ratio([1.0, 2.0, 2.0], [2.0, 4.0, 4.0]) == 2.0
     found = row(Contender(name="x", run=int, images=4, gflop=100, flops_peak="float32"), [2.0], {"float32": 100.0})
     assert found == {"images_per_second": 2.0, "quartiles": [2.0, 2.0], "gflop_per_second": 50.0, "share_of_peak": 0.5}
+
+
+def test_the_drivers_cost_is_that_of_the_dearest_life_in_a_soak(tmp_path: Path) -> None:
+    soak = tmp_path / "soak.json"
+    soak.write_text(json.dumps({"drivers": [{"cpu_ms_per_shard": ms} for ms in (2.0, 7.5, None)]}))
+    assert driver_ms([soak, soak]) == 7.5
 
 
 def test_the_gpu_check_says_of_every_part_what_it_lacks(tmp_path: Path) -> None:
