@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,15 +50,6 @@ class SmallCluster:
         node = self._nodes.pop(draw.randrange(len(self._nodes)))
         self._cluster.remove_node(node, allow_graceful=False)
         self._nodes.append(self._add())
-
-    def settle(self, most_seconds: float = 60.0) -> None:
-        """Wait until the cluster has noticed which of its nodes are gone: until then it names dead ones as alive."""
-        until = time.monotonic() + most_seconds
-        while self._alive() != 1 + len(self._nodes) and time.monotonic() < until:
-            time.sleep(0.25)
-
-    def _alive(self) -> int:
-        return sum(bool(node["Alive"]) for node in self._cluster.global_state.node_table())
 
     def _add(self) -> Any:
         return self._cluster.add_node(wait=False, num_cpus=1, object_store_memory=_STORE_BYTES)

@@ -162,7 +162,6 @@ class Soak:
 
     def _live(self, cluster: SmallCluster, kill_at: int | None) -> None:
         options = ["--workers", str(NODES), "--ray", cluster.address]
-        cluster.settle()  # a driver asks every node, and is rightly refused by a dead one
         life = Life(before=_committed(self._out))
         self._seen.lives.append(life)
         with (self._folder / "driver.log").open("ab") as log:
@@ -172,7 +171,7 @@ class Soak:
         life.exit = driver.wait()
 
     def _watch(self, driver: subprocess.Popen[bytes], life: Life, kill_at: int | None, cluster: SmallCluster) -> None:
-        next_fault = 0.0
+        next_fault = time.monotonic() + self._every_seconds
         while driver.poll() is None:
             time.sleep(_POLL_SECONDS)
             done = _committed(self._out)
@@ -180,8 +179,7 @@ class Soak:
             if kill_at is not None and done >= kill_at:
                 driver.kill()
                 return
-            # As long as it looks at the nodes it is refused if one goes: first it makes a shard.
-            if life.marks and time.monotonic() >= next_fault:
+            if time.monotonic() >= next_fault:
                 self._break(cluster)
                 next_fault = time.monotonic() + self._every_seconds
 

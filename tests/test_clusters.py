@@ -8,11 +8,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from augengine.errors import SpecError, WorkerError
+from augengine.fleet import fitting
+from augengine.fleet.cluster import find_nodes, join
 from augengine.fleet.nodes import Node, Seen, check_nodes, crew, look, write_probe
 from augengine.job.outfit import EngineOutfit
 from augengine.shards.verify import verify
@@ -73,6 +76,29 @@ def test_a_node_that_sees_another_folder_is_refused(tmp_path: Path) -> None:
     image.unlink()
     with pytest.raises(WorkerError, match=r"the input .* is missing"):
         check_nodes([node], [look(node.id, input_only, None)], input_only, None)
+
+
+@dataclass(frozen=True)
+class _Anywhere:
+    """What a worker is, as far as nodes are asked."""
+
+    target: str
+    threads: int = 1
+    device_id: int | None = None
+
+
+def test_a_node_that_died_unnoticed_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = _Anywhere(str(tmp_path))
+    with join(None, 1, worker) as cluster:
+        here = find_nodes(cluster.ray)
+        dead = Node(id="ab" * (len(here[0].id) // 2), host="gone", cpus=1, gpus=0)
+        named = iter([[*here, dead], [*here, dead]])  # when asked, and once more before its death is noticed
+        monkeypatch.setattr(fitting, "find_nodes", lambda _: next(named, here))
+        with fitting.fitting(cluster.ray, worker, [], None) as fitted:
+            assert fitted.asked == {here[0].id}
+        named = iter([[dead]])
+        with pytest.raises(WorkerError, match="every node of the cluster died"):
+            fitting.fitting(cluster.ray, worker, [], None).__enter__()
 
 
 def test_classes_are_refused_by_name_unless_mixed_ones_are_allowed() -> None:

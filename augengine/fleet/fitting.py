@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from augengine.fleet.cluster import find_nodes, first_line, import_ray
 from augengine.fleet.nodes import Node, Probe, Seen, check_nodes, look, not_arrived, remove_probe, write_probe
 
 _ANSWER_SECONDS = 120.0
+_DEATH_SECONDS = 30.0
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,12 @@ def _ask_all(ray: Any, worker: WorkerSpec, probe: Probe, outfit: Outfit | None) 
     if late:
         silent = ", ".join(node.host for node, each in zip(nodes, asked, strict=True) if each in late)
         raise WorkerError(f"no answer within {_ANSWER_SECONDS:.0f} s from {silent}", hint="is the node busy?")
-    check_nodes(nodes, [_answer(ray, node, each) for node, each in zip(nodes, asked, strict=True)], probe, outfit)
-    return nodes
+    answers = [(node, _answer(ray, node, each)) for node, each in zip(nodes, asked, strict=True)]
+    there = [(node, seen) for node, seen in answers if seen is not None]
+    if not there:
+        raise WorkerError("every node of the cluster died while it was asked", hint="is the cluster being stopped?")
+    check_nodes([node for node, _ in there], [seen for _, seen in there], probe, outfit)
+    return [node for node, _ in there]
 
 
 def _ask(ray: Any, node: Node, on_gpu: bool) -> Any:
@@ -115,12 +122,24 @@ def _ask(ray: Any, node: Node, on_gpu: bool) -> Any:
     return ray.remote(look).options(num_cpus=0, num_gpus=0.001 if on_gpu else 0, scheduling_strategy=there)
 
 
-def _answer(ray: Any, node: Node, asked: Any) -> Any:
+def _answer(ray: Any, node: Node, asked: Any) -> Seen | None:
+    """What a node says; None if it has died, which a cluster notices after a while."""
     try:
-        return ray.get(asked)
+        seen: Seen = ray.get(asked)
+        return seen
     except ray.exceptions.RayError as error:
+        if _dies(ray, node):
+            return None
         hint = "is the same version of augengine installed there, with all that it needs?"
         raise WorkerError(f"node {node.host} cannot work: {first_line(error)}", hint=hint) from error
+
+
+def _dies(ray: Any, node: Node) -> bool:
+    """Whether the cluster names a node no longer, or stops to within a while."""
+    until = time.monotonic() + _DEATH_SECONDS
+    while (alive := node.id in {each.id for each in find_nodes(ray)}) and time.monotonic() < until:
+        time.sleep(_POLL_SECONDS)
+    return not alive
 
 
 def _offer(ray: Any, files: Mapping[str, str]) -> Fetch:
