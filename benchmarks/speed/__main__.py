@@ -97,16 +97,25 @@ def main() -> None:
     result: dict[str, Any] = {
         "command": "python -m benchmarks.speed " + " ".join(sys.argv[1:]),
         "what": "source images a second, medians and quartiles of interleaved rounds; K variants cost 1 + K passes",
-        "sizes": [measure(*each, chosen.rounds, chosen.peak_side, compiles=compiles) for each in sizes],
-        "trained": {str(side): trained_rows(side, chosen.rounds) for side in chosen.sides},
+        "sizes": [],
+        "trained": {},
         "not_measured": [] if compiles else ["torch.compile: left out, or no C++ compiler here"],
         "machine": machine_facts() | {"native": list(precisions())},
         "versions": versions(PACKAGES),
     }
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    chosen.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    for each in result["sizes"]:
-        sys.stdout.write(f"{each['side']} px, K = {each['variants']}: {json.dumps(each['rows'], indent=1)}\n")
+    for side in chosen.sides:
+        result["trained"][str(side)] = trained_rows(side, chosen.rounds)
+    for size, variants in sizes:
+        found = measure(size, variants, chosen.rounds, chosen.peak_side, compiles=compiles)
+        result["sizes"].append(found)
+        _write(result, chosen.out)  # after each: the large ones take long
+        sys.stdout.write(f"{size.side} px, K = {variants}: {json.dumps(found['rows'], indent=1)}\n")
+        sys.stdout.flush()
+
+
+def _write(result: dict[str, Any], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
