@@ -128,7 +128,7 @@ def _answer(ray: Any, node: Node, asked: Any) -> Seen | None:
         seen: Seen = ray.get(asked)
         return seen
     except ray.exceptions.RayError as error:
-        if _dies(ray, node):
+        if not isinstance(error, ray.exceptions.RayTaskError) and _dies(ray, node):
             return None
         hint = "is the same version of augengine installed there, with all that it needs?"
         raise WorkerError(f"node {node.host} cannot work: {first_line(error)}", hint=hint) from error
