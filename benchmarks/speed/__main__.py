@@ -94,21 +94,24 @@ def main() -> None:
     compiles = not chosen.no_compile and shutil.which("g++") is not None
     shape = {"width": chosen.width, "blocks": chosen.blocks, "images": chosen.images}
     sizes = [(Size(side=side, **shape), variants) for side in chosen.sides for variants in chosen.variants]
+    never = [] if compiles else ["torch.compile: left out, or no C++ compiler here"]
     result: dict[str, Any] = {
         "command": "python -m benchmarks.speed " + " ".join(sys.argv[1:]),
         "what": "source images a second, medians and quartiles of interleaved rounds; K variants cost 1 + K passes",
         "sizes": [],
         "trained": {},
-        "not_measured": [] if compiles else ["torch.compile: left out, or no C++ compiler here"],
+        "not_measured": never,
         "machine": machine_facts() | {"native": list(precisions())},
         "versions": versions(PACKAGES),
     }
     for side in chosen.sides:
         result["trained"][str(side)] = trained_rows(side, chosen.rounds)
-    for size, variants in sizes:
+    for number, (size, variants) in enumerate(sizes, start=1):
         found = measure(size, variants, chosen.rounds, chosen.peak_side, compiles=compiles)
         result["sizes"].append(found)
-        _write(result, chosen.out)  # after each: the large ones take long
+        # After each, since the large ones take long; what is broken off is named in what it leaves.
+        to_come = [f"{each.side} px, K = {k}: not reached" for each, k in sizes[number:]]
+        _write(result | {"not_measured": never + to_come}, chosen.out)
         sys.stdout.write(f"{size.side} px, K = {variants}: {json.dumps(found['rows'], indent=1)}\n")
         sys.stdout.flush()
 
