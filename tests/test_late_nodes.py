@@ -28,10 +28,11 @@ def test_a_late_node_of_another_class_is_refused_and_one_like_the_first_goes_on(
     first, second, other, third = (str(tmp_path / name) for name in ("first", "second", "other", "third"))
     with node_cluster(first, second) as nodes:
         run = _start(nodes.address, tiles, out, small_weights)
+        packages = with_version(tmp_path / "packages", "openvino", "2020.1")
         _wait_for(lambda: len([*(out / ".augengine").glob("cd68-*.json")]) >= 3, run)
-        nodes.add(f"{other}={with_version(tmp_path / 'packages', 'openvino', '2020.1')}")
-        nodes.kill(first)
+        nodes.kill(first)  # before another joins, which takes as long as all of the shards
         nodes.kill(second)
+        nodes.add(f"{other}={packages}")
         said = _wait_for_word("joined late and gets no shards: its bytes would differ", run)
         nodes.add(third)
         said += run.communicate(timeout=200)[0]
