@@ -29,7 +29,7 @@ SOAK_OPTIONS ?= --samples 16
 soak: .venv/installed-dev ## 2000 shards while workers, nodes and the driver are killed: SOAK_OPTIONS=...
 	$(BIN)/python -m benchmarks.soak $(SOAK_OPTIONS)
 
-# Half an hour. A short one: BENCH_OPTIONS="--sides 256 --variants 1 --rounds 3"
+# Half an hour with bfloat16, three times that without. A short one: BENCH_OPTIONS="--sides 256 --variants 1 --rounds 3"
 bench: .venv/installed-dev ## throughput of every stage and of the whole beside plain loops: BENCH_OPTIONS=...
 	$(BIN)/python -m benchmarks.speed $(BENCH_OPTIONS)
 	$(BIN)/python -m benchmarks.speed.picture
