@@ -24,12 +24,12 @@ test: .venv/installed-dev ## the tests that need no GPU
 slow: .venv/installed-dev ## what takes minutes: large slides, soaks, hanging workers
 	$(BIN)/pytest -m slow
 
-# Ten minutes. A short one: SOAK_OPTIONS="--shards 40 --out soak.json"; on an S3 server with faults: "--store s3"
+# A short one: SOAK_OPTIONS="--shards 40 --out soak.json"; on an S3 server with faults: "--store s3"
 SOAK_OPTIONS ?= --samples 16
 soak: .venv/installed-dev ## 2000 shards while workers, nodes and the driver are killed: SOAK_OPTIONS=...
 	$(BIN)/python -m benchmarks.soak $(SOAK_OPTIONS)
 
-# Half an hour with bfloat16, three times that without. A short one: BENCH_OPTIONS="--sides 256 --variants 1 --rounds 3"
+# Long, above all without bfloat16. A short one: BENCH_OPTIONS="--sides 256 --variants 1 --rounds 3"
 bench: .venv/installed-dev ## throughput of every stage and of the whole beside plain loops: BENCH_OPTIONS=...
 	$(BIN)/python -m benchmarks.speed $(BENCH_OPTIONS)
 	$(BIN)/python -m benchmarks.speed.picture

@@ -92,6 +92,7 @@ def test_the_bench_measures_every_stage_and_draws_its_page(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     result = json.loads(file.read_text())
     (size,) = result["sizes"]
+    assert not any("not reached" in each for each in result["not_measured"])
     for start in ROWS:
         assert any(name.startswith(start) for name in size["rows"]), start
     assert size["equivalent_sigma"] == "n/a"
