@@ -16,6 +16,7 @@ from benchmarks.gpu.part import Setting, attempt
 from benchmarks.pages import END, begin
 from benchmarks.rounds import Contender, interleave, quartiles, ratio, row
 from benchmarks.scaling import Assumed, Measured, driver_ms, needs
+from benchmarks.speed.peak import matrix_products, peaks
 from benchmarks.speed.picture import STORED
 
 ROWS = ["decode", "G_BA", "noise", "G_AB", "encode PNG", "encode JPG", "tar", "chain plain", "chain dali"]
@@ -37,6 +38,16 @@ def test_rates_are_medians_and_ratios_are_those_of_the_rounds() -> None:
     assert ratio([1.0, 2.0, 2.0], [2.0, 4.0, 4.0]) == 2.0
     found = row(Contender(name="x", run=int, images=4, gflop=100, flops_peak="float32"), [2.0], {"float32": 100.0})
     assert found == {"images_per_second": 2.0, "quartiles": [2.0, 2.0], "gflop_per_second": 50.0, "share_of_peak": 0.5}
+
+
+def test_the_peak_is_that_of_the_faster_library() -> None:
+    products = [*matrix_products("float32", 64, 1), *matrix_products("bfloat16", 64, 1)]
+    by_torch, by_numpy, narrow = (each.name for each in products)
+    for each in products:
+        each.run()
+    gflop = 2 * 64**3 / 1e9
+    found = peaks(products, {by_torch: [2.0, 4.0, 9.0], by_numpy: [1.0], narrow: [0.5]})
+    assert found == {"float32": gflop, "bfloat16": 2 * gflop}
 
 
 def test_the_drivers_cost_is_that_of_the_dearest_life_in_a_soak(tmp_path: Path) -> None:

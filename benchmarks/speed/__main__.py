@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import sys
 import tempfile
 from contextlib import ExitStack, closing
@@ -22,7 +21,7 @@ from benchmarks.speed import RESULT
 from benchmarks.speed.command import command_row
 from benchmarks.speed.material import Material, Size, precisions
 from benchmarks.speed.ours import chain, whole
-from benchmarks.speed.peak import matrix_product
+from benchmarks.speed.peak import matrix_products, peaks
 from benchmarks.speed.peers import peers
 from benchmarks.speed.stages import stages
 from benchmarks.speed.trained import trained_rows
@@ -37,7 +36,7 @@ def measure(size: Size, variants: int, rounds: int, peak_side: int, *, compiles:
         os.environ["AUGENGINE_HOME"] = name
         material = Material(size=size, folder=Path(name), threads=cpu_threads())
         precision = precisions()[0]
-        ceilings = [matrix_product(each, peak_side, material.threads) for each in precisions()]
+        ceilings = [one for each in precisions() for one in matrix_products(each, peak_side, material.threads)]
         with ExitStack() as stack:
             engines = stack.enter_context(closing(material.engines(precision)))
             contenders = [
@@ -60,8 +59,8 @@ def summarise(
     seconds: Seconds,
 ) -> dict[str, Any]:
     """A size's rows, and the ratios that are promised."""
-    peaks = {each.name.split()[-1]: each.gflop / statistics.median(seconds[each.name]) for each in ceilings}
-    rows = {each.name: row(each, seconds[each.name], peaks) for each in contenders}
+    highest = peaks(ceilings, seconds)
+    rows = {each.name: row(each, seconds[each.name], highest) for each in contenders}
     by_start = {key: next(n for n in seconds if n.startswith(key)) for key in ("G_BA", "G_AB", "whole job,", "eager")}
     engine = [a + b for a, b in zip(seconds[by_start["G_BA"]], seconds[by_start["G_AB"]], strict=True)]
     ours = seconds[by_start["whole job,"]]
@@ -74,7 +73,7 @@ def summarise(
         "precision": precision,
         "weights": "random",
         "equivalent_sigma": "n/a",
-        "peak_gflop_per_second": {name: round(value, 1) for name, value in peaks.items()},
+        "peak_gflop_per_second": {name: round(value, 1) for name, value in highest.items()},
         "rows": rows,
         "whole_job_over_engine": ratio(ours, engine),
         "whole_job_over_eager_loop": ratio(ours, seconds[by_start["eager"]]),
