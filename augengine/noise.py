@@ -14,8 +14,8 @@ from augengine.philox import Stream, derive_key, draw_uniform, philox4x32, unifo
 NOISE_VERSION = 1
 """Written into every sample; changes if the same (seed, key, variant, pixel) ever gives other noise."""
 
-# Pixels worked on at a time: the working set of a Philox round stays in the second-level cache.
-_BLOCK = 1 << 13
+# Pixels worked on at a time, in whole rows: the working set of a Philox round stays in the second-level cache.
+_BLOCK = 1 << 14
 
 FloatImage = NDArray[np.float32]
 
@@ -38,29 +38,41 @@ def unit_noise(seed: int, key: str, variant: int, height: int, width: int) -> Fl
     A pixel's value depends on its own (x, y) alone, so a larger frame only adds pixels. Box-Muller runs in
     float64 and is rounded once: float32 logarithms and cosines differ between vector units.
     """
-    return _keyed_unit_noise(derive_key(seed, key), variant, height, width)
+    out = np.empty((3, height, width), dtype=np.float32)
+    _fill(out, derive_key(seed, key), variant)
+    return out
 
 
-def _keyed_unit_noise(philox_key: int, variant: int, height: int, width: int) -> FloatImage:
-    out = np.empty((3, height * width), dtype=np.float32)
-    for start in range(0, height * width, _BLOCK):
-        pixel = np.arange(start, min(start + _BLOCK, height * width), dtype=np.int64)
-        out[:, start : start + pixel.size] = _normals(pixel % width, pixel // width, variant, philox_key)
-    return out.reshape(3, height, width)
+def _fill(out_chw: FloatImage, philox_key: int, variant: int) -> None:
+    _, height, width = out_chw.shape
+    rows = max(1, _BLOCK // width)
+    for start in range(0, height, rows):
+        _write_normals(out_chw[:, start : start + rows], start, variant, philox_key)
 
 
-def _normals(x: NDArray[np.int64], y: NDArray[np.int64], variant: int, key: int) -> FloatImage:
+def _write_normals(out: FloatImage, first_row: int, variant: int, key: int) -> None:
+    """Fill (3, rows, width), a frame's rows from ``first_row`` on."""
+    _, rows, width = out.shape
     counter = (
-        x.astype(np.uint32),
-        y.astype(np.uint32),
-        np.uint32(variant).reshape(1),
-        np.uint32(Stream.NOISE).reshape(1),
+        np.arange(width, dtype=np.uint32).reshape(1, -1),
+        np.arange(first_row, first_row + rows, dtype=np.uint32).reshape(-1, 1),
+        np.uint32(variant).reshape(1, 1),
+        np.uint32(Stream.NOISE).reshape(1, 1),
     )
     u0, u1, u2, u3 = (uniform(word) for word in philox4x32(counter, key))
-    radius_01, radius_2 = np.sqrt(-2.0 * np.log(u0)), np.sqrt(-2.0 * np.log(u2))
-    angle = 2.0 * np.pi * u1
-    normals = (radius_01 * np.cos(angle), radius_01 * np.sin(angle), radius_2 * np.cos(2.0 * np.pi * u3))
-    return np.stack(normals).astype(np.float32)
+    radius_01, radius_2 = _radius(u0), _radius(u2)
+    for angle in (u1, u3):
+        angle *= 2.0 * np.pi
+    np.multiply(radius_01, np.cos(u1), out=out[0], casting="same_kind")
+    np.multiply(radius_01, np.sin(u1), out=out[1], casting="same_kind")
+    np.multiply(radius_2, np.cos(u3), out=out[2], casting="same_kind")
+
+
+def _radius(u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of Box and Muller, in place."""
+    np.log(u, out=u)
+    u *= -2.0
+    return np.sqrt(u, out=u)
 
 
 def add_noise(image_chw: FloatImage, out_chw: FloatImage, *, sigma: float, seed: int, key: str, variant: int) -> None:
@@ -74,11 +86,15 @@ def add_noise(image_chw: FloatImage, out_chw: FloatImage, *, sigma: float, seed:
         key: The source sample's key.
         variant: 1 ... K.
     """
-    add_keyed_noise(image_chw, out_chw, sigma=sigma, philox_key=derive_key(seed, key), variant=variant)
-
-
-def add_keyed_noise(image_chw: FloatImage, out_chw: FloatImage, *, sigma: float, philox_key: int, variant: int) -> None:
-    """As `add_noise`, with (seed, key) already folded into a Philox key: what travels inside a pipeline."""
-    noise = _keyed_unit_noise(philox_key, variant, *image_chw.shape[1:])
-    noise *= np.float32(sigma)
+    noise = np.empty_like(image_chw)
+    draw_keyed_noise(noise, sigma=sigma, philox_key=derive_key(seed, key), variant=variant)
     np.add(image_chw, noise, out=out_chw)
+
+
+def draw_keyed_noise(out_chw: FloatImage, *, sigma: float, philox_key: int, variant: int) -> None:
+    """Write ``sigma * noise`` into ``out``: what `add_noise` adds, for a (seed, key) folded into a Philox key already.
+
+    It asks for no image: a pipeline draws while the image that it will be added to is being made.
+    """
+    _fill(out_chw, philox_key, variant)
+    out_chw *= np.float32(sigma)

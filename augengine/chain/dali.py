@@ -17,7 +17,7 @@ from nvidia.dali.python_function_plugin import ArrayToDLTensor, DLTensorToArray
 
 from augengine.chain.base import ChainSpec, Outcome, Request, Translators
 from augengine.chain.batches import Batch, Preparation, Turnstile
-from augengine.chain.translate import translate
+from augengine.chain.translate import Translation
 from augengine.errors import AugengineError, ChainError
 
 Capsules = list[Any]
@@ -47,8 +47,8 @@ class DaliChain:
         self._spec, self._translators = spec, translators
         self._prepare = Preparation(translators, spec)
         self._turnstile = Turnstile(spec.batch, self.depth)
-        self._translation = _Translation(translators, spec, device_id or 0)
-        self._pipeline: Any = _build(translators, spec, device_id or 0, self._translation)
+        self._call = _GraphCall(translators, spec, device_id or 0)
+        self._pipeline: Any = _build(translators, spec, device_id or 0, self._call)
         with self._own_errors():
             self._prime()
 
@@ -76,8 +76,9 @@ class DaliChain:
     def close(self) -> None:
         """Drop what is under way and free DALI's threads and buffers; the engines belong to the caller."""
         self._turnstile.shut("it was closed")
-        self._translation.idle = True
+        self._call.idle = True
         self._pipeline = None
+        self._call.close()
 
     def _prime(self) -> None:
         """Run the graph ``depth`` times without its engines.
@@ -93,7 +94,7 @@ class DaliChain:
         for _ in range(self.depth):
             self._pipeline.share_outputs()
             self._pipeline.release_outputs()
-        self._translation.idle = False
+        self._call.idle = False
 
     def _feed(
         self,
@@ -111,7 +112,7 @@ class DaliChain:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - a thread's border
-            ours = self._translation.explain(error)
+            ours = self._call.explain(error)
             self._turnstile.shut(str(ours))
             raise ours from ours.__cause__
 
@@ -121,7 +122,7 @@ class DaliChain:
         return batch.outcomes([np.asarray(images.at(i)) for i in rows], [bool(finite.at(i)[0]) for i in rows])
 
 
-class _Translation:
+class _GraphCall:
     """What the graph calls for each batch, in DALI's thread.
 
     Attributes:
@@ -133,7 +134,7 @@ class _Translation:
         self.idle = True
         self.error: BaseException | None = None
         self._shape = (spec.variants, 3, translators.height, translators.width)
-        self._translators = translators
+        self._translate = Translation(translators, threads=spec.threads)
         self._function: Function = self._on_cpu
         if translators.device == "cuda":
             # Imported here: the module needs CuPy, which a machine without a GPU does not have.
@@ -151,6 +152,10 @@ class _Translation:
             self.error = self.error or error
             raise
 
+    def close(self) -> None:
+        """Let its threads go, once nothing calls it any more."""
+        self._translate.close()
+
     def explain(self, error: Exception) -> AugengineError:
         """Our error for what DALI raised: the one behind it if it is ours."""
         if isinstance(self.error, AugengineError):
@@ -165,12 +170,12 @@ class _Translation:
             y_nkchw, finite = np.zeros((len(x_nchw), *self._shape), np.float32), np.ones(len(x_nchw), np.bool_)
         else:
             x, words, draws = ([DLTensorToArray(c) for c in batch] for batch in (x_nchw, key_words, sigmas))
-            y_nkchw, finite = translate(self._translators, np.stack(x), words, draws)
+            y_nkchw, finite = self._translate(np.stack(x), words, draws)
         flags = finite.astype(np.uint8).reshape(-1, 1)
         return [ArrayToDLTensor(y) for y in y_nkchw], [ArrayToDLTensor(flag) for flag in flags]
 
 
-def _build(translators: Translators, spec: ChainSpec, device_id: int, translation: _Translation) -> Pipeline:
+def _build(translators: Translators, spec: ChainSpec, device_id: int, call: _GraphCall) -> Pipeline:
     on_gpu = translators.device == "cuda"
 
     @pipeline_def(  # type: ignore[untyped-decorator]
@@ -187,7 +192,7 @@ def _build(translators: Translators, spec: ChainSpec, device_id: int, translatio
             fn.external_source(name="sigmas", ndim=1, dtype=types.FLOAT),
         )
         frames, key_words, sigmas = (each.gpu() for each in inputs) if on_gpu else inputs
-        images, finite = _variants(frames, key_words, sigmas, translation, "gpu" if on_gpu else "cpu")
+        images, finite = _variants(frames, key_words, sigmas, call, "gpu" if on_gpu else "cpu")
         return (images.cpu(), finite.cpu()) if on_gpu else (images, finite)
 
     pipeline = graph()
@@ -195,14 +200,14 @@ def _build(translators: Translators, spec: ChainSpec, device_id: int, translatio
     return pipeline
 
 
-def _variants(frames: Any, key_words: Any, sigmas: Any, translation: _Translation, device: str) -> tuple[Any, Any]:
+def _variants(frames: Any, key_words: Any, sigmas: Any, call: _GraphCall, device: str) -> tuple[Any, Any]:
     """The graph itself: uint8 HWC frames in; uint8 KHWC variants, and whether they are finite, out."""
     x_chw = fn.crop_mirror_normalize(frames, dtype=types.FLOAT, output_layout="CHW", mean=[127.5] * 3, std=[127.5] * 3)
     outputs: Any = fn.dl_tensor_python_function(
         x_chw,
         key_words,
         sigmas,
-        function=translation,
+        function=call,
         num_outputs=2,
         device=device,
         batch_processing=True,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from augengine.chain.base import ChainSpec, Outcome, Request, Translators
 from augengine.chain.batches import Batch, Preparation, Turnstile
-from augengine.chain.translate import Finite, normalise, quantise, translate
+from augengine.chain.translate import Finite, Translation, normalise, quantise
 from augengine.errors import AugengineError
 from augengine.noise import FloatImage
 
@@ -25,6 +25,7 @@ class PlainChain:
         self.batch = spec.batch
         self._translators = translators
         self._prepare = Preparation(translators, spec)
+        self._translate_on_cpu = Translation(translators, threads=spec.threads)
         self._turnstile = Turnstile(spec.batch, self.depth)
 
     def put(self, requests: Sequence[Request]) -> None:
@@ -48,6 +49,7 @@ class PlainChain:
     def close(self) -> None:
         """Drop what is under way; the engines belong to the caller."""
         self._turnstile.shut("it was closed")
+        self._translate_on_cpu.close()
 
     def _translate(self, batch: Batch) -> tuple[FloatImage, Finite]:
         x_nchw = normalise(batch.frames_nhwc())
@@ -55,4 +57,4 @@ class PlainChain:
             from augengine.chain._cuda import translate_from_host
 
             return translate_from_host(self._translators, x_nchw, batch.key_words(), batch.sigmas())
-        return translate(self._translators, x_nchw, batch.key_words(), batch.sigmas())
+        return self._translate_on_cpu(x_nchw, batch.key_words(), batch.sigmas())

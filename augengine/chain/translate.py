@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,50 +11,79 @@ from numpy.typing import NDArray
 from augengine.chain.base import Translators
 from augengine.engines.base import Array, Engine
 from augengine.errors import AugengineError, ChainError
-from augengine.noise import FloatImage, add_keyed_noise
+from augengine.noise import FloatImage, draw_keyed_noise
 
 Finite = NDArray[np.bool_]
 
 
-def translate(
-    translators: Translators,
-    x_nchw: FloatImage,
-    key_words: Sequence[NDArray[np.uint32]],
-    sigmas: Sequence[NDArray[np.float32]],
-) -> tuple[FloatImage, Finite]:
-    """Translate a batch there and, K times with noise, back: 1 + K passes a sample.
+class Translation:
+    """A batch translated there and, K times with noise, back: 1 + K passes a sample, on the CPU.
 
     Nothing is clamped or quantised in between. The noise covers the padding too: the second generator then sees one
     texture from edge to edge, and since padding lies right and below, the image's own pixels have the noise
     they would have without it.
 
     Args:
-        translators: The two engines, on the CPU.
-        x_nchw: float32 (N, 3, height, width) in [-1, 1].
-        key_words: N Philox keys, uint32 (2,), low word first.
-        sigmas: N times the K standard deviations, float32.
-
-    Returns:
-        float32 (N, K, 3, height, width), and for each sample whether A' and all its variants are finite.
-
-    Raises:
-        EngineError, ChainError: An engine failed.
+        translators: The two engines.
+        threads: That draw noise while the first engine works.
     """
-    a_nchw = np.empty_like(x_nchw)
-    run_engine(translators.to_reference, x_nchw, a_nchw)
-    noisy = np.empty((len(x_nchw), len(sigmas[0]), *x_nchw.shape[1:]), dtype=np.float32)
-    for sample, image in enumerate(a_nchw):
-        _add_draws(image, noisy[sample], key_words[sample], sigmas[sample])
-    y_nkchw = np.empty_like(noisy)
-    flat = (-1, *x_nchw.shape[1:])
-    run_engine(translators.from_reference, noisy.reshape(flat), y_nkchw.reshape(flat))
-    return y_nkchw, _finite(a_nchw) & _finite(y_nkchw)
 
+    def __init__(self, translators: Translators, *, threads: int) -> None:
+        self._translators = translators
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="noise")
 
-def _add_draws(a_chw: FloatImage, out_kchw: FloatImage, words: NDArray[np.uint32], sigmas: NDArray[np.float32]) -> None:
-    philox_key = int(words[0]) | int(words[1]) << 32
-    for row, sigma in enumerate(sigmas):
-        add_keyed_noise(a_chw, out_kchw[row], sigma=float(sigma), philox_key=philox_key, variant=row + 1)
+    def __call__(
+        self,
+        x_nchw: FloatImage,
+        key_words: Sequence[NDArray[np.uint32]],
+        sigmas: Sequence[NDArray[np.float32]],
+    ) -> tuple[FloatImage, Finite]:
+        """Translate a batch.
+
+        Args:
+            x_nchw: float32 (N, 3, height, width) in [-1, 1].
+            key_words: N Philox keys, uint32 (2,), low word first.
+            sigmas: N times the K standard deviations, float32.
+
+        Returns:
+            float32 (N, K, 3, height, width), and for each sample whether A' and all its variants are finite.
+
+        Raises:
+            EngineError, ChainError: An engine failed.
+        """
+        noisy = np.empty((len(x_nchw), len(sigmas[0]), *x_nchw.shape[1:]), dtype=np.float32)
+        a_nchw, y_nkchw = np.empty_like(x_nchw), np.empty_like(noisy)
+        draws = self._start_draws(noisy, key_words, sigmas)
+        run_engine(self._translators.to_reference, x_nchw, a_nchw)
+        for draw in draws:
+            draw.result()
+        noisy += a_nchw[:, np.newaxis]
+        flat = (-1, *x_nchw.shape[1:])
+        run_engine(self._translators.from_reference, noisy.reshape(flat), y_nkchw.reshape(flat))
+        return y_nkchw, _finite(a_nchw) & _finite(y_nkchw)
+
+    def close(self) -> None:
+        """Let its threads go; the engines belong to the caller."""
+        self._pool.shutdown()
+
+    def _start_draws(
+        self,
+        out_nkchw: FloatImage,
+        key_words: Sequence[NDArray[np.uint32]],
+        sigmas: Sequence[NDArray[np.float32]],
+    ) -> list[Future[None]]:
+        """Draw what will be added to A' while A' is being made: noise needs no image."""
+        return [
+            self._pool.submit(
+                draw_keyed_noise,
+                out_nkchw[sample, row],
+                sigma=float(sigma),
+                philox_key=int(key_words[sample][0]) | int(key_words[sample][1]) << 32,
+                variant=row + 1,
+            )
+            for sample in range(len(out_nkchw))
+            for row, sigma in enumerate(sigmas[sample])
+        ]
 
 
 def _finite(x: FloatImage) -> Finite:

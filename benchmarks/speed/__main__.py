@@ -26,6 +26,7 @@ from benchmarks.speed.peers import peers
 from benchmarks.speed.stages import stages
 from benchmarks.speed.trained import trained_rows
 
+_NUMBERS = (("width", 64), ("blocks", 9), ("images", 16), ("peer-images", 2), ("rounds", 5), ("peak-side", 2048))
 CHAINS: tuple[ChainName, ...] = ("plain", "dali")
 PACKAGES = ("augengine", "openvino", "nvidia-dali-cuda130", "torch", "onnxruntime", "opencv-python-headless")
 
@@ -61,14 +62,16 @@ def summarise(
     """A size's rows, and the ratios that are promised."""
     highest = peaks(ceilings, seconds)
     rows = {each.name: row(each, seconds[each.name], highest) for each in contenders}
-    by_start = {key: next(n for n in seconds if n.startswith(key)) for key in ("G_BA", "G_AB", "whole job,", "eager")}
-    engine = [a + b for a, b in zip(seconds[by_start["G_BA"]], seconds[by_start["G_AB"]], strict=True)]
-    ours = seconds[by_start["whole job,"]]
+    an_image = {each.name: [value / each.images for value in seconds[each.name]] for each in contenders}
+    by_start = {key: next(n for n in an_image if n.startswith(key)) for key in ("G_BA", "G_AB", "whole job,", "eager")}
+    there, back, ours, eager = (an_image[name] for name in by_start.values())
+    engine = [a + b for a, b in zip(there, back, strict=True)]
     return {
         "side": size.side,
         "width": size.width,
         "blocks": size.blocks,
         "images": size.images,
+        "peer_images": size.peer_images,
         "variants": variants,
         "precision": precision,
         "weights": "random",
@@ -76,7 +79,7 @@ def summarise(
         "peak_gflop_per_second": {name: round(value, 1) for name, value in highest.items()},
         "rows": rows,
         "whole_job_over_engine": ratio(ours, engine),
-        "whole_job_over_eager_loop": ratio(ours, seconds[by_start["eager"]]),
+        "whole_job_over_eager_loop": ratio(ours, eager),
     }
 
 
@@ -85,13 +88,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed")
     parser.add_argument("--sides", type=int, nargs="+", default=[256, 508])
     parser.add_argument("--variants", type=int, nargs="+", default=[1, 4])
-    for option, default in (("width", 64), ("blocks", 9), ("images", 4), ("rounds", 5), ("peak-side", 2048)):
+    for option, default in _NUMBERS:
         parser.add_argument(f"--{option}", type=int, default=default)
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
     parser.add_argument("--out", type=Path, default=RESULT)
     chosen = parser.parse_args()
     compiles = not chosen.no_compile and shutil.which("g++") is not None
-    shape = {"width": chosen.width, "blocks": chosen.blocks, "images": chosen.images}
+    shape = {name: getattr(chosen, name) for name in ("width", "blocks", "images", "peer_images")}
     sizes = [(Size(side=side, **shape), variants) for side in chosen.sides for variants in chosen.variants]
     never = [] if compiles else ["torch.compile: left out, or no C++ compiler here"]
     result: dict[str, Any] = {

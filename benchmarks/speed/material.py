@@ -36,13 +36,15 @@ class Size:
     Attributes:
         side: Of the images, px.
         width, blocks: Of the generators.
-        images: Source images a call.
+        images: Source images a call of ours: several batches, as a shard has, so that its stages overlap.
+        peer_images: Source images a call of a peer; it takes one at a time, so that its rate is the same for many.
     """
 
     side: int
     width: int
     blocks: int
     images: int
+    peer_images: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,16 +109,17 @@ def _on_cuda(generator: torch.nn.Module, *, tf32: bool) -> Translate:
 def _contender(loop: Loop, material: Material, variants: int) -> Contender:
     folder = material.folder / "peer"
     folder.mkdir(exist_ok=True)
+    requests = material.requests[: material.size.peer_images]
 
     def run() -> None:
         torch.set_num_threads(material.threads)
-        for request in material.requests:
+        for request in requests:
             a = loop.there(_decode(request.image))
             for variant in range(variants):
                 noisy = a + torch.rand(()) * NOISE.eps * torch.randn_like(a)
                 _save(loop.back(noisy), folder / f"{request.key}-{variant}.png")
 
-    images = material.size.images
+    images = len(requests)
     gflop = (1 + variants) * images * material.gflop
     return Contender(
         name=f"{loop.name}, K = {variants}", run=run, images=images, gflop=gflop, flops_peak=loop.precision
