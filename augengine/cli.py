@@ -14,7 +14,14 @@ import click
 from augengine.build import DEFAULT_SIZE, build_stains
 from augengine.cards import DIRECTIONS
 from augengine.chain import ChainName
-from augengine.cli_dataset import retry_failed_option, sheet_command, status_command
+from augengine.cli_dataset import (
+    as_json_option,
+    replay_command,
+    retry_failed_option,
+    sheet_command,
+    status_command,
+    verify_command,
+)
 from augengine.cli_probing import preview_command, probe_command
 from augengine.console import (
     Console,
@@ -22,22 +29,16 @@ from augengine.console import (
     print_prediction,
     print_summary,
     print_tile_summary,
-    print_verification,
 )
-from augengine.dataset import AugmentRequest, augment, predict, replay
-from augengine.engines.store import BackendName
-from augengine.errors import AugengineError
+from augengine.dataset import AugmentRequest, augment, predict
+from augengine.engines.backends import BackendName
+from augengine.errors import EXIT_FAILURES, EXIT_INTERRUPTED, EXIT_REFUSED, AugengineError
 from augengine.importing import ImportRequest, import_checkpoint
 from augengine.recipe import Padding, RecipeName, Upsampling
-from augengine.shards.verify import verify
 from augengine.spec import MIN_SIDE, ImageFormat, Precision
-from augengine.storage import AnyPath, path_of
+from augengine.storage import path_of
 from augengine.tiling import TileRequest, tile
 from augengine.tissue import TISSUE_DENSITY
-
-EXIT_FAILURES = 1
-EXIT_REFUSED = 2
-EXIT_INTERRUPTED = 130
 
 
 class _Group(click.Group):
@@ -108,7 +109,6 @@ _allow_failures = click.option(
     show_default=True,
     help="How much may be bad and still exit with 0.",
 )
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
 
 
 @main.command("build-engines")
@@ -123,7 +123,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print the resul
     show_default=True,
     help="Side of the images, in pixels.",
 )
-@_as_json
+@as_json_option
 def build_engines_command(
     stain: str | None, weights: Path | None, tiles: str | None, backend: BackendName, size: int, as_json: bool
 ) -> None:
@@ -173,7 +173,7 @@ def build_engines_command(
 @retry_failed_option
 @_allow_failures
 @click.option("--dry-run", is_flag=True, help="Predict samples, gigabytes and minutes; write nothing.")
-@_as_json
+@as_json_option
 def augment_command(
     dry_run: bool, as_json: bool, allow_failures: int, workers: str, precision: str, **options: Any
 ) -> None:
@@ -237,7 +237,7 @@ def _workers(text: str) -> int | None:
 @_mixed
 @retry_failed_option
 @_allow_failures
-@_as_json
+@as_json_option
 def tile_command(as_json: bool, allow_failures: int, workers: str, **options: Any) -> None:
     """Cut slides into source shards: a grid over the tissue, tiles around annotated objects, or random ones."""
     request = TileRequest(workers=_workers(workers), **options)
@@ -245,27 +245,6 @@ def tile_command(as_json: bool, allow_failures: int, workers: str, **options: An
         summary = tile(request, console)
     print_tile_summary(summary, as_json=as_json)
     sys.exit(0 if summary.complete(allow_failures) else EXIT_FAILURES)
-
-
-@main.command("verify")
-@click.argument("shards", type=path_of)
-@_as_json
-def verify_command(shards: AnyPath, as_json: bool) -> None:
-    """Read a dataset again, every byte, and name what is wrong."""
-    verification = verify(shards)
-    print_verification(verification, as_json=as_json)
-    sys.exit(0 if verification.ok else EXIT_FAILURES)
-
-
-@main.command("replay")
-@click.argument("shards", type=path_of)
-@click.argument("key")
-@_as_json
-def replay_command(shards: AnyPath, key: str, as_json: bool) -> None:
-    """Make one sample again from its json and compare the bytes."""
-    result = replay(shards, key)
-    click.echo(json.dumps(result.to_json()) if as_json else result.sentence())
-    sys.exit(0 if result.same else EXIT_FAILURES)
 
 
 @main.command("import")
@@ -286,7 +265,7 @@ def replay_command(shards: AnyPath, key: str, as_json: bool) -> None:
 @click.option("--weights", type=click.Path(path_type=Path), help="Where to write; by default $AUGENGINE_HOME/weights.")
 @click.option("--tiles", metavar="SOURCE", help="Real tiles of the stain, to notice exchanged directions on.")
 @click.option("--force", is_flag=True, help="Replace what is there; accept what looks exchanged.")
-@_as_json
+@as_json_option
 def import_command(as_json: bool, **options: Any) -> None:
     """Store a generator that was trained elsewhere: .pth, .safetensors or .onnx."""
     with Console(quiet=as_json) as console:
@@ -298,5 +277,7 @@ def import_command(as_json: bool, **options: Any) -> None:
 
 main.add_command(probe_command)
 main.add_command(preview_command)
+main.add_command(verify_command)
+main.add_command(replay_command)
 main.add_command(sheet_command)
 main.add_command(status_command)

@@ -1,19 +1,24 @@
-"""The commands that look at a dataset: how its run stands, what it holds; and the option that mends it."""
+"""The commands that look at a dataset: how its run stands, what it holds, whether it is whole; what they share."""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from pathlib import Path
 
 import click
 
 from augengine.accounts import read_status
-from augengine.console import print_json
-from augengine.dataset import draw_sheet
+from augengine.console import print_json, print_verification
+from augengine.dataset import draw_sheet, replay
+from augengine.errors import EXIT_FAILURES
+from augengine.shards.verify import verify
 from augengine.storage import AnyPath, path_of
 
 WATCH_SECONDS = 5.0
 
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
 retry_failed_option = click.option(
     "--retry-failed", is_flag=True, help="Make shards anew that lack samples or failed; the others stay as they are."
 )
@@ -45,3 +50,24 @@ def status_command(out: AnyPath, watch: bool, as_json: bool) -> None:
 def sheet_command(shards: AnyPath, out: Path, rows: int) -> None:
     """Draw sources, their translations, variants, and where the variants differ."""
     click.echo(str(draw_sheet(shards, out, rows=rows)))
+
+
+@click.command("verify")
+@click.argument("shards", type=path_of)
+@as_json_option
+def verify_command(shards: AnyPath, as_json: bool) -> None:
+    """Read a dataset again, every byte, and name what is wrong."""
+    verification = verify(shards)
+    print_verification(verification, as_json=as_json)
+    sys.exit(0 if verification.ok else EXIT_FAILURES)
+
+
+@click.command("replay")
+@click.argument("shards", type=path_of)
+@click.argument("key")
+@as_json_option
+def replay_command(shards: AnyPath, key: str, as_json: bool) -> None:
+    """Make one sample again from its json and compare the bytes."""
+    result = replay(shards, key)
+    click.echo(json.dumps(result.to_json()) if as_json else result.sentence())
+    sys.exit(0 if result.same else EXIT_FAILURES)

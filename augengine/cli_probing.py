@@ -9,7 +9,7 @@ from typing import Any, get_args
 import click
 
 from augengine.console import Console, print_json, print_probe
-from augengine.engines.store import BackendName
+from augengine.engines.backends import BackendName
 from augengine.probing import (
     EPS_GRID,
     PREVIEW_SIGMAS,

@@ -119,3 +119,9 @@ class WorkerError(AugengineError):
 
 class TrainingError(AugengineError):
     """A training that diverged, or that cannot go on from its checkpoint."""
+
+
+EXIT_FAILURES = 1
+EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
+"""Exit statuses of every command: something is bad, the input was refused, Ctrl-C or SIGTERM."""

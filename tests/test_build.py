@@ -8,7 +8,8 @@ import pytest
 
 from augengine.build import Tiles, build_pairs, build_stains, choose_pair
 from augengine.cards import WeightsPair, find_weights
-from augengine.engines.store import EngineStore, pick_backend
+from augengine.engines.backends import pick_backend
+from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
 from augengine.sources import SampleSet, open_source
 from augengine.stains import find_stain

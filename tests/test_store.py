@@ -18,9 +18,10 @@ import pytest
 
 from augengine.cards import file_digest
 from augengine.engines._openvino import OpenVinoBackend
+from augengine.engines.backends import backends, pick_backend
 from augengine.engines.base import EngineSpec
 from augengine.engines.driver import why_no_driver
-from augengine.engines.store import EngineStore, StoredEngine, backends, engine_id, pick_backend
+from augengine.engines.store import EngineStore, StoredEngine, engine_id
 from augengine.errors import BackendUnavailable, EngineError, SpecError, WeightsError, WrongDevice
 from tests.small_generator import write_identity_generator, write_small_generator
 from tests.test_fidelity import make_budget
@@ -258,8 +259,8 @@ def test_without_a_gpu_auto_is_openvino_and_tensorrt_says_why_not() -> None:
 def test_the_store_and_auto_load_no_heavy_package() -> None:
     code = """
 import sys
-from augengine.engines import store
-store.pick_backend("openvino")
+from augengine.engines import backends, store  # noqa: F401
+backends.pick_backend("openvino")
 print([name for name in ("torch", "openvino", "tensorrt", "tensorrt_rtx", "cupy", "ray") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

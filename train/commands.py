@@ -11,11 +11,8 @@ from typing import Any
 
 import click
 
-from augengine.errors import AugengineError
+from augengine.errors import EXIT_INTERRUPTED, EXIT_REFUSED, AugengineError
 from augengine.progress import WorkerState
-
-EXIT_REFUSED = 2
-EXIT_INTERRUPTED = 130
 
 FILE = click.Path(path_type=Path)
 SETTINGS = {"show_default": True, "max_content_width": 110, "help_option_names": ["-h", "--help"]}

@@ -7,7 +7,8 @@ from pathlib import Path
 from augengine.build.pairs import BuiltPair, OnNote, build_pairs
 from augengine.build.tiles import Tiles
 from augengine.cards import WeightsPair, find_weights, home, list_weights, weight_roots
-from augengine.engines.store import BackendName, EngineStore, pick_backend
+from augengine.engines.backends import BackendName, pick_backend
+from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
 from augengine.sources import SampleSet, open_source
 from augengine.spec import round_side

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augengine.chain import ChainName
-from augengine.engines.store import BackendName
+from augengine.engines.backends import BackendName
 from augengine.spec import ImageFormat, Precision
 from augengine.storage import AnyPath
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from augengine.cards import WeightsPair, find_weights, home, weight_roots
 from augengine.dataset.request import AugmentRequest
+from augengine.engines.backends import pick_backend
 from augengine.engines.base import Backend
-from augengine.engines.store import pick_backend
 from augengine.errors import SourceError, SpecError
 from augengine.fleet import check_address
 from augengine.job import check_source_mpp

@@ -15,8 +15,9 @@ from augengine.dataset.existing import planned_engines
 from augengine.dataset.outcome import Prediction, Summary
 from augengine.dataset.request import AugmentRequest
 from augengine.dataset.resolve import Run, resolve
+from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.driver import gpu_count
-from augengine.engines.store import BackendName, EngineStore, pick_backend
+from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
 from augengine.fleet import MAY_CRASH, Crew, make_missing, survives
 from augengine.images import encoder_version

@@ -17,18 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from augengine.engines._openvino import OpenVinoBackend
-from augengine.engines._tensorrt import TensorRtBackend
-from augengine.engines._torch import TorchBackend
+from augengine.engines.backends import backends
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
-from augengine.engines.driver import why_no_driver
 from augengine.engines.fidelity import Budget
-from augengine.errors import BackendUnavailable, EngineError, SpecError, WrongDevice
+from augengine.errors import BackendUnavailable, EngineError, WrongDevice
 from augengine.spec import digest
-
-BackendName = Literal["auto", "openvino", "tensorrt", "torch"]
 
 _MANIFEST = "manifest.json"
 _BUDGETS = "budgets"
@@ -55,38 +50,6 @@ class StoredEngine:
 def engine_id(manifest: Manifest) -> str:
     """The digest that names an engine: equal for equal weights, backend, machine, shape and plan."""
     return digest(manifest.to_json())
-
-
-def backends() -> tuple[Backend, ...]:
-    """Every backend, fastest first, available or not."""
-    return TensorRtBackend(), TorchBackend(), OpenVinoBackend()
-
-
-def pick_backend(name: BackendName = "auto") -> Backend:
-    """The backend of this name; ``auto`` takes TensorRT, then torch on a GPU, then OpenVINO.
-
-    Raises:
-        SpecError: An unknown name.
-        BackendUnavailable: It cannot run here; the message says why.
-    """
-    if name == "auto":
-        name = _best_backend()
-    by_name = {backend.name: backend for backend in backends()}
-    if name not in by_name:
-        raise SpecError(f"unknown backend {name!r}", hint=f"auto, {', '.join(sorted(by_name))}")
-    if reason := by_name[name].why_unavailable():
-        raise BackendUnavailable(f"the backend {name} cannot run here: {reason}", hint="--backend auto picks one")
-    return by_name[name]
-
-
-def _best_backend() -> BackendName:
-    # Without a driver neither of the first two is asked: torch answers only after seconds of import.
-    if why_no_driver():
-        return "openvino"
-    if not TensorRtBackend().why_unavailable():
-        return "tensorrt"
-    torch = TorchBackend()
-    return "torch" if not torch.why_unavailable() and torch.device_class().startswith("cuda") else "openvino"
 
 
 class EngineStore:

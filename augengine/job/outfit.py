@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import cast
 
 from augengine.cards import home
+from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.base import Backend, EngineSpec
-from augengine.engines.store import BackendName, EngineStore, StoredEngine, pick_backend
+from augengine.engines.store import EngineStore, StoredEngine
 from augengine.errors import EngineError, WeightsError, WrongDevice
 from augengine.images import encoder_version
 from augengine.job.spec import WorkerSpec

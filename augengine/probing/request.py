@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from augengine.engines.store import BackendName
+from augengine.engines.backends import BackendName
 from augengine.errors import SpecError
 from augengine.measures import Wipes, check_sigmas
 from augengine.probing.verdict import Bounds

@@ -11,9 +11,10 @@ import numpy as np
 from augengine.build import BuiltPair, Tile, Tiles, build_pairs, load_pair
 from augengine.cards import WeightsPair, find_weights, home, weight_roots
 from augengine.chain.translate import normalise
+from augengine.engines.backends import pick_backend
 from augengine.engines.base import Engine
 from augengine.engines.fidelity import run_on_host
-from augengine.engines.store import EngineStore, pick_backend
+from augengine.engines.store import EngineStore
 from augengine.errors import EngineError, SourceError, SpecError
 from augengine.images import RgbImage
 from augengine.job import check_source_mpp

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from augengine.chain.base import Translators
+from augengine.engines.backends import backends
 from augengine.engines.base import Backend, EngineSpec
-from augengine.engines.store import EngineStore, backends
+from augengine.engines.store import EngineStore
 from augengine.spec import Precision
 from benchmarks.gpu.events import time_events
 from benchmarks.gpu.part import Setting, require_gpu

@@ -15,8 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from augengine.cards import DIRECTIONS
 from augengine.chain.base import Request, Translators
+from augengine.engines.backends import pick_backend
 from augengine.engines.base import EngineSpec
-from augengine.engines.store import EngineStore, pick_backend
+from augengine.engines.store import EngineStore
 from augengine.export import Provenance, export_generator
 from augengine.generator import Generator, Recipe
 from augengine.images import encode_image

@@ -19,7 +19,7 @@ from benchmarks.rounds import Contender
 from benchmarks.speed.material import NOISE, STAIN, Material
 from tests.datasets import Listener
 
-_NULL_CALLS = 8
+_NULL_CALLS = 2
 """How often a call repeats its job where the engine costs nothing: a few milliseconds tell nothing."""
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from augengine.build import BuiltPair, Tiles, build_pairs
 from augengine.cards import find_weights, home, weight_roots
 from augengine.chain.translate import run_engine
-from augengine.engines.store import EngineStore, pick_backend
+from augengine.engines.backends import pick_backend
+from augengine.engines.store import EngineStore
 from augengine.machine import cpu_threads
 from augengine.sources import open_source
 from augengine.stains import BUILT_IN

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from augengine.cards import DIRECTIONS, find_weights, home, weight_roots
 from augengine.chain.base import Translators
+from augengine.engines.backends import pick_backend
 from augengine.engines.base import Engine, EngineSpec
-from augengine.engines.store import EngineStore, pick_backend
+from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
 from augengine.job import mpp_fits
 from augengine.machine import cpu_threads
