@@ -120,20 +120,26 @@ def round_input(x: Tensor, low: float, high: float) -> Tensor:
 
 
 class Trial:
-    """A pair, tiles, and what int8 in some of its layers costs."""
+    """A pair, tiles, and what int8 in some of its layers costs.
+
+    Attributes:
+        shares: Convolution -> its share of a generator's multiplications.
+        ranges: Of the inputs of G_BA's convolutions and of G_AB's.
+    """
 
     def __init__(self, pair: TorchPair, tiles_nchw: FloatBatch) -> None:
         self._pair, self._tiles, self._side = pair, tiles_nchw, tiles_nchw.shape[-1]
         with torch.inference_mode():
             a = np.concatenate([pair.to_reference(torch.from_numpy(x[np.newaxis])).numpy() for x in tiles_nchw])
-        self._there, self.shares = watch(pair.to_reference, tiles_nchw)
-        self._back, _ = watch(pair.from_reference, a)
+        there, self.shares = watch(pair.to_reference, tiles_nchw)
+        back, _ = watch(pair.from_reference, a)
+        self.ranges = there, back
 
     def cost(self, names: Sequence[str]) -> Budget:
         """Of the named layers in both generators."""
         low = TorchPair(
-            to_reference=with_int8(self._pair.to_reference, names, self._there),
-            from_reference=with_int8(self._pair.from_reference, names, self._back),
+            to_reference=with_int8(self._pair.to_reference, names, self.ranges[0]),
+            from_reference=with_int8(self._pair.from_reference, names, self.ranges[1]),
         )
         plain, changed = (TorchEngines(pair, self._side) for pair in (self._pair, low))
         return measure(plain, changed, self._tiles, precision="float32")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from augengine.generator import Generator, Recipe
+from benchmarks.int8_engine import Graphs, mildest_first
 from benchmarks.int8_layers import Trial, convolutions, find_out, round_input, round_weights, with_int8
+from benchmarks.speed.material import Material, Size
 from train.networks import init_normal
 from train.pairs import TorchPair
 
@@ -89,3 +93,24 @@ def test_what_is_spent_stays_within_the_budget(pair: TorchPair, trial: Trial) ->
     found = find_out(pair, tiles())
     assert set(found["within_budget"]) <= set(found["layers"])
     assert 1 <= found["most_gain_over_bfloat16"] <= 2
+
+
+def test_openvino_rounds_as_the_trial_does(tmp_path: Path) -> None:
+    size = Size(side=SIDE, width=4, blocks=1, images=2)
+    material = Material(size=size, folder=tmp_path, threads=1)
+    there, back = material.generators
+    # The stored form holds weights of 16 bits.
+    both = (each.half().float() for each in (there, back))
+    pair = TorchPair(to_reference=next(both), from_reference=next(both))
+    graphs = Graphs(material.onnx(), pair, tiles())
+    names = mildest_first(graphs.trial)
+    assert len(names) == 2
+    with_names, without = (graphs.compile(each, "float32").to_reference for each in (names, []))
+    y, plain = np.empty_like(tiles()), np.empty_like(tiles())
+    with_names(tiles(), y)
+    without(tiles(), plain)
+    with torch.inference_mode():
+        expected = with_int8(pair.to_reference, names, graphs.trial.ranges[0])(torch.from_numpy(tiles())).numpy()
+    error = np.abs(plain - expected).mean()
+    assert error > 0
+    assert np.abs(y - expected).mean() < 0.3 * error
