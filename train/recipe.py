@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Any, Self
 
 from augengine.errors import SpecError
 from augengine.generator import Recipe
 from augengine.spec import SIDE_MULTIPLE
+from train.recipe_file import find_fields
 
 MIN_CROP = 32
 """Below it the discriminator's last norm has no plane left to average over."""
@@ -152,23 +151,4 @@ def find_recipe(text: str) -> TrainingRecipe:
     Raises:
         SpecError: No such recipe or file, not TOML, or fields that do not fit.
     """
-    if text in BUILT_IN:
-        return BUILT_IN[text]()
-    if not text.endswith(".toml"):
-        raise SpecError(f"unknown recipe {text!r}", hint=f"{' or '.join(BUILT_IN)}, or a TOML file's path")
-    try:
-        data = tomllib.loads(Path(text).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpecError(f"cannot read the recipe {text}: {error}", hint="a TOML file is expected") from error
-    return TrainingRecipe.from_json(_on_base(data, text))
-
-
-def _on_base(data: dict[str, Any], text: str) -> dict[str, Any]:
-    base = data.pop("base", None)
-    if base is None:
-        return data
-    if base not in BUILT_IN:
-        raise SpecError(f"{text}: unknown base {base!r}", hint=" or ".join(BUILT_IN))
-    fallback = BUILT_IN[base]().to_json()
-    generator = fallback["generator"] | data.get("generator", {})
-    return fallback | {"name": Path(text).stem} | data | {"generator": generator}
+    return TrainingRecipe.from_json(find_fields(text, {name: make().to_json() for name, make in BUILT_IN.items()}))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from augengine.errors import SpecError
+from train.recipe_file import find_fields
 
 Padding = Literal["valid", "same"]
 KERNEL_LOSS = 4
@@ -135,16 +134,4 @@ def find_recipe(text: str) -> UnetRecipe:
     Raises:
         SpecError: No such recipe or file, not TOML, or fields that do not fit.
     """
-    if text in BUILT_IN:
-        return BUILT_IN[text]()
-    if not text.endswith(".toml"):
-        raise SpecError(f"unknown recipe {text!r}", hint=f"{' or '.join(BUILT_IN)}, or a TOML file's path")
-    try:
-        data = tomllib.loads(Path(text).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpecError(f"cannot read the recipe {text}: {error}", hint="a TOML file is expected") from error
-    base = data.pop("base", None)
-    if base is not None and base not in BUILT_IN:
-        raise SpecError(f"{text}: unknown base {base!r}", hint=" or ".join(BUILT_IN))
-    fallback = BUILT_IN[base]().to_json() | {"name": Path(text).stem} if base else {}
-    return UnetRecipe.from_json(fallback | data)
+    return UnetRecipe.from_json(find_fields(text, {name: make().to_json() for name, make in BUILT_IN.items()}))
