@@ -30,11 +30,11 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
-def write_tiles(folder: Path, count: int) -> None:
+def write_tiles(folder: Path, count: int, side: int = SIDE) -> None:
     """Random 8-bit tiles: their content does not matter here, only their number."""
     random = np.random.default_rng(0)
     for i in range(count):
-        pixels = random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+        pixels = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
         (folder / f"tile_{i:05d}.png").write_bytes(encode_image(pixels, "png"))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from augengine.engines.driver import why_no_driver
+from benchmarks.batch_memory import bytes_a_value
 from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.part import Setting, attempt
 from benchmarks.pages import END, begin
@@ -48,6 +49,11 @@ def test_the_peak_is_that_of_the_faster_library() -> None:
     gflop = products[0].gflop
     found = peaks(products, {by_torch: [2.0, 4.0, 9.0], by_numpy: [1.0], narrow: [0.5]})
     assert found == {"float32": gflop, "bfloat16": 2 * gflop}
+
+
+def test_what_a_value_costs_is_the_slope_over_the_variants() -> None:
+    peaks = {1: 100.0 + 3, 10: 100.0 + 30, 20: 100.0 + 60}
+    assert bytes_a_value(peaks, 2**20) == pytest.approx(3.0)
 
 
 def test_the_drivers_cost_is_that_of_the_dearest_life_in_a_soak(tmp_path: Path) -> None:

@@ -75,9 +75,13 @@ def _spread(dataset: Dataset, rows: int) -> Iterator[Sample]:
     source = source_from_json(dataset.plan.source)
     for job in dataset.plan.jobs:
         step = max(1, job.count // rows)
-        read = list(enumerate(source.read(job)))
-        spread = [sample for start in range(step) for i, sample in read if i % step == start]
-        yield from (sample for sample in spread if isinstance(sample, Sample))
+        # Read twice if need be rather than held: a shard of sources is a quarter of a gigabyte.
+        for spread in (True, False):
+            yield from (
+                sample
+                for i, sample in enumerate(source.read(job))
+                if (i % step == 0) == spread and isinstance(sample, Sample)
+            )
 
 
 def _intermediate(engine: Engine, image: RgbImage) -> RgbImage:

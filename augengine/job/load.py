@@ -15,8 +15,8 @@ from augengine.job.spec import EnginesSpec, WorkerSpec
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath
 
-_BYTES_A_VALUE = 18
-"""Memory of a batch for each 8-bit value that comes out of it: measured at 320 px with 1 to 60 variants."""
+_BYTES_A_VALUE = 21
+"""Memory of a batch for each 8-bit value that comes out of it, by ``python -m benchmarks.batch_memory``."""
 
 _BATCH_BYTES = 1 << 30
 
