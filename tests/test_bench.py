@@ -17,6 +17,8 @@ from benchmarks.gpu.part import Setting, attempt
 from benchmarks.pages import END, begin
 from benchmarks.rounds import Contender, interleave, quartiles, ratio, row
 from benchmarks.scaling import Assumed, Measured, driver_ms, needs
+from benchmarks.speed import __main__ as speed
+from benchmarks.speed.material import Size
 from benchmarks.speed.peak import matrix_products, peaks
 from benchmarks.speed.picture import STORED
 
@@ -97,6 +99,27 @@ def test_what_many_gpus_need_grows_in_proportion() -> None:
     assert many["cost_per_1000_variants"] == one["cost_per_1000_variants"]
     assert many["cores"] == 8 * one["cores"]
     assert many["papers_schedule_hours"] == pytest.approx(one["papers_schedule_hours"] / 8, rel=0.01)
+
+
+def test_a_bench_broken_off_leaves_the_sizes_it_has_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(size: Size, variants: int, *_: object, **__: object) -> dict[str, object]:
+        if variants == 4:
+            raise KeyboardInterrupt
+        return {"side": size.side, "variants": variants, "rows": {}}
+
+    file = tmp_path / "speed.json"
+    monkeypatch.setattr(speed, "measure", measure)
+    monkeypatch.setattr(speed, "trained_rows", lambda *_: {})
+    monkeypatch.setattr(sys, "argv", ["speed", "--sides", "64", "128", "--no-compile", "--out", str(file)])
+    with pytest.raises(KeyboardInterrupt):
+        speed.main()
+    result = json.loads(file.read_text())
+    assert [(each["side"], each["variants"]) for each in result["sizes"]] == [(64, 1)]
+    assert [each for each in result["not_measured"] if "reached" in each] == [
+        "64 px, K = 4: not reached",
+        "128 px, K = 1: not reached",
+        "128 px, K = 4: not reached",
+    ]
 
 
 @pytest.mark.e2e

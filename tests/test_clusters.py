@@ -101,6 +101,23 @@ def test_a_node_that_died_unnoticed_is_left_out(tmp_path: Path, monkeypatch: pyt
             fitting.fitting(cluster.ray, worker, [], None).__enter__()
 
 
+def test_a_living_node_that_cannot_work_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ImportError("no module named openvino")
+
+    def wait(*_: object) -> None:
+        raise AssertionError("its death was waited for")
+
+    monkeypatch.setattr(fitting, "look", fail)
+    monkeypatch.setattr(fitting, "_dies", wait)
+    worker = _Anywhere(str(tmp_path))
+    with (
+        join(None, 1, worker) as cluster,
+        pytest.raises(WorkerError, match="cannot work: ImportError: no module named openvino"),
+    ):
+        fitting.fitting(cluster.ray, worker, [], None).__enter__()
+
+
 def test_classes_are_refused_by_name_unless_mixed_ones_are_allowed() -> None:
     nodes, probe = [_node(1), _node(2)], write_probe("s3://bucket/out", [])
     outfit = EngineOutfit(backend="openvino")

@@ -166,5 +166,8 @@ def _check_reachable(address: str) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What a person needs of a foreign error's many lines."""
+    """What a person needs of a foreign error's many lines; of one that Ray brought from afar what was raised there."""
+    cause = getattr(error, "cause", None)  # Ray's own text begins with its process, in colour
+    if isinstance(cause, BaseException):
+        return f"{type(cause).__name__}: {first_line(cause)}"
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
