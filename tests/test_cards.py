@@ -183,6 +183,7 @@ def test_the_package_carries_sound_honest_pairs_of_every_built_in_stain() -> Non
     assert {pair.stain for pair in pairs} == {"cd34", "cd68", "hdab"}
     for card in (card for pair in pairs for card in pair.cards.values()):
         assert "proves nothing clinical" in card.limits
-        assert card.parity.max < 1e-4
+        assert card.parity.max < 1e-3  # what rounding trained weights to float16 costs
+        assert card.parity.rms < 1e-4
     size = sum(file.stat().st_size for file in PACKAGE.rglob("*") if file.is_file())
     assert size <= 24_000_000
