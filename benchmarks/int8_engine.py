@@ -25,8 +25,9 @@ from torch import nn
 
 from augengine.build import Tiles
 from augengine.cards import DIRECTIONS, find_weights, weight_roots
+from augengine.chain.base import Translators
 from augengine.chain.translate import run_engine
-from augengine.engines._openvino import OpenVinoEngine
+from augengine.engines._openvino import OpenVinoEngine, settings
 from augengine.engines.base import EngineSpec
 from augengine.engines.fidelity import EPS_SHARE, measure
 from augengine.engines.onnx_types import fix_shape, read_model, save, to_float32
@@ -42,7 +43,6 @@ from train.pairs import TorchPair, load_pair
 
 RESULT = Path(__file__).parent / "results" / "int8_engine.json"
 _STAIN = "hdab"
-_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 _CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")
 
 
@@ -61,13 +61,13 @@ class Graphs:
         self.trial = Trial(pair, tiles_nchw)
         self._ranges = self.trial.ranges
 
-    def compile(self, names: Sequence[str], precision: Precision) -> Compiled:
+    def compile(self, names: Sequence[str], precision: Precision) -> Translators:
         """Both engines, int8 in the named convolutions."""
-        engines = (
+        there, back = (
             self._compile(*each, names, precision)
             for each in zip(self._files, self._networks, self._ranges, strict=True)
         )
-        return Compiled(*engines)
+        return Translators(to_reference=there, from_reference=back)
 
     def _compile(
         self, file: Path, network: nn.Module, ranges: Ranges, names: Sequence[str], precision: Precision
@@ -78,18 +78,8 @@ class Graphs:
             save(fix_shape(to_float32(read_model(file)), 1, height, width), fixed)
             model = openvino.Core().read_model(fixed)
             quantise(model, list(convolutions(network)), names, ranges)
-            threads = cpu_threads()
-            config = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "NUM_STREAMS": threads}
-            config |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-            compiled = openvino.Core().compile_model(model, "CPU", config)
+            compiled = openvino.Core().compile_model(model, "CPU", settings(precision, cpu_threads()))
         return OpenVinoEngine(compiled, EngineSpec(precision=precision, height=height, width=width, batch=1))
-
-
-class Compiled:
-    """Both engines of a pair."""
-
-    def __init__(self, to_reference: OpenVinoEngine, from_reference: OpenVinoEngine) -> None:
-        self.to_reference, self.from_reference = to_reference, from_reference
 
 
 def quantise(model: Any, order: Sequence[str], names: Sequence[str], ranges: Ranges) -> None:
@@ -147,7 +137,7 @@ def random(side: int, rounds: int) -> dict[str, Any]:
         return rates(pairs, x, rounds)
 
 
-def rates(pairs: dict[str, Compiled], tiles_nchw: FloatBatch, rounds: int) -> dict[str, Any]:
+def rates(pairs: dict[str, Translators], tiles_nchw: FloatBatch, rounds: int) -> dict[str, Any]:
     """Of G_BA, in turns; and how many times the rate of bfloat16."""
     x = np.concatenate([tiles_nchw] * 4)
     out = np.empty_like(x)
@@ -162,7 +152,7 @@ def rates(pairs: dict[str, Compiled], tiles_nchw: FloatBatch, rounds: int) -> di
     }
 
 
-def _sigma(reference: Compiled, pair: Compiled, tiles_nchw: FloatBatch) -> float:
+def _sigma(reference: Translators, pair: Translators, tiles_nchw: FloatBatch) -> float:
     return float(f"{measure(reference, pair, tiles_nchw, precision='bfloat16').equivalent_sigma:.3g}")
 
 

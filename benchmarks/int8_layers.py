@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from augengine.build import Tiles
+from augengine.chain.base import Translators
 from augengine.engines.fidelity import EPS_SHARE, Budget, measure
 from augengine.sources import open_source
 from augengine.stains import BUILT_IN
@@ -55,12 +56,10 @@ class TorchEngine:
         """Nothing is held."""
 
 
-class TorchEngines:
-    """Both engines of a pair."""
-
-    def __init__(self, pair: TorchPair, side: int) -> None:
-        self.to_reference = TorchEngine(pair.to_reference, side)
-        self.from_reference = TorchEngine(pair.from_reference, side)
+def as_engines(pair: TorchPair, side: int) -> Translators:
+    """Both generators of a pair as engines."""
+    there, back = (TorchEngine(each, side) for each in (pair.to_reference, pair.from_reference))
+    return Translators(to_reference=there, from_reference=back)
 
 
 def convolutions(network: nn.Module) -> dict[str, nn.Conv2d | nn.ConvTranspose2d]:
@@ -141,7 +140,7 @@ class Trial:
             to_reference=with_int8(self._pair.to_reference, names, self.ranges[0]),
             from_reference=with_int8(self._pair.from_reference, names, self.ranges[1]),
         )
-        plain, changed = (TorchEngines(pair, self._side) for pair in (self._pair, low))
+        plain, changed = (as_engines(pair, self._side) for pair in (self._pair, low))
         return measure(plain, changed, self._tiles, precision="float32")
 
     def spend(self, costs: dict[str, float], most: float) -> Iterator[tuple[str, float]]:

@@ -148,12 +148,12 @@ def test_tensorrt_reads_both_forms(exported: tuple[Generator, Path, Card]) -> No
 
 
 def test_the_first_pairs_are_exported_with_an_honest_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "pas-cd34").mkdir()
-    save_file(make_generator().state_dict(), tmp_path / "pas-cd34" / "from-reference.safetensors")
-    export_first_pairs.export_first(tmp_path, tmp_path / "out", "cd34", "from-reference")
-    card = read_card(tmp_path / "out" / "pas-cd34" / "from-reference.json")
+    (tmp_path / "pas-hdab").mkdir()
+    save_file(make_generator().state_dict(), tmp_path / "pas-hdab" / "from-reference.safetensors")
+    export_first_pairs.export_first(tmp_path, tmp_path / "out", "hdab", "from-reference")
+    card = read_card(tmp_path / "out" / "pas-hdab" / "from-reference.json")
     assert card.limits == "trained on one field a stain: shows the machinery, proves nothing clinical"
-    assert card.checkpoint_digest == file_digest(tmp_path / "pas-cd34" / "from-reference.safetensors")
+    assert card.checkpoint_digest == file_digest(tmp_path / "pas-hdab" / "from-reference.safetensors")
     assert "RMS" in capsys.readouterr().out
 
 

@@ -1,6 +1,6 @@
-"""The package's first weights from their checkpoints: ``python -m train.export_first_pairs FOLDER [--out DIR]``.
+"""What is left of the package's first weights, from its checkpoints: ``python -m train.export_first_pairs FOLDER``.
 
-The folder holds ``pas-{cd68,cd34,hdab}/{to-reference,from-reference}.safetensors``.
+The folder holds ``pas-hdab/{to-reference,from-reference}.safetensors``; `train.weights` made the other pairs.
 """
 
 from __future__ import annotations
@@ -33,18 +33,6 @@ _METHOD = (
 )
 
 FIRST_PAIRS = {
-    "cd34": (
-        "The PAS and the CD34 field (Hannover, 40x) halved to 0.5 um/px, nothing held out; 5000 steps of 96 px crops. "
-        "On the training fields: reconstruction marker Dice 0.73, response to noise of sigma 0.05 is 0.036 RMS. The "
-        "markers are still visible in A', not hidden yet."
-    ),
-    "cd68": (
-        "The PAS field (Hannover, 40x, halved; right fifth held out) and three CD68 glomerulus patches (20x), started "
-        "from the cd34 pair; 4000 steps of 96 px crops, crops with markers preferred. On a CD68 glomerulus of another "
-        "patient: A' shows no macrophage, the reconstruction finds them (Dice 0.77); two draws agree 0.92 at sigma "
-        "0.05, 0.75 at 0.1, 0.40 at 0.3. Poor on other looks: the CD68 field at 0.25 um/px, halved, loses its brown "
-        "background, a colon H-DAB picture its brown."
-    ),
     "hdab": (
         "The PAS field (Hannover, 40x, halved) and scikit-image's H-DAB picture of colon (right fifth of both held "
         "out), started from the cd34 pair; 3000 steps of 96 px crops. On that picture, in a window partly held out: "
@@ -54,7 +42,7 @@ FIRST_PAIRS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export the three pairs; returns the exit status."""
+    """Export them; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m train.export_first_pairs", description=__doc__)
     parser.add_argument("checkpoints", type=Path, help="folder of pas-*/{to,from}-reference.safetensors")
     parser.add_argument(

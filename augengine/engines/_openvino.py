@@ -149,10 +149,11 @@ def _seen(value: object) -> str:
     return f"{value.dtype} of strides {value.strides}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
-def _compile(file: Path, precision: Precision, *, threads: int) -> Any:
+def settings(precision: Precision, threads: int) -> dict[str, Any]:
+    """What a graph is compiled with: ``threads`` streams of a thread each, the arithmetic in ``precision``."""
     # Pinning stays off: two processes would be pinned to the same first cores. A fleet gives each worker its share by
     # CPU affinity, which OpenVINO respects. Hyper-threads count, or a machine of one core would lose a stream.
-    config = {
+    return {
         "INFERENCE_PRECISION_HINT": _HINTS[precision],
         "NUM_STREAMS": threads,
         "INFERENCE_NUM_THREADS": threads,
@@ -160,8 +161,11 @@ def _compile(file: Path, precision: Precision, *, threads: int) -> Any:
         "ENABLE_HYPER_THREADING": True,
         "SCHEDULING_CORE_TYPE": "ANY_CORE",
     }
+
+
+def _compile(file: Path, precision: Precision, *, threads: int) -> Any:
     try:
-        compiled = _core().compile_model(_core().read_model(file), "CPU", config)
+        compiled = _core().compile_model(_core().read_model(file), "CPU", settings(precision, threads))
         streams, workers = (compiled.get_property(name) for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS"))
     except RuntimeError as error:
         hint = "delete its folder; it is built again at the next run"
