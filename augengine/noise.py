@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from augengine.philox import Stream, derive_key, draw_uniform, philox4x32, uniform
+from augengine.normals import three_normals
+from augengine.philox import Stream, derive_key, draw_uniform, philox4x32
 
 NOISE_VERSION = 1
 """Written into every sample; changes if the same (seed, key, variant, pixel) ever gives other noise."""
@@ -35,8 +36,8 @@ def draw_sigma(eps: float, seed: int, key: str, variant: int) -> float:
 def unit_noise(seed: int, key: str, variant: int, height: int, width: int) -> FloatImage:
     """Standard normal noise of one variant, float32 (3, height, width).
 
-    A pixel's value depends on its own (x, y) alone, so a larger frame only adds pixels. Box-Muller runs in
-    float64 and is rounded once: float32 logarithms and cosines differ between vector units.
+    A pixel's value depends on its own (x, y) alone, so a larger frame only adds pixels. Drawn in float64 and
+    rounded once.
     """
     out = np.empty((3, height, width), dtype=np.float32)
     _fill(out, derive_key(seed, key), variant)
@@ -59,20 +60,8 @@ def _write_normals(out: FloatImage, first_row: int, variant: int, key: int) -> N
         np.uint32(variant).reshape(1, 1),
         np.uint32(Stream.NOISE).reshape(1, 1),
     )
-    u0, u1, u2, u3 = (uniform(word) for word in philox4x32(counter, key))
-    radius_01, radius_2 = _radius(u0), _radius(u2)
-    for angle in (u1, u3):
-        angle *= 2.0 * np.pi
-    np.multiply(radius_01, np.cos(u1), out=out[0], casting="same_kind")
-    np.multiply(radius_01, np.sin(u1), out=out[1], casting="same_kind")
-    np.multiply(radius_2, np.cos(u3), out=out[2], casting="same_kind")
-
-
-def _radius(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of Box and Muller, in place."""
-    np.log(u, out=u)
-    u *= -2.0
-    return np.sqrt(u, out=u)
+    for channel, normals in zip(out, three_normals(philox4x32(counter, key)), strict=True):
+        channel[...] = normals
 
 
 def add_noise(image_chw: FloatImage, out_chw: FloatImage, *, sigma: float, seed: int, key: str, variant: int) -> None:

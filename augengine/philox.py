@@ -7,6 +7,7 @@ A draw is a pure function of (key, counter): it depends on no order, batch, thre
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from enum import IntEnum
 
 import numpy as np
@@ -45,27 +46,20 @@ def philox4x32(counter: tuple[Words, Words, Words, Words], key: int) -> tuple[Wo
     Returns:
         Four uint32 arrays of the broadcast shape.
     """
-    shape = np.broadcast_shapes(*(word.shape for word in counter))
-    # In C order, whatever the strides of a broadcast array suggest: the rounds run along memory.
-    c0, c1, c2, c3 = (np.broadcast_to(word, shape).astype(np.uint64, order="C") for word in counter)
-    p0, p1 = np.empty_like(c0), np.empty_like(c0)
-    k0, k1 = key & 0xFFFFFFFF, key >> 32
-    for _ in range(10):
-        np.multiply(c0, _MULTIPLIERS[0], out=p0)
-        np.multiply(c2, _MULTIPLIERS[1], out=p1)
-        _mix(p1, c1, k0, out=c0)
-        _mix(p0, c3, k1, out=c2)
-        np.bitwise_and(p1, _LOW, out=c1)
-        np.bitwise_and(p0, _LOW, out=c3)
-        k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
+    # Words of a row or a column stay so for the first rounds, and grow to the whole shape as they mix.
+    c0, c1, c2, c3 = (word.astype(np.uint64) for word in counter)
+    for k0, k1 in _round_keys(key):
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1 = (p1 >> _SHIFT) ^ c1 ^ k0, p1 & _LOW
+        c2, c3 = (p0 >> _SHIFT) ^ c3 ^ k1, p0 & _LOW
     return c0.astype(np.uint32), c1.astype(np.uint32), c2.astype(np.uint32), c3.astype(np.uint32)
 
 
-def _mix(product: NDArray[np.uint64], word: NDArray[np.uint64], key: int, *, out: NDArray[np.uint64]) -> None:
-    """The high half of a product, another word and a key word, exclusive or."""
-    np.right_shift(product, _SHIFT, out=out)
-    out ^= word
-    out ^= np.uint64(key)
+def _round_keys(key: int) -> Iterator[tuple[np.uint64, np.uint64]]:
+    k0, k1 = key & 0xFFFFFFFF, key >> 32
+    for _ in range(10):
+        yield np.uint64(k0), np.uint64(k1)
+        k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
 
 
 def uniform(words: Words) -> NDArray[np.float64]:
