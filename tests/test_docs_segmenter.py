@@ -21,9 +21,15 @@ from tests.typed_lines import ROOT
 from train.choose_eps.__main__ import main as choose_eps
 from train.table1.__main__ import main as table1
 from train.unet.__main__ import main as unet
+from train.unet.drift import main as drift
 
 PAGE = ROOT / "docs" / "segmenter.md"
-COMMANDS: dict[str, click.Command] = {"augengine": augengine, "train.unet": unet, "train.choose_eps": choose_eps}
+COMMANDS: dict[str, click.Command] = {
+    "augengine": augengine,
+    "train.unet": unet,
+    "train.unet.drift": drift,
+    "train.choose_eps": choose_eps,
+}
 TOY = "--recipe small --width 2 --depth 2 --crop 32 --steps 1"
 TOY_OF = {"train.unet": TOY, "train.choose_eps": f"{TOY} --repeats 1 --grid 0.05 --variants 1"}
 """Typed after the page's own options."""
@@ -60,10 +66,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.e2e
 def test_tiles_become_shards_segmenters_and_an_eps(trained: Path) -> None:
-    assert len(typed()) == 4
+    assert len(typed()) == 6
     assert (trained / "shards" / "cd68-000000.tar").is_file()
-    for run in ("glomeruli", "online"):
+    for run in ("glomeruli", "online", "baseline"):
         assert (trained / "runs" / run / "test.json").is_file()
+    assert (trained / "runs" / "baseline" / "drift.json").is_file()
     assert Stain.from_toml(trained / "home" / "stains" / "cd68.toml").recommended_eps == 0.05
 
 

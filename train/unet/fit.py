@@ -19,7 +19,7 @@ from train.unet.cohort import Cohort, Tiles
 from train.unet.foreground import ForegroundMasks, check_masks
 from train.unet.items import Looks, TrainingItems, epochs_of, steps_of
 from train.unet.measures import Measures
-from train.unet.predict import evaluate
+from train.unet.predict import View, evaluate
 from train.unet.recipe import UnetRecipe
 from train.unet.run import SegmenterRun, describe_data, load_segmenter
 from train.unet.shown import Rule, StoredVariants, Variants, check_stored
@@ -125,7 +125,15 @@ def measure(out: Path, tiles: Tiles) -> Measures:
     """
     if not tiles:
         raise SourceError("there are no tiles to measure on", hint="name shards, or patients whose split is test")
+    return evaluate(open_view(out), tiles)
+
+
+def open_view(out: Path) -> View:
+    """The best model of a finished training, to look at tiles with.
+
+    Raises:
+        CheckpointError: There is none.
+    """
     network, card = load_segmenter(out)
     network.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    looks = Looks(standard=card.run.standard, classes=card.run.classes)
-    return evaluate(network, tiles, card.run.recipe, looks)
+    return View(network, card.run.recipe, Looks(standard=card.run.standard, classes=card.run.classes))

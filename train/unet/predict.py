@@ -19,16 +19,34 @@ from train.unet.standard import Standard
 from train.unet.tiles import Tile
 
 
-def evaluate(network: nn.Module, tiles: Sequence[Tile], recipe: UnetRecipe, looks: Looks) -> Measures:
+class View:
+    """What a trained segmenter finds in tiles and their stored variants, beside what it should find.
+
+    Args:
+        network: In eval mode; on any device.
+        recipe: The network's.
+        looks: Its standardisation and classes.
+    """
+
+    def __init__(self, network: nn.Module, recipe: UnetRecipe, looks: Looks) -> None:
+        self._network, self._recipe, self._looks = network, recipe, looks
+        self._stored, self._masks = StoredVariants(), ForegroundMasks(looks.classes, PlaceReader())
+
+    def find(self, tile: Tile, variant: int) -> Foreground:
+        """The foreground of a variant, 0 being the tile itself; its shape is `predict`'s."""
+        image = self._stored.image(tile, variant)
+        return predict(self._network, image, self._recipe, self._looks.standard)
+
+    def truth(self, tile: Tile) -> Foreground:
+        """The foreground of the tile's mask, where the network's output shows it."""
+        mask, margin = shrink_mask(self._masks.read(tile), self._recipe.shrink), self._recipe.margin
+        height, width = mask.shape
+        return mask[margin : height - margin, margin : width - margin]
+
+
+def evaluate(view: View, tiles: Sequence[Tile]) -> Measures:
     """Counts summed over the tiles themselves; what a valid U-Net's output does not show is not counted."""
-    stored, masks = StoredVariants(), ForegroundMasks(looks.classes, PlaceReader())
-    total = Measures()
-    for tile in tiles:
-        found = predict(network, stored.image(tile, 0), recipe, looks.standard)
-        margin, (height, width) = recipe.margin, found.shape
-        truth = shrink_mask(masks.read(tile), recipe.shrink)[margin : margin + height, margin : margin + width]
-        total += compare(found, truth)
-    return total
+    return sum((compare(view.find(tile, 0), view.truth(tile)) for tile in tiles), start=Measures())
 
 
 def predict(network: nn.Module, rgb_hwc: RgbImage, recipe: UnetRecipe, standard: Standard) -> Foreground:

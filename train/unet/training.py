@@ -20,7 +20,7 @@ from train.unet.cohort import Tiles
 from train.unet.items import TrainingItems
 from train.unet.measures import Measures
 from train.unet.network import Unet
-from train.unet.predict import evaluate
+from train.unet.predict import View, evaluate
 from train.unet.run import WEIGHTS, SegmenterCard, SegmenterRun, load_weights
 
 
@@ -142,7 +142,7 @@ class SegmenterTraining:
 
     def _validate(self, bar: Bar, logs: Logs) -> None:
         self.network.eval()
-        self._last = evaluate(self.network, self.validation, self.run.recipe, self.items.looks)
+        self._last = evaluate(View(self.network, self.run.recipe, self.items.looks), self.validation)
         self.network.train()
         f1 = self._last.pixels.f1
         logs.validation(self._step, _flat(self._last), None)

@@ -1,0 +1,115 @@
+"""The command ``python -m train.unet.drift``: does a segmenter find in variants what it finds in their tiles?
+
+Its masks should stay where tissue stays. A segmenter that was trained on tiles alone has no reason to forgive a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from augengine.errors import SourceError
+from augengine.shards.records import write_json
+from train.commands import FILE, SETTINGS, PoliteCommand
+from train.unet.fit import open_view
+from train.unet.measures import Counts, Measures, compare
+from train.unet.predict import View
+from train.unet.tiles import Tile, find_tiles
+
+RESULT = "drift.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """What a segmenter finds in tiles and in their variants; counts are summed over all of them.
+
+    Attributes:
+        tiles: How many there are.
+        variants: How many variants of them.
+        own: The tiles themselves against their masks.
+        varied: The variants against the same masks.
+        agreement: Pixels found in the variants against those found in the tiles; its F1 is their Dice.
+    """
+
+    tiles: int
+    variants: int
+    own: Measures
+    varied: Measures
+    agreement: Counts
+
+    @property
+    def lost(self) -> float:
+        """F1 by pixel on the tiles less that on the variants."""
+        return self.own.pixels.f1 - self.varied.pixels.f1
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return {
+            "tiles": self.tiles,
+            "variants": self.variants,
+            "own": self.own.to_json(),
+            "varied": self.varied.to_json(),
+            "agreement": self.agreement.to_json(),
+            "lost": self.lost,
+        }
+
+    def lines(self) -> list[str]:
+        """For people, a line each."""
+        return [
+            f"F1 by pixel {self.own.pixels.f1:.4f} on {self.tiles} tiles, {self.varied.pixels.f1:.4f} on their"
+            f" {self.variants} variants: {self.lost:+.4f} lost",
+            f"Dice of what is found in a variant and in its tile {self.agreement.f1:.4f}",
+        ]
+
+
+def find_drift(view: View, tiles: Sequence[Tile]) -> Drift:
+    """Compare a segmenter's masks of variants with those of their tiles.
+
+    Args:
+        view: The segmenter's.
+        tiles: With variants; those that were passed through are left out.
+
+    Raises:
+        SourceError: No tile has a variant.
+    """
+    varied = [tile for tile in tiles if tile.variants]
+    if not varied:
+        raise SourceError("no tile has a variant", hint="name the shards that `augengine augment` wrote, too")
+    drifts = [_drift(view, tile) for tile in varied]
+    return Drift(
+        tiles=len(drifts),
+        variants=sum(each.variants for each in drifts),
+        own=sum((each.own for each in drifts), start=Measures()),
+        varied=sum((each.varied for each in drifts), start=Measures()),
+        agreement=sum((each.agreement for each in drifts), start=Counts()),
+    )
+
+
+def _drift(view: View, tile: Tile) -> Drift:
+    truth, own = view.truth(tile), view.find(tile, 0)
+    found = [view.find(tile, number) for number in range(1, tile.variants + 1)]
+    return Drift(
+        tiles=1,
+        variants=len(found),
+        own=compare(own, truth),
+        varied=sum((compare(each, truth) for each in found), start=Measures()),
+        agreement=sum((compare(each, own).pixels for each in found), start=Counts()),
+    )
+
+
+@click.command("python -m train.unet.drift", cls=PoliteCommand, context_settings=SETTINGS)
+@click.option("--out", type=FILE, required=True, help="Folder of a finished training of `python -m train.unet`.")
+@click.option("--test", multiple=True, required=True, metavar="SHARDS", help="Tiles and their variants; repeatable.")
+def main(out: Path, test: Sequence[str]) -> None:
+    """Say how far a segmenter's masks drift when tiles are augmented, and write OUT/drift.json."""
+    drift = find_drift(open_view(out), find_tiles(test))
+    write_json(out / RESULT, drift.to_json(), out)
+    click.echo("\n".join(drift.lines()))
+
+
+if __name__ == "__main__":
+    main()
