@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -48,6 +49,14 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
     os.environ["AUGENGINE_HOME"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_handler() -> Iterator[None]:
+    """A command takes SIGTERM over where it is called; pytest gets it back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")
