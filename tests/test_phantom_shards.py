@@ -148,13 +148,14 @@ def test_the_command_draws_and_says_so(tmp_path: Path) -> None:
 def test_the_command_lines_of_the_page_run_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line for block in blocks(ROOT / "docs" / "phantom.md") for line in block.splitlines()]
     typed = [shlex.split(line)[3:] for line in lines if line.startswith("python -m train.phantom ")]
-    assert len(typed) == 4
+    assert len(typed) == 7
     monkeypatch.chdir(tmp_path)
     for arguments in typed:  # the last of two equal options counts
         done = CliRunner().invoke(main, [*arguments, "--count=10", "--side=16"])
         assert done.exit_code == 0, done.output
-    people = [{name.partition("_")[0] for name in members(tmp_path / "phantoms" / side)} for side in ("train", "test")]
-    assert not people[0] & people[1]
+    for splits in (("train", "test"), ("learn", "choose", "look")):
+        people = [{name.partition("_")[0] for name in members(tmp_path / "phantoms" / split)} for split in splits]
+        assert len(set().union(*people)) == sum(map(len, people))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Generators trained on phantoms: ``python -m train.phantom_weights`` draws, trains pas-cd68 and pas-cd34, measures.
 
-The um/px are 1 by default: a crop of 64 px then shows a whole tubule with its interstitium and the markers in it.
+The um/px are 1 by default: a crop of 96 px then shows a whole tubule with its interstitium and the markers in it.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Tissue:
 @click.option("--steps", type=click.IntRange(1), default=20000, help="Steps of one crop a stain.")
 @click.option("--width", type=click.IntRange(1), default=32, help="Channels of the first convolution.")
 @click.option("--blocks", type=click.IntRange(0), default=6, help="Residual blocks.")
-@click.option("--crop", type=click.IntRange(32), default=64, help="Side of a crop, px.")
+@click.option("--crop", type=click.IntRange(32), default=96, help="Side of a crop, px.")
 @click.option("--identity", type=click.FloatRange(0), default=0.5, help="Weight of the identity losses; 0 swaps looks.")
 @click.option("--mpp", type=float, default=1.0, help="um/px of the phantoms.")
 @click.option("--side", type=int, default=256, help="Side of a field, px.")
