@@ -18,9 +18,9 @@ from tests.pictures import class_ids, encode, stained
 from tests.typed_lines import ROOT, type_lines
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-# These need fields, slides, real tissue, a store or a cluster: tests/test_docs_{training,segmenter,tiling,results}.py;
-# of the last two, tests/test_{storage,clusters}.py run like commands, not the lines as typed.
-TYPED_ELSEWHERE = {"clusters.md", "storage.md", "training.md", "segmenter.md", "tiling.md", "results.md"}
+# These need fields, slides, real or drawn tissue, a store or a cluster: tests/test_docs_*.py; of the last two,
+# tests/test_{storage,clusters}.py run like commands, not the lines as typed.
+TYPED_ELSEWHERE = {"clusters.md", "storage.md", "phantom.md", "training.md", "segmenter.md", "tiling.md", "results.md"}
 SIDE = 64
 TILES = 6
 

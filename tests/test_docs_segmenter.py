@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 import torch
-from click.testing import CliRunner
 
 from augengine.cli import main as augengine
 from augengine.stains import Stain
 from tests.segmenter_tiles import names, write_tiles
 from tests.small_generator import write_small_pair
 from tests.test_docs import blocks
-from tests.typed_lines import ROOT
+from tests.typed_lines import ROOT, type_in_process
 from train.choose_eps.__main__ import main as choose_eps
 from train.table1.__main__ import main as table1
 from train.unet.__main__ import main as unet
@@ -54,12 +52,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("AUGENGINE_HOME", str(folder / "home"))
-        for line in typed():
-            words = shlex.split(line)
-            name = words[0] if words[0] in COMMANDS else words[2]
-            arguments = words[1:] if words[0] in COMMANDS else words[3:]
-            done = CliRunner().invoke(COMMANDS[name], [*arguments, *shlex.split(TOY_OF.get(name, ""))])
-            assert done.exit_code == 0, f"{line}\n{done.output}"
+        type_in_process(typed(), COMMANDS, TOY_OF)
         yield folder
     torch.set_num_threads(threads)
 

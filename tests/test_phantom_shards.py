@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from augengine.sample import Sample
 from augengine.sources import open_source
 from tests.datasets import digests, members
 from tests.pictures import decode
-from tests.test_docs import blocks
-from tests.typed_lines import ROOT
 from train.data import Patients, open_domain
 from train.phantom import MARKER_EXT, Correlation, Drawn, Series, draw_field, write_series
 from train.phantom.__main__ import main
@@ -143,19 +140,6 @@ def test_the_command_draws_and_says_so(tmp_path: Path) -> None:
     assert len(found) == 12
     said = json.loads(found["p02_00000.json"])
     assert said["correlation"] == {"glomeruli": 4.0, "sclerotic": 4.0}
-
-
-def test_the_command_lines_of_the_page_run_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = [line for block in blocks(ROOT / "docs" / "phantom.md") for line in block.splitlines()]
-    typed = [shlex.split(line)[3:] for line in lines if line.startswith("python -m train.phantom ")]
-    assert len(typed) == 7
-    monkeypatch.chdir(tmp_path)
-    for arguments in typed:  # the last of two equal options counts
-        done = CliRunner().invoke(main, [*arguments, "--count=10", "--side=16"])
-        assert done.exit_code == 0, done.output
-    for splits in (("train", "test"), ("learn", "choose", "look")):
-        people = [{name.partition("_")[0] for name in members(tmp_path / "phantoms" / split)} for split in splits]
-        assert len(set().union(*people)) == sum(map(len, people))
 
 
 @pytest.mark.parametrize(

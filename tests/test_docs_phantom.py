@@ -1,0 +1,68 @@
+"""What docs/phantom.md tells people to type is typed here, in order, at toy size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import torch
+
+from augengine.cli import main as augengine
+from tests.datasets import members
+from tests.small_generator import write_small_pair
+from tests.test_docs import blocks
+from tests.typed_lines import ROOT, type_in_process
+from train.phantom.__main__ import main as phantom
+from train.unet.__main__ import main as unet
+from train.unet.drift import main as drift
+
+COMMANDS: dict[str, click.Command] = {
+    "augengine": augengine,
+    "train.phantom": phantom,
+    "train.unet": unet,
+    "train.unet.drift": drift,
+}
+TOY_OF = {
+    "augengine": "--allow-mpp",
+    "train.phantom": "--count=10 --side=64",
+    "train.unet": "--width 2 --depth 2 --crop 16 --steps 1",
+}
+
+
+def typed() -> list[str]:
+    """The page's command lines, in order."""
+    lines = [line for block in blocks(ROOT / "docs" / "phantom.md") for line in block.splitlines()]
+    return [line for line in lines if line.startswith(("augengine ", "python -m "))]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder where every command was typed once."""
+    folder, threads = tmp_path_factory.mktemp("phantom"), torch.get_num_threads()
+    write_small_pair(folder / "runs" / "phantom" / "weights")
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        type_in_process(typed(), COMMANDS, TOY_OF)
+    yield folder
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.e2e
+def test_phantoms_are_drawn_looked_at_and_augmented(drawn: Path) -> None:
+    assert len(typed()) == 10
+    assert (drawn / "runs" / "look" / "drift.json").is_file()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("splits", [("train", "test"), ("learn", "choose", "look")])
+def test_splits_share_no_patient(drawn: Path, splits: tuple[str, ...]) -> None:
+    people = [patients(drawn / "phantoms" / split) for split in splits]
+    assert len(set().union(*people)) == sum(map(len, people))
+
+
+def patients(folder: Path) -> set[str]:
+    """Whose fields a folder holds."""
+    return {name.partition("_")[0] for name in members(folder)}
