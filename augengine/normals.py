@@ -30,7 +30,7 @@ def three_normals(words: tuple[Words, Words, Words, Words]) -> Normals:
 
 
 def turn(words: Words) -> NDArray[np.complex128]:
-    """``exp(2 pi i u)``, u being `uniform` of the words; from tables, to 1e-15: float64 cosines take most of the time otherwise."""
+    """``exp(2 pi i u)``, u being `uniform` of the words; from tables, to 1e-15: cosines are slow."""
     steps = (words >> np.uint32(8)) + np.uint32(1)
     coarse, fine = (steps >> _FINE_BITS).astype(np.intp), (steps & _FINE_MASK).astype(np.intp)
     turned: NDArray[np.complex128] = _COARSE[coarse] * _FINE[fine]
