@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,8 +53,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.e2e
 def test_phantoms_are_drawn_looked_at_and_augmented(drawn: Path) -> None:
-    assert len(typed()) == 10
-    assert (drawn / "runs" / "look" / "drift.json").is_file()
+    assert len(typed()) == 12
+    assert len(json.loads((drawn / "runs" / "look" / "drift.json").read_text())) == 3
 
 
 @pytest.mark.e2e

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from augengine.cards import find_weights
 from augengine.chain.base import Translators
 from augengine.errors import PlanMismatch, SourceError, SpecError
 from augengine.noise import draw_sigma
@@ -72,6 +73,8 @@ def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
     lines = run(plan, tmp_path / "data", tmp_path / "out", weights, 1, draw_phantoms)
     said = json.loads((tmp_path / "out" / "table1.json").read_text())
     assert len(said["cells"]) == 2 * 5 * 2
+    assert said["generators"] == {"cd68": find_weights("pas", "cd68", [weights]).digests}
+    assert said["plan"]["precision"] == "float32"
     assert json.loads((tmp_path / "data/cd68/repeat-0/test/.augengine/phantom.json").read_text())
     assert said["analysis"]["primary"]["units"] == 2
     assert any(line.startswith("Primary: paper - baseline, shift") for line in lines)
@@ -82,8 +85,12 @@ def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
     cells.write_text("".join(before[:-1]))  # as a kill before the last cell leaves it
     assert run(plan, tmp_path / "data", tmp_path / "out", weights, 1, draw_phantoms) == lines
     assert cells.read_text().splitlines(keepends=True) == before
-    with pytest.raises(PlanMismatch, match="another steps"):
-        run(replace(plan, steps=2), tmp_path / "data", tmp_path / "out", weights, 1, draw_phantoms)
+    for other in (replace(plan, steps=2), replace(plan, precision="bfloat16")):
+        with pytest.raises(PlanMismatch, match=r"holds another experiment: (steps 1|precision float32) there"):
+            run(other, tmp_path / "data", tmp_path / "out", weights, 1, draw_phantoms)
+    write_small_pair(weights, seed=9)
+    with pytest.raises(PlanMismatch, match="holds another experiment: generators"):
+        run(plan, tmp_path / "data", tmp_path / "out", weights, 1, draw_phantoms)
 
 
 @pytest.fixture(scope="module")

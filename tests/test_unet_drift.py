@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -83,11 +84,17 @@ def test_tiles_without_variants_are_left_out(trained: Path, tmp_path: Path) -> N
 
 def test_the_command_writes_what_it_says(trained: Path, tmp_path: Path) -> None:
     write_variants(tmp_path, {tile: {1: own(tile)[::-1]} for tile in range(4)})
-    shards = ["--test", str(tmp_path / "own"), "--test", str(tmp_path / "varied")]
+    own_tiles, varied = str(tmp_path / "own"), str(tmp_path / "varied")
+    shutil.copytree(varied, copies := str(tmp_path / "again"))
+    shards = ["--test", own_tiles, "--variants", varied, "--variants", copies]
     done = CliRunner().invoke(main, ["--out", str(trained), *shards])
     assert done.exit_code == 0, done.output
-    said = json.loads((trained / "drift.json").read_text())
+    drifts = json.loads((trained / "drift.json").read_text())
+    assert set(drifts) == {varied, copies}
+    assert drifts[varied] == drifts[copies]
+    said = drifts[varied]
     assert f"{said['own']['pixels']['f1']:.4f} on 4 tiles" in done.output
     assert said["lost"] == said["own"]["pixels"]["f1"] - said["varied"]["pixels"]["f1"]
-    refused = CliRunner().invoke(main, ["--out", str(trained), *shards[:2]])
+    assert f"{varied}:\nF1 by pixel" in done.output
+    refused = CliRunner().invoke(main, ["--out", str(trained), "--variants", own_tiles])
     assert (refused.exit_code, "hint: " in refused.output) == (2, True)

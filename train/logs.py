@@ -95,6 +95,20 @@ class Logs:
                 file.write_text("".join(kept), encoding="utf-8")
 
 
+def read_validations(folder: Path) -> list[dict[str, Any]]:
+    """What `Logs.validation` wrote into a run's folder, each with its ``step``; none if it never did.
+
+    Raises:
+        TargetError: It cannot be read.
+    """
+    file = folder / VALIDATION
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        return [json.loads(line) for line in lines]
+    except (OSError, ValueError) as error:
+        raise TargetError(f"cannot read {file}: {error}", hint="was it edited by hand?") from error
+
+
 def flatten(values: Mapping[str, Any]) -> dict[str, float]:
     """The finite numbers of a validation on one level: ``marker_dice``, ``cycle_stain/l1``, ``response/0.05`` ...
 

@@ -22,6 +22,7 @@ from train.findings import Findings, KnownField, find_out
 from train.finish import WEIGHTS
 from train.fit import Effort, PairFit, copy_pair, train_pair
 from train.grid import sample_grid, write_grid
+from train.logs import read_validations
 from train.pairs import load_pair
 from train.phantom import Patient, Series, draw_field, write_series
 from train.phantom.spec import PhantomStain
@@ -121,9 +122,16 @@ def fit_phantoms(stain: PhantomStain, tissue: Tissue, effort: Effort, out: Path,
     findings = measure_phantoms(stain, tissue, weights, grid=out / stain / "phantoms.png")
     run: dict[str, float] = {"steps": effort.steps, "width": effort.width, "blocks": effort.blocks, "crop": effort.crop}
     run |= {"identity": effort.identity}
-    record = {"run": run | {"mpp": tissue.mpp, "seed": tissue.seed}, **findings.to_json()}
+    run |= {"mpp": tissue.mpp, "seed": tissue.seed}
+    record = {"run": run, "course": course_of(out / stain), **findings.to_json()}
     write_json(out / stain / "findings.json", record, out / stain)
     return findings
+
+
+def course_of(folder: Path) -> list[dict[str, Any]]:
+    """How a training came to hide: what its validations found, step by step, on the people held out."""
+    told = ("step", "marker_dice", "contrast_hidden", "sigmas", "agreement")
+    return [{name: found[name] for name in told} for found in read_validations(folder)]
 
 
 def open_phantoms(stain: PhantomStain, tissue: Tissue, folder: Path) -> Domain:

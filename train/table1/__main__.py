@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,7 +13,7 @@ from augengine.errors import PlanMismatch, TargetError
 from train.cells import CellLog, run_cells
 from train.commands import FILE, SETTINGS, Echo, PoliteCommand, interruptible
 from train.table1.analysis import analyse
-from train.table1.data import Drawer, prepare, tissues, write_arms
+from train.table1.data import Drawer, digest_generators, prepare, tissues, write_arms
 from train.table1.drawing import draw_phantoms
 from train.table1.plan import Plan, full, scaled
 from train.table1.report import write_report
@@ -70,19 +72,21 @@ def run(plan: Plan, data: Path, out: Path, weights: Path | None, workers: int, d
 
     Raises:
         PlanMismatch: The folder holds another experiment.
+        WeightsError: A stain has no generators.
         AugengineError: Tissue, generators or options that do not fit; finished cells stay.
     """
-    _claim(plan, out)
+    generators = digest_generators(plan, weights)
+    _claim({**plan.to_json(), "generators": generators}, out)
     echo = Echo()
     prepare(plan, data, draw, echo.note)
     write_arms(plan, data, out, weights, echo)
     log = CellLog(out / "cells.jsonl")
     results = run_cells(plan.cells(), log, CellRunner(plan, data, out), echo.note, workers=workers)
-    return write_report(plan, results, analyse(plan, results), out)
+    return write_report(plan, generators, results, analyse(plan, results), out)
 
 
-def _claim(plan: Plan, out: Path) -> None:
-    file, wanted = out / "plan.json", json.loads(json.dumps(plan.to_json()))
+def _claim(experiment: Mapping[str, Any], out: Path) -> None:
+    file, wanted = out / "plan.json", json.loads(json.dumps(experiment))
     try:
         out.mkdir(parents=True, exist_ok=True)
         if not file.exists():
@@ -93,7 +97,7 @@ def _claim(plan: Plan, out: Path) -> None:
     if changed := [name for name in wanted if before.get(name) != wanted[name]]:
         name = changed[0]
         raise PlanMismatch(
-            f"{out} holds an experiment with another {name}: it was {before.get(name)}, now it is {wanted[name]}",
+            f"{out} holds another experiment: {name} {before.get(name)} there, {wanted[name]} wanted",
             hint="choose another --out, or the options of then",
         )
 

@@ -11,11 +11,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from augengine.cards import Direction, find_weights, weight_roots
 from augengine.dataset import AugmentRequest, augment
 from augengine.errors import SourceError, WorkerError
 from augengine.patients import Split
@@ -171,6 +172,17 @@ def write_arms(plan: Plan, data: Path, out: Path, weights: Path | None, watcher:
         if cell["percent"] == plan.fractions[0] and cell["arm"] != "baseline":
             source = data / cell["stain"] / f"repeat-{cell['repeat']}" / cell["world"] / "train"
             _write_arm(plan, cell["arm"], cell["stain"], source, arm_folder(cell, out), weights, watcher)
+
+
+def digest_generators(plan: Plan, weights: Path | None) -> dict[str, Mapping[Direction, str]]:
+    """The digests of each stain's generators, which decide the experiment's numbers as much as its plan does.
+
+    Raises:
+        WeightsError: There are none.
+    """
+    stains = [find_stain(name) for name in plan.stains]
+    pairs = [find_weights(stain.reference or "", stain.name, weight_roots(weights)) for stain in stains]
+    return {pair.stain: pair.digests for pair in pairs}
 
 
 def _write_arm(

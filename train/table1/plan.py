@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from augengine.errors import SpecError
 from train.cells import Cell
+from train.step import PrecisionOption
 from train.unet.arms import Control
 from train.unet.recipe import UnetRecipe, icube, small
 
@@ -31,6 +32,7 @@ class Plan:
         repeats: Of everything, tissue included.
         recipe: Of every segmenter, without stain jitter of its own.
         steps: Of every training, whatever its fraction.
+        precision: Of every training, wherever it runs: an experiment that goes on elsewhere is still one experiment.
         eps: Of the noise; the paper's.
         variants: Written of each tile and arm.
         correlation: Markers a mm2 in glomeruli over those outside, where they mislead.
@@ -48,6 +50,7 @@ class Plan:
     repeats: int
     recipe: UnetRecipe
     steps: int
+    precision: PrecisionOption = "float32"
     eps: float = 0.05
     variants: int
     correlation: float = 4.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from augengine.errors import TargetError
 from train.cells import Result
@@ -16,14 +17,28 @@ from train.table1.plan import Plan
 NAME = "table1"
 
 
-def write_report(plan: Plan, results: Sequence[Result], analysis: Analysis, out: Path) -> list[str]:
+def write_report(
+    plan: Plan, generators: Mapping[str, Any], results: Sequence[Result], analysis: Analysis, out: Path
+) -> list[str]:
     """Write ``table1.json``, ``table1.md`` and ``table1.png`` into ``out``; returns the lines of the table.
+
+    Args:
+        plan: What was run.
+        generators: What else decided its numbers: digests by stain.
+        results: Of all cells.
+        analysis: Of the results.
+        out: Folder of the experiment.
 
     Raises:
         TargetError: They cannot be written.
     """
     lines = [*table(plan, results), "", *analysis.lines()]
-    numbers = {"plan": plan.to_json(), "cells": list(results), "analysis": analysis.to_json()}
+    numbers = {
+        "plan": plan.to_json(),
+        "generators": generators,
+        "cells": list(results),
+        "analysis": analysis.to_json(),
+    }
     plot_table(out / f"{NAME}.png", _panels(plan, results))
     try:
         (out / f"{NAME}.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")

@@ -12,14 +12,11 @@ import torch
 from augengine.philox import derive_key
 from train.cells import Cell
 from train.rhythm import Rhythm
-from train.step import PrecisionOption
 from train.table1.data import find_cohort
 from train.table1.plan import Plan
 from train.unet import Fit, Rule, StoredVariants, make_training, measure
 
 _VALIDATIONS = 5
-_PRECISION: PrecisionOption = "float32"
-"""Wherever it runs: an experiment that goes on elsewhere is still one experiment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ class CellRunner:
                 out=folder,
                 steps=plan.steps,
                 augmented=cell["arm"],
-                precision=_PRECISION,
+                precision=plan.precision,
                 rhythm=Rhythm(log=every, checkpoint=every, validate=every),
                 quiet=True,
             )

@@ -103,12 +103,17 @@ def _drift(view: View, tile: Tile) -> Drift:
 
 @click.command("python -m train.unet.drift", cls=PoliteCommand, context_settings=SETTINGS)
 @click.option("--out", type=FILE, required=True, help="Folder of a finished training of `python -m train.unet`.")
-@click.option("--test", multiple=True, required=True, metavar="SHARDS", help="Tiles and their variants; repeatable.")
-def main(out: Path, test: Sequence[str]) -> None:
+@click.option("--test", multiple=True, metavar="SHARDS", help="Tiles, if not among their variants; repeatable.")
+@click.option(
+    "--variants", multiple=True, required=True, metavar="SHARDS", help="What `augment` wrote; each is looked at alone."
+)
+def main(out: Path, test: Sequence[str], variants: Sequence[str]) -> None:
     """Say how far a segmenter's masks drift when tiles are augmented, and write OUT/drift.json."""
-    drift = find_drift(open_view(out), find_tiles(test))
-    write_json(out / RESULT, drift.to_json(), out)
-    click.echo("\n".join(drift.lines()))
+    view = open_view(out)
+    drifts = {shards: find_drift(view, find_tiles([*test, shards])) for shards in variants}
+    write_json(out / RESULT, {shards: drift.to_json() for shards, drift in drifts.items()}, out)
+    for shards, drift in drifts.items():
+        click.echo("\n".join([f"{shards}:", *drift.lines()]))
 
 
 if __name__ == "__main__":
