@@ -13,13 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from augengine.cards import find_weights
 from augengine.cli import main as augengine
+from augengine.errors import CheckpointError
 from augengine.images import encode_image
 from tests.drawn_tissue import density, in_reference_colours, in_stain_colours
+from train.checkpoint import TrainingCard, load_generator
 from train.cyclegan import main
+from train.pairs import load_pair
 
 SMALL = ["--width", "4", "--blocks", "1", "--crop", "32", "--precision", "float32"]
 RECIPE = """base = "zhu2017"
@@ -91,6 +95,23 @@ def test_a_finished_training_augments(fields: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "shards").glob("cd68-*.tar"))
 
 
+def test_a_stain_of_ones_own_goes_the_same_way(fields: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file says its reference; the next command that is printed finds the pair."""
+    monkeypatch.setenv("AUGENGINE_HOME", str(tmp_path))
+    (tmp_path / "stains").mkdir()
+    for place, name in ((tmp_path / "stains", "mine"), (tmp_path, "elsewhere")):
+        (place / f"{name}.toml").write_text(f'name = "{name}"\nreference = "he"\nchromogen = [0.3, 0.6, 0.8]\n')
+    (tmp_path / "stains" / "he.toml").write_text('name = "he"\nchromogen = [0.1, 1.0, 0.1]\n')
+    for stain in ("mine", str(tmp_path / "elsewhere.toml")):
+        run = tmp_path / f"run-{Path(stain).stem}"
+        done = call(options(fields, run, "--steps", "2", "--holdout", "0", "--stain", stain))
+        assert done.exit_code == 0, done.output
+        assert find_weights("he", Path(stain).stem, [run / "weights"])
+        following = done.output.rpartition("next: augengine ")[2].split()
+        built = CliRunner().invoke(augengine, [*following, "--size", "32", "--json"])
+        assert built.exit_code == 0, built.output
+
+
 def test_a_killed_training_goes_on_as_if_it_had_never_stopped(fields: Path, tmp_path: Path) -> None:
     steps = ["--steps", "40", "--checkpoint-every", "5", "--validate-every", "1000"]
     # All in processes of their own, with one thread each: sums over two threads round otherwise.
@@ -146,6 +167,19 @@ def test_export_alone_needs_no_pictures(finished: tuple[Path, str], tmp_path: Pa
     assert find_weights("pas", "cd68", [tmp_path / "weights"])
 
 
+def test_a_checkpoint_is_measured_as_what_it_is(fields: Path, finished: tuple[Path, str]) -> None:
+    (checkpoint,) = (finished[0] / "checkpoints").glob("step-*")
+    pair = load_pair("pas", "cd68", checkpoint)
+    assert pair.mpp == 0.5
+    recipe = TrainingCard.read(checkpoint).run.recipe.generator
+    own = load_generator(checkpoint, "to-reference", recipe)
+    tile = torch.zeros(1, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(pair.to_reference(tile), own(tile))
+    with pytest.raises(CheckpointError, match="checkpoint of pas-cd68, not of pas-cd34"):
+        load_pair("pas", "cd34", checkpoint)
+
+
 def test_a_run_is_not_trained_over(fields: Path, finished: tuple[Path, str]) -> None:
     again = call(options(fields, finished[0], "--steps", "2", "--holdout", "0"))
     assert again.exit_code == 2
@@ -163,6 +197,9 @@ def test_a_run_is_not_trained_over(fields: Path, finished: tuple[Path, str]) -> 
         (["--precision", "float16"], "GPU"),
         (["--init-from", "nowhere"], "cannot read"),
         (["--reference", "cd68"], "differ"),
+        (["--reference", "p-as"], "name has lower-case letters"),
+        (["--stain", "pas"], "is a reference stain"),
+        (["--kid-features", "none.pt"], "cannot be read as a feature network"),
         (["--seed", "-1"], "seed"),
         (["--holdout", "0.2"], "wider strip"),
     ],
@@ -175,6 +212,17 @@ def test_what_cannot_be_trained_is_refused_with_a_reason(
     assert says in done.output
     assert "Traceback" not in done.output
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_patient_in_two_splits_is_refused_by_name(fields: Path, tmp_path: Path) -> None:
+    table = tmp_path / "patients.csv"
+    table.write_text("file,patient,split\nfield_0*,anna,train\nfield_1*,anna,validation\n")
+    done = call([*options(fields, tmp_path / "run", "--steps", "2"), "--patients", str(table)])
+    assert done.exit_code == 2, done.output
+    assert "anna is in two splits" in done.output
+    table.write_text("file,patient,split\nfield_0*,anna,train\nfield_1*,berta,validation\n")
+    done = call([*options(fields, tmp_path / "run", "--steps", "2"), "--patients", str(table)])
+    assert done.exit_code == 0, done.output
 
 
 def test_pictures_of_unknown_scale_are_refused(fields: Path, tmp_path: Path) -> None:

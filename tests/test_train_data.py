@@ -23,6 +23,10 @@ from augengine.resample import resample, resampled_size
 from augengine.stains import BUILT_IN
 from tests.pictures import encode, spotted, tissue
 from train.data import Domain, Holdout, MarkerPreference, Patients, UnpairedCrops, open_domain
+from train.data.crops import summary
+from train.data.decoding import PlaceReader
+from train.data.places import Place
+from train.tiles import cut_tiles
 
 Pixels = NDArray[np.uint8]
 
@@ -171,6 +175,52 @@ def test_a_picture_damaged_in_its_middle_is_named_when_it_is_decoded(tmp_path: P
     found = open_domain(str(tmp_path), name="pas")
     with pytest.raises(SourceError, match=r"cut.png .*damaged or truncated"):
         list(found.images)
+
+
+def test_all_pictures_that_are_damaged_behind_their_headers_are_named_at_once(tmp_path: Path) -> None:
+    write(tmp_path, a=(40, 40))
+    whole = encode(tissue(200, 200))
+    middle = len(whole) // 2
+    for name in ("cut", "torn"):
+        (tmp_path / f"{name}.png").write_bytes(whole[:middle] + bytes(500) + whole[middle + 500 :])
+    with pytest.raises(SourceError, match=r"cannot be trained on: cut.png.*damaged or truncated.*; torn.png"):
+        open_domain(str(tmp_path), name="pas", check_pixels=True)
+
+
+def test_a_card_tells_other_pixels_and_other_splits_apart(tmp_path: Path) -> None:
+    write(tmp_path, p1=(40, 40), p2=(40, 40))
+
+    def told(held_out: str) -> dict[str, object]:
+        return dict(summary(open_domain(str(tmp_path), name="pas", holdout=Holdout.parse(held_out))))
+
+    first, other = told("p1*"), told("p2*")
+    assert first == told("p1*")
+    assert {name for name in first if first[name] != other[name]} == {"digest", "held_out_digest"}
+    (tmp_path / "p1.png").write_bytes(encode(tissue(40, 40, seed=9)))
+    changed = told("p1*")
+    assert {name for name in first if first[name] != changed[name]} == {"held_out_digest"}
+
+
+def test_a_few_tiles_of_many_pictures_decode_those_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, **{f"p{i}": (40, 40) for i in range(9)})
+    found = open_domain(str(tmp_path), name="pas", holdout=Holdout.parse("*"))
+    decoded: list[str] = []
+    image = PlaceReader.image
+
+    def counted(self: PlaceReader, place: Place) -> Pixels:
+        decoded.append(place.name)
+        return image(self, place)
+
+    monkeypatch.setattr(PlaceReader, "image", counted)
+    assert len(cut_tiles(found.held_out, count=2)) == 2
+    assert decoded == ["p0.png", "p4.png"]
+
+
+def test_too_narrow_a_strip_is_named_with_its_picture(tmp_path: Path) -> None:
+    write(tmp_path, wide=(64, 200), narrow=(64, 60))
+    found = open_domain(str(tmp_path), name="pas", holdout=Holdout(strip=0.3))
+    with pytest.raises(SourceError, match=r"held out of picture narrow.png is 18 x 64 px, at least 32"):
+        cut_tiles(found.held_out)
 
 
 def test_pictures_smaller_than_the_crop_are_named() -> None:

@@ -209,6 +209,8 @@ def test_the_recipes_are_those_of_the_papers() -> None:
     assert reference.total_epochs == 200
     assert laboratory.total_epochs == 50
     assert reference.pool == laboratory.pool == 50
+    assert reference.init_sigma == laboratory.init_sigma == 0.02
+    assert reference.discriminator_width == laboratory.discriminator_width == 64
 
 
 @pytest.mark.parametrize("recipe", [zhu2017(), icube(), tiny_recipe()])
@@ -229,7 +231,12 @@ def test_an_unknown_recipe_is_refused(text: str) -> None:
         find_recipe(text)
 
 
-@pytest.mark.parametrize("line", ["colour = 3", 'base = "vgg"', "crop = 30", "beta1 = 1.0", "lr = 0", "= ="])
+WRONG_TYPES = ("crop = 128.0", "batch = 1.5", "pool = 2.5", "lr = true", "name = 3", "[generator]\nwidth = 4.0")
+
+
+@pytest.mark.parametrize(
+    "line", ["colour = 3", 'base = "vgg"', "crop = 30", "beta1 = 1.0", "lr = 0", "= =", *WRONG_TYPES]
+)
 def test_a_recipe_file_with_a_mistake_is_refused(tmp_path: Path, line: str) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(line if "base" in line else f'base = "icube"\n{line}\n')

@@ -45,6 +45,23 @@ class Checkpoints:
         found = [path for path in self.folder.glob(f"{kind}-*") if (path / CARD).is_file()]
         return max(found, key=lambda path: path.name, default=None)
 
+    def claim(self) -> None:
+        """Refuse the folder for a training that begins, if one has begun there before.
+
+        Raises:
+            TargetError: It holds a checkpoint.
+        """
+        if self.find("step") or self.find("best"):
+            raise TargetError(
+                f"{self.folder.parent} holds a training already",
+                hint="go on with it: --resume; or choose another --out",
+            )
+
+    def remove(self, kind: Kind) -> None:
+        """Remove those of a kind."""
+        for folder in self.folder.glob(f"{kind}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def write(
         self,
         kind: Kind,

@@ -6,16 +6,38 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from augengine.errors import EXIT_INTERRUPTED, EXIT_REFUSED, AugengineError
+from augengine.cards import home
+from augengine.errors import EXIT_INTERRUPTED, EXIT_REFUSED, AugengineError, StainError
 from augengine.progress import WorkerState
+from augengine.stains import Stain, find_stain
 
 FILE = click.Path(path_type=Path)
 SETTINGS = {"show_default": True, "max_content_width": 110, "help_option_names": ["-h", "--help"]}
+
+
+def find_own_stain(name: str, reference: str | None) -> Stain:
+    """The stain that an option names, of the user's own too, with a reference stain.
+
+    Args:
+        name: A built-in stain, one in ``$AUGENGINE_HOME/stains``, or a TOML file.
+        reference: Its reference stain; None is the stain's own.
+
+    Raises:
+        StainError: No such stain, or it is a reference stain itself.
+        SpecError: A reference that cannot be a stain's name.
+    """
+    stain = find_stain(name, home() / "stains")
+    wanted = reference or stain.reference
+    if wanted is None:
+        raise StainError(f"{stain.name} is a reference stain", hint="name the other stain of the pair, as cd68")
+    replace(stain, name=wanted)  # a reference is a stain, and is named as one
+    return replace(stain, reference=wanted)
 
 
 @contextmanager

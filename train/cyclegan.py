@@ -16,9 +16,9 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from augengine.errors import SpecError
-from augengine.stains import Stain, find_stain
+from augengine.stains import Stain
 from train.checkpoint import TrainingRun
-from train.commands import FILE, SETTINGS, PoliteCommand, interruptible
+from train.commands import FILE, SETTINGS, PoliteCommand, find_own_stain, interruptible
 from train.data import Domain, Holdout, MarkerPreference, UnpairedCrops, open_domain
 from train.data.crops import summary
 from train.finish import WEIGHTS, export_run, to_tile
@@ -29,6 +29,7 @@ from train.schedule import Schedule
 from train.step import MixedPrecision, PrecisionOption
 from train.tiles import cut_tiles
 from train.trainer import Trainer
+from train.validate.kid import load_features
 
 _MOST_WORKERS = 4
 
@@ -37,7 +38,7 @@ _MOST_WORKERS = 4
 class Order:
     """What the command was asked for; each field is an option."""
 
-    reference: str
+    reference: str | None
     stain: str
     reference_data: str | None
     data: str | None
@@ -60,6 +61,7 @@ class Order:
     init_from: Path | None
     validate_every: int
     checkpoint_every: int
+    kid_features: Path | None
     export_only: bool
 
 
@@ -67,8 +69,8 @@ _SIZE = click.IntRange(min=1)
 
 
 @click.command("python -m train.cyclegan", cls=PoliteCommand, context_settings=SETTINGS)
-@click.option("--reference", default="pas", help="The reference stain's name.")
-@click.option("--stain", required=True, help="The stain: a built-in one's name, or a TOML file.")
+@click.option("--reference", help="The reference stain's name, if another than the stain's own.")
+@click.option("--stain", required=True, help="The stain: a built-in one's name, one of your own, or a TOML file.")
 @click.option("--reference-data", metavar="SOURCE", help="Its pictures: a field, a folder, or source shards.")
 @click.option("--data", metavar="SOURCE", help="Pictures of the stain, likewise.")
 @click.option("--out", type=FILE, required=True, help="Folder of the run.")
@@ -90,6 +92,7 @@ _SIZE = click.IntRange(min=1)
 @click.option("--init-from", type=FILE, help="Start from the weights of a run, a checkpoint or a pair of ONNX files.")
 @click.option("--validate-every", type=_SIZE, default=1000, help="Steps between validations.")
 @click.option("--checkpoint-every", type=_SIZE, default=500, help="Steps between checkpoints.")
+@click.option("--kid-features", type=FILE, help="A feature network as a TorchScript file: KID in every validation.")
 @click.option("--export-only", is_flag=True, help="Train no more: export the best checkpoint in --out.")
 def main(**options: Any) -> None:
     """Train a pair of generators on two unpaired sets of pictures, and export it."""
@@ -99,13 +102,13 @@ def main(**options: Any) -> None:
 
 def _obey(order: Order) -> None:
     if order.export_only:
-        _export(order.out, None)
+        _export(order, None)
         return
     # Instance norms keep no buffers, so there is nothing to broadcast before each forward pass.
     buffers = DistributedDataParallelKwargs(broadcast_buffers=False)
     accelerator = Accelerator(mixed_precision="no", kwargs_handlers=[buffers])
-    colours = find_stain(order.stain)
-    stain, reference = _open_domains(order, colours.name)
+    colours = find_own_stain(order.stain, order.reference)
+    stain, reference = _open_domains(order, colours)
     trainer = _make_trainer(order, colours, reference, stain, accelerator)
     if order.resume and (done := trainer.resume()):
         _say(accelerator, f"goes on after step {done}")
@@ -115,22 +118,24 @@ def _obey(order: Order) -> None:
         _say(accelerator, "nothing is held out of one of the stains: not validated, and the last checkpoint is taken")
     trainer.train()
     if accelerator.is_main_process:
-        _export(order.out, (stain, reference))
+        _export(order, (stain, reference))
 
 
-def _open_domains(order: Order, stain_name: str) -> tuple[Domain, Domain]:
+def _open_domains(order: Order, colours: Stain) -> tuple[Domain, Domain]:
     """Both at the same um/px."""
     if order.data is None or order.reference_data is None:
         raise SpecError("a training needs pictures of both stains", hint="give --data and --reference-data")
     held: dict[str, Any] = {"patients": order.patients} if order.patients else {"holdout": Holdout.parse(order.holdout)}
-    stain = open_domain(order.data, name=stain_name, mpp=order.mpp, target_mpp=order.target_mpp, **held)
+    held["check_pixels"] = True
+    stain = open_domain(order.data, name=colours.name, mpp=order.mpp, target_mpp=order.target_mpp, **held)
     if stain.mpp is None:
         raise SpecError(
             f"the um/px of {order.data} is unknown; generators are only good at the one they were trained at",
             hint="say --mpp, as in --mpp 0.5",
         )
     mpp = order.reference_mpp or order.mpp
-    return stain, open_domain(order.reference_data, name=order.reference, mpp=mpp, target_mpp=stain.mpp, **held)
+    name = colours.reference or ""
+    return stain, open_domain(order.reference_data, name=name, mpp=mpp, target_mpp=stain.mpp, **held)
 
 
 def _make_trainer(order: Order, colours: Stain, reference: Domain, stain: Domain, accelerator: Accelerator) -> Trainer:
@@ -147,6 +152,7 @@ def _make_trainer(order: Order, colours: Stain, reference: Domain, stain: Domain
         batch=recipe.batch * processes,
         markers=MarkerPreference(stain=colours, probability=order.markers) if order.markers else None,
     )
+    features = load_features(order.kid_features, accelerator.device) if order.kid_features else None
     measured = reference.held_out and stain.held_out
     if measured:
         # Refuses a strip that is too narrow now, not at the first validation.
@@ -157,7 +163,7 @@ def _make_trainer(order: Order, colours: Stain, reference: Domain, stain: Domain
         crops=crops,
         out=order.out,
         accelerator=accelerator,
-        judge=held_out_judge(reference, stain, colours, seed=order.seed) if measured else None,
+        judge=held_out_judge(reference, stain, colours, seed=order.seed, features=features) if measured else None,
         rhythm=Rhythm(checkpoint=order.checkpoint_every, validate=order.validate_every),
         workers=_count_workers(accelerator.device, processes),
     )
@@ -170,7 +176,7 @@ def _describe_run(
     data = {"reference": dict(summary(reference)), "stain": dict(summary(stain)), "markers": order.markers}
     start = {} if order.init_from is None else {"started_from": order.init_from.name}
     return TrainingRun(
-        reference=order.reference,
+        reference=reference.name,
         stain=stain.name,
         mpp=stain.mpp,
         recipe=recipe,
@@ -187,14 +193,14 @@ def _count_workers(device: torch.device, processes: int) -> int:
     return min(_MOST_WORKERS, (os.cpu_count() or 1) // processes) if device.type == "cuda" else 0
 
 
-def _export(out: Path, domains: tuple[Domain, Domain] | None) -> None:
+def _export(order: Order, domains: tuple[Domain, Domain] | None) -> None:
     tiles = None
     if domains is not None:
         stain, reference = (to_tile((domain.held_out or domain.images)[0]) for domain in domains)
         tiles = {"to-reference": stain, "from-reference": reference}
-    for card in export_run(out, tiles=tiles):  # type: ignore[arg-type]
+    for card in export_run(order.out, tiles=tiles):  # type: ignore[arg-type]
         click.echo(f"{card.reference}-{card.stain} {card.direction}: RMS {card.parity.rms:.1e} from the checkpoint")
-    click.echo(f"next: augengine build-engines --stain {card.stain} --weights {out / WEIGHTS}")
+    click.echo(f"next: augengine build-engines --stain {order.stain} --weights {order.out / WEIGHTS}")
 
 
 def _say(accelerator: Accelerator, text: str) -> None:

@@ -15,7 +15,7 @@ from train.grid import sample_grid
 from train.trainer import Judgement
 from train.validate import Validation, measure
 
-_SIGMAS = (0.05,)
+_SIGMAS = (0.05, 0.2)
 _TILES = 4
 _SIDE = 256
 
@@ -29,6 +29,7 @@ class HeldOutJudge:
         vectors: The stain and its vectors.
         threshold: Chromogen concentration of a marker: one for a whole training, so that its numbers compare.
         seed: Of the noise.
+        features: A feature network for KID, on the generators' device; None leaves it out.
     """
 
     reference: Domain
@@ -36,6 +37,7 @@ class HeldOutJudge:
     vectors: Stain
     threshold: float
     seed: int = 0
+    features: nn.Module | None = None
 
     def __call__(self, to_reference: nn.Module, from_reference: nn.Module, step: int) -> Judgement:  # noqa: ARG002
         """What the generators do now; see `train.trainer.Judge`."""
@@ -53,12 +55,15 @@ class HeldOutJudge:
             side=_SIDE,
             tiles=_TILES,
             threshold=self.threshold,
+            features=self.features,
         )
         grid = sample_grid(to_reference, from_reference, a, b, device=device, rows=_TILES, side=_SIDE)
         return Judgement(score=score(found), numbers=found.to_json(), grid_hwc=grid)
 
 
-def held_out_judge(reference: Domain, stain: Domain, vectors: Stain, *, seed: int = 0) -> HeldOutJudge:
+def held_out_judge(
+    reference: Domain, stain: Domain, vectors: Stain, *, seed: int = 0, features: nn.Module | None = None
+) -> HeldOutJudge:
     """A judge whose marker threshold is derived from the pictures that are trained on.
 
     Raises:
@@ -69,7 +74,9 @@ def held_out_judge(reference: Domain, stain: Domain, vectors: Stain, *, seed: in
             raise SourceError(f"nothing of {domain.name} is held out", hint="--holdout 0.2 holds a strip out")
     named = replace(vectors, reference=reference.name)
     threshold = derive_threshold(stain.images, named)
-    return HeldOutJudge(reference=reference, stain=stain, vectors=named, threshold=threshold, seed=seed)
+    return HeldOutJudge(
+        reference=reference, stain=stain, vectors=named, threshold=threshold, seed=seed, features=features
+    )
 
 
 def score(found: Validation) -> float:

@@ -27,7 +27,7 @@ _LINE_SECONDS = 15.0
 
 
 class Logs:
-    """Writes into a run's folder; after a resume the rows beyond the checkpoint are dropped first.
+    """Writes into a run's folder; after a resume the rows beyond the checkpoint are dropped first, or all of them.
 
     ``losses.csv`` holds means since the row before and nothing that depends on time, so that a resumed run and an
     uninterrupted one write the same bytes.
@@ -55,7 +55,12 @@ class Logs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._board.close()
+        try:
+            self._board.close()
+        except OSError as failed:
+            # What stopped the training says more than what it left unwritten.
+            if error is None:
+                raise _unwritable(self._folder, failed) from failed
 
     def losses(self, step: int, values: Mapping[str, float], *, images_per_second: float) -> None:
         """A row of ``losses.csv``; ``step`` counts the steps done."""
@@ -90,9 +95,11 @@ class Logs:
         for name, step_of in ((LOSSES, _csv_step), (VALIDATION, _json_step)):
             file = self._folder / name
             if file.exists():
-                lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+                lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if step else []
                 kept = [line for line in lines if line.endswith("\n") and step_of(line) <= step]
-                file.write_text("".join(kept), encoding="utf-8")
+                draft = file.with_name(f".{name}.part")
+                draft.write_text("".join(kept), encoding="utf-8")
+                draft.replace(file)
 
 
 def read_validations(folder: Path) -> list[dict[str, Any]]:

@@ -10,8 +10,10 @@ from torch import nn
 
 from augengine.cards import DIRECTIONS, Direction, find_weights, weight_roots
 from augengine.engines.onnx_types import read_model, recipe_of, weights_of
-from augengine.errors import SpecError, WeightsError
+from augengine.errors import CheckpointError, SpecError, WeightsError
 from augengine.generator import Recipe, generator_from, load_checkpoint
+from train.checkpoint import TrainingCard, load_generator
+from train.checkpoints import CARD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +35,15 @@ def load_pair(reference: str, stain: str, weights: Path | None = None) -> TorchP
 
     Args:
         reference, stain: The pair's stains.
-        weights: A folder with ``{to,from}-reference.safetensors``, or a root of weights as ``augment --weights``
-            takes it; None searches where ``augment`` does.
+        weights: A checkpoint of a training, another folder with ``{to,from}-reference.safetensors``, or a root of
+            weights as ``augment --weights`` takes it; None searches where ``augment`` does.
 
     Raises:
         WeightsError: Missing, damaged, or no generators of ours.
+        CheckpointError: The checkpoint is damaged, or of another pair.
     """
+    if weights and (weights / CARD).is_file():
+        return _from_training(reference, stain, weights)
     files = [weights / f"{direction}.safetensors" for direction in DIRECTIONS] if weights else []
     if files and files[0].is_file():
         to_reference, from_reference = (load_checkpoint(file) for file in files)
@@ -47,6 +52,17 @@ def load_pair(reference: str, stain: str, weights: Path | None = None) -> TorchP
     pair = find_weights(reference, stain, roots)
     networks: dict[Direction, nn.Module] = {direction: _from_onnx(pair.path(direction)) for direction in DIRECTIONS}
     return TorchPair(to_reference=networks["to-reference"], from_reference=networks["from-reference"], mpp=pair.mpp)
+
+
+def _from_training(reference: str, stain: str, folder: Path) -> TorchPair:
+    run = TrainingCard.read(folder).run
+    if (run.reference, run.stain) != (reference, stain):
+        raise CheckpointError(
+            f"{folder} is a checkpoint of {run.reference}-{run.stain}, not of {reference}-{stain}",
+            hint="name that stain, or another checkpoint",
+        )
+    to_reference, from_reference = (load_generator(folder, each, run.recipe.generator) for each in DIRECTIONS)
+    return TorchPair(to_reference=to_reference, from_reference=from_reference, mpp=run.mpp)
 
 
 def _from_onnx(file: Path) -> nn.Module:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from augengine.errors import SpecError
 from augengine.generator import Recipe
 from augengine.spec import SIDE_MULTIPLE
+from train.fields import check_types
 from train.recipe_file import find_fields
 
 MIN_CROP = 32
@@ -56,6 +57,8 @@ class TrainingRecipe:
     init_sigma: float = 0.02
 
     def __post_init__(self) -> None:
+        for part in (self, self.generator):
+            check_types(part)
         if not self.name:
             raise SpecError("a training recipe needs a name", hint='in the TOML file: name = "mine"')
         if self.crop < MIN_CROP or self.crop % SIDE_MULTIPLE:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from augengine.chain.translate import normalise
 from augengine.errors import CheckpointError, SourceError
 from augengine.measures import Translate
+from train.data.domain import names_of, sizes_of
 
 RgbImage = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
@@ -29,29 +30,31 @@ def cut_tiles(images: Sequence[RgbImage], *, side: int = SIDE, count: int | None
     Args:
         images: uint8 (H, W, 3).
         side: Longest side; a generator's norms see the whole tile, so numbers depend on it a little.
-        count: Most tiles; spread evenly over all there are.
+        count: Most tiles; spread evenly over all there are. Only the pictures they lie in are decoded.
 
     Raises:
         SourceError: No pictures, or one with a side below 32 px.
     """
-    tiles = [tile for image in images for tile in _cut(image, side)]
-    if not tiles:
+    named = zip(names_of(images), sizes_of(images), strict=True)
+    places = [(which, place) for which, (name, size) in enumerate(named) for place in _grid(name, size, side)]
+    if not places:
         raise SourceError("there is no picture to measure on", hint="hold something out: --holdout 0.2")
-    taken = min(count or len(tiles), len(tiles))
-    return [tiles[i * len(tiles) // taken] for i in range(taken)]
+    taken = min(count or len(places), len(places))
+    chosen = [places[i * len(places) // taken] for i in range(taken)]
+    return [np.ascontiguousarray(images[which][place]) for which, place in chosen]
 
 
-def _cut(image: RgbImage, side: int) -> Iterator[RgbImage]:
-    height, width = image.shape[:2]
+def _grid(name: str, size: tuple[int, int], side: int) -> Iterator[tuple[slice, slice]]:
+    height, width = size
     if min(height, width) < LEAST_SIDE:
         raise SourceError(
-            f"a held-out picture is {width} x {height} px, at least {LEAST_SIDE} are needed",
+            f"what is held out of picture {name} is {width} x {height} px, at least {LEAST_SIDE} are needed",
             hint="hold a wider strip out, or whole files",
         )
     tall, wide = (total // -(-total // side) // _MULTIPLE * _MULTIPLE for total in (height, width))
     for y in range(0, height - tall + 1, tall):
         for x in range(0, width - wide + 1, wide):
-            yield np.ascontiguousarray(image[y : y + tall, x : x + wide])
+            yield slice(y, y + tall), slice(x, x + wide)
 
 
 def to_input(tile: RgbImage) -> FloatImage:

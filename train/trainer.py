@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
-from augengine.errors import SpecError, TargetError, TrainingError
+from augengine.errors import SpecError, TrainingError
 from train.checkpoint import TrainingCard, TrainingRun, check_resumable, load_generators, save_generators
 from train.checkpoints import Checkpoints, load_state
 from train.logs import Bar, Logs
@@ -107,6 +107,7 @@ class Trainer:
         """
         folder = self._checkpoints.find("step")
         if folder is None:
+            self._forget_best()
             return 0
         card = TrainingCard.read(folder)
         check_resumable(card, self.run)
@@ -120,6 +121,15 @@ class Trainer:
         self._step = card.step
         return self._step
 
+    def _forget_best(self) -> None:
+        """A run that was killed before its first checkpoint begins anew, and finds its best again."""
+        if best := self._checkpoints.find("best"):
+            check_resumable(TrainingCard.read(best), self.run)
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            self._checkpoints.remove("best")
+        self.accelerator.wait_for_everyone()
+
     def train(self) -> None:
         """Run to the end.
 
@@ -127,10 +137,8 @@ class Trainer:
             TrainingError: A loss or a weight is no number any more; the last good checkpoint is kept.
             TargetError: The folder cannot be written, or holds another training.
         """
-        if self._step == 0 and self._checkpoints.find("step"):
-            raise TargetError(
-                f"{self.out} holds a training already", hint="go on with it: --resume; or choose another --out"
-            )
+        if self._step == 0:
+            self._checkpoints.claim()
         with Bar(self.run.steps, self._step, quiet=self.quiet or not self.accelerator.is_main_process) as bar:
             if self.accelerator.is_main_process:
                 with Logs(self.out, step=self._step) as logs:
@@ -153,6 +161,7 @@ class Trainer:
                 if logs is not None:
                     logs.losses(self._step, {"lr": lr, **losses}, images_per_second=rate)
             if self.judge is not None and self._is_due(self.rhythm.validate):
+                self._check_finite({})
                 self._validate(self.judge, bar, logs)
             if saves:
                 self._save()

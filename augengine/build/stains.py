@@ -12,7 +12,7 @@ from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
 from augengine.sources import SampleSet, open_source
 from augengine.spec import round_side
-from augengine.stains import find_stain
+from augengine.stains import Stain, find_stain
 
 DEFAULT_SIZE = 256
 """Side that `build-engines` compiles for, in pixels: the size of the sample set's tiles."""
@@ -46,8 +46,7 @@ def build_stains(
     roots, picked = weight_roots(weights), pick_backend(backend)
     side, store = round_side(size), EngineStore(home() / "engines")
     built = []
-    for pair in _pairs(stain, roots):
-        its_stain = find_stain(pair.stain, home() / "stains")
+    for pair, its_stain in _pairs(stain, roots):
         source = open_source(tiles, stain=its_stain.name) if tiles else SampleSet()
         made = build_pairs(
             pair,
@@ -63,10 +62,11 @@ def build_stains(
     return built
 
 
-def _pairs(stain: str | None, roots: tuple[Path, ...]) -> list[WeightsPair]:
+def _pairs(stain: str | None, roots: tuple[Path, ...]) -> list[tuple[WeightsPair, Stain]]:
+    stains = home() / "stains"
     if stain is None:
-        return list_weights(roots)
-    known = find_stain(stain, home() / "stains")
+        return [(pair, find_stain(pair.stain, stains)) for pair in list_weights(roots)]
+    known = find_stain(stain, stains)
     if known.reference is None:
         raise SpecError(f"{known.name} is a reference stain", hint="name a stain that is translated to it, as cd68")
-    return [find_weights(known.reference, known.name, roots)]
+    return [(find_weights(known.reference, known.name, roots), known)]

@@ -20,7 +20,7 @@ from augengine.patients import check_one_split
 from augengine.philox import derive_key, philox4x32, uniform
 from augengine.stains import Stain
 from train.data.decoding import RgbImage
-from train.data.domain import Domain, Windows
+from train.data.domain import Domain, Windows, names_of
 
 LEAST_CROPS = 4
 """The pictures of a domain must hold the area of this many crops: with fewer, a discriminator learns them by heart."""
@@ -198,8 +198,8 @@ def _turned(window: RgbImage, flip: bool, turns: int) -> RgbImage:
 
 
 def _check_sizes(domain: Domain, side: int) -> None:
-    names = domain.images.names if isinstance(domain.images, Windows) else map(str, range(len(domain.images)))
-    small = [(name, size) for name, size in zip(names, domain.sizes, strict=True) if min(size) < side]
+    named = zip(names_of(domain.images), domain.sizes, strict=True)
+    small = [(name, size) for name, size in named if min(size) < side]
     if small:
         some = ", ".join(f"{name} with {w} x {h}" for name, (h, w) in small[:_NAMED])
         raise SourceError(
@@ -216,11 +216,13 @@ def _check_sizes(domain: Domain, side: int) -> None:
 
 
 def summary(domain: Domain) -> Mapping[str, object]:
-    """What a training's card says of a domain."""
-    return {
+    """What a training's card says of a domain; of pictures from files also which they are, trained on and held out."""
+    told = {
         "name": domain.name,
         "pictures": len(domain.images),
         "held_out": len(domain.held_out),
         "mpp": domain.mpp,
         "pixels": sum(h * w for h, w in domain.sizes),
     }
+    splits = {"digest": domain.images, "held_out_digest": domain.held_out}
+    return told | {name: split.digest for name, split in splits.items() if isinstance(split, Windows)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, Self, overload
 
@@ -30,12 +31,14 @@ class Windows(Sequence[RgbImage]):
     Attributes:
         names: What the source calls the pictures.
         sizes: (height, width) in pixels.
+        digest: blake2b (16 bytes, hex) of what they show: the pictures' bytes, and where the windows lie in them.
     """
 
     def __init__(self, pictures: Pictures, windows: Sequence[Window]) -> None:
         self._pictures = pictures
         self._windows = tuple(windows)
         self.names = tuple(pictures.names[window.picture] for window in self._windows)
+        self.digest = _digest(pictures, self._windows)
         self.sizes = tuple((pictures.sizes[w.picture][0], w.right - w.left) for w in self._windows)
 
     def __len__(self) -> int:
@@ -50,6 +53,13 @@ class Windows(Sequence[RgbImage]):
             return [self[i] for i in range(*index.indices(len(self)))]
         window = self._windows[index]
         return self._pictures[window.picture][:, window.left : window.right]
+
+
+def _digest(pictures: Pictures, windows: Sequence[Window]) -> str:
+    seen = blake2b(digest_size=16)
+    for window in windows:
+        seen.update(pictures.digests[window.picture] + f"{window.left} {window.right} ".encode())
+    return seen.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +97,11 @@ def sizes_of(images: Sequence[RgbImage]) -> tuple[tuple[int, int], ...]:
     return images.sizes if isinstance(images, Windows) else tuple((len(i), i.shape[1]) for i in images)
 
 
+def names_of(images: Sequence[RgbImage]) -> tuple[str, ...]:
+    """What the source calls each picture; its number where there is no source."""
+    return images.names if isinstance(images, Windows) else tuple(str(number) for number in range(len(images)))
+
+
 def open_domain(
     text: str,
     *,
@@ -96,6 +111,7 @@ def open_domain(
     patients: Patients | Path | None = None,
     holdout: Holdout | None = None,
     budget: int = BUDGET,
+    check_pixels: bool = False,
 ) -> Domain:
     """The pictures of a stain, checked: whole fields, patches in a folder, or source shards.
 
@@ -110,14 +126,17 @@ def open_domain(
             is left alone.
         holdout: What is held out where there are no patients.
         budget: Bytes of decoded pictures to keep in memory.
+        check_pixels: Decode every picture once, see `Pictures.check_pixels`.
 
     Raises:
-        SourceError: Missing, unreadable, no 8-bit RGB, unknown um/px, or a patient in two splits.
+        SourceError: Missing, unreadable, no 8-bit RGB, damaged, unknown um/px, or a patient in two splits.
         SpecError: Values out of range, or both ``patients`` and ``holdout``.
     """
     pictures = Pictures(find_pictures(text, name=name), text, mpp=mpp, target_mpp=target_mpp, budget=budget)
     if patients is not None and holdout is not None:
         raise SpecError("patients already say what is held out", hint="give either patients or a holdout")
+    if check_pixels:
+        pictures.check_pixels(text)
     table = Patients.read(patients) if isinstance(patients, Path) else patients
     of = table.split(pictures.names, text) if table else []
     holdout = holdout or Holdout()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import overload
 
 from augengine.errors import ContentError, SourceError, SpecError
 from augengine.images import check_image
+from augengine.machine import cpu_threads
 from augengine.resample import resample, resampled_size, whole_scale
 from train.data.decoding import MAX_SIDE, PlaceReader, RgbImage
 from train.data.kept import BUDGET, Kept
 from train.data.places import Place, refuse_bad
 
 _MOST_ENLARGED = 1.2
+_MOST_THREADS = 4  # a whole field may take 800 MB in each
 
 
 class Pictures(Sequence[RgbImage]):
@@ -28,6 +33,7 @@ class Pictures(Sequence[RgbImage]):
     Attributes:
         names: What the source calls them.
         sizes: (height, width) in pixels, after resampling.
+        digests: blake2b of each file's bytes, 16 bytes.
         mpps: The um/px known before resampling, each once.
 
     Raises:
@@ -44,8 +50,9 @@ class Pictures(Sequence[RgbImage]):
         self._reader = PlaceReader()
         self.names = tuple(place.name for place in self._places)
         self.mpps = frozenset(found for place in self._places if (found := place.mpp or mpp) is not None)
-        full_sizes = _check_all(self._places, text)
-        self.sizes = tuple(resampled_size(size, by) for size, by in zip(full_sizes, self._factors, strict=True))
+        headers = _check_all(self._places, text)
+        self.digests = tuple(header.digest for header in headers)
+        self.sizes = tuple(resampled_size(each.size, by) for each, by in zip(headers, self._factors, strict=True))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -59,6 +66,16 @@ class Pictures(Sequence[RgbImage]):
             return [self[i] for i in range(*index.indices(len(self)))]
         index = range(len(self))[index]
         return self._kept.get(index, lambda: self._decode(index))
+
+    def check_pixels(self, text: str) -> None:
+        """Decode every picture once: a header says nothing of what is damaged behind it.
+
+        Raises:
+            SourceError: Some are damaged; it names the first ones.
+        """
+        with ThreadPoolExecutor(min(cpu_threads(), _MOST_THREADS)) as pool:
+            reasons = dict(zip(self.names, pool.map(_why_damaged, self._places), strict=True))
+        refuse_bad({name: reason for name, reason in reasons.items() if reason}, text)
 
     def _decode(self, index: int) -> RgbImage:
         return resample(self._reader.image(self._places[index]), self._factors[index])
@@ -87,14 +104,31 @@ def _factor(name: str, mpp: float, target: float) -> float:
     return 1 / whole_scale(target / mpp)
 
 
-def _check_all(places: Sequence[Place], text: str) -> list[tuple[int, int]]:
-    """Sizes by their headers. Everything is read once, so that a bad picture is named before hours of training."""
-    sizes: list[tuple[int, int]] = []
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What reading a file tells without decoding it: (height, width), and the digest of its bytes."""
+
+    size: tuple[int, int]
+    digest: bytes
+
+
+def _check_all(places: Sequence[Place], text: str) -> list[_Header]:
+    """Everything is read once, so that a bad picture is named before hours of training."""
+    headers: list[_Header] = []
     reasons: dict[str, str] = {}
     for place in places:
         try:
-            sizes.append(check_image(place.read(), max_side=MAX_SIDE))
+            data = place.read()
+            headers.append(_Header(check_image(data, max_side=MAX_SIDE), blake2b(data, digest_size=16).digest()))
         except ContentError as error:
             reasons[place.name] = error.message
     refuse_bad(reasons, text)
-    return sizes
+    return headers
+
+
+def _why_damaged(place: Place) -> str:
+    try:
+        PlaceReader().image(place)
+    except SourceError as error:
+        return error.message
+    return ""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
 from augengine.errors import SpecError
+from train.fields import check_types
 from train.recipe_file import find_fields
 
 Padding = Literal["valid", "same"]
@@ -50,6 +51,7 @@ class UnetRecipe:
     stain_jitter: bool = True
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not self.name:
             raise SpecError("a training recipe needs a name", hint='in the TOML file: name = "mine"')
         if self.padding not in get_args(Padding):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from augengine.errors import TargetError, TrainingError
+from augengine.errors import TrainingError
 from train.checkpoints import Checkpoints, check_same, load_state
 from train.logs import Bar, Logs
 from train.rhythm import Rhythm, is_due
@@ -69,9 +69,13 @@ class SegmenterTraining:
         """
         folder = self._checkpoints.find("step")
         if folder is None:
+            # A run that was killed before its first checkpoint begins anew, and finds its best again.
+            if best := self._checkpoints.find("best"):
+                self._check_same(SegmenterCard.read(best))
+            self._checkpoints.remove("best")
             return 0
         card = SegmenterCard.read(folder)
-        check_same(card.run.to_json(), self.run.to_json(), hint="or choose another --out")
+        self._check_same(card)
         load_weights(self.network, folder)
         state = load_state(folder)
         self._adam.load_state_dict(state["adam"])
@@ -81,6 +85,9 @@ class SegmenterTraining:
         self._step = card.step
         return self._step
 
+    def _check_same(self, card: SegmenterCard) -> None:
+        check_same(card.run.to_json(), self.run.to_json(), hint="or choose another --out")
+
     def train(self) -> None:
         """Run to the end.
 
@@ -88,10 +95,8 @@ class SegmenterTraining:
             TrainingError: The loss is no number any more; the last good checkpoint is kept.
             TargetError: The folder cannot be written, or holds another training.
         """
-        if self._step == 0 and self._checkpoints.find("step"):
-            raise TargetError(
-                f"{self.out} holds a training already", hint="go on with it: --resume; or choose another --out"
-            )
+        if self._step == 0:
+            self._checkpoints.claim()
         self.network.train()
         with Bar(self.run.steps, self._step, quiet=self.quiet) as bar, Logs(self.out, step=self._step) as logs:
             losses: list[Tensor] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,8 +10,7 @@ import torch
 
 from augengine.errors import TargetError
 from augengine.markers import derive_threshold
-from augengine.stains import find_stain
-from train.commands import FILE, SETTINGS, PoliteCommand
+from train.commands import FILE, SETTINGS, PoliteCommand, find_own_stain
 from train.data import Holdout, check_patients, open_domain
 from train.grid import sample_grid, write_grid
 from train.pairs import load_pair
@@ -22,11 +20,11 @@ from train.validate.report import Validation
 
 
 @click.command("python -m train.validate", cls=PoliteCommand, context_settings=SETTINGS)
-@click.option("--stain", required=True, help="The stain: a built-in one's name, or a TOML file.")
+@click.option("--stain", required=True, help="The stain: a built-in one's name, one of your own, or a TOML file.")
 @click.option("--reference", default=None, help="Its reference stain, if another than the stain's own.")
 @click.option("--data", required=True, help="Pictures of the stain: a field, a folder, or source shards.")
 @click.option("--reference-data", required=True, help="Pictures of the reference stain.")
-@click.option("--weights", type=FILE, help="A root of weights, or a folder with {to,from}-reference.safetensors.")
+@click.option("--weights", type=FILE, help="A root of weights, a checkpoint, or {to,from}-reference.safetensors.")
 @click.option("--mpp", type=float, help="um/px of the stain's pictures, where no json says it.")
 @click.option("--reference-mpp", type=float, help="The same of the reference's pictures; --mpp if not given.")
 @click.option("--target-mpp", type=float, help="um/px to measure at; the card's if not given.")
@@ -59,8 +57,7 @@ def main(
     json_file: Path | None,
 ) -> None:
     """Measure a pair of generators on held-out tissue: both cycles, the markers, the response to noise."""
-    chosen = find_stain(stain)
-    own = replace(chosen, reference=reference or chosen.reference or "pas")
+    own = find_own_stain(stain, reference)
     pair = load_pair(str(own.reference), own.name, weights)
     held = None if patients else Holdout.parse(holdout)
     wanted = target_mpp or pair.mpp
