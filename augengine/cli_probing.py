@@ -45,6 +45,9 @@ def _listed(values: tuple[float, ...]) -> str:
     return ",".join(f"{value:g}" for value in values)
 
 
+_threshold_option = click.option("--threshold", type=float, help="Chromogen concentration of a marker, if not Otsu's.")
+
+
 def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The options that say what is looked at, for both commands."""
     options = (
@@ -87,7 +90,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
     help="Noise to measure, and the grid that eps is chosen from; the verdict adds its own two.",
 )
 @click.option("--reference-in", "reference_source", help="Real tiles of the reference stain, for the spectrum.")
-@click.option("--threshold", type=float, help="Chromogen concentration of a marker, if not Otsu's.")
+@_threshold_option
 @click.option(
     "--least-structure",
     type=float,
@@ -147,6 +150,7 @@ def probe_command(
 @click.option(
     "--draws", type=click.IntRange(min=2), default=6, show_default=True, help="Draws of one sigma, in the others."
 )
+@_threshold_option
 @click.option("--sigma", type=float, help="Their sigma; by default the eps recommended for the stain, or 0.05.")
 @click.option(
     "--out",
@@ -161,13 +165,20 @@ def preview_command(
     sigmas: tuple[float, ...],
     draws: int,
     sigma: float | None,
+    threshold: float | None,
     seed: int,
     as_json: bool,
     **specimen: Any,
 ) -> None:
     """Draw what noise does: more of it, other draws of it, and where the markers come and go."""
     request = PreviewRequest(
-        specimen=SpecimenRequest(**specimen), out=out, sigmas=sigmas, draws=draws, sigma=sigma, seed=seed
+        specimen=SpecimenRequest(**specimen),
+        out=out,
+        sigmas=sigmas,
+        draws=draws,
+        sigma=sigma,
+        threshold=threshold,
+        seed=seed,
     )
     with Console(quiet=as_json) as console:
         files = [str(file) for file in preview(request, note=console.note, warn=console.warn)]

@@ -87,6 +87,12 @@ class Listing:
         return tuple(entry for entry in self.entries() if entry.reason)
 
     @property
+    def smallest(self) -> tuple[int, int]:
+        """The smallest height and the smallest width of the good entries, in pixels; (0, 0) if there are none."""
+        sizes = [(entry.height, entry.width) for entry in self.entries() if not entry.reason]
+        return (min(height for height, _ in sizes), min(width for _, width in sizes)) if sizes else (0, 0)
+
+    @property
     def largest(self) -> tuple[int, int]:
         """The largest height and the largest width of the good entries, in pixels; (0, 0) if there are none."""
         good = [entry for entry in self.entries() if not entry.reason]

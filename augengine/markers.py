@@ -22,6 +22,8 @@ FLOOR = 0.02
 # Pixels; bridges the grain of a marker without joining neighbours (a macrophage is about 20 px at 0.5 um/px).
 _SMOOTHING = 1.0
 _MOST_PICTURES = 32
+_MOST_WINDOWS = 16
+_WINDOW = 2048  # px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,10 @@ class MarkerRule:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.threshold) and self.threshold > 0):
-            raise SpecError(f"a marker threshold is a concentration above 0, got {self.threshold}")
+            raise SpecError(
+                f"a marker threshold is a concentration above 0, got {self.threshold}",
+                hint="leave it out: Otsu's method finds one, and `augengine probe` prints it",
+            )
 
     def mask(self, rgb_hwc: RgbImage) -> Mask:
         """bool (H, W) of a uint8 picture."""
@@ -60,16 +65,26 @@ def derive_threshold(images: Sequence[RgbImage], stain: Stain) -> float:
     own.
 
     Args:
-        images: uint8 (H, W, 3) of the real stain; of more than 32, evenly spread ones are taken.
+        images: uint8 (H, W, 3) of the real stain; of more than 32, evenly spread ones are taken, and of those with a
+            side above 2048 px evenly spread windows, so that a slide's worth of pixels fits into memory.
         stain: Its vectors.
     """
     from skimage.filters import threshold_otsu  # deferred as above
 
     if not images:
         raise SpecError("a marker threshold needs at least one picture")
-    taken = [images[i] for i in range(0, len(images), -(-len(images) // _MOST_PICTURES))]
-    amounts = np.concatenate([chromogen(image, stain).ravel() for image in taken])
+    taken = range(0, len(images), -(-len(images) // _MOST_PICTURES))
+    windows = (window for i in taken for window in _windows(images[i], max(1, _MOST_WINDOWS // len(taken))))
+    amounts = np.concatenate([chromogen(window, stain).ravel() for window in windows])
     return max(FLOOR, float(threshold_otsu(amounts))) if amounts.min() < amounts.max() else FLOOR  # type: ignore[no-untyped-call]
+
+
+def _windows(rgb_hwc: RgbImage, count: int) -> list[RgbImage]:
+    """The whole picture if its sides are at most 2048 px, else up to ``count`` windows of such sides, evenly spread."""
+    rows, columns = (-(-side // _WINDOW) for side in rgb_hwc.shape[:2])
+    places = [divmod(n, columns) for n in range(rows * columns)]
+    chosen = [places[i * len(places) // min(count, len(places))] for i in range(min(count, len(places)))]
+    return [rgb_hwc[y * _WINDOW : (y + 1) * _WINDOW, x * _WINDOW : (x + 1) * _WINDOW] for y, x in chosen]
 
 
 def marker_mask(rgb_hwc: RgbImage, stain: Stain, threshold: float) -> Mask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +17,9 @@ Vector = tuple[float, float, float]
 
 HAEMATOXYLIN: Vector = (0.65, 0.70, 0.29)
 """Optical density of haematoxylin in R, G, B (Ruifrok and Johnston 2001)."""
+
+
+_LEAST_ANGLE = 2.0  # degrees; DAB and haematoxylin are 31 apart, PAS's magenta and haematoxylin 33
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,11 @@ class Stain:
         for vector in (self.chromogen, self.counterstain):
             if len(vector) != 3 or min(vector) < 0 or max(vector) <= 0:
                 raise SpecError(f"a stain vector has three optical densities >= 0, not all 0, got {vector}")
+        if _angle(self.chromogen, self.counterstain) < _LEAST_ANGLE:
+            raise SpecError(
+                f"the chromogen {self.chromogen} and the counterstain {self.counterstain} are one colour: no "
+                "deconvolution tells them apart"
+            )
         for eps in (self.realistic_eps, self.recommended_eps):
             if eps is not None and not 0 < eps <= 2:
                 raise SpecError(f"eps must be in (0, 2], got {eps}")
@@ -62,6 +71,12 @@ class Stain:
             return cls(**_plain(data))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, SpecError) as error:
             raise StainError(f"cannot read the stain file {file}: {error}", hint=_KEYS) from error
+
+
+def _angle(one: Vector, other: Vector) -> float:
+    """Degrees between two directions."""
+    cosine = sum(a * b for a, b in zip(one, other, strict=True)) / (math.hypot(*one) * math.hypot(*other))
+    return math.degrees(math.acos(min(1.0, cosine)))
 
 
 def recommend_eps(stain: Stain, eps: float, file: Path) -> Stain:

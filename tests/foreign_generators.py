@@ -45,6 +45,7 @@ class Numbered(nn.Module):
         up_pad: A reflection in front of the convolution behind an interpolation.
         relu: After each addition.
         bias: Of every convolution but the last.
+        ends_pad: A reflection in front of the first and the last convolution; they pad with zeros themselves without.
     """
 
     def __init__(
@@ -59,18 +60,21 @@ class Numbered(nn.Module):
         up_pad: bool = False,
         relu: bool = False,
         bias: bool = True,
+        ends_pad: bool = True,
     ) -> None:
         super().__init__()
         self._name = name
         w = WIDTH
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, w, 7, bias=bias), norm(w), nn.ReLU()]
+        front: list[nn.Module] = [nn.ReflectionPad2d(3)] if ends_pad else []
+        own = 0 if ends_pad else 3
+        layers: list[nn.Module] = [*front, nn.Conv2d(3, w, 7, padding=own, bias=bias), norm(w), nn.ReLU()]
         for c in (w, 2 * w):
             layers += [nn.Conv2d(c, 2 * c, 3, stride=2, padding=1, bias=bias), norm(2 * c), nn.ReLU()]
         for _ in range(BLOCKS):
             layers.append(Residual(block, _inside(4 * w, norm, dropout, pad, bias), relu=relu))
         for c in (2 * w, w):
             layers += [*_larger(2 * c, c, up, up_pad, bias), norm(c), nn.ReLU()]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7), nn.Tanh()]
+        layers += [*front, nn.Conv2d(w, 3, 7, padding=own), nn.Tanh()]
         self.add_module(name, nn.Sequential(*layers))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -90,6 +90,14 @@ def test_what_leaves_no_trace_can_be_said(options: dict[str, Any], said: dict[st
     assert translates_like(network, read_checkpoint(file, **said))
 
 
+def test_ends_that_seem_not_to_be_padded_by_a_module_are_said(tmp_path: Path) -> None:
+    zeros, reflected = draw_weights(Numbered(ends_pad=False)), draw_weights(Numbered())
+    for network, told in ((zeros, True), (reflected, False)):
+        checkpoint = read_checkpoint(saved(network.state_dict(), tmp_path))
+        assert says(checkpoint, "the first and the last convolution padded by reflection") == told
+        assert translates_like(network, checkpoint) != told
+
+
 def test_what_the_tensors_contradict_cannot_be_said(tmp_path: Path) -> None:
     file = saved(Numbered().state_dict(), tmp_path)
     with pytest.raises(CheckpointError, match="transposed convolutions, not by nearest"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from augengine import markers
 from augengine.colour import chromogen_alone
 from augengine.errors import SpecError
 from augengine.markers import contrast, derive_threshold, dice, marker_mask, share
@@ -29,6 +30,26 @@ def test_the_threshold_finds_the_spots() -> None:
     assert overlap > 0.85
     nuclei = np.asarray(245 * np.exp(-1.0 * ~truth[..., None] * np.array(CD68.counterstain)), dtype=np.uint8)
     assert not marker_mask(nuclei, CD68, threshold)[~truth].any(), "haematoxylin is no marker"
+
+
+def test_of_a_slides_worth_of_pixels_windows_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = spotted(96, 12, seed=1)
+    whole = derive_threshold([picture], CD68)
+    seen: list[tuple[int, ...]] = []
+    chromogen = markers.chromogen
+
+    def counted(window: Pixels, stain: Stain) -> np.ndarray:
+        seen.append(window.shape)
+        return chromogen(window, stain)
+
+    monkeypatch.setattr(markers, "chromogen", counted)
+    monkeypatch.setattr(markers, "_WINDOW", 32)
+    monkeypatch.setattr(markers, "_MOST_WINDOWS", 6)
+    assert derive_threshold([picture], CD68) == pytest.approx(whole, rel=0.2)
+    assert seen == [(32, 32, 3)] * 6
+    seen.clear()
+    derive_threshold([picture[:40, :40]] * 3, CD68)
+    assert seen == [(32, 32, 3), (8, 32, 3)] * 3
 
 
 def test_a_threshold_needs_a_picture() -> None:

@@ -19,7 +19,7 @@ from augengine.measures import Wipes, structure
 from augengine.probing import Bounds, PreviewRequest, Probe, ProbeRequest, SpecimenRequest
 from augengine.probing.report import Cost, integral
 from augengine.probing.run import measure
-from augengine.probing.specimen import Specimen, open_specimen, to_inputs, why_left_out
+from augengine.probing.specimen import Specimen, open_specimen, reference_tiles, to_inputs, why_left_out
 from augengine.probing.verdict import DEFAULT_RULE
 from augengine.sample import Failure
 from augengine.stains import BUILT_IN
@@ -286,6 +286,8 @@ def test_what_cannot_be_looked_at_is_refused_by_name(command: str, tiles: Path, 
     refused(call(command, *options(tiles, copies, *out, "--stain", "cd99")), "unknown stain 'cd99'")
     refused(call(command, *options(tiles, copies, *out, "--stain", "pas")), "pas is a reference stain")
     refused(call(command, *options(tiles, copies, *out, "--stain", tmp_path / "bare.toml")), "chromogen")
+    (tmp_path / "one.toml").write_text('name = "one"\nreference = "pas"\nchromogen = [1.3, 1.4, 0.58]\n')
+    refused(call(command, *options(tiles, copies, *out, "--stain", tmp_path / "one.toml")), "are one colour")
     refused(call(command, *options(tiles, copies, *out, "--mpp", 0.25)), "0.25 um/px", "trained at 0.5")
     refused(call(command, *options(tmp_path / "none", copies, *out)), "there is no")
     refused(call(command, *options(tiles, copies, *out, "--sigmas", "0.1,9")), "ascending in (0, 2]")
@@ -304,6 +306,30 @@ def test_um_px_are_warned_of_where_unknown_and_may_be_anything_where_allowed(til
             pass
     assert len(warned) == 1
     assert "the um/px of the source are unknown" in warned[0]
+
+
+@pytest.mark.e2e
+def test_reference_tiles_are_never_mirrored_to_a_larger_size(copies: Path, tmp_path: Path) -> None:
+    for name, sides in (("own", (96,)), ("pas", (80, 50))):
+        (tmp_path / name).mkdir()
+        for i, side in enumerate(sides):
+            (tmp_path / name / f"t{i}.png").write_bytes(encode(stained(side, i)))
+    request = SpecimenRequest(stain="cd68", source=str(tmp_path / "own"), weights=copies, mpp=0.5)
+    with open_specimen(request, precisions=(), note=print, warn=print) as seen:
+        found = reference_tiles(str(tmp_path / "pas"), seen, request)
+    assert [tile.shape for tile in found] == [(3, 50, 50)] * 2
+
+
+@pytest.mark.e2e
+def test_a_preview_marks_what_the_threshold_says(tiles: Path, copies: Path, tmp_path: Path) -> None:
+    more = ("--tiles", 1, "--sigmas", "0", "--draws", 2, "--out", tmp_path / "p.png")
+    pages = []
+    for threshold in ((), ("--threshold", 0.9)):
+        result = call("preview", *options(tiles, copies, *more, *threshold))
+        assert result.exit_code == 0, result.output
+        pages.append((tmp_path / "p-markers.png").read_bytes())
+    assert pages[0] != pages[1]
+    refused(call("preview", *options(tiles, copies, *more, "--threshold", 0)), "marker threshold")
 
 
 @pytest.mark.e2e
@@ -340,5 +366,6 @@ def test_the_committed_cd68_pair_hides_macrophages_and_responds(shared_data: Pat
     found = json.loads(result.stdout)
     agreement = {point["noise"]["sigma"]: point["noise"]["agreement"] for point in found["points"]}
     assert agreement[0.05] > agreement[0.2]
+    assert found["verdict"]["word"] == "hides and responds"
     assert found["choice"]["eps"] == 0.05
     assert found["markers"]["contrast_hidden"] < found["markers"]["contrast"]

@@ -21,6 +21,7 @@ from train.checkpoint import TrainingRun
 from train.commands import FILE, SETTINGS, PoliteCommand, find_own_stain, interruptible
 from train.data import Domain, Holdout, MarkerPreference, UnpairedCrops, open_domain
 from train.data.crops import summary
+from train.data.kept import BUDGET
 from train.finish import WEIGHTS, export_run, to_tile
 from train.judge import held_out_judge
 from train.recipe import TrainingRecipe, find_recipe
@@ -108,7 +109,7 @@ def _obey(order: Order) -> None:
     buffers = DistributedDataParallelKwargs(broadcast_buffers=False)
     accelerator = Accelerator(mixed_precision="no", kwargs_handlers=[buffers])
     colours = find_own_stain(order.stain, order.reference)
-    stain, reference = _open_domains(order, colours)
+    stain, reference = _open_domains(order, colours, accelerator)
     trainer = _make_trainer(order, colours, reference, stain, accelerator)
     if order.resume and (done := trainer.resume()):
         _say(accelerator, f"goes on after step {done}")
@@ -121,12 +122,14 @@ def _obey(order: Order) -> None:
         _export(order, (stain, reference))
 
 
-def _open_domains(order: Order, colours: Stain) -> tuple[Domain, Domain]:
+def _open_domains(order: Order, colours: Stain, accelerator: Accelerator) -> tuple[Domain, Domain]:
     """Both at the same um/px."""
     if order.data is None or order.reference_data is None:
         raise SpecError("a training needs pictures of both stains", hint="give --data and --reference-data")
     held: dict[str, Any] = {"patients": order.patients} if order.patients else {"holdout": Holdout.parse(order.holdout)}
-    held["check_pixels"] = True
+    # Each DataLoader worker keeps pictures of its own.
+    shares = 1 + _count_workers(accelerator.device, accelerator.num_processes)
+    held |= {"check_pixels": True, "budget": BUDGET // shares}
     stain = open_domain(order.data, name=colours.name, mpp=order.mpp, target_mpp=order.target_mpp, **held)
     if stain.mpp is None:
         raise SpecError(

@@ -76,7 +76,7 @@ def read_state(
     return Reading(
         recipe=recipe,
         state=_under_our_names(recipe, convolutions.in_order(), norms if affine else []),
-        assumed=tuple(_assumed(recipe, name, upsampling, padding or seen_padding)),
+        assumed=(*_assumed(recipe, name, upsampling, padding or seen_padding), *_assumed_ends(convolutions)),
         warnings=tuple(_warnings(layers, dropout)),
     )
 
@@ -172,6 +172,14 @@ def _assumed(
     if padding is None and recipe.blocks:
         assumed.append(f"blocks padded by {recipe.block_padding} (--padding)")
     return assumed
+
+
+def _assumed_ends(convolutions: Convolutions) -> list[str]:
+    """A module in front of the first convolution, which its number shows, is a padding; without one, who knows."""
+    number = convolutions.stem.name.rpartition(".")[2]
+    if number.isdigit() and int(number):
+        return []
+    return ["the first and the last convolution padded by reflection (padded otherwise: import it as ONNX)"]
 
 
 def _warnings(layers: Sequence[Layer], dropout: bool) -> list[str]:

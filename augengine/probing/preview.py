@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from augengine.colour import chromogen_alone
 from augengine.images import encode_image
-from augengine.markers import MarkerRule, chromogen, derive_threshold
+from augengine.markers import MarkerRule, chromogen
 from augengine.measures import Cycle, draw, run_cycles, to_rgb
 from augengine.picture import Cell, draw_page, heat_map
 from augengine.probing.output import make_folder, write_files
 from augengine.probing.request import PreviewRequest
-from augengine.probing.specimen import OnNote, Specimen, open_specimen
+from augengine.probing.specimen import OnNote, Specimen, marker_rule, open_specimen
 
 RgbImage = NDArray[np.uint8]
 
@@ -48,7 +48,7 @@ def preview(
         pages = {
             "": _by_sigma(specimen, cycles, request),
             "-draws": _by_draw(specimen, drawn, sigma),
-            "-markers": _where_markers_move(specimen, drawn, sigma),
+            "-markers": _where_markers_move(specimen, drawn, sigma, marker_rule(specimen, request.threshold)),
         }
     return _write(request.out, pages)
 
@@ -86,11 +86,11 @@ def _by_draw(specimen: Specimen, drawn: Sequence[Sequence[RgbImage]], sigma: flo
     return draw_page(rows, title=f"{stain}: {len(drawn)} draws of noise of sigma {sigma:g}")
 
 
-def _where_markers_move(specimen: Specimen, drawn: Sequence[Sequence[RgbImage]], sigma: float) -> RgbImage:
+def _where_markers_move(
+    specimen: Specimen, drawn: Sequence[Sequence[RgbImage]], sigma: float, rule: MarkerRule
+) -> RgbImage:
     """The chromogen alone, and over all draws how often a pixel is marker and how much its concentration varies."""
-    stain = specimen.stain
-    threshold = derive_threshold(specimen.images, stain)
-    rule = MarkerRule(stain=stain, threshold=threshold)
+    stain, threshold = rule.stain, rule.threshold
     rows: list[list[Cell]] = []
     for row, tile in enumerate(specimen.tiles):
         images = [variants[row] for variants in drawn]

@@ -92,6 +92,7 @@ class PreviewRequest:
         sigmas: Rows of the first picture, ascending; 0 is the reconstruction without noise.
         draws: Draws of one sigma, for the second and the third picture; at least 2.
         sigma: Their sigma; None takes the eps recommended for the stain, else 0.05.
+        threshold: Chromogen concentration of a marker; None derives it from the tiles.
         seed: Root of the noise.
     """
 
@@ -100,6 +101,7 @@ class PreviewRequest:
     sigmas: tuple[float, ...] = PREVIEW_SIGMAS
     draws: int = 6
     sigma: float | None = None
+    threshold: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from augengine.errors import SourceError
-from augengine.markers import MarkerRule, Mask, contrast, derive_threshold, dice, share
+from augengine.markers import MarkerRule, Mask, contrast, dice, share
 from augengine.measures import (
     Cycle,
     control,
@@ -26,10 +26,11 @@ from augengine.probing.output import make_folder, write_files
 from augengine.probing.plots import draw_plots
 from augengine.probing.report import INTEGRATED_TO, Cost, Markers, NoisePoint, Probe, Tissue, kept_at
 from augengine.probing.request import ProbeRequest
-from augengine.probing.specimen import OnNote, Specimen, open_specimen, reference_tiles
+from augengine.probing.specimen import OnNote, Specimen, marker_rule, open_specimen, reference_tiles
 from augengine.probing.verdict import DEFAULT_RULE, Evidence, Kept, choose_eps
 
 _DRAWS = 2
+_FEW = 0.002  # half of what three sparsely marked glomeruli hold
 
 
 def probe(request: ProbeRequest, *, note: OnNote = lambda _: None, warn: OnNote = lambda _: None) -> Probe:
@@ -55,8 +56,10 @@ def probe(request: ProbeRequest, *, note: OnNote = lambda _: None, warn: OnNote 
 
 def measure(specimen: Specimen, request: ProbeRequest, note: OnNote) -> Probe:
     """The numbers; nothing is written. Errors as in `probe`."""
-    rule = _marker_rule(specimen, request)
+    rule = marker_rule(specimen, request.threshold)
     masks = _masks(specimen, rule)
+    if (area := share(masks)) < _FEW:
+        note(f"{area:.2%} of the pixels are marker: numbers about markers rest on few of them")
     real = _reference(specimen, request)
     began = time.monotonic()
     cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
@@ -83,12 +86,6 @@ def measure(specimen: Specimen, request: ProbeRequest, note: OnNote) -> Probe:
         choice=choose_eps([kept[sigma] for sigma in request.sigmas], request.bounds),
         verdict=DEFAULT_RULE.judge(_evidence(points, kept, base, markers), request.bounds),
     )
-
-
-def _marker_rule(specimen: Specimen, request: ProbeRequest) -> MarkerRule:
-    asked = request.threshold
-    threshold = derive_threshold(specimen.images, specimen.stain) if asked is None else asked
-    return MarkerRule(stain=specimen.stain, threshold=threshold)
 
 
 def _masks(specimen: Specimen, rule: MarkerRule) -> list[Mask]:

@@ -19,6 +19,7 @@ from augengine.errors import EngineError, SourceError, SpecError
 from augengine.images import RgbImage
 from augengine.job import check_source_mpp
 from augengine.listing import Listing
+from augengine.markers import MarkerRule, derive_threshold
 from augengine.measures import Translate
 from augengine.noise import FloatImage
 from augengine.probing.request import SpecimenRequest
@@ -128,7 +129,10 @@ def open_specimen(
 
 
 def reference_tiles(text: str, specimen: Specimen, request: SpecimenRequest) -> list[FloatImage]:
-    """Real tiles of the reference stain, float32 (3, H, W) in [-1, 1], of the size of the specimen's.
+    """Real tiles of the reference stain, float32 (3, H, W) in [-1, 1].
+
+    They are as large as the specimen's, or as the smallest of them: a tile mirrored to a larger size has another
+    spectrum.
 
     Args:
         text: The source.
@@ -144,9 +148,16 @@ def reference_tiles(text: str, specimen: Specimen, request: SpecimenRequest) -> 
     check_source_mpp(listing, own, stated=request.mpp, allowed=request.allow_mpp, warn=lambda _: None)
     # The stain only names what a surrogate is recoloured to, and a source that was given is none.
     tiles = Tiles(source=source, listing=listing, stain=specimen.stain)
-    height, width = specimen.tiles[0].image_hwc.shape[:2]
+    wanted = specimen.tiles[0].image_hwc.shape
+    height, width = (min(side, least) for side, least in zip(wanted, listing.smallest, strict=False))
     shown, _ = _showing_tissue(tiles, request.tiles, height, width)
     return to_inputs(shown)
+
+
+def marker_rule(specimen: Specimen, threshold: float | None) -> MarkerRule:
+    """What counts as a marker: from that concentration on, or from the one that the tiles tell."""
+    found = derive_threshold(specimen.images, specimen.stain) if threshold is None else threshold
+    return MarkerRule(stain=specimen.stain, threshold=found)
 
 
 def to_inputs(tiles: Sequence[Tile]) -> list[FloatImage]:
