@@ -1,6 +1,6 @@
-"""The table of docs/performance.md and the bars of docs/speed.svg, from a stored result.
+"""The tables of docs/performance.md and the bars of docs/speed.svg, from a stored result.
 
-Run: ``python -m benchmarks.speed.picture``. Between the two marks of the page everything is replaced.
+Run: ``python -m benchmarks.speed.picture``. Between the two marks of each table everything is replaced.
 """
 
 from __future__ import annotations
@@ -15,23 +15,15 @@ from matplotlib.figure import Figure
 
 from benchmarks.pages import fill
 from benchmarks.speed import RESULT
+from benchmarks.speed.tables import rows_table, targets_table, trained_table
 
 DOCS = Path(__file__).parents[2] / "docs"
 STORED = "benchmarks/results/speed.json"
+TABLES = {STORED: rows_table, f"{STORED}, targets": targets_table, f"{STORED}, trained": trained_table}
+"""What stands in a table's mark -> what makes it."""
+
 _OURS, _LOOP = "#2a6f97", "#b0b0b0"
 _SHOWN = ("whole job,", "eager", "torch.compile", "onnxruntime")
-
-
-def table(result: dict[str, Any]) -> str:
-    """All rows of all sizes as Markdown."""
-    lines = ["| size, K | what | images/s | quartiles | GFLOP/s | of peak |", "|---|---|---|---|---|---|"]
-    for size in result["sizes"]:
-        for name, row in size["rows"].items():
-            low, high = row["quartiles"]
-            share = f"{row['share_of_peak']:.0%}" if "share_of_peak" in row else ""
-            cells = [f"{size['side']} px, {size['variants']}", name, row["images_per_second"], f"{low} to {high}"]
-            lines.append("| " + " | ".join(map(str, [*cells, row.get("gflop_per_second", ""), share])) + " |")
-    return "\n".join(lines)
 
 
 def bars(result: dict[str, Any], file: Path) -> None:
@@ -59,13 +51,14 @@ def _group(axes: Any, size: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Write both."""
+    """Write them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.picture")
     parser.add_argument("--result", type=Path, default=RESULT)
     parser.add_argument("--docs", type=Path, default=DOCS)
     chosen = parser.parse_args()
     result = json.loads(chosen.result.read_text(encoding="utf-8"))
-    fill(chosen.docs / "performance.md", STORED, table(result))
+    for name, make in TABLES.items():
+        fill(chosen.docs / "performance.md", name, make(result))
     bars(result, chosen.docs / "speed.svg")
 
 

@@ -1,0 +1,100 @@
+"""The tables of docs/performance.md, from a stored result: all rows, the targets, fidelity beside speed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Numbers = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a number should be, and is aimed at; ``least`` or ``most`` bounds it.
+
+    Attributes:
+        least, aim: At least, and hoped for.
+        most: At most.
+    """
+
+    least: float | None = None
+    aim: float | None = None
+    most: float | None = None
+
+    def cell(self, value: float | None, digits: int) -> str:
+        """The value, in bold where it misses."""
+        if value is None:
+            return ""
+        low = self.least is not None and round(value, digits) < self.least
+        high = self.most is not None and round(value, digits) > self.most
+        return f"**{value:.{digits}f}**" if low or high else f"{value:.{digits}f}"
+
+
+_ENGINE = Target(least=0.92, aim=0.98)
+_WHOLE = Target(least=0.92, aim=0.97)
+_EAGER = {1: Target(least=2.0, aim=2.3), 4: Target(least=3.2, aim=3.7)}
+_FIRST = Target(most=15)
+
+
+def rows_table(result: Numbers) -> str:
+    """All rows of all sizes as Markdown."""
+    lines = ["| size, K | what | images/s | quartiles | GFLOP/s | of peak | its error equals noise of |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for size in result["sizes"]:
+        for name, row in size["rows"].items():
+            low, high = row["quartiles"]
+            share = f"{row['share_of_peak']:.0%}" if "share_of_peak" in row else ""
+            sigma = size["equivalent_sigma"] if "gflop_per_second" in row else ""
+            cells = [_title(size), name, row["images_per_second"], f"{low} to {high}"]
+            lines.append(_line([*cells, row.get("gflop_per_second", ""), share, sigma]))
+    return "\n".join(lines)
+
+
+def targets_table(result: Numbers) -> str:
+    """What was promised, a column a size; in bold what is missed."""
+    sizes = result["sizes"]
+    lines = [_line(["", "target, aim", *map(_title, sizes)]), "|---" * (2 + len(sizes)) + "|"]
+    engine = [" ".join(_ENGINE.cell(share, 2) for share in _shares(size)) for size in sizes]
+    lines.append(_line(["engine over the matrix product (G_BA G_AB)", "0.92, 0.98", *engine]))
+    whole = [_WHOLE.cell(size["whole_job_over_engine"], 3) for size in sizes]
+    lines.append(_line(["whole job over the engine", "0.92, 0.97", *whole]))
+    eager = [_EAGER.get(size["variants"], Target()).cell(size["whole_job_over_eager_loop"], 1) for size in sizes]
+    lines.append(_line(["whole job over the eager loop", "K = 1: 2.0, 2.3; K = 4: 3.2, 3.7", *eager]))
+    lines.append(_line(["over that loop in bfloat16 and channels_last", "", *map(_over_bfloat16, sizes)]))
+    first = [_FIRST.cell(size["command"]["first_shard_started_s"], 1) for size in sizes]
+    lines.append(_line(["first shard begun, s", "15", *first]))
+    lines.append(_line(["peak memory of `augment`, MiB", "", *(f"{s['command']['peak_mib']:.0f}" for s in sizes)]))
+    return "\n".join(lines)
+
+
+def trained_table(result: Numbers) -> str:
+    """Passes of the committed pair in each precision, and what its error does."""
+    lines = ["| size | precision | images/s | its error equals noise of sigma |", "|---|---|---|---|"]
+    for side, precisions in result["trained"].items():
+        for name, row in precisions.items():
+            sigma = "more than was measured" if row["equivalent_sigma"] is None else row["equivalent_sigma"]
+            lines.append(_line([f"{side} px", name, row["images_per_second"], sigma]))
+    return "\n".join(lines)
+
+
+def _title(size: Numbers) -> str:
+    return f"{size['side']} px, K = {size['variants']}"
+
+
+def _line(cells: list[Any]) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _shares(size: Numbers) -> list[float | None]:
+    return [_row(size, name).get("share_of_peak") for name in ("G_BA", "G_AB")]
+
+
+def _over_bfloat16(size: Numbers) -> str:
+    theirs = _row(size, "eager loop, bfloat16").get("images_per_second")
+    return f"{_row(size, 'whole job,')['images_per_second'] / theirs:.1f}" if theirs else ""
+
+
+def _row(size: Numbers, start: str) -> Numbers:
+    found: Numbers = next((row for name, row in size["rows"].items() if name.startswith(start)), {})
+    return found

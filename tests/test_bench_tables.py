@@ -1,0 +1,69 @@
+"""The tables of docs/performance.md: what they say of a result, and that the page shows the committed one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.pages import END, begin
+from benchmarks.speed import RESULT
+from benchmarks.speed.picture import DOCS, TABLES
+from benchmarks.speed.tables import Target, rows_table, targets_table, trained_table
+
+
+def result(**changes: Any) -> dict[str, Any]:
+    """Of one size, in which the engine misses its target and nothing else does."""
+    rates = {"G_BA, bfloat16": (4.0, 0.7), "G_AB, bfloat16, 1 variants": (4.0, 0.95), "whole job, png": (3.0, 0.6)}
+    rates |= {"eager loop, float32": (1.0, 0.5), "eager loop, bfloat16, channels_last": (1.5, 0.2)}
+    rows: dict[str, Any] = {
+        name: {"images_per_second": rate, "quartiles": [rate, rate], "gflop_per_second": 9.0, "share_of_peak": share}
+        for name, (rate, share) in rates.items()
+    }
+    rows["decode PNG"] = {"images_per_second": 700.0, "quartiles": [690.0, 710.0]}
+    size = {
+        "side": 256,
+        "variants": 1,
+        "rows": rows,
+        "equivalent_sigma": "n/a",
+        "whole_job_over_engine": 0.92,
+        "whole_job_over_eager_loop": 3.0,
+        "command": {"first_shard_started_s": 2.0, "peak_mib": 604.4},
+    }
+    trained = {"256": {"bfloat16": {"images_per_second": 90.0, "equivalent_sigma": None}}}
+    return {"sizes": [size | changes], "trained": trained}
+
+
+def cells(table: str, start: str) -> list[str]:
+    return next(line for line in table.splitlines() if line.startswith(f"| {start}")).split(" | ")
+
+
+def test_what_is_missed_is_in_bold() -> None:
+    table = targets_table(result())
+    assert cells(table, "engine over")[2] == "**0.70** 0.95 |"
+    assert cells(table, "whole job over the engine")[2] == "0.920 |"
+    assert cells(table, "over that loop in bfloat16")[2] == "2.0 |"
+    late = targets_table(result(whole_job_over_engine=0.9194, whole_job_over_eager_loop=1.9,
+                                command={"first_shard_started_s": 15.1, "peak_mib": 1.0}))  # fmt: skip
+    assert [cells(late, start)[2] for start in ("whole job over the engine", "whole job over the eager", "first")] == [
+        "**0.919** |",
+        "**1.9** |",
+        "**15.1** |",
+    ]
+    assert Target().cell(None, 1) == ""
+
+
+def test_a_row_on_random_weights_says_that_its_error_is_not_known() -> None:
+    table = rows_table(result())
+    assert cells(table, "256 px, K = 1 | G_BA")[-1] == "n/a |"
+    assert cells(table, "256 px, K = 1 | decode")[-1] == " |"
+    assert cells(trained_table(result()), "256 px")[-1] == "more than was measured |"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_page_says_what_the_committed_result_does(name: str) -> None:
+    page = (DOCS / "performance.md").read_text(encoding="utf-8")
+    table = TABLES[name](json.loads(Path(RESULT).read_text(encoding="utf-8")))
+    assert f"{begin(name)}\n{table}\n{END}" in page
