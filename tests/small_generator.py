@@ -118,7 +118,13 @@ def write_identity_generator(file: Path) -> Path:
 
 
 def write_small_pair(
-    folder: Path, *, stain: str = "cd68", reference: str = "pas", seed: int = 0, identity: bool = False
+    folder: Path,
+    *,
+    stain: str = "cd68",
+    reference: str = "pas",
+    seed: int = 0,
+    identity: bool = False,
+    mpp: float = 0.5,
 ) -> Path:
     """Write both directions with their cards into ``{folder}/{reference}-{stain}``.
 
@@ -128,6 +134,7 @@ def write_small_pair(
         reference: Its reference stain.
         seed: Of the random weights; the two directions differ.
         identity: Generators that return their input instead.
+        mpp: um/px that the cards say.
 
     Returns:
         The pair's folder.
@@ -136,17 +143,17 @@ def write_small_pair(
     for index, direction in enumerate(DIRECTIONS):
         model = identity_generator() if identity else small_generator(2 * seed + index)
         file = _write(pair / f"{direction}.onnx", model)
-        write_card(_card(file, stain, reference, direction), file.with_suffix(".json"))
+        write_card(_card(file, stain, reference, direction, mpp), file.with_suffix(".json"))
     return pair
 
 
-def _card(file: Path, stain: str, reference: str, direction: Direction) -> Card:
+def _card(file: Path, stain: str, reference: str, direction: Direction, mpp: float) -> Card:
     return Card(
         stain=stain,
         reference=reference,
         direction=direction,
         recipe=RECIPE,
-        mpp=0.5,
+        mpp=mpp,
         training="none: random weights",
         limits="for tests",
         checkpoint_digest="none",

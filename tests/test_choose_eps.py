@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,15 @@ from click.testing import CliRunner, Result
 
 from augengine.errors import SourceError, SpecError, StainError, TargetError
 from augengine.stains import BUILT_IN, Stain, find_stain, recommend_eps
+from tests.datasets import record
 from tests.segmenter_tiles import names, write_tiles
 from tests.small_cells import double
+from tests.small_generator import write_small_pair
 from train.cells import CellLog, run_cells
 from train.choose_eps import Choice
 from train.choose_eps.__main__ import main, table
 from train.choose_eps.tenth import draw_share, write_sources
+from train.unet.run import find_card
 from train.unet.tiles import Tile, find_tiles
 
 CHOICE = Choice(
@@ -69,6 +75,8 @@ def test_sources_are_copied_byte_for_byte(tiles: tuple[Tile, ...], tmp_path: Pat
 
 def test_the_highest_mean_is_recommended_and_the_smaller_of_equals() -> None:
     assert CHOICE.recommended == 0.05
+    worse = replace(CHOICE, f1={**CHOICE.f1, 0.0: (0.76,)})
+    assert (worse.best, worse.recommended) == (0.05, None)
     assert CHOICE.deviation(0.05) == pytest.approx(0.0707, abs=1e-4)
     assert CHOICE.deviation(0.9) == 0.0
     lines = table(CHOICE)
@@ -149,35 +157,131 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-@pytest.mark.e2e
-def test_the_command_tries_the_grid_and_writes_the_stains_file(
-    tmp_path: Path, small_weights: Path, own_home: Path
-) -> None:
+TOY = ["--recipe", "small", "--width", 2, "--depth", 2, "--crop", 32, "--steps", 1, "--share", 0.5]
+TOY += ["--grid", "0.5,0.01", "--repeats", 2, "--variants", 1]
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, small_weights: Path) -> list[object]:
+    """A search of six cells on eight tiles, for a stain of one's own, with generators of one's own."""
     for number, (split, count) in enumerate((("train", 8), ("validation", 2))):
         write_tiles(tmp_path / split, names(split, count), seed=50 * number, patient=split)
-    stain = tmp_path / "cd68.toml"
-    recommend_eps(BUILT_IN["cd68"], 0.05, stain)
-    arguments = ["--stain", stain, "--train", tmp_path / "train", "--validation", tmp_path / "validation"]
-    arguments += ["--recipe", "small", "--width", 2, "--depth", 2, "--crop", 32, "--steps", 1, "--share", 0.5]
-    arguments += ["--grid", "0.1,0.01", "--repeats", 2, "--variants", 1, "--weights", small_weights]
-    done = run(*arguments, "--out", tmp_path / "out")
+    recommend_eps(BUILT_IN["cd68"], 0.05, tmp_path / "cd68.toml")
+    shutil.copytree(small_weights, tmp_path / "weights")
+    where = {"stain": "cd68.toml", "train": "train", "validation": "validation", "weights": "weights", "out": "out"}
+    return [*itertools.chain(*((f"--{name}", tmp_path / place) for name, place in where.items())), *TOY]
+
+
+def write_cells(file: Path, f1: Mapping[float, float]) -> None:
+    """What trainings would have said, two of each eps."""
+    cells = [{"eps": eps, "repeat": repeat, "f1": value, "step": 1} for eps, value in f1.items() for repeat in (0, 1)]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(cell) + "\n" for cell in cells))
+
+
+@pytest.mark.e2e
+def test_the_command_tries_the_grid_and_goes_on(arguments: list[object], tmp_path: Path, own_home: Path) -> None:
+    done = run(*arguments, "--no-write")
     assert done.exit_code == 0, done.output
     said = json.loads((tmp_path / "out" / "eps.json").read_text())
-    assert set(said["f1"]) == {"0", "0.01", "0.1"}
+    assert set(said["f1"]) == {"0", "0.01", "0.5"}
     assert all(len(values) == 2 for values in said["f1"].values())
     assert len(said["tiles"]) == 4
     assert (tmp_path / "out" / "eps.png").read_bytes().startswith(b"\x89PNG")
-    assert Stain.from_toml(stain) == replace(BUILT_IN["cd68"], recommended_eps=said["recommended_eps"])
-    assert f"changed {stain}: recommended_eps = {said['recommended_eps']:g}" in done.output
+    assert find_card(tmp_path / "out" / "runs" / "eps-0.5-1").run.precision == "float32"
+    assert json.loads((tmp_path / "out" / "search.json").read_text())["precision"] == "float32"
+    assert record(tmp_path / "out" / "shards" / "eps-0.5", f"{said['tiles'][0]}-v0001")["precision"] == "float32"
+    assert Stain.from_toml(tmp_path / "cd68.toml").recommended_eps == 0.05
     assert not (own_home / "stains").exists()
-    cells = (tmp_path / "out" / "cells.jsonl").read_bytes()
-    again = run(*arguments, "--out", tmp_path / "out", "--no-write")
+    cells = tmp_path / "out" / "cells.jsonl"
+    before = cells.read_text().splitlines(keepends=True)
+    cells.write_text("".join(before[:-1]))  # as a kill before the last cell leaves it
+    again = run(*arguments, "--no-write")
     assert again.exit_code == 0, again.output
-    assert "6 of 6 cells were run before" in again.output
-    assert (tmp_path / "out" / "cells.jsonl").read_bytes() == cells
-    other = run(*arguments, "--out", tmp_path / "out", "--seed", 1)
-    assert other.exit_code == 2
-    assert "another seed" in other.output or "another tiles" in other.output
+    assert "5 of 6 cells were run before" in again.output
+    assert cells.read_text().splitlines(keepends=True) == before
+
+
+def test_the_best_eps_becomes_the_stains(arguments: list[object], tmp_path: Path) -> None:
+    write_cells(tmp_path / "out" / "cells.jsonl", {0.0: 0.7, 0.01: 0.8, 0.5: 0.75})
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    assert "6 of 6 cells were run before" in done.output
+    assert "warning" not in done.output
+    stain = tmp_path / "cd68.toml"
+    assert Stain.from_toml(stain) == replace(BUILT_IN["cd68"], recommended_eps=0.01)
+    assert f"changed {stain}: recommended_eps = 0.01" in done.output
+    assert run(*arguments).exit_code == 0  # a stain with another recommended eps is still that stain
+
+
+def test_an_eps_beyond_the_real_is_recommended_with_a_warning(arguments: list[object], tmp_path: Path) -> None:
+    write_cells(tmp_path / "out" / "cells.jsonl", {0.0: 0.7, 0.01: 0.7, 0.5: 0.75})
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    assert "warning: eps 0.5 is above 0.3, where cd68 stops looking real" in done.output
+    assert Stain.from_toml(tmp_path / "cd68.toml").recommended_eps == 0.5
+
+
+def test_tiles_without_a_patient_are_counted_aloud(arguments: list[object], tmp_path: Path) -> None:
+    write_tiles(tmp_path / "train", names("train", 8))
+    write_cells(tmp_path / "out" / "cells.jsonl", {0.0: 0.7, 0.01: 0.8, 0.5: 0.75})
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    assert "warning: 8 of 10 tiles say no patient" in done.output
+
+
+def test_what_is_worse_than_none_is_not_recommended(arguments: list[object], tmp_path: Path) -> None:
+    write_cells(tmp_path / "out" / "cells.jsonl", {0.0: 0.7, 0.01: 0.65, 0.5: 0.6})
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    assert "no eps is recommended: the best, 0.01, has a mean F1 of 0.6500, no augmentation has 0.7000" in done.output
+    assert "recommended: none; no stain file was touched" in done.output
+    assert "<- best" in done.output
+    assert Stain.from_toml(tmp_path / "cd68.toml").recommended_eps == 0.05
+    said = json.loads((tmp_path / "out" / "eps.json").read_text())
+    assert (said["best_eps"], said["recommended_eps"], len(said["doubts"])) == (0.01, None, 1)
+
+
+def retrain(folder: Path) -> None:
+    write_small_pair(folder / "weights", seed=9)
+
+
+def recolour(folder: Path) -> None:
+    file = folder / "cd68.toml"
+    recommend_eps(replace(BUILT_IN["cd68"], chromogen=BUILT_IN["cd34"].chromogen), 0.05, folder / "other.toml")
+    (folder / "other.toml").replace(file)
+
+
+def redraw(split: str, **said: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        key, count, seed = split, *((8, 0) if split == "train" else (2, 50))
+        write_tiles(folder / split, names(key, count), seed=seed + (not said), patient=split, said=said)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "name"),
+    [
+        (retrain, [], "generators"),
+        (recolour, [], "stain"),
+        (redraw("train"), [], "tiles"),
+        (redraw("validation"), [], "validation"),
+        (redraw("train", mpp=0.45), [], "tiles"),
+        (lambda _: None, ["--mpp", 0.5], "mpp"),
+        (lambda _: None, ["--variants", 2], "variants"),
+        (lambda _: None, ["--classes", "1,2"], "classes"),
+    ],
+)
+def test_what_decides_the_numbers_cannot_change_within_a_search(
+    arguments: list[object], tmp_path: Path, change: Callable[[Path], None], more: list[object], name: str
+) -> None:
+    write_cells(tmp_path / "out" / "cells.jsonl", {0.0: 0.7, 0.01: 0.8, 0.5: 0.75})
+    first = run(*arguments)
+    assert first.exit_code == 0, first.output
+    change(tmp_path)
+    done = run(*arguments, *more)
+    assert (done.exit_code, f"holds another search: {name} " in done.output) == (2, True), done.output
 
 
 @pytest.mark.parametrize(

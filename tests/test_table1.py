@@ -28,6 +28,7 @@ from train.table1.data import Tissue, arm_folder, find_cohort, prepare, tissues
 from train.table1.drawing import draw_phantoms
 from train.table1.plan import Plan, full, scaled
 from train.table1.report import table
+from train.table1.run import seed_of
 from train.unet.arms import draw_control, write_control
 from train.unet.online import open_translators
 from train.unet.shown import OnlineVariants, StoredVariants
@@ -67,15 +68,19 @@ def draw(tissue: Tissue, folder: Path) -> None:
 
 @pytest.mark.e2e
 def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
-    plan, weights = toy(stains=("cd68",), fractions=(100,)), tmp_path / "weights"
+    plan, weights = toy(stains=("cd68",), fractions=(100,), mpp=4.0, tiles=5), tmp_path / "weights"
     for stain in plan.stains:
-        write_small_pair(weights, stain=stain)
+        write_small_pair(weights, stain=stain, mpp=4.0)
     lines = run(plan, tmp_path / "data", tmp_path / "out", weights, 1, draw_phantoms)
     said = json.loads((tmp_path / "out" / "table1.json").read_text())
     assert len(said["cells"]) == 2 * 5 * 2
     assert said["generators"] == {"cd68": find_weights("pas", "cd68", [weights]).digests}
     assert said["plan"]["precision"] == "float32"
-    assert json.loads((tmp_path / "data/cd68/repeat-0/test/.augengine/phantom.json").read_text())
+    for part, density in (("test", 1.0), ("same/train", 1.0), ("shift/train", 4.0), ("shift/validation", 4.0)):
+        drawn = json.loads((tmp_path / "data/cd68/repeat-0" / part / ".augengine/phantom.json").read_text())
+        assert drawn["correlation"] == {"glomeruli": density, "sclerotic": density}
+    augmented = json.loads((tmp_path / "out/arms/cd68/repeat-0/shift/paper/.augengine/run.json").read_text())
+    assert augmented
     assert said["analysis"]["primary"]["units"] == 2
     assert any(line.startswith("Primary: paper - baseline, shift") for line in lines)
     assert (tmp_path / "out" / "table1.png").read_bytes().startswith(b"\x89PNG")
@@ -88,7 +93,7 @@ def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
     for other in (replace(plan, steps=2), replace(plan, precision="bfloat16")):
         with pytest.raises(PlanMismatch, match=r"holds another experiment: (steps 1|precision float32) there"):
             run(other, tmp_path / "data", tmp_path / "out", weights, 1, draw_phantoms)
-    write_small_pair(weights, seed=9)
+    write_small_pair(weights, seed=9, mpp=4.0)
     with pytest.raises(PlanMismatch, match="holds another experiment: generators"):
         run(plan, tmp_path / "data", tmp_path / "out", weights, 1, draw_phantoms)
 
@@ -174,6 +179,13 @@ def test_missing_or_other_tissue_is_named(tmp_path: Path) -> None:
     prepare(plan, tmp_path, None, lambda _: None)
     with pytest.raises(SourceError, match="holds 1 tiles of 1 patients, the plan wants 2 of 1"):
         prepare(replace(plan, tiles=2), tmp_path, None, lambda _: None)
+    bare = tmp_path / "cd34/repeat-1/same/validation"
+    (shard,) = bare.glob("*.tar")
+    (tile,) = find_tiles([str(bare)])
+    write_tiles(bare, [tile.key], patient=tile.patient, class_id=0, shard=shard.stem)
+    with pytest.raises(SourceError, match=r"cd34/repeat-1/same/validation: no validation mask") as caught:
+        prepare(plan, tmp_path, None, lambda _: None)
+    assert "--seed" in caught.value.hint
     wanted = [json.loads(line) for line in describe_tissue(plan, tmp_path)]
     assert {Path(each["folder"]) for each in wanted} == {path.parent for path in tmp_path.rglob("*.tar")}
 
@@ -219,7 +231,7 @@ def test_a_gain_in_every_unit_is_shown_and_said() -> None:
     assert found.primary.differences == pytest.approx([0.05 + wobble for wobble in WOBBLE])
     assert found.primary.p == pytest.approx(float(stats.ttest_1samp(found.primary.differences, 0).pvalue))
     assert found.primary.verdict == "gain"
-    assert found.lines()[-1] == "The augmentation raises F1 where markers mislead."
+    assert found.lines()[-1] == "The augmentation raises F1 where markers mislead, by moving markers."
     names_ = [each.name for each in found.secondary]
     assert names_ == [
         "paper - reconstruction, shift",
@@ -231,6 +243,38 @@ def test_a_gain_in_every_unit_is_shown_and_said() -> None:
     assert [each.verdict for each in found.secondary] == ["gain", "gain", "gain", "not shown", "gain"]
     assert found.described[1].mean == 0
     assert all(each.p_adjusted >= each.p for each in found.secondary)
+
+
+def test_a_gain_that_the_reconstruction_has_too_is_not_laid_to_markers_that_moved() -> None:
+    plan = scaled()
+
+    def gains(cell: Cell, unit: int) -> float:
+        alike = {**cell, "arm": "paper"} if cell["arm"] == "reconstruction" else cell
+        return paper_gains(alike, unit)
+
+    found = analyse(plan, results(plan, gains))
+    assert found.primary.verdict == "gain"
+    assert found.lines()[-1].endswith("is not shown (no gain over reconstruction).")
+
+
+def test_units_are_compared_with_themselves() -> None:
+    """Their F1 lies far apart, and the gain is one: a difference between two units would drown it."""
+    plan = scaled()
+    found = analyse(plan, results(plan, lambda cell, unit: 0.07 * unit + paper_gains(cell, unit)))
+    assert found.primary.differences == pytest.approx([0.05 + wobble for wobble in WOBBLE])
+    assert found.primary.verdict == "gain"
+
+
+def test_arms_worlds_and_fractions_of_a_repeat_share_their_seed_and_repeats_and_stains_none() -> None:
+    plan = scaled()
+    seeds = {(cell["stain"], cell["repeat"]): {seed_of(plan, c) for c in plan.cells() if _unit(c) == _unit(cell)}
+             for cell in plan.cells()}  # fmt: skip
+    assert all(len(found) == 1 for found in seeds.values())
+    assert len(set().union(*seeds.values())) == len(seeds) == 6
+
+
+def _unit(cell: Cell) -> tuple[Any, Any]:
+    return cell["stain"], cell["repeat"]
 
 
 def test_chance_is_called_chance_and_a_loss_a_loss() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -276,12 +276,31 @@ def test_the_command_trains_by_a_patients_file_and_reports(shards: Path, tmp_pat
     assert done.exit_code == 0, done.output
     said = json.loads((tmp_path / "test.json").read_text())
     assert set(said) == {"pixels", "objects"}
-    assert f"by pixel   {said['pixels']['f1']:12.4f}"[:12] in done.output
+    assert set(rows(said)) <= set(done.output.splitlines())
     assert run(*arguments).exit_code == 2
     again = run(*arguments, "--resume")
     assert again.exit_code == 0
     assert "goes on after step 2" in again.output
     assert run(*arguments, "--measure-only").exit_code == 0
+
+
+def rows(said: Mapping[str, Any]) -> list[str]:
+    """The lines that a command prints of what stands in its test.json."""
+    kinds = {name: [said[f"{name}s"][measured] for measured in MEASURED] for name in ("pixel", "object")}
+    return [f"by {name}".ljust(12) + "".join(f"{value:11.4f}" for value in values) for name, values in kinds.items()]
+
+
+MEASURED = ("f1", "precision", "recall")
+
+
+def test_what_is_measured_again_is_printed_and_written(trained: Path, cohort: Cohort) -> None:
+    train, test = (tiles[0].images[0].file for tiles in (cohort.train, cohort.test))
+    done = run("--train", train, "--test", test, "--out", trained, "--measure-only", *TOY)
+    assert done.exit_code == 0, done.output
+    found = measure(trained, cohort.test)
+    assert len({getattr(found.pixels, name) for name in MEASURED}) == 3
+    assert json.loads((trained / "test.json").read_text()) == found.to_json()
+    assert done.output.splitlines()[1:] == rows(found.to_json())
 
 
 @pytest.mark.e2e

@@ -11,8 +11,9 @@ import click
 
 from augengine.cards import home
 from augengine.errors import SpecError, TargetError
-from augengine.stains import find_stain, recommend_eps
-from train.choose_eps.grid import GRID, UNAUGMENTED, Choice, Search, search
+from augengine.stains import Stain, find_stain, recommend_eps
+from train.choose_eps.choice import UNAUGMENTED, Choice
+from train.choose_eps.grid import GRID, Search, search
 from train.choose_eps.tenth import Unit
 from train.commands import FILE, SETTINGS, Echo, PoliteCommand, interruptible
 from train.plots import Points, plot_eps
@@ -78,17 +79,22 @@ def _obey(
         classes=parse_classes(classes),
         **others,
     )
+    if wanted.cohort.doubt:
+        Echo().warn(wanted.cohort.doubt)
     choice = search(wanted, Echo())
-    for line in table(choice):
-        click.echo(line)
-    _write(choice, out)
-    if no_write:
-        click.echo(f"recommended: eps {choice.recommended:g}; no stain file was touched")
+    _report(choice, out)
+    if no_write or choice.recommended is None:
+        said = "none" if choice.recommended is None else f"eps {choice.recommended:g}"
+        click.echo(f"recommended: {said}; no stain file was touched")
         return
-    file = Path(stain) if stain.endswith(".toml") else home() / "stains" / f"{wanted.stain.name}.toml"
+    _recommend(wanted.stain, choice.recommended, stain)
+
+
+def _recommend(found: Stain, eps: float, stain: str) -> None:
+    file = Path(stain) if stain.endswith(".toml") else home() / "stains" / f"{found.name}.toml"
     was = "changed" if file.exists() else "made"
-    recommend_eps(wanted.stain, choice.recommended, file)
-    click.echo(f"{was} {file}: recommended_eps = {choice.recommended:g}, all else as it was")
+    recommend_eps(found, eps, file)
+    click.echo(f"{was} {file}: recommended_eps = {eps:g}, all else as it was")
     click.echo(f"`augengine augment --stain {stain}` now takes it where no --eps is given")
 
 
@@ -104,13 +110,18 @@ def table(choice: Choice) -> list[str]:
     lines = [f"{'eps':>12}{'mean F1':>10}{'sd':>9}  each"]
     for eps, values in choice.f1.items():
         name = "none" if eps == UNAUGMENTED else f"{eps:g}"
-        mark = "  <- recommended" if eps == choice.recommended else ""
+        mark = "  <- best" if eps == choice.best else ""
+        mark = "  <- recommended" if eps == choice.recommended else mark
         each = " ".join(f"{value:.4f}" for value in values)
         lines.append(f"{name:>12}{choice.mean(eps):10.4f}{choice.deviation(eps):9.4f}  {each}{mark}")
     return [*lines, "the highest mean of a few repetitions: a choice, not a proof of a gain"]
 
 
-def _write(choice: Choice, out: Path) -> None:
+def _report(choice: Choice, out: Path) -> None:
+    for line in table(choice):
+        click.echo(line)
+    for line in choice.doubts():
+        Echo().warn(line)
     grid = [eps for eps in choice.f1 if eps != UNAUGMENTED]
     points = Points(grid, [choice.mean(eps) for eps in grid], [choice.deviation(eps) for eps in grid])
     plot_eps(out / "eps.png", choice.stain, points, choice.mean(UNAUGMENTED))

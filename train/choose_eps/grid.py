@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from augengine.dataset import AugmentRequest, augment
-from augengine.errors import PlanMismatch, SourceError, SpecError, TargetError, WorkerError
+from augengine.errors import SourceError, SpecError, WorkerError
 from augengine.progress import Watcher
-from augengine.spec import digest
 from augengine.stains import Stain
 from train.cells import Cell, CellLog, Result, run_cells
+from train.choose_eps.choice import UNAUGMENTED, Choice
+from train.choose_eps.contents import digest_tiles
 from train.choose_eps.tenth import Unit, draw_share, write_sources
+from train.claim import claim
 from train.unet import Cohort, Fit, Rule, StoredVariants, UnetRecipe, find_tiles, load_segmenter, make_training
+from train.unet.cohort import Tiles
+from train.unet.online import digest_pair
 
 GRID = (0.01, 0.05, 0.1, 0.3, 0.5, 0.9)
 """The paper's."""
 
-UNAUGMENTED = 0.0
-"""Stands for no augmentation among the cells."""
+PRECISION: Final = "float32"
+"""Of engines and trainings, wherever they run: a search that goes on elsewhere is still one search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,46 +73,6 @@ class Search:
             raise SourceError("eps is chosen by validation, and there are no validation tiles")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """What the trainings say.
-
-    Attributes:
-        stain: Its name.
-        f1: eps -> F1 of each repetition; 0 stands for no augmentation.
-        tiles: Keys that were trained on: leave them out of later experiments.
-    """
-
-    stain: str
-    f1: Mapping[float, tuple[float, ...]]
-    tiles: tuple[str, ...]
-
-    @property
-    def recommended(self) -> float:
-        """The eps with the highest mean; the smaller of equals."""
-        return max((eps for eps in self.f1 if eps != UNAUGMENTED), key=lambda eps: (self.mean(eps), -eps))
-
-    def mean(self, eps: float) -> float:
-        """Mean F1 over the repetitions."""
-        return statistics.fmean(self.f1[eps])
-
-    def deviation(self, eps: float) -> float:
-        """Standard deviation over the repetitions; 0 for a single one."""
-        return statistics.stdev(self.f1[eps]) if len(self.f1[eps]) > 1 else 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
-        return {
-            "stain": self.stain,
-            "recommended_eps": self.recommended,
-            "measure": "validation F1 by pixel of the best model",
-            "f1": {f"{eps:g}": list(values) for eps, values in self.f1.items()},
-            "mean": {f"{eps:g}": self.mean(eps) for eps in self.f1},
-            "deviation": {f"{eps:g}": self.deviation(eps) for eps in self.f1},
-            "tiles": list(self.tiles),
-        }
-
-
 def search(wanted: Search, watcher: Watcher) -> Choice:
     """Run every cell of the grid that was not run before, and choose.
 
@@ -119,12 +81,17 @@ def search(wanted: Search, watcher: Watcher) -> Choice:
         AugengineError: Tiles, generators or options that do not fit; finished cells stay.
     """
     tiles = draw_share(wanted.cohort.train, wanted.share, wanted.unit, wanted.seed)
+    claim(_decides(wanted, tiles), wanted.out / "search.json", "search")
     write_sources(tiles, wanted.out / "tiles" / "tiles-000000.tar")
-    _claim(wanted, [tile.key for tile in tiles])
     cells = [{"eps": eps, "repeat": repeat} for eps in (UNAUGMENTED, *wanted.grid) for repeat in range(wanted.repeats)]
     log = CellLog(wanted.out / "cells.jsonl")
     results = run_cells(cells, log, lambda cell: _run(wanted, cell, watcher), watcher.note)
-    return Choice(stain=wanted.stain.name, f1=_by_eps(results), tiles=tuple(tile.key for tile in tiles))
+    return Choice(
+        stain=wanted.stain.name,
+        f1=_by_eps(results),
+        tiles=tuple(tile.key for tile in tiles),
+        realistic_eps=wanted.stain.realistic_eps,
+    )
 
 
 def _by_eps(results: Sequence[Result]) -> dict[float, tuple[float, ...]]:
@@ -134,30 +101,22 @@ def _by_eps(results: Sequence[Result]) -> dict[float, tuple[float, ...]]:
     return {eps: tuple(values) for eps, values in found.items()}
 
 
-def _claim(wanted: Search, tiles: Sequence[str]) -> None:
-    """Note what decides the cells, or refuse to mix them with those of another search."""
-    decides = {
-        "stain": wanted.stain.name,
+def _decides(wanted: Search, tiles: Tiles) -> dict[str, Any]:
+    """What decides the numbers of every cell, as plain json values."""
+    stain = {name: getattr(wanted.stain, name) for name in ("name", "reference", "chromogen", "counterstain")}
+    return {
+        "stain": stain,
+        "generators": digest_pair(wanted.stain, wanted.weights),
         "recipe": wanted.recipe.to_json(),
         "variants": wanted.variants,
         "seed": wanted.seed,
         "steps": wanted.steps,
-        "classes": list(wanted.classes),
-        "tiles": digest(list(tiles)),
-        "validation": digest([tile.key for tile in wanted.cohort.validation]),
+        "classes": wanted.classes,
+        "mpp": wanted.mpp,
+        "precision": PRECISION,
+        "tiles": digest_tiles(tiles),
+        "validation": digest_tiles(wanted.cohort.validation),
     }
-    file = wanted.out / "search.json"
-    try:
-        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else decides
-        file.write_text(json.dumps(decides if not file.exists() else before, indent=2) + "\n", encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise TargetError(f"{file} cannot be used: {error}", hint="choose another --out") from error
-    if changed := [name for name in decides if before.get(name) != decides[name]]:
-        was, now = (each.get(changed[0]) for each in (before, decides))
-        raise PlanMismatch(
-            f"{wanted.out} holds a search with another {changed[0]}: it was {was}, now it is {now}",
-            hint="choose another --out, or the options of then",
-        )
 
 
 def _run(wanted: Search, cell: Cell, watcher: Watcher) -> dict[str, Any]:
@@ -179,6 +138,7 @@ def _run(wanted: Search, cell: Cell, watcher: Watcher) -> dict[str, Any]:
             stain=wanted.stain,
             steps=wanted.steps,
             augmented=f"eps {eps:g}" if eps else "",
+            precision=PRECISION,
         )
     )
     training.resume()
@@ -198,6 +158,7 @@ def _augment(wanted: Search, eps: float, watcher: Watcher) -> Path:
         seed=wanted.seed,
         weights=wanted.weights,
         mpp=wanted.mpp,
+        precision=PRECISION,
     )
     summary = augment(request, watcher)
     if not summary.complete():

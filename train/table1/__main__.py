@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
-from augengine.errors import PlanMismatch, TargetError
 from train.cells import CellLog, run_cells
+from train.claim import claim
 from train.commands import FILE, SETTINGS, Echo, PoliteCommand, interruptible
 from train.table1.analysis import analyse
 from train.table1.data import Drawer, digest_generators, prepare, tissues, write_arms
@@ -76,30 +74,13 @@ def run(plan: Plan, data: Path, out: Path, weights: Path | None, workers: int, d
         AugengineError: Tissue, generators or options that do not fit; finished cells stay.
     """
     generators = digest_generators(plan, weights)
-    _claim({**plan.to_json(), "generators": generators}, out)
+    claim({**plan.to_json(), "generators": generators}, out / "plan.json", "experiment")
     echo = Echo()
     prepare(plan, data, draw, echo.note)
     write_arms(plan, data, out, weights, echo)
     log = CellLog(out / "cells.jsonl")
     results = run_cells(plan.cells(), log, CellRunner(plan, data, out), echo.note, workers=workers)
     return write_report(plan, generators, results, analyse(plan, results), out)
-
-
-def _claim(experiment: Mapping[str, Any], out: Path) -> None:
-    file, wanted = out / "plan.json", json.loads(json.dumps(experiment))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not file.exists():
-            file.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-        before = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TargetError(f"{file} cannot be used: {error}", hint="choose another --out") from error
-    if changed := [name for name in wanted if before.get(name) != wanted[name]]:
-        name = changed[0]
-        raise PlanMismatch(
-            f"{out} holds another experiment: {name} {before.get(name)} there, {wanted[name]} wanted",
-            hint="choose another --out, or the options of then",
-        )
 
 
 if __name__ == "__main__":

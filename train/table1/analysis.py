@@ -20,6 +20,9 @@ ALPHA = 0.05
 LEAST_GAIN = 0.01
 """A smaller mean gain in F1 is called none, whatever its p."""
 
+_MECHANISM = ("reconstruction", "input-noise")
+"""Controls that an arm must beat, besides the baseline, for its gain to come from markers that moved."""
+
 POWER = 0.8
 _MOST_EXACT = 16
 
@@ -111,7 +114,7 @@ class Analysis:
             *(f"Described: {each.sentence().rpartition(':')[0]}" for each in self.described),
             f"With {len(self.primary.differences)} units the test finds an effect of {self.detectable:.2f} deviations "
             f"with a power of 80 %; at the deviation seen, {spread:.4f}, that is {self.detectable * spread:.4f} in F1.",
-            _conclusion(self.primary),
+            _conclusion(self.primary, self.secondary),
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -121,17 +124,23 @@ class Analysis:
             "secondary": [each.to_json() for each in self.secondary],
             "described": [each.to_json() for each in self.described],
             "detectable_effect_in_deviations": self.detectable,
-            "conclusion": _conclusion(self.primary),
+            "conclusion": _conclusion(self.primary, self.secondary),
         }
 
 
-def _conclusion(primary: Comparison) -> str:
-    said = {
-        "gain": "The augmentation raises F1 where markers mislead.",
-        "loss": "The augmentation lowers F1 where markers mislead.",
-        "not shown": "No gain is shown where markers mislead; the interval says what is not ruled out.",
-    }
-    return said[primary.verdict]
+def _conclusion(primary: Comparison, secondary: Sequence[Comparison]) -> str:
+    if primary.verdict == "loss":
+        return "The augmentation lowers F1 where markers mislead."
+    if primary.verdict == "not shown":
+        return "No gain is shown where markers mislead; the interval says what is not ruled out."
+    verdicts = {each.name.partition(",")[0]: each.verdict for each in secondary}
+    short = [name for name in _MECHANISM if verdicts.get(f"paper - {name}") != "gain"]
+    moved = (
+        "by moving markers"
+        if not short
+        else f"whether by moving markers is not shown (no gain over {', '.join(short)})"
+    )
+    return f"The augmentation raises F1 where markers mislead, {moved}."
 
 
 def analyse(plan: Plan, results: Sequence[Result]) -> Analysis:

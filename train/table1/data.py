@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from augengine.cards import Direction, find_weights, weight_roots
+from augengine.cards import Direction
 from augengine.dataset import AugmentRequest, augment
 from augengine.errors import SourceError, WorkerError
 from augengine.patients import Split
@@ -24,10 +24,13 @@ from augengine.progress import Watcher
 from augengine.spec import NoiseSpec
 from augengine.stains import find_stain
 from train.cells import Cell
+from train.data.decoding import PlaceReader
 from train.table1.plan import Arm, Plan, World
 from train.unet.arms import write_control
 from train.unet.cohort import Cohort, Tiles
-from train.unet.online import open_translators
+from train.unet.foreground import ForegroundMasks, check_masks
+from train.unet.online import digest_pair, open_translators
+from train.unet.predict import shown_part
 from train.unet.tiles import find_tiles
 
 _FIRST_PATIENT = 1000
@@ -113,7 +116,7 @@ def prepare(plan: Plan, data: Path, draw: Drawer | None, note: Callable[[str], N
     """Draw what is missing; without a drawer only see that all is there.
 
     Raises:
-        SourceError: A folder has no shards, or shards with other counts than the plan.
+        SourceError: A folder has no shards, shards with other counts than the plan, or no glomerulus.
     """
     for tissue in tissues(plan):
         folder = tissue.folder(data)
@@ -124,7 +127,24 @@ def prepare(plan: Plan, data: Path, draw: Drawer | None, note: Callable[[str], N
             raise SourceError(
                 f"there are no source shards in {folder}", hint="--list says what each folder should hold"
             )
-        _check(tissue, find_tiles([str(folder)]), folder)
+        tiles = find_tiles([str(folder)])
+        _check(tissue, tiles, folder)
+        _check_glomeruli(plan, tissue, tiles, folder)
+
+
+def _check_glomeruli(plan: Plan, tissue: Tissue, tiles: Tiles, folder: Path) -> None:
+    """Before the first training, not at the cell whose few patients show none."""
+    smallest = _patients_of(plan, min(plan.fractions), tiles) if tissue.split == "train" else tiles
+    try:
+        check_masks(smallest, ForegroundMasks((1,), PlaceReader()), tissue.split, lambda m: shown_part(m, plan.recipe))
+    except SourceError as error:
+        hint = "draw other tissue: another --seed, or a plan with more tiles or patients"
+        raise SourceError(f"{folder}: {error.message}", hint=hint) from error
+
+
+def _patients_of(plan: Plan, percent: int, tiles: Tiles) -> Tiles:
+    kept = sorted({tile.patient for tile in tiles})[: plan.patients_of(percent)]
+    return tuple(tile for tile in tiles if tile.patient in kept)
 
 
 def _check(tissue: Tissue, tiles: Tiles, folder: Path) -> None:
@@ -148,9 +168,8 @@ def find_cohort(plan: Plan, cell: Cell, data: Path, out: Path) -> Cohort:
     if cell["arm"] != "baseline":
         shards.append(arm_folder(cell, out))
     train = find_tiles([str(each) for each in shards])
-    kept = sorted({tile.patient for tile in train})[: plan.patients_of(cell["percent"])]
     return Cohort(
-        train=tuple(tile for tile in train if tile.patient in kept),
+        train=_patients_of(plan, cell["percent"], train),
         validation=find_tiles([str(place / cell["world"] / "validation")]),
         test=find_tiles([str(place / "test")]),
     )
@@ -180,9 +199,7 @@ def digest_generators(plan: Plan, weights: Path | None) -> dict[str, Mapping[Dir
     Raises:
         WeightsError: There are none.
     """
-    stains = [find_stain(name) for name in plan.stains]
-    pairs = [find_weights(stain.reference or "", stain.name, weight_roots(weights)) for stain in stains]
-    return {pair.stain: pair.digests for pair in pairs}
+    return {stain.name: digest_pair(stain, weights) for stain in map(find_stain, plan.stains)}
 
 
 def _write_arm(
@@ -208,6 +225,7 @@ def _write_arm(
             translators.close()
 
 
+# In float32 and on the plain chain, as the controls are: the arms differ by what they show alone.
 def _augment(plan: Plan, stain: str, source: Path, target: Path, weights: Path | None, watcher: Watcher) -> None:
     request = AugmentRequest(
         stain=stain,
@@ -218,6 +236,8 @@ def _augment(plan: Plan, stain: str, source: Path, target: Path, weights: Path |
         seed=plan.seed,
         mpp=plan.mpp,
         weights=weights,
+        precision="float32",
+        chain="plain",
         workers=1,
     )
     summary = augment(request, watcher)

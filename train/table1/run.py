@@ -15,6 +15,7 @@ from train.rhythm import Rhythm
 from train.table1.data import find_cohort
 from train.table1.plan import Plan
 from train.unet import Fit, Rule, StoredVariants, make_training, measure
+from train.unet.stored import count_stored
 
 _VALIDATIONS = 5
 
@@ -40,7 +41,7 @@ class CellRunner:
             torch.set_num_threads(1)
         plan, cohort = self.plan, find_cohort(self.plan, cell, self.data, self.out)
         folder = self.out / "runs" / "-".join(str(value) for value in cell.values())
-        variants = min(tile.variants for tile in cohort.train)
+        variants, _ = count_stored(cohort.train)
         every = max(1, plan.steps // _VALIDATIONS)
         training = make_training(
             Fit(

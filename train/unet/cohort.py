@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from augengine.errors import SourceError, SpecError
 from augengine.patients import Patients, Split, check_one_split
 from train.unet.recipe import UnetRecipe
-from train.unet.tiles import Tile, find_tiles
+from train.unet.tiles import Tile, find_tiles, pass_over
 
 Tiles = tuple[Tile, ...]
 
@@ -48,20 +48,40 @@ class Cohort:
         )  # fmt: skip
         return ((split, tile) for split, tiles in pairs for tile in tiles)
 
-    def check_sizes(self, recipe: UnetRecipe) -> None:
-        """Refuse tiles that are smaller than a crop.
+    @property
+    def tiles(self) -> Tiles:
+        """All of them."""
+        return self.train + self.validation + self.test
+
+    @property
+    def doubt(self) -> str:
+        """A line about tiles that say no patient, of whom nobody knows the split; empty if there are none."""
+        count = sum(1 for tile in self.tiles if not tile.patient)
+        if not count:
+            return ""
+        return f"{count} of {len(self.tiles)} tiles say no patient: that no patient is in two splits cannot be checked"
+
+    def without(self, keys: Iterable[str]) -> Cohort:
+        """The same with some tiles left out of the training.
 
         Raises:
-            SourceError: It names the first one.
+            SourceError: Some of them are not among the training tiles, or none are left.
         """
-        small = [tile for _, tile in self._splits() if min(tile.height, tile.width) // recipe.shrink < recipe.crop]
-        if small:
-            first = small[0]
+        left_out = set(keys)
+        if strange := sorted(left_out - {tile.key for tile in self.train}):
             raise SourceError(
-                f"{len(small)} tiles are smaller than a crop of {recipe.shrink * recipe.crop} px, as {first.key} with "
-                f"{first.width} x {first.height}",
-                hint="take a smaller --crop, or cut larger tiles",
+                f"{len(strange)} tiles are to be left out and are not trained on anyway, as {strange[0]}",
+                hint="were they drawn from these shards and patients?",
             )
+        return replace(self, train=tuple(tile for tile in self.train if tile.key not in left_out))
+
+    def passing_over(self, classes: Sequence[str]) -> Cohort:
+        """The same, the training tiles of some classes shown as they are; see `pass_over`."""
+        return replace(self, train=pass_over(self.train, classes))
+
+    def check_sizes(self, recipe: UnetRecipe) -> None:
+        """Refuse tiles that are smaller than a crop; see `check_sizes`."""
+        check_sizes(self.tiles, recipe, "take a smaller --crop, or cut larger tiles")
 
     def to_json(self) -> dict[str, Any]:
         """Counts, as plain json values."""
@@ -72,6 +92,22 @@ class Cohort:
             split: {"tiles": len(tiles), "patients": len({tile.patient for tile in tiles} - {""})}
             for split, tiles in found.items()
         }
+
+
+def check_sizes(tiles: Sequence[Tile], recipe: UnetRecipe, hint: str = "cut larger tiles") -> None:
+    """Refuse tiles that are smaller than a crop.
+
+    Raises:
+        SourceError: It names the first one.
+    """
+    small = [tile for tile in tiles if min(tile.height, tile.width) // recipe.shrink < recipe.crop]
+    if small:
+        first = small[0]
+        raise SourceError(
+            f"{len(small)} tiles are smaller than a crop of {recipe.shrink * recipe.crop} px, as {first.key} with "
+            f"{first.width} x {first.height}",
+            hint=hint,
+        )
 
 
 def open_cohort(
@@ -115,6 +151,14 @@ def split_by_patients(tiles: Sequence[Tile], patients: Patients, text: str) -> C
     Raises:
         SourceError: A tile without a patient, or whose json names another one than the file.
     """
+    named = name_patients(tiles, patients, text)
+    chosen = {split: tuple(tile for tile, found in named if found == split)
+              for split in ("train", "validation", "test")}  # fmt: skip
+    return Cohort(**chosen)
+
+
+def name_patients(tiles: Sequence[Tile], patients: Patients, text: str) -> list[tuple[Tile, Split]]:
+    """Each tile with the patient that a patients' file says, and that one's split; see `split_by_patients`."""
     of = patients.split([tile.key for tile in tiles], text)
     for tile, (patient, _) in zip(tiles, of, strict=True):
         if tile.patient and tile.patient != patient:
@@ -122,9 +166,7 @@ def split_by_patients(tiles: Sequence[Tile], patients: Patients, text: str) -> C
                 f"{tile.key} is of the patient {tile.patient} by its json and of {patient} by the patients' file",
                 hint="correct the file: its column file holds keys of tiles",
             )
-    chosen = {split: tuple(tile for tile, (_, found) in zip(tiles, of, strict=True) if found == split)
-              for split in ("train", "validation", "test")}  # fmt: skip
-    return Cohort(**chosen)
+    return [(replace(tile, patient=patient), split) for tile, (patient, split) in zip(tiles, of, strict=True)]
 
 
 def parse_classes(text: str) -> tuple[int, ...]:

@@ -13,11 +13,14 @@ from typing import Any
 import click
 
 from augengine.errors import SourceError
+from augengine.patients import Patients
 from augengine.shards.records import write_json
-from train.commands import FILE, SETTINGS, PoliteCommand
+from train.commands import FILE, SETTINGS, Echo, PoliteCommand
+from train.unet.cohort import Tiles, name_patients
 from train.unet.fit import open_view
 from train.unet.measures import Counts, Measures, compare
 from train.unet.predict import View
+from train.unet.run import find_card
 from train.unet.tiles import Tile, find_tiles
 
 RESULT = "drift.json"
@@ -74,11 +77,12 @@ def find_drift(view: View, tiles: Sequence[Tile]) -> Drift:
         tiles: With variants; those that were passed through are left out.
 
     Raises:
-        SourceError: No tile has a variant.
+        SourceError: No tile has a variant, some are smaller than the segmenter's crop, or none shows any foreground.
     """
     varied = [tile for tile in tiles if tile.variants]
     if not varied:
         raise SourceError("no tile has a variant", hint="name the shards that `augengine augment` wrote, too")
+    view.check(varied)
     drifts = [_drift(view, tile) for tile in varied]
     return Drift(
         tiles=len(drifts),
@@ -107,13 +111,29 @@ def _drift(view: View, tile: Tile) -> Drift:
 @click.option(
     "--variants", multiple=True, required=True, metavar="SHARDS", help="What `augment` wrote; each is looked at alone."
 )
-def main(out: Path, test: Sequence[str], variants: Sequence[str]) -> None:
+@click.option("--patients", type=FILE, help="Look at the test patients of this CSV alone: file, patient, split.")
+def main(out: Path, test: Sequence[str], variants: Sequence[str], patients: Path | None) -> None:
     """Say how far a segmenter's masks drift when tiles are augmented, and write OUT/drift.json."""
-    view = open_view(out)
-    drifts = {shards: find_drift(view, find_tiles([*test, shards])) for shards in variants}
+    view, card = open_view(out), find_card(out)
+    tiles = {shards: _find(test, shards, patients) for shards in variants}
+    varied = {tile.key: tile for found in tiles.values() for tile in found if tile.variants}
+    for line in card.doubts(list(varied.values())):
+        Echo().warn(line)
+    drifts = {shards: find_drift(view, found) for shards, found in tiles.items()}
     write_json(out / RESULT, {shards: drift.to_json() for shards, drift in drifts.items()}, out)
     for shards, drift in drifts.items():
         click.echo("\n".join([f"{shards}:", *drift.lines()]))
+
+
+def _find(test: Sequence[str], shards: str, patients: Path | None) -> Tiles:
+    found = find_tiles([*test, shards])
+    if patients is None:
+        return found
+    named = name_patients(found, Patients.read(patients), shards)
+    chosen = tuple(tile for tile, split in named if split == "test")
+    if not chosen:
+        raise SourceError(f"no tile of {shards} is of a test patient of {patients}", hint="leave out --patients")
+    return chosen
 
 
 if __name__ == "__main__":

@@ -19,11 +19,12 @@ from train.unet.cohort import Cohort, Tiles
 from train.unet.foreground import ForegroundMasks, check_masks
 from train.unet.items import Looks, TrainingItems, epochs_of, steps_of
 from train.unet.measures import Measures
-from train.unet.predict import View, evaluate
+from train.unet.predict import View, evaluate, shown_part
 from train.unet.recipe import UnetRecipe
 from train.unet.run import SegmenterRun, describe_data, load_segmenter
-from train.unet.shown import Rule, StoredVariants, Variants, check_stored
+from train.unet.shown import Rule, StoredVariants, Variants
 from train.unet.standard import Standard, measure_standard
+from train.unet.stored import check_stored
 from train.unet.training import SegmenterTraining
 
 _MOST_WORKERS = 4
@@ -69,7 +70,7 @@ def make_training(fit: Fit) -> SegmenterTraining:
     """Check everything that can be checked before hours of training, and make it.
 
     Raises:
-        SourceError: Tiles too small, masks without foreground or of another size, too few variants.
+        SourceError: Tiles too small, a split without foreground, masks of another size, too few variants.
         SpecError: Values out of range.
     """
     tiles, recipe = fit.cohort.train, fit.recipe
@@ -79,8 +80,9 @@ def make_training(fit: Fit) -> SegmenterTraining:
         check_stored(tiles, fit.rule, epochs_of(recipe, len(tiles), steps))
     masks = ForegroundMasks(fit.classes, PlaceReader())
     check_masks(tiles, masks)
-    for tile in (*fit.cohort.validation, *fit.cohort.test):
-        masks.ids(tile)
+    for split, others in (("validation", fit.cohort.validation), ("test", fit.cohort.test)):
+        if others:
+            check_masks(others, masks, split, lambda mask: shown_part(mask, recipe))
     standard = fit.standard or measure_standard(tiles)
     looks = Looks(standard=standard, classes=fit.classes, stain=fit.stain if recipe.stain_jitter else None)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -121,11 +123,13 @@ def measure(out: Path, tiles: Tiles) -> Measures:
 
     Raises:
         CheckpointError: There is none.
-        SourceError: No tiles, or smaller ones than its crop.
+        SourceError: No tiles, smaller ones than its crop, or none that shows any foreground.
     """
     if not tiles:
         raise SourceError("there are no tiles to measure on", hint="name shards, or patients whose split is test")
-    return evaluate(open_view(out), tiles)
+    view = open_view(out)
+    view.check(tiles)
+    return evaluate(view, tiles)
 
 
 def open_view(out: Path) -> View:

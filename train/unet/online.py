@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from augengine.cards import DIRECTIONS, find_weights, home, weight_roots
+from augengine.cards import DIRECTIONS, Direction, WeightsPair, find_weights, home, weight_roots
 from augengine.chain.base import Translators
 from augengine.engines.backends import pick_backend
 from augengine.engines.base import Engine, EngineSpec
@@ -18,25 +18,51 @@ from augengine.stains import Stain
 from train.unet.tiles import Tile
 
 
+def find_pair(stain: Stain, weights: Path | None) -> WeightsPair:
+    """The generators of a stain.
+
+    Args:
+        stain: What the tiles are stained with.
+        weights: Folder of generators searched first.
+
+    Raises:
+        SpecError: It is a reference stain.
+        WeightsError: There are none.
+    """
+    if stain.reference is None:
+        raise SpecError(f"{stain.name} is a reference stain", hint="name the stain of the tiles, as cd68")
+    return find_weights(stain.reference, stain.name, weight_roots(weights))
+
+
+def digest_pair(stain: Stain, weights: Path | None) -> Mapping[Direction, str]:
+    """The digests of a stain's generators, which decide what is made with them; errors as in `find_pair`."""
+    return find_pair(stain, weights).digests
+
+
 def open_translators(
-    stain: Stain, tiles: Sequence[Tile], weights: Path | None, *, on_note: Callable[[str], None] = lambda _: None
+    stain: Stain,
+    tiles: Sequence[Tile],
+    weights: Path | None,
+    *,
+    on_note: Callable[[str], None] = lambda _: None,
+    on_warn: Callable[[str], None] = lambda _: None,
 ) -> Translators:
     """Both engines of a stain in float32, as large as the largest tile; missing ones are compiled.
 
     Args:
         stain: What the tiles are stained with.
-        tiles: What will be augmented.
+        tiles: The whole source, as `augengine augment` would be given it: smaller tiles are padded to the largest,
+            and what a generator makes of them depends on the padding.
         weights: Folder of generators searched first.
         on_note: Told what takes a while.
+        on_warn: Told of tiles whose um/px nobody says.
 
     Raises:
         SpecError: The stain is a reference stain, or the tiles' um/px does not suit the generators.
         WeightsError, EngineError: No generators, or they cannot be compiled.
     """
-    if stain.reference is None:
-        raise SpecError(f"{stain.name} is a reference stain", hint="name the stain of the tiles, as cd68")
-    pair = find_weights(stain.reference, stain.name, weight_roots(weights))
-    _check_mpp(tiles, pair.mpp)
+    pair = find_pair(stain, weights)
+    _check_mpp(tiles, pair.mpp, on_warn)
     height, width = (round_side(max(sides)) for sides in zip(*((t.height, t.width) for t in tiles), strict=True))
     backend, store = pick_backend(), EngineStore(home() / "engines")
     spec = EngineSpec(precision="float32", height=height, width=width, batch=backend.static_batch(height, width))
@@ -48,7 +74,12 @@ def open_translators(
     return Translators(to_reference=engines[0], from_reference=engines[1])
 
 
-def _check_mpp(tiles: Sequence[Tile], own: float) -> None:
+def _check_mpp(tiles: Sequence[Tile], own: float, on_warn: Callable[[str], None]) -> None:
+    if unknown := sum(1 for tile in tiles if tile.mpp is None):
+        on_warn(
+            f"the um/px of {unknown} of {len(tiles)} tiles are unknown, the generators need about {own:g}; "
+            "write them into the tiles' json"
+        )
     off = [tile for tile in tiles if tile.mpp is not None and not mpp_fits(tile.mpp, own)]
     if off:
         raise SpecError(

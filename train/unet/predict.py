@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from train.data.decoding import PlaceReader, RgbImage
-from train.unet.foreground import Foreground, ForegroundMasks
+from train.unet.cohort import check_sizes
+from train.unet.foreground import Foreground, ForegroundMasks, check_masks
 from train.unet.items import Looks
 from train.unet.measures import Measures, compare
 from train.unet.recipe import UnetRecipe
@@ -39,9 +40,23 @@ class View:
 
     def truth(self, tile: Tile) -> Foreground:
         """The foreground of the tile's mask, where the network's output shows it."""
-        mask, margin = shrink_mask(self._masks.read(tile), self._recipe.shrink), self._recipe.margin
-        height, width = mask.shape
-        return mask[margin : height - margin, margin : width - margin]
+        return shown_part(self._masks.read(tile), self._recipe)
+
+    def check(self, tiles: Sequence[Tile]) -> None:
+        """Refuse tiles that this segmenter cannot be measured on.
+
+        Raises:
+            SourceError: Some are smaller than its crop, or none shows any foreground.
+        """
+        check_sizes(tiles, self._recipe)
+        check_masks(tiles, self._masks, "test", lambda mask: shown_part(mask, self._recipe))
+
+
+def shown_part(mask: Foreground, recipe: UnetRecipe) -> Foreground:
+    """What a network's output shows of a tile's mask, at the network's scale."""
+    shrunk, margin = shrink_mask(mask, recipe.shrink), recipe.margin
+    height, width = shrunk.shape
+    return shrunk[margin : height - margin, margin : width - margin]
 
 
 def evaluate(view: View, tiles: Sequence[Tile]) -> Measures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,9 @@ from train.checkpoints import Checkpoints, read_card
 from train.unet.cohort import Cohort
 from train.unet.network import Unet
 from train.unet.recipe import UnetRecipe
+from train.unet.seen import Seen
 from train.unet.standard import Standard
+from train.unet.tiles import Tile
 
 FORMAT = 1
 WEIGHTS = "unet"
@@ -86,6 +88,8 @@ class SegmenterCard:
         step: Steps done.
         f1: Of its validation, by pixel; None if nothing was held out.
         validation: All of that validation's measures, as plain json values.
+        trained_on: Tiles that it learned from; None in cards of before this was recorded.
+        chosen_by: Tiles that it was validated on; likewise.
         format: Version of these fields.
     """
 
@@ -93,6 +97,8 @@ class SegmenterCard:
     step: int
     f1: float | None = None
     validation: Mapping[str, Any] | None = None
+    trained_on: Seen | None = None
+    chosen_by: Seen | None = None
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
@@ -106,7 +112,20 @@ class SegmenterCard:
         Raises:
             CheckpointError: Missing, unreadable, or of another version.
         """
-        return read_card(folder, FORMAT, lambda data: cls(**{**data, "run": SegmenterRun.from_json(data["run"])}))
+        return read_card(folder, FORMAT, cls._from_json)
+
+    @classmethod
+    def _from_json(cls, data: Mapping[str, Any]) -> Self:
+        seen = {name: Seen.from_json(data[name]) for name in ("trained_on", "chosen_by") if data.get(name)}
+        return cls(**{**data, **seen, "run": SegmenterRun.from_json(data["run"])})
+
+    def doubts(self, tiles: Sequence[Tile]) -> list[str]:
+        """Why measures on some tiles may flatter the model, a line each; empty if nothing speaks for it."""
+        if self.trained_on is None:
+            return ["the model's card is of before it said whom it was trained on: see to it that these are others"]
+        seen = ((self.trained_on, "trained on"), (self.chosen_by, "chosen by"))
+        lines = [each.describe_again(tiles, how) for each, how in seen if each is not None]
+        return [line for line in lines if line]
 
 
 def load_segmenter(out: Path) -> tuple[Unet, SegmenterCard]:
@@ -115,14 +134,24 @@ def load_segmenter(out: Path) -> tuple[Unet, SegmenterCard]:
     Raises:
         CheckpointError: There is none, or it cannot be read.
     """
-    found = Checkpoints(out / "checkpoints")
-    folder = found.find("best") or found.find("step")
-    if folder is None:
-        raise CheckpointError(f"{out} holds no checkpoint of a segmenter", hint="train one: python -m train.unet")
+    folder = _find_checkpoint(out)
     card = SegmenterCard.read(folder)
     network = Unet(card.run.recipe)
     load_weights(network, folder)
     return network.eval(), card
+
+
+def find_card(out: Path) -> SegmenterCard:
+    """The card of the model that `load_segmenter` reads; errors as there."""
+    return SegmenterCard.read(_find_checkpoint(out))
+
+
+def _find_checkpoint(out: Path) -> Path:
+    found = Checkpoints(out / "checkpoints")
+    folder = found.find("best") or found.find("step")
+    if folder is None:
+        raise CheckpointError(f"{out} holds no checkpoint of a segmenter", hint="train one: python -m train.unet")
+    return folder
 
 
 def load_weights(network: Unet, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -121,18 +120,3 @@ def _finite(y_nchw: FloatImage, key: str) -> FloatImage:
         raise SourceError(f"the generators gave numbers that are not finite for {key}")
     found: FloatImage = y_nchw[0]
     return found
-
-
-def check_stored(tiles: Sequence[Tile], rule: Rule, epochs: int) -> None:
-    """Refuse tiles that have fewer variants than a training asks for.
-
-    Raises:
-        SourceError: It names the first one.
-    """
-    needed = rule.needs(epochs)
-    for tile in tiles:
-        if not tile.passed and tile.variants < needed:
-            raise SourceError(
-                f"{tile.key} has {tile.variants} variants, the training shows {needed}",
-                hint=f"augengine augment --variants {needed}, or fewer epochs, or --variants {tile.variants}",
-            )

@@ -22,6 +22,7 @@ from train.unet.measures import Measures
 from train.unet.network import Unet
 from train.unet.predict import View, evaluate
 from train.unet.run import WEIGHTS, SegmenterCard, SegmenterRun, load_weights
+from train.unet.seen import Seen
 
 
 @dataclass(kw_only=True)
@@ -170,6 +171,8 @@ class SegmenterTraining:
             step=self._step,
             f1=None if last is None else last.pixels.f1,
             validation=None if last is None else last.to_json(),
+            trained_on=Seen.of(self.items.tiles),
+            chosen_by=Seen.of(self.validation),
         )
 
 
