@@ -2,7 +2,7 @@
 
 Run: ``python -m benchmarks.train_step``; ``--width --blocks --crop --batch --steps --rounds --out`` choose what. The
 three take turns within one run, a few steps each, so that what else the machine does meets all of them alike; the
-median over the rounds counts. It writes ``benchmarks/results/train_step.json``.
+medians of the rounds' own ratios count. It writes ``benchmarks/results/train_step.json``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import statistics
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,14 @@ from accelerate import Accelerator
 
 from benchmarks.machine import machine_facts, versions
 from benchmarks.plain_cyclegan import PlainCycleGan
+from benchmarks.rounds import Contender, Seconds, interleave, ratio, row
 from train.recipe import TrainingRecipe, zhu2017
 from train.schedule import Schedule
 from train.step import Batch, CycleGan, MixedPrecision, PrecisionOption
 
 RESULT = Path(__file__).parent / "results" / "train_step.json"
+
+PLAIN, OURS, FAST = "plain loop, float32", "ours, float32", "ours, bfloat16"
 
 Steps = dict[str, Callable[[], None]]
 
@@ -41,9 +43,9 @@ def make_steps(recipe: TrainingRecipe, accelerator: Accelerator) -> Steps:
     batch = {name: torch.rand(shape, generator=random) * 2 - 1 for name in ("reference", "stain")}
     placed = {name: images.to(accelerator.device) for name, images in batch.items()}
     return {
-        "plain loop, float32": lambda: plain.step(**placed),
-        "ours, float32": lambda: _step(ours["float32"], recipe, batch),
-        "ours, bfloat16": lambda: _step(ours["bfloat16"], recipe, batch),
+        PLAIN: lambda: plain.step(**placed),
+        OURS: lambda: _step(ours["float32"], recipe, batch),
+        FAST: lambda: _step(ours["bfloat16"], recipe, batch),
     }
 
 
@@ -56,33 +58,31 @@ def _step(gan: CycleGan, recipe: TrainingRecipe, batch: Batch) -> None:
     gan.step(batch, lr=recipe.lr, lambdas=Schedule(steps=1, recipe=recipe).lambdas(0))
 
 
-def measure(steps: Steps, *, count: int, rounds: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds a step, a value a round, after one round that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range(rounds + 1):
-        for name, step in steps.items():
-            began = time.perf_counter()
-            for _ in range(count):
-                step()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            if number:
-                seconds[name].append((time.perf_counter() - began) / count)
-    return seconds
+def contenders(steps: Steps, *, count: int, batch: int, device: torch.device) -> list[Contender]:
+    """``count`` steps a call, complete when it returns."""
+
+    def run(step: Callable[[], None]) -> None:
+        for _ in range(count):
+            step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return [Contender(name=name, run=partial(run, step), images=count * batch) for name, step in steps.items()]
 
 
-def summarise(seconds: dict[str, list[float]], recipe: TrainingRecipe, device: torch.device) -> dict[str, Any]:
-    """What is written: rates by their medians, their spread, and the ratios that are promised."""
-    rates = {name: recipe.batch / statistics.median(values) for name, values in seconds.items()}
-    spread = {name: [round(recipe.batch / value, 3) for value in sorted(values)] for name, values in seconds.items()}
+def summarise(
+    taking_turns: Sequence[Contender], seconds: Seconds, recipe: TrainingRecipe, device: torch.device
+) -> dict[str, Any]:
+    """What is written: rates with their quartiles, and the ratios that are promised."""
+    plain, ours, fast = (seconds[name] for name in (PLAIN, OURS, FAST))
     return {
         "command": "python -m benchmarks.train_step " + " ".join(sys.argv[1:]),
-        "what": "images of each stain a second through one CycleGAN step; medians of interleaved rounds",
+        "what": "images of each stain a second through one CycleGAN step; medians and quartiles of interleaved rounds",
         "recipe": recipe.to_json(),
-        "images_per_second": {name: round(rate, 3) for name, rate in rates.items()},
-        "all_rounds": spread,
-        "ours_over_plain": round(rates["ours, float32"] / rates["plain loop, float32"], 3),
-        "bfloat16_over_float32": round(rates["ours, bfloat16"] / rates["ours, float32"], 3),
+        "rows": {each.name: row(each, seconds[each.name], {}) for each in taking_turns},
+        "ours_over_plain": ratio(ours, plain),
+        "bfloat16_over_float32": ratio(fast, ours),
+        "bfloat16_over_plain": ratio(fast, plain),
         "machine": machine_facts()
         | {
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
@@ -104,11 +104,12 @@ def main() -> None:
     recipe = zhu2017().with_changes(**shape)
     accelerator = Accelerator(mixed_precision="no")
     steps = make_steps(recipe, accelerator)
-    seconds = measure(steps, count=chosen.steps, rounds=chosen.rounds, device=accelerator.device)
-    result = summarise(seconds, recipe, accelerator.device)
+    taking_turns = contenders(steps, count=chosen.steps, batch=recipe.batch, device=accelerator.device)
+    seconds = interleave(taking_turns, chosen.rounds)
+    result = summarise(taking_turns, seconds, recipe, accelerator.device)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result["images_per_second"]))
+    print(json.dumps({name: each["images_per_second"] for name, each in result["rows"].items()}))
 
 
 if __name__ == "__main__":

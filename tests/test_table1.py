@@ -190,6 +190,13 @@ def test_missing_or_other_tissue_is_named(tmp_path: Path) -> None:
     assert {Path(each["folder"]) for each in wanted} == {path.parent for path in tmp_path.rglob("*.tar")}
 
 
+@pytest.mark.parametrize("plan", [scaled(), full(), toy(seed=3)])
+def test_a_plan_survives_json(plan: Plan) -> None:
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    with pytest.raises(SpecError):
+        Plan.from_json({"steps": 3})
+
+
 @pytest.mark.parametrize(
     "changes", [{"repeats": 1}, {"fractions": (0,)}, {"arms": ("paper",)}, {"recipe": tiny_recipe(stain_jitter=True)}]
 )

@@ -1,0 +1,64 @@
+"""Pages say what the results beside them hold: tables of docs/ against docs/results/."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.typed_lines import ROOT
+from train.table1.analysis import analyse
+from train.table1.plan import Plan
+from train.table1.report import table
+
+DOCS = ROOT / "docs"
+Found = dict[str, Any]
+
+
+def two(*values: float) -> list[str]:
+    return [f"{value:.2f}" for value in values]
+
+
+PHANTOM: dict[str, Callable[[Found], list[str]]] = {
+    "steps": lambda f: [f"{f['run']['steps']:,}".replace(",", " ")],
+    "marker Dice of b and b' without noise": lambda f: two(f["validation"]["marker_dice"]),
+    "Dice with the true markers": lambda f: two(f["truth_real"], f["truth_cycled"]),
+    "markers stand out by": lambda f: [f"{f['validation'][k]:.0f}" for k in ("contrast_real", "contrast_hidden")],
+    "two draws agree": lambda f: two(*f["validation"]["agreement"]),
+    "at 0.2 over that at 0.01": lambda f: two(f["validation"]["agreement"][2] / f["validation"]["agreement"][0]),
+    "Dice of one draw with b": lambda f: two(*f["validation"]["faithful"]),
+    "SSIM of the haematoxylin": lambda f: two(f["ssim_cycled"], *f["ssim_noisy"][1:]),
+    "cycle error": lambda f: [f"{f['validation'][k]['l1']:.3f}" for k in ("cycle_reference", "cycle_stain")],
+}
+
+
+def numbers(cell: str) -> list[str]:
+    return re.findall(r"-?\d+(?:\.\d+)?(?: \d{3})?", cell.replace("*", ""))
+
+
+def row(page: str, start: str) -> list[str]:
+    (line,) = (line for line in page.splitlines() if line.startswith(f"| {start}"))
+    return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+@pytest.mark.parametrize("start", PHANTOM)
+@pytest.mark.parametrize(("column", "stain"), [(1, "cd68"), (2, "cd34")])
+def test_the_phantoms_table_says_what_was_found(start: str, column: int, stain: str) -> None:
+    page = (DOCS / "phantom.md").read_text(encoding="utf-8")
+    found = json.loads((DOCS / "results" / f"phantom-{stain}.json").read_text())
+    assert numbers(row(page, start)[column]) == PHANTOM[start](found)
+
+
+def test_table_1_says_what_its_cells_say() -> None:
+    """The verdict's lines are reckoned anew from the committed cells."""
+    page = (DOCS / "table1.md").read_text(encoding="utf-8")
+    said = json.loads((DOCS / "results" / "table1.json").read_text())
+    plan = Plan.from_json(said["plan"])
+    analysis = analyse(plan, said["cells"])
+    for line in analysis.lines():
+        assert line in page, line
+    for line in table(plan, said["cells"])[:-2]:  # without its legend
+        assert line in page, line
