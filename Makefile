@@ -4,13 +4,15 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SETUP := pyproject.toml constraints.txt
 
-.PHONY: help install demo test slow soak lint check bench gpu-check weights phantom-weights table1 clean
+.PHONY: help install install-gpu demo test slow soak lint check bench gpu-check weights phantom-weights table1 clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 install: .venv/installed ## .venv with what augment and build-engines need (no torch)
+
+install-gpu: .venv/installed-gpu ## .venv with what gpu-check needs: the tests' packages, TensorRT for RTX and CuPy
 
 demo: install ## augmented shards from a real picture, and a contact sheet to look at
 	$(BIN)/augengine augment --stain hdab --eps 0.3 --variants 4 --include-source --out demo/
@@ -38,7 +40,7 @@ bench: .venv/installed-dev ## throughput of every stage and of the whole beside 
 	$(BIN)/python -m benchmarks.speed.picture
 
 # On a machine with an NVIDIA GPU. A short one: GPU_OPTIONS="--part ceilings --part engines --sides 256"
-gpu-check: .venv/installed-dev ## the gpu tests, then the GPU path measured part by part: GPU_OPTIONS=...
+gpu-check: .venv/installed-gpu ## the gpu tests, then the GPU path measured part by part: GPU_OPTIONS=...
 	$(BIN)/python -m benchmarks.gpu $(GPU_OPTIONS)
 
 lint: .venv/installed-dev ## ruff, mypy and the floors
@@ -74,4 +76,8 @@ clean: ## remove the environment and what the demo made
 
 .venv/installed-dev: $(SETUP) | .venv/installed
 	$(PIP) --editable .[dev]
+	@touch $@
+
+.venv/installed-gpu: $(SETUP) | .venv/installed-dev
+	$(PIP) --editable .[dev,rtx]
 	@touch $@

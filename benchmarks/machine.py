@@ -9,15 +9,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from augengine.machine import isa_limit
+
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 
 def machine_facts() -> dict[str, Any]:
-    """Processor, cores, what it computes natively, how busy it was, Python."""
+    """Processor, cores, what it computes natively, what a variable forbids of it, how busy it was, Python."""
     return {
         "cpu": platform.machine(),
         "model": _field("model name") or platform.processor(),
         "instructions": [flag for flag in _FLAGS if flag in _field("flags").split()],
+        "isa_limit": isa_limit(os.environ),
         "cores": os.cpu_count(),
         "load_average": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from augengine.engines.driver import why_no_driver
 from benchmarks.batch_memory import bytes_a_value
-from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.part import Setting, attempt
 from benchmarks.pages import END, begin
 from benchmarks.rounds import Contender, interleave, quartiles, ratio, row
@@ -62,20 +60,6 @@ def test_the_drivers_cost_is_that_of_the_dearest_life_in_a_soak(tmp_path: Path) 
     soak = tmp_path / "soak.json"
     soak.write_text(json.dumps({"drivers": [{"cpu_ms_per_shard": ms} for ms in (2.0, 7.5, None)]}))
     assert driver_ms([soak, soak]) == 7.5
-
-
-def test_the_gpu_check_says_of_every_part_what_it_lacks(tmp_path: Path) -> None:
-    if not why_no_driver():
-        pytest.skip("there is a GPU: `make gpu-check` measures it")
-    file = tmp_path / "gpu.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.gpu", "--out", str(file)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    parts = json.loads(file.read_text())["parts"]
-    assert list(parts) == list(PARTS)
-    assert all("NVIDIA" in part["missing"] for part in parts.values())
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(PARTS)
 
 
 def test_a_part_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from augengine.chain._cuda import NOISE_CORE, NOISE_KERNEL
+from augengine.chain._cuda import NOISE_CORE, NOISE_KERNEL, compile_kernel
 from augengine.chain.base import ChainSpec, Translators
-from augengine.chain.dali import DaliChain
+from augengine.chain.dali import DaliChain, define_graph
 from augengine.chain.plain import PlainChain
+from augengine.engines.driver import why_no_driver
+from augengine.errors import ChainError
 from augengine.noise import add_noise
 from augengine.philox import derive_key
 from tests.array_engines import blur, pair, swap_colours
@@ -92,6 +94,49 @@ def test_the_kernel_is_cuda(tmp_path: Path) -> None:
     command = [nvcc, "-ptx", "--fmad=false", "-Werror=all-warnings", "noise.cu", "-o", "noise.ptx"]
     subprocess.run(command, cwd=tmp_path, check=True)
     assert "add_noise" in (tmp_path / "noise.ptx").read_text()
+
+
+class Refused(Exception):
+    """As CuPy's CompileException, which derives from nothing narrower."""
+
+
+class Kernel:
+    """A kernel whose compilation ends as it is told."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    def compile(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("libnvrtc.so.13: cannot open shared object file"), Refused("noise.cu(3): error")]
+)
+def test_a_kernel_that_cannot_be_compiled_names_what_brings_the_compiler(error: Exception) -> None:
+    with pytest.raises(ChainError, match="the noise kernel cannot be compiled: ") as caught:
+        compile_kernel(Kernel(error))
+    assert str(error) in str(caught.value)
+    assert "augengine[rtx]" in caught.value.hint
+    assert "batch" not in caught.value.hint
+
+
+def test_a_kernel_that_can_be_compiled_is_left_alone() -> None:
+    compile_kernel(Kernel(None))
+
+
+def test_the_graph_for_a_gpu_is_defined_without_one_and_keeps_the_engines_there() -> None:
+    graph = define_graph(spec(), 0, lambda *_: None)
+    if why_no_driver():
+        with pytest.raises(RuntimeError, match="CUDA is not available"):
+            graph.build()
+    else:
+        graph.build()
+    devices = {operator.name.strip("_").split("_")[0]: operator.outputs[0].device for operator in graph._ops}
+    assert {name for name, device in devices.items() if device == "cpu"} == {"frames", "key", "sigmas"}
+    assert {"CropMirrorNormalize", "DLTensorPythonFunction", "Cast", "Transpose"} <= devices.keys()
+    assert [output.device for output in graph._graph_outputs] == ["cpu", "cpu"]
 
 
 @pytest.fixture

@@ -17,13 +17,22 @@ from onnx import TensorProto, helper
 from augengine.cards import find_weights, weight_roots
 from augengine.engines._tensorrt import TensorRtBackend
 from augengine.engines.base import Array, Backend, Engine, EngineSpec, Manifest
-from augengine.engines.driver import why_no_driver
+from augengine.engines.driver import compute_capability, why_no_driver
+from augengine.engines.trt_packages import find_package, why_not
 from augengine.errors import BackendUnavailable, EngineError
 from augengine.spec import Precision
 from tests.engine_contract import EngineContract, Images, draw_images
 from tests.small_generator import write_small_generator
 
-needs_rtx = pytest.mark.skipif(find_spec("tensorrt_rtx") is None, reason="TensorRT for RTX is not installed")
+
+def why_no_rtx() -> str:
+    """Empty if TensorRT for RTX builds here: anywhere without a GPU, else for those that it lists."""
+    if find_spec("tensorrt_rtx") is None:
+        return "TensorRT for RTX is not installed"
+    return "" if why_no_driver() else why_not(find_package("tensorrt_rtx"), compute_capability())
+
+
+needs_rtx = pytest.mark.skipif(bool(why_no_rtx()), reason=why_no_rtx() or "it builds here")
 without_driver = pytest.mark.skipif(not why_no_driver(), reason="this machine has an NVIDIA driver")
 
 

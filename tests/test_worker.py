@@ -14,7 +14,7 @@ from augengine.dataset.resolve import resolve
 from augengine.dataset.run import make_plan, worker_spec
 from augengine.errors import ShardError
 from augengine.job import EnginesSpec, Worker, WorkerSpec
-from augengine.job.load import load_chain
+from augengine.job.load import gpu_batch, load_chain
 from augengine.job.shard_builder import ShardBuilder
 from augengine.plan import Plan
 from augengine.report import Job
@@ -105,6 +105,23 @@ def test_many_variants_make_smaller_batches(variants: int, largest: int, prepare
         assert chain.batch == largest
     finally:
         chain.close()
+
+
+@pytest.mark.parametrize(
+    ("side", "variants", "free_gb", "batch"),
+    [
+        (256, 4, 80, 8),  # the engines' own
+        (508, 4, 80, 4),
+        (508, 500, 80, 2),
+        (508, 500, 24, 1),  # not even one is sure to fit: the chain says so if it does not
+        (508, 4, 2, 4),
+        (508, 20, 2, 1),
+        (508, 4, 0, 1),
+    ],
+)
+def test_many_variants_make_smaller_batches_on_a_gpu(side: int, variants: int, free_gb: int, batch: int) -> None:
+    engine_batch = 8 if side <= 256 else 4
+    assert gpu_batch(engine_batch, variants * 3 * side * side, free_gb * 10**9) == batch
 
 
 def _plain(spec: WorkerSpec) -> EnginesSpec:

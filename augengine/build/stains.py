@@ -43,7 +43,7 @@ def build_stains(
     if tiles is not None and stain is None:
         hint = "name theirs with --stain: on another stain's tiles the numbers would be wrong"
         raise SpecError("the tiles are of one stain, and every stain would be measured on them", hint=hint)
-    roots, picked = weight_roots(weights), pick_backend(backend)
+    roots, picked = weight_roots(weights), pick_backend(backend, on_note)
     side, store = round_side(size), EngineStore(home() / "engines")
     built = []
     for pair, its_stain in _pairs(stain, roots):

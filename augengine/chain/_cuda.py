@@ -1,4 +1,4 @@
-"""The GPU branch of the chain: G_BA, the noise kernel and G_AB on one CUDA stream. Owns CuPy.
+"""The GPU branch of the chain: G_BA, the noise kernel and G_AB on one CUDA stream.
 
 Not yet run on a GPU. What could be checked without one is: the kernel's arithmetic, by compiling `NOISE_CORE` as C
 and comparing it with `augengine.noise`, and the kernel's syntax, by nvcc.
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from augengine.chain.base import Translators
 from augengine.chain.translate import Finite, run_engine
 from augengine.engines.driver import ForeignStream
-from augengine.errors import BackendUnavailable, ChainError
+from augengine.engines.gpu_memory import INSTALL, load_cupy
+from augengine.errors import ChainError
 from augengine.noise import FloatImage
 
 NOISE_CORE = r"""
@@ -83,15 +84,6 @@ _THREADS = 256
 _CUDA_DEVICE = 2  # DLPack's number for CUDA memory
 
 
-def _cupy() -> Any:
-    # Imported late: the package exists only where the extras `gpu` or `rtx` are installed.
-    try:
-        import cupy
-    except ImportError as error:
-        raise BackendUnavailable("CuPy is not installed", hint="pip install 'augengine[gpu]' or '[rtx]'") from error
-    return cupy
-
-
 class CudaTranslation:
     """G_BA, noise and G_AB enqueued on one stream, without waiting for the host.
 
@@ -104,21 +96,24 @@ class CudaTranslation:
 
     Raises:
         BackendUnavailable: CuPy is missing.
-        ChainError: The buffers do not fit, or the kernel does not compile.
+        ChainError: The GPU does not answer, the buffers do not fit, or the kernel does not compile.
     """
 
     def __init__(self, translators: Translators, *, variants: int, batch: int, buffers: int, device_id: int) -> None:
-        self._cp = _cupy()
+        self._cp = load_cupy()
         self._translators, self._variants, self._device_id = translators, variants, device_id
         # No fused multiply-add: the sum a + sigma * n is rounded as on a CPU.
         self._kernel = self._cp.RawKernel(NOISE_KERNEL, "add_noise", options=("--fmad=false",))
         self._next = 0
         try:
             with self._cp.cuda.Device(device_id):
-                self._kernel.compile()
+                compile_kernel(self._kernel)
                 self._allocate(batch, buffers)
-        except (RuntimeError, MemoryError) as error:
-            raise ChainError(f"the GPU chain cannot be set up: {error}", hint="a smaller batch needs less") from error
+        except MemoryError as error:
+            hint = "fewer variants or smaller images need less"
+            raise ChainError(f"no room on the GPU for the variants of {batch} samples: {error}", hint=hint) from error
+        except RuntimeError as error:
+            raise ChainError(f"the GPU chain cannot be set up: {error}", hint="does nvidia-smi show it?") from error
 
     def _allocate(self, batch: int, buffers: int) -> None:
         image = (3, self._translators.height, self._translators.width)
@@ -145,7 +140,7 @@ class CudaTranslation:
         a_nchw, noisy = self._a_nchw[:n], self._noisy_nkchw[:n]
         y_nkchw, finite = self._turn(n)
         run_engine(self._translators.to_reference, x_nchw, a_nchw, stream=stream)
-        self._add_noise(a_nchw, noisy, key_words, sigmas)
+        self.add_noise(a_nchw, noisy, key_words, sigmas)
         flat = (n * self._variants, *image)
         run_engine(self._translators.from_reference, noisy.reshape(flat), y_nkchw.reshape(flat), stream=stream)
         finite[:, 0] = self._finite(a_nchw) & self._finite(y_nkchw)
@@ -177,7 +172,8 @@ class CudaTranslation:
         self._next = (self._next + 1) % len(self._ring)
         return y_nkchw[:n], finite[:n]
 
-    def _add_noise(self, a_nchw: Any, out_nkchw: Any, key_words: Any, sigmas: Any) -> None:
+    def add_noise(self, a_nchw: Any, out_nkchw: Any, key_words: Any, sigmas: Any) -> None:
+        """Fill device float32 (N, K, 3, height, width) with A' and its noise, on CuPy's current stream."""
         height, width = a_nchw.shape[2:]
         total = len(a_nchw) * self._variants * height * width
         sizes = tuple(np.uint32(size) for size in (self._variants, height, width))
@@ -199,6 +195,19 @@ class CudaTranslation:
             return self._cp.stack(rows)
         memory = self._cp.cuda.UnownedMemory(first.data.ptr, len(rows) * first.nbytes, rows, self._device_id)
         return self._cp.ndarray((len(rows), *first.shape), first.dtype, self._cp.cuda.MemoryPointer(memory, 0))
+
+
+def compile_kernel(kernel: Any) -> None:
+    """Compile a `cupy.RawKernel` for the current device.
+
+    Raises:
+        ChainError: NVRTC is missing, does not fit the driver, or refuses the source.
+    """
+    try:
+        kernel.compile()
+    except Exception as error:  # CuPy's CompileException derives from nothing narrower
+        hint = f"the compiler NVRTC and its headers come with the extras: {INSTALL}"
+        raise ChainError(f"the noise kernel cannot be compiled: {error}", hint=hint) from error
 
 
 class _Held:
@@ -226,7 +235,7 @@ def translate_from_host(
     sigmas: Sequence[NDArray[np.float32]],
 ) -> tuple[FloatImage, Finite]:
     """`augengine.chain.translate.translate` for engines on the GPU: there and back around each batch."""
-    cp = _cupy()
+    cp = load_cupy()
     n, variants = len(x_nchw), len(sigmas[0])
     device_id = int(cp.cuda.runtime.getDevice())
     translation = CudaTranslation(translators, variants=variants, batch=n, buffers=1, device_id=device_id)

@@ -176,12 +176,25 @@ class _GraphCall:
 
 
 def _build(translators: Translators, spec: ChainSpec, device_id: int, call: _GraphCall) -> Pipeline:
-    on_gpu = translators.device == "cuda"
+    pipeline = define_graph(spec, device_id if translators.device == "cuda" else None, call)
+    pipeline.build()
+    return pipeline
+
+
+def define_graph(spec: ChainSpec, device_id: int | None, call: Callable[..., Any]) -> Pipeline:
+    """The graph, defined and not yet built, which takes no device.
+
+    Args:
+        spec: Batch and threads.
+        device_id: The GPU's ordinal; None for the CPU.
+        call: Runs the engines on a batch, see `_GraphCall`.
+    """
+    on_gpu = device_id is not None
 
     @pipeline_def(  # type: ignore[untyped-decorator]
         batch_size=spec.batch,
         num_threads=spec.threads,
-        device_id=device_id if on_gpu else None,
+        device_id=device_id,
         prefetch_queue_depth=DEPTH,
         exec_dynamic=True,
     )
@@ -195,12 +208,11 @@ def _build(translators: Translators, spec: ChainSpec, device_id: int, call: _Gra
         images, finite = _variants(frames, key_words, sigmas, call, "gpu" if on_gpu else "cpu")
         return (images.cpu(), finite.cpu()) if on_gpu else (images, finite)
 
-    pipeline = graph()
-    pipeline.build()
+    pipeline: Pipeline = graph()
     return pipeline
 
 
-def _variants(frames: Any, key_words: Any, sigmas: Any, call: _GraphCall, device: str) -> tuple[Any, Any]:
+def _variants(frames: Any, key_words: Any, sigmas: Any, call: Callable[..., Any], device: str) -> tuple[Any, Any]:
     """The graph itself: uint8 HWC frames in; uint8 KHWC variants, and whether they are finite, out."""
     x_chw = fn.crop_mirror_normalize(frames, dtype=types.FLOAT, output_layout="CHW", mean=[127.5] * 3, std=[127.5] * 3)
     outputs: Any = fn.dl_tensor_python_function(

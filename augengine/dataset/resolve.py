@@ -62,7 +62,7 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
     check_source_mpp(listing, weights.mpp, stated=spec.mpp, allowed=spec.allow_mpp, warn=watcher.warn)
     if isinstance(source, SampleSet) and stain.name != "hdab":
         watcher.note(f"no --in: {NOTE}")
-    backend = pick_backend(request.backend)
+    backend = pick_backend(request.backend, watcher.note)
     return Run(
         request=request,
         stain=stain,

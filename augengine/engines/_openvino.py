@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from augengine.engines.base import EngineSpec, Manifest, check_batch
 from augengine.engines.onnx_types import fix_shape, read_model, save, to_float32
 from augengine.errors import BackendUnavailable, EngineError
+from augengine.machine import isa_limit
 from augengine.spec import Precision
 
 MOST_IMAGES = 64
@@ -49,10 +50,13 @@ class OpenVinoBackend:
         return f"openvino {_installed_version()}"
 
     def device_class(self) -> str:
-        """The machine and its widest vector unit, which decides the kernels: ``cpu-x86_64-avx512_bf16``."""
+        """The machine and its widest vector unit, which decides the kernels: ``cpu-x86_64-avx512_bf16``.
+
+        Where a variable of oneDNN forbids some of it, the limit follows: ``cpu-x86_64-amx-max-avx2``.
+        """
         flags = _cpu_flags()
         tier = next((name for flag, name in _TIERS if flag in flags), "")
-        return "-".join(filter(None, ("cpu", platform.machine().lower(), tier)))
+        return "-".join(filter(None, ("cpu", platform.machine().lower(), tier, isa_limit(os.environ))))
 
     def precisions(self) -> tuple[Precision, ...]:
         """bfloat16 only where the CPU multiplies in it: elsewhere it is emulated, slower than float32.

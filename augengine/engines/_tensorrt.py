@@ -9,8 +9,6 @@ Written against the documented interface; what touches a device is not yet run o
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -18,12 +16,12 @@ from typing import Any
 
 from augengine.engines.base import Array, EngineSpec, Manifest, check_batch
 from augengine.engines.driver import ForeignStream, compute_capability, why_no_driver
+from augengine.engines.gpu_memory import load_cupy, why_no_cupy
 from augengine.engines.onnx_types import INPUT, OUTPUT, fix_shape, read_model, to_bytes, to_float16, to_float32
+from augengine.engines.trt_packages import PACKAGES, load_package
 from augengine.errors import BackendUnavailable, EngineError
 from augengine.spec import Precision
 
-_PACKAGES = ("tensorrt", "tensorrt_rtx")
-_INSTALL = "pip install 'augengine[rtx]', or 'augengine[gpu]' where NVIDIA's own index is reachable"
 _PLAN = "engine.plan"
 _DLPACK_CUDA = 2
 _ALIGNMENT = 256
@@ -31,23 +29,28 @@ _ALIGNMENT = 256
 
 
 class TensorRtBackend:
-    """Builds and loads TensorRT plans."""
+    """Builds and loads TensorRT plans.
+
+    Args:
+        package: ``tensorrt`` or ``tensorrt_rtx``; empty for the first of them that runs on this machine.
+    """
 
     name = "tensorrt"
+
+    def __init__(self, package: str = "") -> None:
+        self._names = (package,) if package else PACKAGES
 
     def why_unavailable(self) -> str:
         """Empty if engines can be built and run here, else what is missing."""
         try:
-            _package()
+            self._package()
         except BackendUnavailable as error:
             return f"{error.message}: {error.hint}"
-        if reason := why_no_driver():
-            return reason
-        return "" if importlib.util.find_spec("cupy") else f"the package cupy is not installed: {_INSTALL}"
+        return why_no_driver() or why_no_cupy()
 
     def version(self) -> str:
         """As ``tensorrt_rtx 1.7.1.116``."""
-        return f"{_package().__name__} {_package().__version__}"
+        return f"{self._package().__name__} {self._package().__version__}"
 
     def device_class(self) -> str:
         """``cuda-sm90``; without a driver ``cuda-any``: such a plan shows that it builds, no machine loads it."""
@@ -68,14 +71,14 @@ class TensorRtBackend:
         """Compile a plan. A rebuild has other bits, so the plan's digest is part of what the engine is.
 
         Raises:
-            BackendUnavailable: Neither package is installed.
+            BackendUnavailable: Neither package is installed, or neither runs on this GPU.
             EngineError: A precision it does not have, or TensorRT refused the graph.
         """
         if spec.precision not in self.precisions():
             raise EngineError(f"tensorrt has no {spec.precision}", hint="--precision float16 or float32")
         model = read_model(onnx_file)
         typed = to_float16(model, float32_norm=True) if spec.precision == "float16" else to_float32(model)
-        plan = _build_plan(to_bytes(fix_shape(typed, spec.batch, spec.height, spec.width)))
+        plan = _build_plan(self._package(), to_bytes(fix_shape(typed, spec.batch, spec.height, spec.width)))
         (folder / _PLAN).write_bytes(plan)
         return hashlib.blake2b(plan, digest_size=16).hexdigest()
 
@@ -93,9 +96,14 @@ class TensorRtBackend:
         except OSError as error:
             raise EngineError(f"cannot read {folder / _PLAN}: {error.strerror}", hint="build it again") from error
         try:
-            return TensorRtEngine(plan, manifest.spec)
+            return TensorRtEngine(self._package(), plan, manifest.spec)
         except MemoryError as error:
             raise EngineError(f"no room on the GPU for {folder}: {error}", hint="use fewer workers a GPU") from error
+        except RuntimeError as error:
+            raise EngineError(f"the GPU does not take {folder}: {error}", hint="does nvidia-smi show it?") from error
+
+    def _package(self) -> Any:
+        return load_package(self._names)
 
 
 class TensorRtEngine:
@@ -108,13 +116,15 @@ class TensorRtEngine:
 
     device = "cuda"
 
-    def __init__(self, plan: bytes, spec: EngineSpec) -> None:
-        cupy = _cupy()
+    def __init__(self, trt: Any, plan: bytes, spec: EngineSpec) -> None:
+        cupy = load_cupy()
         cupy.cuda.Device().use()  # The plan loads into CuPy's context.
         self.height, self.width, self.batch = spec.height, spec.width, spec.batch
-        self._runtime = _package().Runtime(_log())
-        self._engine = _checked(self._runtime.deserialize_cuda_engine(plan), "cannot load the plan")
-        self._context: Any = _checked(self._engine.create_execution_context(), "cannot make an execution context")
+        self._log = _log(trt)
+        self._runtime = trt.Runtime(self._log)
+        self._engine = _checked(self._runtime.deserialize_cuda_engine(plan), "cannot load the plan", self._log)
+        context = self._engine.create_execution_context()
+        self._context: Any = _checked(context, "cannot make an execution context", self._log)
         shape = (self.batch, 3, self.height, self.width)
         self._x, self._y = (cupy.zeros(shape, dtype=cupy.float32) for _ in range(2))
         self._done, self._last_stream = cupy.cuda.Event(disable_timing=True), 0
@@ -123,7 +133,7 @@ class TensorRtEngine:
 
     def __call__(self, x_nchw: Array, out_nchw: Array, *, stream: int = 0) -> None:
         """Enqueue a batch on ``stream``; it returns before the device is done."""
-        cupy = _cupy()
+        cupy = load_cupy()
         x, out = _as_cupy(x_nchw), _as_cupy(out_nchw)
         self._check(x, out)
         with self._lock, cupy.cuda.Stream.from_external(ForeignStream(stream)) as current:
@@ -147,7 +157,7 @@ class TensorRtEngine:
         self._context.set_tensor_address(INPUT, (x if x_in_place else self._x).data.ptr)
         self._context.set_tensor_address(OUTPUT, y.data.ptr)
         if not self._context.execute_async_v3(stream):
-            raise EngineError(f"TensorRT failed while it ran the generator: {_log().drain()}")
+            raise EngineError(f"TensorRT failed while it ran the generator: {self._log.drain()}")
         if y is not out:
             out[...] = self._y[:n]
 
@@ -168,12 +178,12 @@ class TensorRtEngine:
         """Wait for what is enqueued and release the context and the buffers; closing twice is fine."""
         with self._lock:
             if self._context is not None:
-                _cupy().cuda.Device().synchronize()
+                load_cupy().cuda.Device().synchronize()
             self._context = self._engine = self._runtime = self._x = self._y = None
 
 
 def _as_cupy(array: Array) -> Any:
-    cupy = _cupy()
+    cupy = load_cupy()
     if isinstance(array, cupy.ndarray):
         return array
     if hasattr(array, "__cuda_array_interface__"):
@@ -183,13 +193,15 @@ def _as_cupy(array: Array) -> Any:
     raise EngineError(f"a TensorRT engine takes arrays in device memory, got {type(array).__name__}")
 
 
-def _build_plan(model: bytes) -> bytes:
-    trt, log = _package(), _log()
-    if trt.__name__ == "tensorrt" and (reason := why_no_driver()):
-        raise BackendUnavailable(f"tensorrt builds only on a GPU: {reason}", hint="tensorrt_rtx builds without one")
-    log.drain()
+def _build_plan(trt: Any, model: bytes) -> bytes:
+    has_gpu = not why_no_driver()
+    if trt.__name__ == "tensorrt" and not has_gpu:
+        raise BackendUnavailable(
+            f"tensorrt builds only on a GPU: {why_no_driver()}", hint="tensorrt_rtx builds without one"
+        )
+    (log := _log(trt)).drain()
     builder = trt.Builder(log)
-    network = builder.create_network(_network_flags())
+    network = builder.create_network(_network_flags(trt))
     parser = trt.OnnxParser(network, log)
     if not parser.parse(model):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
@@ -198,49 +210,46 @@ def _build_plan(model: bytes) -> bytes:
     config = builder.create_builder_config()
     if hasattr(trt.BuilderFlag, "TF32"):  # On by default, with 10 bits of mantissa in "float32" convolutions.
         config.clear_flag(trt.BuilderFlag.TF32)
-    return bytes(_checked(builder.build_serialized_network(network, config), "cannot build the generator"))
+    if has_gpu:
+        set_target(trt, config, "CURRENT")
+    return bytes(_checked(builder.build_serialized_network(network, config), "cannot build the generator", log))
 
 
-def _network_flags() -> int:
+def set_target(trt: Any, config: Any, target: str) -> None:
+    """Build for one kind of GPU alone. Left out, TensorRT for RTX builds for all that it lists.
+
+    Args:
+        trt: The package; nothing is done if it names no targets, as TensorRT proper.
+        config: Of the build.
+        target: ``CURRENT``, or as ``SM89``.
+
+    Raises:
+        EngineError: The package refuses the target.
+    """
+    if not hasattr(trt, "ComputeCapability") or not hasattr(config, "set_compute_capability"):
+        return
+    config.num_compute_capabilities = 1
+    if not config.set_compute_capability(getattr(trt.ComputeCapability, target), 0):
+        raise EngineError(f"TensorRT does not build for {target}: {_log(trt).drain()}")
+
+
+def _network_flags(trt: Any) -> int:
     # Version 11 has strong typing only, and may drop the flag that asks for it.
-    flag = getattr(_package().NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
 
 
-def _checked(result: Any, what: str) -> Any:
+def _checked(result: Any, what: str, log: Any) -> Any:
     if result is None:
-        raise EngineError(f"TensorRT {what}: {_log().drain()}", hint="--backend torch runs without TensorRT")
+        raise EngineError(f"TensorRT {what}: {log.drain()}", hint="--backend torch runs without TensorRT")
     return result
 
 
 @cache
-def _package() -> Any:
-    """The first of the two packages that can be imported; deferred, as it maps hundreds of megabytes."""
-    reasons = []
-    for name in _PACKAGES:
-        if importlib.util.find_spec(name) is None:
-            continue
-        try:
-            return importlib.import_module(name)
-        except (ImportError, OSError) as error:
-            reasons.append(f"{name} cannot be imported ({error})")
-    raise BackendUnavailable("; ".join(reasons) or "neither tensorrt nor tensorrt_rtx is installed", hint=_INSTALL)
+def _log(trt: Any) -> Any:
+    """A package's one logger: it keeps the last errors for our own messages and prints nothing."""
 
-
-def _cupy() -> Any:
-    try:
-        import cupy
-    except ImportError as error:
-        raise BackendUnavailable(f"cupy cannot be imported: {error}", hint=_INSTALL) from error
-    return cupy
-
-
-@cache
-def _log() -> Any:
-    """TensorRT's one logger a process: it keeps the last errors for our own messages and prints nothing."""
-    trt = _package()
-
-    class Log(trt.ILogger):  # type: ignore[misc, name-defined] # the base class is known only once imported
+    class Log(trt.ILogger):  # type: ignore[misc] # the base class is known only once imported
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self._errors: list[str] = []

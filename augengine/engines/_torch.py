@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import math
+import os
 import platform
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Barrier, Lock
 from typing import TYPE_CHECKING, Any
@@ -21,8 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.engines.base import Array, Engine, EngineSpec, Manifest, check_batch
+from augengine.engines.cuda_graph import Pass, choose_pass, record_pass
+from augengine.engines.driver import why_no_driver
+from augengine.engines.gpu_memory import why_no_cupy
 from augengine.engines.onnx_types import read_model, recipe_of, weights_of
 from augengine.errors import BackendUnavailable, EngineError, SpecError, WeightsError
+from augengine.machine import isa_limit
 from augengine.spec import Precision
 
 if TYPE_CHECKING:
@@ -43,9 +49,14 @@ class TorchBackend:
     name = "torch"
 
     def why_unavailable(self) -> str:
-        """Empty if the packages are installed, else what to do."""
+        """Empty if the packages are installed, on a GPU with CuPy, which brings arrays there; else what to do."""
         missing = [package for package in ("torch", "safetensors") if importlib.util.find_spec(package) is None]
-        return f"{' and '.join(missing)} not installed: {_INSTALL}" if missing else ""
+        if missing:
+            return f"{' and '.join(missing)} not installed: {_INSTALL}"
+        # The driver first: torch itself answers only after seconds of import.
+        if why_no_driver() or not (reason := why_no_cupy()) or not _on_gpu():
+            return ""
+        return f"torch would run on the GPU, and {reason}"
 
     def version(self) -> str:
         """As ``torch 2.13.0+cpu``; read from the package's metadata, so it costs no import."""
@@ -55,11 +66,15 @@ class TorchBackend:
             raise BackendUnavailable("torch is not installed", hint=_INSTALL) from error
 
     def device_class(self) -> str:
-        """The GPU's name, which decides cuDNN's kernels, else the CPU's vector unit: ``cpu-x86_64-avx512``."""
+        """The GPU's name, which decides cuDNN's kernels, else the CPU's vector unit: ``cpu-x86_64-avx512``.
+
+        A limit that a variable sets to oneDNN follows, as in the class of OpenVINO.
+        """
         torch = _torch()
         if torch.cuda.is_available():
             return "cuda-" + re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name().lower())
-        return f"cpu-{platform.machine().lower()}-{torch.backends.cpu.get_cpu_capability().lower()}"
+        tier = torch.backends.cpu.get_cpu_capability().lower()
+        return "-".join(filter(None, ("cpu", platform.machine().lower(), tier, isa_limit(os.environ))))
 
     def precisions(self) -> tuple[Precision, ...]:
         """float16 on a GPU only: a CPU has no fast one, and this engine is the reference."""
@@ -151,7 +166,10 @@ class _CudaEngine:
     """See `augengine.engines.base.Engine`. Not yet run on a GPU.
 
     Arrays come through DLPack without a copy. A batch is copied into the engine's own, padded one; rows beyond it
-    keep what an earlier batch left, since images do not see each other.
+    keep what an earlier batch left, since images do not see each other. The pass over it is recorded at load.
+
+    Attributes:
+        how: ``CUDA graph``, or ``eager`` with the reason why it is not recorded.
     """
 
     device = "cuda"
@@ -162,10 +180,15 @@ class _CudaEngine:
         shape = (spec.batch, 3, spec.height, spec.width)
         try:
             typed = _generators().to_half(generator) if spec.precision == "float16" else generator
-            self._generator = typed.to("cuda", memory_format=torch.channels_last)
-            self._x = torch.zeros(shape, device="cuda").to(memory_format=torch.channels_last)
+            placed = typed.to("cuda", memory_format=torch.channels_last)
+            ramp = torch.linspace(-1, 1, math.prod(shape), device="cuda").reshape(shape)
+            self._x = ramp.to(memory_format=torch.channels_last)
+            with _exact(), torch.inference_mode():
+                eager, record = partial(placed, self._x), partial(record_pass, torch)
+                chosen, self.how = choose_pass(eager, record, torch.equal)
         except RuntimeError as error:
             raise EngineError(f"cannot load the generator onto the GPU: {error}", hint="use fewer workers") from error
+        self._pass: Pass | None = chosen
         self._done, self._lock = torch.cuda.Event(), Lock()
         torch.cuda.synchronize()
 
@@ -173,16 +196,15 @@ class _CudaEngine:
         """Enqueue a batch on ``stream``; it returns before the device is done."""
         torch = _torch()
         current = torch.cuda.ExternalStream(stream) if stream else torch.cuda.default_stream()
-        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-        with self._lock, exact, torch.inference_mode(), torch.cuda.stream(current):
-            if self._generator is None:
+        with self._lock, _exact(), torch.inference_mode(), torch.cuda.stream(current):
+            if self._pass is None:
                 raise EngineError("the engine is closed")
             x, out = _from_dlpack(x_nchw), _from_dlpack(out_nchw)
             _check_shapes(tuple(x.shape), tuple(out.shape), self)
             current.wait_event(self._done)
             try:
                 self._x[: len(x)].copy_(x)
-                out.copy_(self._generator(self._x)[: len(x)])
+                out.copy_(self._pass()[: len(x)])
             except RuntimeError as error:
                 raise EngineError(f"torch failed while it ran the generator: {error}") from error
             self._done.record(current)
@@ -190,9 +212,14 @@ class _CudaEngine:
     def close(self) -> None:
         """Wait for what is enqueued and release the weights; closing twice is fine."""
         with self._lock:
-            if self._generator is not None:
+            if self._pass is not None:
                 _torch().cuda.synchronize()
-            self._generator = self._x = None
+            self._pass = self._x = None
+
+
+def _exact() -> Any:
+    """Kernels whose bits are the same every time, without TF32."""
+    return _torch().backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 def _check_shapes(x: tuple[int, ...], out: tuple[int, ...], engine: Engine) -> None:

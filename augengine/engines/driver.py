@@ -55,6 +55,27 @@ def compute_capability() -> tuple[int, int]:
     return major.value, minor.value
 
 
+@cache
+def cuda_version() -> tuple[int, int]:
+    """The newest CUDA that the driver knows, as (13, 0); (0, 0) if it does not say.
+
+    Raises:
+        BackendUnavailable: No driver.
+    """
+    version = ctypes.c_int()
+    code = _driver().cuDriverGetVersion(ctypes.byref(version))
+    return (0, 0) if code else (version.value // 1000, version.value % 1000 // 10)
+
+
+def device_name() -> str:
+    """Of the first visible device; empty without a driver."""
+    if why_no_driver():
+        return ""
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
+    code = _driver().cuDeviceGet(ctypes.byref(device), 0) or _driver().cuDeviceGetName(name, len(name), device)
+    return "" if code else name.value.decode(errors="replace")
+
+
 def _driver() -> Any:
     try:
         return ctypes.CDLL("libcuda.so.1")

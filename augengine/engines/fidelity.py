@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.engines.base import Engine
+from augengine.engines.gpu_memory import load_cupy
 from augengine.errors import EngineError, SpecError
 from augengine.noise import add_noise
 from augengine.spec import Precision
@@ -203,7 +204,12 @@ def _translate(pair: Pair, tiles_nchw: FloatBatch) -> tuple[FloatBatch, FloatBat
 
 
 def run_on_host(engine: Engine, x_nchw: FloatBatch) -> FloatBatch:
-    """Run an engine of any device on arrays in main memory, at most its batch at a time."""
+    """Run an engine of any device on arrays in main memory, at most its batch at a time.
+
+    Raises:
+        BackendUnavailable: The engine is on a GPU, and CuPy is missing.
+        EngineError: As the engine raised it.
+    """
     out = np.empty_like(x_nchw)
     for start in range(0, len(x_nchw), engine.batch):
         part = slice(start, start + engine.batch)
@@ -215,9 +221,8 @@ def run_on_host(engine: Engine, x_nchw: FloatBatch) -> FloatBatch:
 
 
 def _run_on_gpu(engine: Engine, x_nchw: FloatBatch) -> FloatBatch:
-    # Deferred: CuPy is there only with the extras gpu and rtx. Not yet run on a GPU.
-    import cupy
-
+    # Not yet run on a GPU.
+    cupy = load_cupy()
     x = cupy.asarray(x_nchw)
     out = cupy.empty_like(x)
     engine(x, out, stream=cupy.cuda.get_current_stream().ptr)

@@ -9,6 +9,7 @@ from pathlib import Path
 from augengine.cards import home
 from augengine.chain import make_chain
 from augengine.chain.base import Chain, ChainSpec, Outcome, Request, Translators
+from augengine.engines.gpu_memory import free_bytes
 from augengine.engines.store import EngineStore
 from augengine.errors import EngineError
 from augengine.job.spec import EnginesSpec, WorkerSpec
@@ -19,6 +20,14 @@ _BYTES_A_VALUE = 21
 """Memory of a batch for each 8-bit value that comes out of it, by ``python -m benchmarks.batch_memory``."""
 
 _BATCH_BYTES = 1 << 30
+
+_GPU_BYTES_A_VALUE = 48
+"""The same on a GPU, reckoned from the buffers of the chain and of DALI's graph; not yet measured on one.
+
+Noise 4, a ring of three outputs 12, DALI's copy, two sums and casts twice 28, and what tells finite numbers."""
+
+_GPU_SHARE = 0.5
+"""Of what is free once the engines are loaded; a generator's own planes come with its first batch."""
 
 
 class LoadedChain:
@@ -54,16 +63,46 @@ def load_chain(worker: WorkerSpec) -> LoadedChain:
     """
     engines = _load_translators(worker)
     on_gpu = engines.device == "cuda"
-    batch = engines.to_reference.batch if on_gpu else _cpu_batch(worker)
+    batch = chain_batch(engines, worker.spec.variants, worker.threads, device_id=worker.device_id or 0)
     spec = ChainSpec(noise=worker.spec.noise, variants=worker.spec.variants, batch=batch, threads=worker.threads)
     chain = make_chain(worker.engines.chain, engines, spec, device_id=worker.device_id if on_gpu else None)
     return LoadedChain(chain, engines)
 
 
-def _cpu_batch(worker: WorkerSpec) -> int:
-    """Enough images to keep every thread busy, as far as their variants fit into the memory meant for them."""
-    sample = _BYTES_A_VALUE * worker.spec.variants * 3 * worker.engines.height * worker.engines.width
-    return max(1, min(max(4, 2 * worker.threads), _BATCH_BYTES // sample))
+def chain_batch(engines: Translators, variants: int, threads: int, *, device_id: int = 0) -> int:
+    """Source images a batch of the chain, as far as all their variants fit into memory.
+
+    Args:
+        engines: Of the chain, loaded.
+        variants: K.
+        threads: CPU threads.
+        device_id: The GPU's ordinal; ignored on a CPU.
+    """
+    values = variants * 3 * engines.height * engines.width
+    if engines.device == "cuda":
+        return gpu_batch(engines.to_reference.batch, values, free_bytes(device_id))
+    return cpu_batch(threads, values)
+
+
+def cpu_batch(threads: int, values: int) -> int:
+    """Enough images to keep every thread busy, as far as their variants fit into the memory meant for them.
+
+    Args:
+        threads: Of the engines.
+        values: 8-bit values of all variants of an image.
+    """
+    return max(1, min(max(4, 2 * threads), _BATCH_BYTES // (_BYTES_A_VALUE * values)))
+
+
+def gpu_batch(engine_batch: int, values: int, free: int) -> int:
+    """The engines' own batch, as far as the variants of its images fit into a GPU's memory.
+
+    Args:
+        engine_batch: Images a call of the engines.
+        values: 8-bit values of all variants of an image.
+        free: Bytes that are free on the GPU.
+    """
+    return max(1, min(engine_batch, int(_GPU_SHARE * free) // (_GPU_BYTES_A_VALUE * values)))
 
 
 def _load_translators(worker: WorkerSpec) -> Translators:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from augengine.machine import cpu_threads
-from benchmarks.gpu.ceilings import ceilings
-from benchmarks.gpu.chains import chains, device_name, job
-from benchmarks.gpu.engines import engines, stages
-from benchmarks.gpu.part import Part, Setting, attempt, require_gpu
+from benchmarks.gpu.ceilings import ceilings, name_of_gpu
+from benchmarks.gpu.chains import chains, job
+from benchmarks.gpu.engines import engines
+from benchmarks.gpu.part import Part, Setting, attempt, find_all, require_gpu, state_of
+from benchmarks.gpu.stages import stages
+from benchmarks.gpu.targets import add_shares, targets
 from benchmarks.machine import machine_facts, versions
 
 RESULT = Path(__file__).parents[1] / "results" / "gpu.json"
@@ -23,16 +25,17 @@ PACKAGES = ("augengine", "torch", "tensorrt-cu13", "tensorrt-rtx-cu13", "cupy-cu
 _TAIL = 4000
 
 
-def tests(_: Setting) -> dict[str, Any]:
+def tests(setting: Setting) -> dict[str, Any]:
     """The tests marked ``gpu``, in which a skip is a failure."""
-    require_gpu()
+    require_gpu(setting)
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu"]
     done = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"AUGENGINE_REQUIRE_GPU": "1"}, check=False
     )
     if done.returncode:
         raise RuntimeError(f"the gpu tests failed:\n{done.stdout[-_TAIL:]}")
-    return {"passed": done.stdout.strip().splitlines()[-1]}
+    lines = done.stdout.strip().splitlines()
+    return {"passed": lines[-1], "skipped": [line for line in lines if line.startswith("SKIPPED")]}
 
 
 PARTS: dict[str, Part] = {
@@ -69,19 +72,19 @@ def main() -> None:
             folder=Path(name),
         )
         parts = {part: attempt(PARTS[part], setting) for part in chosen.parts or PARTS}
+    add_shares(parts)
     result = {
         "command": "python -m benchmarks.gpu " + " ".join(sys.argv[1:]),
         "what": "the GPU path: tests, ceilings, engines over batches, stages by CUDA events, chains, the whole job",
         "parts": parts,
-        "machine": machine_facts() | {"device": device_name()},
+        "targets": targets(parts),
+        "machine": machine_facts() | {"device": name_of_gpu()},
         "versions": versions(PACKAGES),
     }
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    for part, found in parts.items():
-        state = next(iter(found))
-        sys.stdout.write(f"{part}: {'done' if state == 'result' else state + ': ' + str(found[state])}\n")
-    sys.exit(any("failed" in found for found in parts.values()))
+    sys.stdout.writelines(f"{part}: {state_of(found)}\n" for part, found in parts.items())
+    sys.exit(any(True for _ in find_all("failed", parts)))
 
 
 if __name__ == "__main__":

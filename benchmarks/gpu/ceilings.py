@@ -9,36 +9,55 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.events import time_events
-from benchmarks.gpu.part import Setting, require_gpu
+from augengine.engines.driver import device_name
+from benchmarks.gpu.events import time_calls
+from benchmarks.gpu.part import Setting, require_torch
 
-_SIDE = 8192
-_COPIED = 1 << 30
 _TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 def ceilings(setting: Setting) -> dict[str, Any]:
     """TFLOP/s of square matrix products (float32 without TF32), and GB/s of copies, read and written together."""
-    require_gpu()
+    require_torch(setting)
     torch.backends.cuda.matmul.allow_tf32 = False
-    products = {name: _product(kind) for name, kind in _TYPES.items()}
-    copies = {"device": _copy("cuda", 2), "from pinned memory": _copy("cpu", 1)}
-    times = time_events(products | {name: run for name, (run, _) in copies.items()}, setting.rounds)
+    products = {name: _product(kind, setting) for name, kind in _TYPES.items()}
+    copies = _copies(setting)
+    runs = products | {name: run for name, (run, _) in copies.items()}
+    times = time_calls(runs, setting.rounds, device=setting.device)
     middle = {name: statistics.median(values) / 1000 for name, values in times.items()}
+    flop = 2 * setting.product_side**3
     return {
-        "device": torch.cuda.get_device_name(),
-        "tflop_per_second": {name: round(2 * _SIDE**3 / middle[name] / 1e12, 1) for name in products},
-        "gigabytes_per_second": {name: round(size / middle[name] / 1e9, 1) for name, (_, size) in copies.items()},
+        "device": name_of_gpu(),
+        "tflop_per_second": {name: _rounded(flop / middle[name] / 1e12) for name in products},
+        "gigabytes_per_second": {name: _rounded(size / middle[name] / 1e9) for name, (_, size) in copies.items()},
     }
 
 
-def _product(kind: torch.dtype) -> Callable[[], object]:
-    a, b = (torch.randn(_SIDE, _SIDE, device="cuda").to(kind) for _ in range(2))
+def _product(kind: torch.dtype, setting: Setting) -> Callable[[], object]:
+    side = setting.product_side
+    a, b = (torch.randn(side, side, device=setting.device).to(kind) for _ in range(2))
     return partial(torch.mm, a, b, out=torch.empty_like(a))
 
 
-def _copy(source: str, passes: int) -> tuple[Callable[[], object], int]:
-    held = torch.zeros(_COPIED, dtype=torch.uint8, device=source)
-    held = held.pin_memory() if source == "cpu" else held
-    target = torch.empty(_COPIED, dtype=torch.uint8, device="cuda")
-    return partial(target.copy_, held, non_blocking=True), passes * _COPIED
+def _copies(setting: Setting) -> dict[str, tuple[Callable[[], object], int]]:
+    """Name -> a copy, and the bytes that it reads and writes on the device."""
+    found = {"device": (_copy(setting, setting.device), 2 * setting.copied)}
+    if setting.device == "cuda":
+        found["from pinned memory"] = (_copy(setting, "cpu"), setting.copied)
+    return found
+
+
+def _copy(setting: Setting, source: str) -> Callable[[], object]:
+    held = torch.zeros(setting.copied, dtype=torch.uint8, device=source)
+    held = held.pin_memory() if source != setting.device else held
+    target = torch.empty(setting.copied, dtype=torch.uint8, device=setting.device)
+    return partial(target.copy_, held, non_blocking=True)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def name_of_gpu() -> str:
+    """As torch says it, else as the driver says it; empty where there is no GPU."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else device_name()

@@ -2,61 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Any
 
 import torch
 
 from augengine.chain import ChainName
+from augengine.errors import BackendUnavailable
 from augengine.spec import ImageFormat
-from benchmarks.gpu.part import Setting, require_gpu
+from benchmarks.gpu.part import Setting, engine_facts, require_backend
 from benchmarks.rounds import Contender, interleave, row
-from benchmarks.speed.material import Material, precisions
+from benchmarks.speed.material import Material
 from benchmarks.speed.ours import chain, whole
-from benchmarks.speed.peers import cuda_loop
+from benchmarks.speed.peers import device_loop
 
 _CHAINS: tuple[ChainName, ...] = ("plain", "dali")
-_FORMATS: tuple[ImageFormat, ...] = ("png", "jpg")
+FORMATS: tuple[ImageFormat, ...] = ("png", "jpg")
+
+Facts = dict[str, Any]
+Make = Callable[[Setting, Material, Facts, ExitStack], list[tuple[Contender, Facts]]]
 
 
 def chains(setting: Setting) -> dict[str, Any]:
     """Side -> rows of the two chains, in memory."""
-    require_gpu()
     return _by_side(setting, _chains)
 
 
 def job(setting: Setting) -> dict[str, Any]:
     """Side -> rows of a whole worker, with PNG and with JPEG, and of the eager loop."""
-    require_gpu()
     return _by_side(setting, _job)
 
 
-def _by_side(setting: Setting, make: Any) -> dict[str, Any]:
+def _by_side(setting: Setting, make: Make) -> dict[str, Any]:
+    backend = require_backend(setting)
     found: dict[str, Any] = {}
     for side in setting.sides:
+        facts = engine_facts(backend, backend.precisions()[0], side, backend.static_batch(side, side))
         with ExitStack() as stack:
-            contenders: list[Contender] = make(setting, setting.material(side), stack)
-            seconds = interleave(contenders, setting.rounds)
-            found[str(side)] = {each.name: row(each, seconds[each.name], {}) for each in contenders}
+            made = make(setting, setting.material(side), facts | {"variants": setting.variants}, stack)
+            seconds = interleave([each for each, _ in made], setting.rounds)
+            found[str(side)] = {each.name: own | row(each, seconds[each.name], {}) for each, own in made}
     return found
 
 
-def _chains(setting: Setting, material: Material, stack: ExitStack) -> list[Contender]:
-    precision = precisions()[0]
+def _chains(setting: Setting, material: Material, facts: Facts, stack: ExitStack) -> list[tuple[Contender, Facts]]:
+    precision = facts["precision"]
     engines = stack.enter_context(closing(material.engines(precision)))
-    return [chain(name, material, engines, precision, setting.variants, stack) for name in _CHAINS]
+    if engines.device != setting.device:
+        raise BackendUnavailable(f"the engines run on {engines.device}, not on {setting.device}")
+    return [(chain(name, material, engines, precision, setting.variants, stack), facts) for name in _CHAINS]
 
 
-def _job(setting: Setting, material: Material, stack: ExitStack) -> list[Contender]:
-    precision = precisions()[0]
+def _job(setting: Setting, material: Material, facts: Facts, stack: ExitStack) -> list[tuple[Contender, Facts]]:
     ours = [
-        contender
-        for image_format in _FORMATS
-        for contender in whole(material, precision, setting.variants, stack, image_format=image_format)
+        (contender, facts | {"image_format": image_format})
+        for image_format in FORMATS
+        for contender in whole(material, facts["precision"], setting.variants, stack, image_format=image_format)
     ]
-    return [*ours, *(cuda_loop(material, setting.variants, tf32=tf32) for tf32 in (False, True))]
-
-
-def device_name() -> str:
-    """The GPU, or empty."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    loops = [device_loop(material, setting.variants, device=setting.device, tf32=tf32) for tf32 in (False, True)]
+    loop = facts | {"backend": "eager loop", "version": f"torch {torch.__version__}", "batch": 1}
+    return [
+        *ours,
+        *((each, loop | {"precision": name}) for each, name in zip(loops, ("float32", "tf32"), strict=True)),
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -77,10 +77,17 @@ class Material:
     def source(self) -> Path:
         """A folder of them."""
         folder = self.folder / "tiles"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         for request in self.requests:
             (folder / f"{request.key}.png").write_bytes(request.image)
         return folder
+
+    @cached_property
+    def null(self) -> Material:
+        """The same images, and generators that cost nothing."""
+        folder = self.folder / "null"
+        folder.mkdir(exist_ok=True)
+        return replace(self, size=replace(self.size, width=1, blocks=0), folder=folder)
 
     @cached_property
     def generators(self) -> tuple[Generator, Generator]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 
 from augengine.chain import ChainName, make_chain
 from augengine.chain.base import Chain, ChainSpec, Translators
@@ -13,6 +12,7 @@ from augengine.dataset.engines import find_engines
 from augengine.dataset.resolve import resolve
 from augengine.dataset.run import make_plan, worker_spec
 from augengine.job import Worker
+from augengine.job.load import chain_batch
 from augengine.report import Job
 from augengine.spec import ImageFormat, Precision
 from benchmarks.rounds import Contender
@@ -27,7 +27,7 @@ def chain(
     name: ChainName, material: Material, engines: Translators, precision: Precision, variants: int, stack: ExitStack
 ) -> Contender:
     """A chain from encoded images to variants in memory; closed by ``stack``."""
-    batch = max(4, 2 * material.threads)
+    batch = chain_batch(engines, variants, material.threads)
     spec = ChainSpec(noise=NOISE, variants=variants, batch=batch, threads=material.threads)
     made = stack.enter_context(closing(make_chain(name, engines, spec)))
     images = material.size.images
@@ -56,8 +56,6 @@ def whole(
     material: Material, precision: Precision, variants: int, stack: ExitStack, *, image_format: ImageFormat = "png"
 ) -> list[Contender]:
     """A worker from files to a published shard; without a sink; without an engine; without both."""
-    null = replace(material, size=replace(material.size, width=1, blocks=0), folder=material.folder / "null")
-    null.folder.mkdir(exist_ok=True)
     sinks = ("", True), (", null sink", False)
     return [
         _worker(
@@ -70,7 +68,7 @@ def whole(
             calls=calls,
             image_format=image_format,
         )
-        for engine, each, calls in (("", material, 1), (", null engine", null, _NULL_CALLS))
+        for engine, each, calls in (("", material, 1), (", null engine", material.null, _NULL_CALLS))
         for sink, publishes in sinks
     ]
 

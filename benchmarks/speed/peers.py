@@ -29,7 +29,7 @@ class Loop:
 
     Attributes:
         name: Of the row.
-        there, back: G_BA and G_AB, float32 (1, 3, H, W) each.
+        there, back: G_BA and G_AB, float32 (1, 3, H, W) each; they give it where they run.
         precision: Of the arithmetic inside.
     """
 
@@ -87,20 +87,20 @@ def _in_onnxruntime(file: Path, threads: int) -> Translate:
     return lambda x: torch.from_numpy(session.run(None, {name: x.numpy()})[0])
 
 
-def cuda_loop(material: Material, variants: int, *, tf32: bool) -> Contender:
-    """The eager float32 loop on a GPU, its matrix products in TF32 or not."""
-    there, back = (_on_cuda(each, tf32=tf32) for each in material.generators)
+def device_loop(material: Material, variants: int, *, device: str, tf32: bool) -> Contender:
+    """The eager float32 loop on a device, where A' and its noise stay; its matrix products in TF32 or not."""
+    there, back = (_on_device(each, device, tf32=tf32) for each in material.generators)
     return _contender(
         Loop(name=f"eager loop, TF32 {'on' if tf32 else 'off'}", there=there, back=back), material, variants
     )
 
 
-def _on_cuda(generator: torch.nn.Module, *, tf32: bool) -> Translate:
-    placed = copy.deepcopy(generator).to("cuda")
+def _on_device(generator: torch.nn.Module, device: str, *, tf32: bool) -> Translate:
+    placed = copy.deepcopy(generator).to(device)
 
     def translate(x: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32):
-            out: torch.Tensor = placed(x.to("cuda")).cpu()
+            out: torch.Tensor = placed(x.to(device))
             return out
 
     return translate
@@ -132,5 +132,5 @@ def _decode(data: bytes) -> torch.Tensor:
 
 
 def _save(y: torch.Tensor, file: Path) -> None:
-    grey = ((y[0] + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0)
+    grey = ((y[0] + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu()
     Image.fromarray(grey.numpy()).save(file)
