@@ -99,7 +99,7 @@ class Plan:
         Raises:
             SpecError: Missing or unknown fields, or values out of range.
         """
-        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+        plain: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in data.items()}
         try:
             return cls(**{**plain, "recipe": UnetRecipe.from_json(data["recipe"])})
         except (TypeError, KeyError) as error:
