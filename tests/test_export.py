@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
-from safetensors.torch import save_file
 
-from augengine.cards import Card, Direction, file_digest, read_card
+from augengine.cards import Card, Direction, read_card
 from augengine.engines.onnx_types import (
     fix_shape,
     read_model,
@@ -24,7 +23,6 @@ from augengine.engines.onnx_types import (
 from augengine.errors import WeightsError
 from augengine.export import Provenance, drawn_tile, export_generator, measure_parity, run_onnx, to_onnx
 from augengine.generator import Generator, Recipe
-from train import export_first_pairs
 
 RECIPES = [
     Recipe.zhu2017(width=4, blocks=2),
@@ -145,18 +143,3 @@ def test_tensorrt_reads_both_forms(exported: tuple[Generator, Path, Card]) -> No
         network = trt.Builder(logger := trt.Logger(trt.Logger.ERROR)).create_network(0)
         parser = trt.OnnxParser(network, logger)
         assert parser.parse(to_bytes(fix_shape(form, 1, 64, 64))), parser.get_error(0).desc()
-
-
-def test_the_first_pairs_are_exported_with_an_honest_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "pas-hdab").mkdir()
-    save_file(make_generator().state_dict(), tmp_path / "pas-hdab" / "from-reference.safetensors")
-    export_first_pairs.export_first(tmp_path, tmp_path / "out", "hdab", "from-reference")
-    card = read_card(tmp_path / "out" / "pas-hdab" / "from-reference.json")
-    assert card.limits == "trained on one field a stain: shows the machinery, proves nothing clinical"
-    assert card.checkpoint_digest == file_digest(tmp_path / "pas-hdab" / "from-reference.safetensors")
-    assert "RMS" in capsys.readouterr().out
-
-
-def test_the_export_command_names_a_missing_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert export_first_pairs.main([str(tmp_path / "missing"), "--out", str(tmp_path / "out")]) == 2
-    assert "missing" in capsys.readouterr().err
