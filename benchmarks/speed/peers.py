@@ -128,7 +128,7 @@ def _contender(loop: Loop, material: Material, variants: int) -> Contender:
 
 def _decode(data: bytes) -> torch.Tensor:
     pixels: NDArray[np.uint8] = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float().contiguous() / 127.5 - 1
+    return torch.tensor(pixels).permute(2, 0, 1)[None].float().contiguous() / 127.5 - 1
 
 
 def _save(y: torch.Tensor, file: Path) -> None:
