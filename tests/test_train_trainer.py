@@ -32,13 +32,7 @@ OFTEN = Rhythm(log=1, checkpoint=4, validate=2)
 FILES = {"to-reference.safetensors", "from-reference.safetensors", "card.json"}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small are slower on more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make_run(steps: int, **changes: Any) -> TrainingRun:

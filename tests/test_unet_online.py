@@ -32,13 +32,7 @@ PATIENTS = "file,patient,split\na*,anna,train\nb*,berta,train\nempty,berta,train
 TOY = ["--recipe", "small", "--width", 4, "--depth", 2, "--crop", 32, "--batch", 3, "--steps", 4, "--stain", "cd68"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Two threads on busy cores make such small convolutions twenty times slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

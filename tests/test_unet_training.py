@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,7 @@ from train.unet.run import WEIGHTS, SegmenterCard
 from train.unet.shrinking import shrink_image, shrink_mask
 from train.unet.training import SegmenterTraining
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Two threads on busy cores make such small convolutions twenty times slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def box(*squares: tuple[int, int, int], side: int = 20) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
