@@ -81,10 +81,21 @@ def derive_threshold(images: Sequence[RgbImage], stain: Stain) -> float:
 
 def _windows(rgb_hwc: RgbImage, count: int) -> list[RgbImage]:
     """The whole picture if its sides are at most 2048 px, else up to ``count`` windows of such sides, evenly spread."""
-    rows, columns = (-(-side // _WINDOW) for side in rgb_hwc.shape[:2])
-    places = [divmod(n, columns) for n in range(rows * columns)]
-    chosen = [places[i * len(places) // min(count, len(places))] for i in range(min(count, len(places)))]
-    return [rgb_hwc[y * _WINDOW : (y + 1) * _WINDOW, x * _WINDOW : (x + 1) * _WINDOW] for y, x in chosen]
+    height, width = rgb_hwc.shape[:2]
+    rows, columns = (-(-side // _WINDOW) for side in (height, width))
+    down = min(rows, max(1, round(math.sqrt(count * rows / columns))))
+    across = min(columns, max(1, count // down))
+    return [
+        rgb_hwc[top : top + _WINDOW, left : left + _WINDOW]
+        for top in _starts(height, down)
+        for left in _starts(width, across)
+    ]
+
+
+def _starts(length: int, count: int) -> list[int]:
+    """Where windows begin whose middles are those of ``count`` equal parts."""
+    last = max(0, length - _WINDOW)
+    return [min(last, max(0, round((i + 0.5) * length / count - _WINDOW / 2))) for i in range(count)]
 
 
 def marker_mask(rgb_hwc: RgbImage, stain: Stain, threshold: float) -> Mask:

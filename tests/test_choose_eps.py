@@ -77,6 +77,8 @@ def test_the_highest_mean_is_recommended_and_the_smaller_of_equals() -> None:
     assert CHOICE.recommended == 0.05
     worse = replace(CHOICE, f1={**CHOICE.f1, 0.0: (0.76,)})
     assert (worse.best, worse.recommended) == (0.05, None)
+    collapsed = replace(CHOICE, f1=dict.fromkeys(CHOICE.f1, (0.0,)))
+    assert (collapsed.recommended, len(collapsed.doubts())) == (None, 1)
     assert CHOICE.deviation(0.05) == pytest.approx(0.0707, abs=1e-4)
     assert CHOICE.deviation(0.9) == 0.0
     lines = table(CHOICE)

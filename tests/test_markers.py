@@ -49,7 +49,21 @@ def test_of_a_slides_worth_of_pixels_windows_are_taken(monkeypatch: pytest.Monke
     assert seen == [(32, 32, 3)] * 6
     seen.clear()
     derive_threshold([picture[:40, :40]] * 3, CD68)
-    assert seen == [(32, 32, 3), (8, 32, 3)] * 3
+    assert seen == [(32, 32, 3)] * 6
+    seen.clear()
+    derive_threshold([np.full((96, 64, 3), 200, np.uint8)] * 9, CD68)
+    assert seen == [(32, 32, 3)] * 9
+
+
+def test_windows_lie_all_over_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(markers, "_WINDOW", 10)
+    places = np.arange(80 * 80, dtype=np.int32).reshape(80, 80)
+    for count, rows, columns in ((16, [5, 25, 45, 65], [5, 25, 45, 65]), (1, [35], [35]), (100, None, None)):
+        corners = [divmod(int(window[0, 0]), 80) for window in markers._windows(places, count)]  # type: ignore[arg-type]
+        assert len(corners) == (64 if rows is None else count)
+        if rows is not None:
+            assert {top for top, _ in corners} == set(rows)
+            assert {left for _, left in corners} == set(columns or [])
 
 
 def test_a_threshold_needs_a_picture() -> None:

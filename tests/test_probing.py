@@ -310,14 +310,18 @@ def test_um_px_are_warned_of_where_unknown_and_may_be_anything_where_allowed(til
 
 @pytest.mark.e2e
 def test_reference_tiles_are_never_mirrored_to_a_larger_size(copies: Path, tmp_path: Path) -> None:
-    for name, sides in (("own", (96,)), ("pas", (80, 50))):
+    for name, sides in (("own", (96,)), ("pas", (80, 64)), ("small", (80, 50))):
         (tmp_path / name).mkdir()
         for i, side in enumerate(sides):
             (tmp_path / name / f"t{i}.png").write_bytes(encode(stained(side, i)))
     request = SpecimenRequest(stain="cd68", source=str(tmp_path / "own"), weights=copies, mpp=0.5)
     with open_specimen(request, precisions=(), note=print, warn=print) as seen:
         found = reference_tiles(str(tmp_path / "pas"), seen, request)
-    assert [tile.shape for tile in found] == [(3, 50, 50)] * 2
+    assert [tile.shape for tile in found] == [(3, 64, 64)] * 2
+    own = options(tmp_path / "own", copies, *FEW, "--out", tmp_path / "probe")
+    result = call("probe", *own, "--reference-in", tmp_path / "pas")
+    assert result.exit_code == 0, result.output
+    refused(call("probe", *own, "--reference-in", tmp_path / "small"), "50 x 50 px", "leave out those below 64 px")
 
 
 @pytest.mark.e2e

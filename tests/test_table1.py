@@ -79,8 +79,9 @@ def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
     for part, density in (("test", 1.0), ("same/train", 1.0), ("shift/train", 4.0), ("shift/validation", 4.0)):
         drawn = json.loads((tmp_path / "data/cd68/repeat-0" / part / ".augengine/phantom.json").read_text())
         assert drawn["correlation"] == {"glomeruli": density, "sclerotic": density}
-    augmented = json.loads((tmp_path / "out/arms/cd68/repeat-0/shift/paper/.augengine/run.json").read_text())
-    assert augmented
+    augmented = json.loads((tmp_path / "out/arms/cd68/repeat-0/shift/paper/.augengine/plan.json").read_text())
+    assert '"precision": "float32"' in json.dumps(augmented)
+    assert '"chain": "plain"' in json.dumps(augmented)
     assert said["analysis"]["primary"]["units"] == 2
     assert any(line.startswith("Primary: paper - baseline, shift") for line in lines)
     assert (tmp_path / "out" / "table1.png").read_bytes().startswith(b"\x89PNG")

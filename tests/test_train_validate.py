@@ -20,8 +20,9 @@ from augengine.images import encode_image
 from augengine.stains import BUILT_IN
 from tests.pictures import stained, tissue
 from tests.small_generator import write_small_pair
-from train.data import Holdout, open_domain
+from train.data import Domain, Holdout, open_domain
 from train.grid import sample_grid, write_grid
+from train.judge import held_out_judge
 from train.pairs import load_pair
 from train.tiles import cut_tiles, to_input, translate
 from train.validate import Validation, measure
@@ -224,6 +225,15 @@ def test_kid_is_part_of_a_validation_if_there_is_a_network(features: Path) -> No
     found = measured(nn.Identity(), nn.Identity(), sigmas=(), features=load_features(features, torch.device("cpu")))
     assert found.kid_stain is not None
     assert any(line.startswith("KID: pas") for line in found.lines())
+
+
+def test_a_training_has_kid_in_every_validation_if_there_is_a_network(features: Path) -> None:
+    pas, cd68 = [tissue(64, 64, seed=i) for i in range(2)], [stained(64, i) for i in range(2)]
+    domains = Domain.of_arrays("pas", pas, pas), Domain.of_arrays("cd68", cd68, cd68)
+    for network, measured_it in ((load_features(features, torch.device("cpu")), True), (None, False)):
+        judge = held_out_judge(*domains, CD68, features=network)
+        found = judge(nn.Identity(), nn.Identity(), 1)
+        assert (found.numbers["kid_stain"] is not None) == measured_it
 
 
 def test_what_is_no_feature_network_is_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from train.unet.cohort import Tiles
 from train.unet.drift import find_drift
 from train.unet.drift import main as drift
 from train.unet.fit import open_view
-from train.unet.run import SegmenterCard, find_card
+from train.unet.run import SegmenterCard, describe_data, find_card
 
 TOY = ["--recipe", "small", "--width", 2, "--depth", 2, "--crop", 32, "--steps", 1, "--stain", "cd68"]
 
@@ -110,6 +110,13 @@ def test_the_command_refuses_them_in_a_line(folder: Path, trained: Path, tmp_pat
     ):
         done = run(*order, *TOY, "--out", out)
         assert (done.exit_code, said in done.output, "hint: " in done.output) == (2, True, True), done.output
+
+
+def test_a_training_is_known_by_what_it_passes_over(folder: Path) -> None:
+    tiles = find_tiles([str(folder / "anna.tar")])
+    passing = (replace(tiles[0], passed=True), *tiles[1:])
+    plain, skipping = (describe_data(Cohort(train=each), {})["training_tiles"] for each in (tiles, passing))
+    assert plain != skipping
 
 
 def test_tiles_without_a_patient_are_counted_aloud(folder: Path, tmp_path: Path) -> None:

@@ -58,9 +58,18 @@ class Checkpoints:
             )
 
     def remove(self, kind: Kind) -> None:
-        """Remove those of a kind."""
+        """Remove those of a kind.
+
+        Raises:
+            TargetError: One cannot be removed.
+        """
         for folder in self.folder.glob(f"{kind}-*"):
-            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                raise TargetError(
+                    f"cannot remove {folder}: {error.strerror}", hint="remove it by hand, or choose another --out"
+                ) from error
 
     def write(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ def claim(decides: Mapping[str, Any], file: Path, what: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists():
-            file.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-        before = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+            draft = file.with_name(f".{file.name}.{os.getpid()}.part")
+            draft.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+            draft.replace(file)
+        before = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise TargetError(f"{file} cannot be used: {error}", hint="choose another --out") from error
     if changed := [name for name in wanted if before.get(name) != wanted[name]]:
         name = changed[0]

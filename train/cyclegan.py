@@ -15,8 +15,9 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
+from augengine.cards import home
 from augengine.errors import SpecError
-from augengine.stains import Stain
+from augengine.stains import Stain, find_stain
 from train.checkpoint import TrainingRun
 from train.commands import FILE, SETTINGS, PoliteCommand, find_own_stain, interruptible
 from train.data import Domain, Holdout, MarkerPreference, UnpairedCrops, open_domain
@@ -203,6 +204,9 @@ def _export(order: Order, domains: tuple[Domain, Domain] | None) -> None:
         tiles = {"to-reference": stain, "from-reference": reference}
     for card in export_run(order.out, tiles=tiles):  # type: ignore[arg-type]
         click.echo(f"{card.reference}-{card.stain} {card.direction}: RMS {card.parity.rms:.1e} from the checkpoint")
+    own = find_stain(order.stain, home() / "stains").reference
+    if own != card.reference:
+        click.echo(f'first make a stain file with reference = "{card.reference}": that of {order.stain} says {own}')
     click.echo(f"next: augengine build-engines --stain {order.stain} --weights {order.out / WEIGHTS}")
 
 

@@ -5,6 +5,7 @@ Not yet run on a GPU.
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 from typing import Any
 
@@ -23,12 +24,20 @@ def why_no_cupy() -> str:
     """Empty if CuPy is installed, and the driver, if there is one, new enough; else what to do. It costs no import."""
     if importlib.util.find_spec("cupy") is None:
         return f"the package cupy is not installed: {INSTALL}"
-    return "" if why_no_driver() else why_too_old(cuda_version())
+    return "" if why_no_driver() or not _is_the_extras() else why_too_old(cuda_version())
+
+
+def _is_the_extras() -> bool:
+    """Whether CuPy is the build that the extras bring; another one has a floor of its own."""
+    try:
+        return bool(importlib.metadata.version("cupy-cuda13x"))
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def why_too_old(cuda: tuple[int, int]) -> str:
     """Empty if a driver that knows this CUDA runs the extras' packages, else what to do."""
-    if cuda >= _CUDA:
+    if cuda >= _CUDA or cuda == (0, 0):  # it does not say
         return ""
     known, wanted = (".".join(map(str, version)) for version in (cuda, _CUDA))
     return f"the NVIDIA driver knows CUDA {known}, CuPy needs {wanted}: update the driver to 580 or newer"

@@ -11,7 +11,7 @@ from augengine.chain import make_chain
 from augengine.chain.base import Chain, ChainSpec, Outcome, Request, Translators
 from augengine.engines.gpu_memory import free_bytes
 from augengine.engines.store import EngineStore
-from augengine.errors import EngineError
+from augengine.errors import AugengineError, EngineError
 from augengine.job.spec import EnginesSpec, WorkerSpec
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath
@@ -63,7 +63,11 @@ def load_chain(worker: WorkerSpec) -> LoadedChain:
     """
     engines = _load_translators(worker)
     on_gpu = engines.device == "cuda"
-    batch = chain_batch(engines, worker.spec.variants, worker.threads, device_id=worker.device_id or 0)
+    try:
+        batch = chain_batch(engines, worker.spec.variants, worker.threads, device_id=worker.device_id or 0)
+    except AugengineError:
+        engines.close()
+        raise
     spec = ChainSpec(noise=worker.spec.noise, variants=worker.spec.variants, batch=batch, threads=worker.threads)
     chain = make_chain(worker.engines.chain, engines, spec, device_id=worker.device_id if on_gpu else None)
     return LoadedChain(chain, engines)

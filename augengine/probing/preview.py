@@ -42,13 +42,14 @@ def preview(
     """
     make_folder(request.out.parent)  # before the work, not after it
     with open_specimen(request.specimen, precisions=(), note=note, warn=warn) as specimen:
+        rule = marker_rule(specimen, request.threshold)
         cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
         sigma = request.sigma or specimen.stain.recommended_eps or _EPS
         drawn = [_drawn(cycles, specimen, sigma, request.seed, variant) for variant in range(1, request.draws + 1)]
         pages = {
             "": _by_sigma(specimen, cycles, request),
             "-draws": _by_draw(specimen, drawn, sigma),
-            "-markers": _where_markers_move(specimen, drawn, sigma, marker_rule(specimen, request.threshold)),
+            "-markers": _where_markers_move(specimen, drawn, sigma, rule),
         }
     return _write(request.out, pages)
 

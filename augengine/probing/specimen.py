@@ -36,6 +36,9 @@ LEAST_TISSUE = 0.05
 # Grey levels; a tile of one colour, compression included, deviates less.
 _LEAST_DEVIATION = 1.0
 
+_LEAST_REFERENCE = 64
+"""px; spectra of larger tiles have the same rings, whatever their sizes."""
+
 OnNote = Callable[[str], None]
 
 
@@ -140,7 +143,7 @@ def reference_tiles(text: str, specimen: Specimen, request: SpecimenRequest) -> 
         request: What was asked for; its um/px hold for this source too.
 
     Raises:
-        SourceError: None can be read, or none shows tissue.
+        SourceError: None can be read, none shows tissue, or one is too small.
         SpecError: Their um/px are far from the generators' own.
     """
     source, listing = _scan(text, specimen.weights.reference)
@@ -148,8 +151,13 @@ def reference_tiles(text: str, specimen: Specimen, request: SpecimenRequest) -> 
     check_source_mpp(listing, own, stated=request.mpp, allowed=request.allow_mpp, warn=lambda _: None)
     # The stain only names what a surrogate is recoloured to, and a source that was given is none.
     tiles = Tiles(source=source, listing=listing, stain=specimen.stain)
-    wanted = specimen.tiles[0].image_hwc.shape
-    height, width = (min(side, least) for side, least in zip(wanted, listing.smallest, strict=False))
+    wanted = specimen.tiles[0].image_hwc.shape[:2]
+    height, width = (min(side, least) for side, least in zip(wanted, listing.smallest, strict=True))
+    if (height, width) != wanted and min(height, width) < _LEAST_REFERENCE:
+        raise SourceError(
+            f"the smallest image in {text} is {width} x {height} px: no spectrum to compare with",
+            hint=f"leave out those below {_LEAST_REFERENCE} px",
+        )
     shown, _ = _showing_tissue(tiles, request.tiles, height, width)
     return to_inputs(shown)
 

@@ -34,8 +34,8 @@ class Choice:
 
     @property
     def recommended(self) -> float | None:
-        """The best eps, or None where no augmentation is better than that."""
-        return self.best if self.mean(self.best) >= self.mean(UNAUGMENTED) else None
+        """The best eps, or None where it is no better than no augmentation."""
+        return self.best if self.mean(self.best) > self.mean(UNAUGMENTED) else None
 
     def mean(self, eps: float) -> float:
         """Mean F1 over the repetitions."""

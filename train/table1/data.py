@@ -134,9 +134,12 @@ def prepare(plan: Plan, data: Path, draw: Drawer | None, note: Callable[[str], N
 
 def _check_glomeruli(plan: Plan, tissue: Tissue, tiles: Tiles, folder: Path) -> None:
     """Before the first training, not at the cell whose few patients show none."""
-    smallest = _patients_of(plan, min(plan.fractions), tiles) if tissue.split == "train" else tiles
+    masks = ForegroundMasks((1,), PlaceReader())
     try:
-        check_masks(smallest, ForegroundMasks((1,), PlaceReader()), tissue.split, lambda m: shown_part(m, plan.recipe))
+        if tissue.split == "train":
+            check_masks(_patients_of(plan, min(plan.fractions), tiles), masks)
+        else:
+            check_masks(tiles, masks, tissue.split, lambda mask: shown_part(mask, plan.recipe))
     except SourceError as error:
         hint = "draw other tissue: another --seed, or a plan with more tiles or patients"
         raise SourceError(f"{folder}: {error.message}", hint=hint) from error

@@ -73,9 +73,9 @@ class SegmenterRun:
 
 
 def describe_data(cohort: Cohort, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """The data of a run: counts, um/px, a digest over the training tiles' keys, and what the variants are."""
+    """The data of a run: counts, um/px, a digest over the training tiles and which of them pass, what variants are."""
     mpps = sorted({tile.mpp for tile in cohort.train if tile.mpp is not None})
-    keys = digest([tile.key for tile in cohort.train])
+    keys = digest([f"{tile.key} as it is" if tile.passed else tile.key for tile in cohort.train])
     return {**cohort.to_json(), "mpp": mpps, "training_tiles": keys, "shown": dict(shown)}
 
 
