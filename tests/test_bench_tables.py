@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md: what they say of a result, and that the page shows the committed one."""
+"""The tables of docs/performance.md and docs/scaling.md: what they say, and that the pages show what is committed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import scaling
 from benchmarks.pages import END, begin
 from benchmarks.speed import RESULT
 from benchmarks.speed.picture import DOCS, TABLES
@@ -67,3 +68,9 @@ def test_the_page_says_what_the_committed_result_does(name: str) -> None:
     page = (DOCS / "performance.md").read_text(encoding="utf-8")
     table = TABLES[name](json.loads(Path(RESULT).read_text(encoding="utf-8")))
     assert f"{begin(name)}\n{table}\n{END}" in page
+
+
+def test_the_scaling_page_shows_the_committed_result() -> None:
+    table = scaling.table(json.loads(scaling.RESULT.read_text(encoding="utf-8")))
+    page = scaling.PAGE.read_text(encoding="utf-8")
+    assert f"{begin('benchmarks/results/scaling.json')}\n{table}\n{END}" in page
