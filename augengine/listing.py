@@ -89,8 +89,8 @@ class Listing:
     @property
     def smallest(self) -> tuple[int, int]:
         """The smallest height and the smallest width of the good entries, in pixels; (0, 0) if there are none."""
-        sizes = [(entry.height, entry.width) for entry in self.entries() if not entry.reason]
-        return (min(height for height, _ in sizes), min(width for _, width in sizes)) if sizes else (0, 0)
+        good = [entry for entry in self.entries() if not entry.reason]
+        return min((e.height for e in good), default=0), min((e.width for e in good), default=0)
 
     @property
     def largest(self) -> tuple[int, int]:
