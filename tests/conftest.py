@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from augengine.engines.driver import why_no_driver
 from augengine.engines.trt_packages import UNLISTED
 from augengine.storage import UrlPath
 from tests.small_generator import write_small_pair
 
 if TYPE_CHECKING:
     from tests.store_server import Store
+
+if why_no_driver():
+    os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it when it is first imported, by torch perhaps
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

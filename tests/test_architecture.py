@@ -53,9 +53,12 @@ OWNERS: dict[str, set[str]] = {
     "tensorrt_rtx": {"engines/trt_packages.py"},
     "torch": {
         "engines/_torch.py",
+        "engines/_torch_cuda.py",
+        "engines/fused/network.py",
         "export.py",
         *(f"generator/{name}.py" for name in ("entries", "layers", "layout", "load", "network")),
     },
+    "triton": {"engines/fused/kernels.py", "engines/fused/network.py"},
     "webdataset": set(),
 }
 ERRORS = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, AugengineError)]

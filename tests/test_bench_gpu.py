@@ -19,6 +19,7 @@ from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.ceilings import ceilings
 from benchmarks.gpu.chains import chains, job
 from benchmarks.gpu.engines import engines, in_own_process, of_backend
+from benchmarks.gpu.forms import FORMS, forms
 from benchmarks.gpu.part import Setting, attempt, find_all, require_backend, state_of
 from benchmarks.gpu.stages import stages
 from benchmarks.gpu.targets import add_shares, targets
@@ -46,6 +47,7 @@ def setting(folder: Path, device: Any = "cpu") -> Setting:
         threads=1,
         folder=folder,
         device=device,
+        calls=1,
         product_side=64,
         copied=1 << 10,
     )
@@ -87,6 +89,19 @@ def test_a_size_that_an_engine_refuses_is_found_deep_inside(folder: Path) -> Non
     assert "engines/result/openvino/float32/32/3" in failures
     assert all("batch 3" in reason for reason in failures.values())
     assert "failed: openvino/float32/32/3: EngineError" in state_of(found["engines"])
+
+
+@on_cpu
+def test_every_form_of_the_float16_pass_is_measured_with_its_kernels(folder: Path) -> None:
+    pytest.importorskip("triton", reason="Triton is not installed: pip install 'augengine[dev]'")
+    found = forms(setting(folder))["32"]
+    assert list(found) == [form.name for form in FORMS if not form.compiled]
+    for row in found.values():
+        assert "failed" not in row, row
+        assert 0 < row["rms_error"] < 0.01
+        assert row["tflop_per_second"] > 0
+        assert all(fact in row for fact in FACTS)
+        assert list(row["microseconds"].values()) == sorted(row["microseconds"].values(), reverse=True)
 
 
 @on_cpu

@@ -30,6 +30,7 @@ class Effort:
         steps: Of one crop a stain each.
         width, blocks, crop: As in a recipe.
         identity: Weight of the identity losses, as a recipe's ``lambda_identity``.
+        cycle: Weight of the cycle losses beside the adversarial ones, as a recipe's ``lambda_cycle``.
         seed: Root of every draw.
         resume: Go on with trainings that were broken off.
         warm: Begin with the committed weights, where they have this width and these blocks.
@@ -40,14 +41,15 @@ class Effort:
     blocks: int
     crop: int
     identity: float = 0.0
+    cycle: float = 10.0
     seed: int = 0
     resume: bool = False
     warm: bool = False
 
     def recipe(self) -> TrainingRecipe:
-        """The recipe of every pair: zhu2017, at this size and with these identity losses."""
+        """The recipe of every pair: zhu2017, at this size and with these weights of its losses."""
         own = zhu2017().with_changes(width=self.width, blocks=self.blocks, crop=self.crop)
-        return replace(own, name="weights", lambda_identity=self.identity)
+        return replace(own, name="weights", lambda_cycle=self.cycle, lambda_identity=self.identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,29 +1,27 @@
 """torch, the reference engine: the generator rebuilt from the stored ONNX, on a CPU or on a GPU.
 
 On a CPU every image runs alone in one single-threaded worker, so that its bits depend neither on its neighbours nor
-on the number of threads. What touches a GPU is written against the documented interface and not yet run on one.
+on the number of threads. What runs on a GPU is in `augengine.engines._torch_cuda`.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import math
 import os
 import platform
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from threading import Barrier, Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from augengine.engines.base import Array, Engine, EngineSpec, Manifest, check_batch
-from augengine.engines.cuda_graph import Pass, choose_pass, record_pass
+from augengine.engines.base import Array, Engine, EngineSpec, Manifest, check_shapes
 from augengine.engines.driver import why_no_driver
 from augengine.engines.gpu_memory import why_no_cupy
 from augengine.engines.onnx_types import read_model, recipe_of, weights_of
@@ -31,15 +29,13 @@ from augengine.errors import BackendUnavailable, EngineError, SpecError, Weights
 from augengine.machine import isa_limit
 from augengine.spec import Precision
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 MOST_IMAGES = 64
 """Images of one call on a CPU. They run one by one; the bound only keeps a caller's arrays sane."""
 
 _MODEL_FILE = "model.onnx"
 _INSTALL = "pip install 'augengine[train]'"
 _REBUILD = "delete its folder; it is built again at the next run"
+_COMPILERS = ("cc", "gcc", "clang")
 _thread_setting = Lock()
 
 
@@ -59,9 +55,13 @@ class TorchBackend:
         return f"torch would run on the GPU, and {reason}"
 
     def version(self) -> str:
-        """As ``torch 2.13.0+cpu``; read from the package's metadata, so it costs no import."""
+        """As ``torch 2.13.0+cpu``; on a GPU with Triton, whose kernels give other bits, its version follows.
+
+        Read from the packages' metadata, so it costs no import.
+        """
         try:
-            return f"torch {importlib.metadata.version('torch')}"
+            own = f"torch {importlib.metadata.version('torch')}"
+            return ", ".join(filter(None, (own, fusing_version())))
         except importlib.metadata.PackageNotFoundError as error:
             raise BackendUnavailable("torch is not installed", hint=_INSTALL) from error
 
@@ -119,7 +119,10 @@ class TorchBackend:
         except WeightsError as error:
             raise EngineError(f"the engine in {folder} is damaged: {error}", hint=_REBUILD) from error
         if _on_gpu():
-            return _CudaEngine(generator, manifest.spec)
+            # Here: what computes on a GPU imports Triton, which a torch for CPUs does not bring.
+            from augengine.engines._torch_cuda import CudaEngine
+
+            return CudaEngine(generator, manifest.spec, fused=bool(fusing_version()))
         return _CpuEngine(generator, manifest.spec, max(1, threads))
 
 
@@ -138,7 +141,7 @@ class _CpuEngine:
         for name, array in (("input", x_nchw), ("output", out_nchw)):
             if not isinstance(array, np.ndarray) or array.dtype != np.float32 or not array.flags.c_contiguous:
                 raise EngineError(f"the engine's {name} must be a C-contiguous float32 NumPy array")
-        _check_shapes(x_nchw.shape, out_nchw.shape, self)
+        check_shapes(x_nchw.shape, out_nchw.shape, self)
         if not out_nchw.flags.writeable:
             raise EngineError("the engine's output must be writable")
         if self._workers is None:
@@ -162,80 +165,14 @@ class _CpuEngine:
         self._workers = None
 
 
-class _CudaEngine:
-    """See `augengine.engines.base.Engine`. Not yet run on a GPU.
-
-    Arrays come through DLPack without a copy. A batch is copied into the engine's own, padded one; rows beyond it
-    keep what an earlier batch left, since images do not see each other. The pass over it is recorded at load.
-
-    Attributes:
-        how: ``CUDA graph``, or ``eager`` with the reason why it is not recorded.
-    """
-
-    device = "cuda"
-
-    def __init__(self, generator: Any, spec: EngineSpec) -> None:
-        torch = _torch()
-        self.height, self.width, self.batch = spec.height, spec.width, spec.batch
-        shape = (spec.batch, 3, spec.height, spec.width)
-        try:
-            typed = _generators().to_half(generator) if spec.precision == "float16" else generator
-            placed = typed.to("cuda", memory_format=torch.channels_last)
-            ramp = torch.linspace(-1, 1, math.prod(shape), device="cuda").reshape(shape)
-            self._x = ramp.to(memory_format=torch.channels_last)
-            with _exact(), torch.inference_mode():
-                eager, record = partial(placed, self._x), partial(record_pass, torch)
-                chosen, self.how = choose_pass(eager, record, torch.equal)
-        except RuntimeError as error:
-            raise EngineError(f"cannot load the generator onto the GPU: {error}", hint="use fewer workers") from error
-        self._pass: Pass | None = chosen
-        self._done, self._lock = torch.cuda.Event(), Lock()
-        torch.cuda.synchronize()
-
-    def __call__(self, x_nchw: Array, out_nchw: Array, *, stream: int = 0) -> None:
-        """Enqueue a batch on ``stream``; it returns before the device is done."""
-        torch = _torch()
-        current = torch.cuda.ExternalStream(stream) if stream else torch.cuda.default_stream()
-        with self._lock, _exact(), torch.inference_mode(), torch.cuda.stream(current):
-            if self._pass is None:
-                raise EngineError("the engine is closed")
-            x, out = _from_dlpack(x_nchw), _from_dlpack(out_nchw)
-            _check_shapes(tuple(x.shape), tuple(out.shape), self)
-            current.wait_event(self._done)
-            try:
-                self._x[: len(x)].copy_(x)
-                out.copy_(self._pass()[: len(x)])
-            except RuntimeError as error:
-                raise EngineError(f"torch failed while it ran the generator: {error}") from error
-            self._done.record(current)
-
-    def close(self) -> None:
-        """Wait for what is enqueued and release the weights; closing twice is fine."""
-        with self._lock:
-            if self._pass is not None:
-                _torch().cuda.synchronize()
-            self._pass = self._x = None
-
-
-def _exact() -> Any:
-    """Kernels whose bits are the same every time, without TF32."""
-    return _torch().backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-
-
-def _check_shapes(x: tuple[int, ...], out: tuple[int, ...], engine: Engine) -> None:
-    if x != out or len(x) != 4 or x[1:] != (3, engine.height, engine.width):
-        raise EngineError(f"the engine takes and gives (N, 3, {engine.height}, {engine.width}), got {x} and {out}")
-    check_batch(x[0], engine.batch)
-
-
-def _from_dlpack(array: Array) -> Tensor:
-    torch = _torch()
-    if not hasattr(array, "__dlpack__") or isinstance(array, np.ndarray):
-        raise EngineError(f"a torch engine on a GPU takes arrays in device memory, got {type(array).__name__}")
-    tensor: Tensor = torch.from_dlpack(array)
-    if tensor.dtype != torch.float32 or not tensor.is_cuda or not tensor.is_contiguous():
-        raise EngineError(f"the engine's arrays must be contiguous float32 on the GPU, got {tensor.dtype}")
-    return tensor
+def fusing_version() -> str:
+    """As ``triton 3.6.0`` where `augengine.engines.fused` can run: a GPU, Triton, and the C compiler that it calls."""
+    if why_no_driver() or not any(map(shutil.which, filter(None, (os.environ.get("CC"), *_COMPILERS)))):
+        return ""
+    try:
+        return f"triton {importlib.metadata.version('triton')}"
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _rebuild(onnx_file: Path) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from augengine.errors import BatchTooLarge, SpecError
+from augengine.errors import BatchTooLarge, EngineError, SpecError
 from augengine.spec import MIN_SIDE, SIDE_MULTIPLE, Precision
 
 Array = Any
@@ -156,3 +156,10 @@ def check_batch(n: int, batch: int) -> None:
     """Raise `BatchTooLarge` if ``n`` images do not fit an engine's batch."""
     if not 1 <= n <= batch:
         raise BatchTooLarge(f"{n} images in a call, the engine takes 1 ... {batch}")
+
+
+def check_shapes(x: tuple[int, ...], out: tuple[int, ...], engine: Engine) -> None:
+    """Raise `EngineError` unless both are a batch that an engine takes, float32 (n, 3, height, width)."""
+    if x != out or len(x) != 4 or x[1:] != (3, engine.height, engine.width):
+        raise EngineError(f"the engine takes and gives (N, 3, {engine.height}, {engine.width}), got {x} and {out}")
+    check_batch(x[0], engine.batch)

@@ -15,13 +15,14 @@ from augengine.machine import cpu_threads
 from benchmarks.gpu.ceilings import ceilings, name_of_gpu
 from benchmarks.gpu.chains import chains, job
 from benchmarks.gpu.engines import engines
+from benchmarks.gpu.forms import forms
 from benchmarks.gpu.part import Part, Setting, attempt, find_all, require_gpu, state_of
 from benchmarks.gpu.stages import stages
 from benchmarks.gpu.targets import add_shares, targets
 from benchmarks.machine import machine_facts, versions
 
 RESULT = Path(__file__).parents[1] / "results" / "gpu.json"
-PACKAGES = ("augengine", "torch", "tensorrt-cu13", "tensorrt-rtx-cu13", "cupy-cuda13x", "nvidia-dali-cuda130")
+PACKAGES = ("augengine", "torch", "tensorrt-cu13", "tensorrt-rtx-cu13", "triton", "cupy-cuda13x", "nvidia-dali-cuda130")
 _TAIL = 4000
 
 
@@ -42,6 +43,7 @@ PARTS: dict[str, Part] = {
     "tests": tests,
     "ceilings": ceilings,
     "engines": engines,
+    "forms": forms,
     "stages": stages,
     "chains": chains,
     "job": job,
@@ -75,7 +77,7 @@ def main() -> None:
     add_shares(parts)
     result = {
         "command": "python -m benchmarks.gpu " + " ".join(sys.argv[1:]),
-        "what": "the GPU path: tests, ceilings, engines over batches, stages by CUDA events, chains, the whole job",
+        "what": "the GPU path: tests, ceilings, engines over batches, torch's forms, stages, chains, the whole job",
         "parts": parts,
         "targets": targets(parts),
         "machine": machine_facts() | {"device": name_of_gpu()},

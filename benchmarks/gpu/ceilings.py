@@ -23,7 +23,7 @@ def ceilings(setting: Setting) -> dict[str, Any]:
     products = {name: _product(kind, setting) for name, kind in _TYPES.items()}
     copies = _copies(setting)
     runs = products | {name: run for name, (run, _) in copies.items()}
-    times = time_calls(runs, setting.rounds, device=setting.device)
+    times = time_calls(runs, setting.rounds, device=setting.device, calls=setting.calls)
     middle = {name: statistics.median(values) / 1000 for name, values in times.items()}
     flop = 2 * setting.product_side**3
     return {

@@ -72,7 +72,7 @@ def _rate(backend: Backend, material: Material, precision: Precision, batch: int
         with closing(load(backend, material, precision, batch)) as pair:
             x, out = (random_images(batch, pair, setting) for _ in range(2))
             run = partial(pair.to_reference, x, out, stream=current_stream(setting))
-            times = time_calls({"pass": run}, setting.rounds, device=setting.device)
+            times = time_calls({"pass": run}, setting.rounds, device=setting.device, calls=setting.calls)
             how = getattr(pair.to_reference, "how", "")
     except Exception as error:  # noqa: BLE001 - one size that does not fit is not the others' end
         return {"failed": f"{type(error).__name__}: {error}"}

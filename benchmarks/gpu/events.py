@@ -13,9 +13,7 @@ from benchmarks.gpu.part import Device
 Milliseconds = dict[str, list[float]]
 
 
-def time_calls(
-    runs: Mapping[str, Callable[[], object]], rounds: int, *, device: Device, calls: int = 10
-) -> Milliseconds:
+def time_calls(runs: Mapping[str, Callable[[], object]], rounds: int, *, device: Device, calls: int) -> Milliseconds:
     """Milliseconds of a call, a value a round; the contenders take turns.
 
     On a GPU by CUDA events on the current stream, so that a call need not wait; on a CPU by the clock.

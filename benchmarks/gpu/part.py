@@ -35,6 +35,7 @@ class Setting:
         threads: CPU threads for decoding and encoding.
         folder: For files.
         device: Where everything has to run; ``cpu`` only to rehearse the parts.
+        calls: Calls between two readings of the clock.
         product_side: Of the matrices whose product is the ceiling.
         copied: Bytes of a copy.
     """
@@ -49,6 +50,7 @@ class Setting:
     threads: int
     folder: Path
     device: Device = "cuda"
+    calls: int = 10
     product_side: int = 8192
     copied: int = 1 << 30
 

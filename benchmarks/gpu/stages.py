@@ -36,7 +36,9 @@ def _of_side(setting: Setting, side: int) -> dict[str, Any]:
     with ExitStack() as stack:
         pair = stack.enter_context(closing(load(backend, material, precision, batch)))
         make = _runs_on_gpu if setting.device == "cuda" else _runs_on_cpu
-        times = time_calls(make(pair, batch, setting, stack), setting.rounds, device=setting.device)
+        times = time_calls(
+            make(pair, batch, setting, stack), setting.rounds, device=setting.device, calls=setting.calls
+        )
     milliseconds = {name: round(statistics.median(values), 3) for name, values in times.items()}
     return engine_facts(backend, precision, side, batch) | {"milliseconds": milliseconds}
 

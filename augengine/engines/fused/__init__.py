@@ -1,0 +1,5 @@
+"""The generator in float16 on a GPU with everything between its convolutions fused into a few Triton kernels."""
+
+from augengine.engines.fused.network import FusedGenerator, why_not_fused
+
+__all__ = ["FusedGenerator", "why_not_fused"]
