@@ -21,7 +21,7 @@ from augengine.stains import BUILT_IN
 from train.data import open_domain
 from train.phantom import Correlation, Field, FieldSpec, Patient, Series, Slide, draw_field
 from train.phantom.anatomy import GLOMERULUS_RADIUS_UM, SCLEROTIC_SHRINKS_TO, Anatomy, draw_anatomy
-from train.phantom.compare import REAL, Colours, main
+from train.phantom.compare import REAL, Colours, Spots, main
 from train.phantom.draws import keyed, smooth_noise, thin_out
 from train.phantom.frame import MARGIN_UM, Frame
 from train.phantom.markers import KINDS, draw_markers
@@ -273,10 +273,32 @@ def test_drawn_colours_are_within_a_factor_of_real_ones(shared_data: Path, stain
     assert np.all((ratio > 0.5) & (ratio < 2.6)), ratio
 
 
+def test_drawn_capillaries_are_as_many_and_as_large_as_real_ones(shared_data: Path) -> None:
+    name, mpp = REAL["cd34"]
+    real = Spots.of(
+        open_domain(str(shared_data / "hannover" / name), name="cd34", mpp=mpp, target_mpp=0.5).images, "cd34"
+    )
+    fields = [draw_field(spec("cd34", anatomy=seed, markers=seed, side=400, patient=seed)) for seed in range(3)]
+    drawn = Spots.of([field.image for field in fields], "cd34")
+    assert drawn.per_mm2 == pytest.approx(real.per_mm2, rel=0.3)
+    assert drawn.diameters_um == pytest.approx(real.diameters_um, rel=0.3)
+
+
+def test_spots_are_counted_and_sized() -> None:
+    image = draw_field(spec("cd68", side=400)).image.copy()
+    found = Spots.of([image], "cd68")
+    halved = Spots.of([np.hstack([image, np.full_like(image, 255)])], "cd68")
+    assert found.per_mm2 == pytest.approx(2 * halved.per_mm2, rel=0.1)
+    assert list(found.diameters_um) == sorted(found.diameters_um)
+    assert all(width < diameter * 1.1 for width, diameter in zip(found.widths_um, found.diameters_um, strict=True))
+    assert "markers a mm2; diameter" in found.line()
+
+
 def test_phantoms_are_shown_beside_real_tissue(shared_data: Path, tmp_path: Path) -> None:
     call = [f"--data={shared_data / 'hannover'}", f"--out={tmp_path / 'look.png'}", "--fields=2"]
     done = CliRunner().invoke(main, call)
     assert done.exit_code == 0, done.output
-    assert len(done.output.splitlines()) == 8
+    assert len(done.output.splitlines()) == 12
+    assert done.output.count("markers a mm2; diameter ") == 4
     assert done.output.count("Dice with those that colour deconvolution finds 0.") == 2
     assert Image.open(tmp_path / "look.png").size == (3 * 496 + 16, 3 * 496 + 16)

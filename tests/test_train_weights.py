@@ -105,7 +105,20 @@ def test_better_is_a_lower_score_with_markers_found() -> None:
     assert not is_better(good, good)
     assert not is_better(validation(dice=0.7, error=0.01), validation(dice=0.6, error=0.3))
     assert not is_better(replace(good, marker_dice=None), None)
-    assert score(good) == pytest.approx(0.25)
+    assert score(good) == pytest.approx(0.25 + 0.25 * 0.9)
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "agreement", "cost"),
+    [((0.05, 0.2), (0.9, 0.4), 0.1), ((0.05,), (None,), 0.25), ((), (), 0.25)],
+)
+def test_what_responds_more_to_the_strongest_noise_is_better(
+    sigmas: tuple[float, ...], agreement: tuple[float | None, ...], cost: float
+) -> None:
+    noise = dict.fromkeys(("response", "faithful", "area"), (0.1,) * len(sigmas))
+    found = replace(validation(dice=0.9, error=0.1), sigmas=sigmas, agreement=agreement, **noise)
+    assert score(found) == pytest.approx(0.25 + cost)
+    assert score(replace(found, marker_dice=None)) == pytest.approx(0.2)
 
 
 def test_the_table_shows_every_number_of_both() -> None:
