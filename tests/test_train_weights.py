@@ -115,8 +115,9 @@ def test_better_is_a_lower_score_with_markers_found() -> None:
 def test_what_responds_more_to_the_strongest_noise_is_better(
     sigmas: tuple[float, ...], agreement: tuple[float | None, ...], cost: float
 ) -> None:
-    noise = dict.fromkeys(("response", "faithful", "area"), (0.1,) * len(sigmas))
-    found = replace(validation(dice=0.9, error=0.1), sigmas=sigmas, agreement=agreement, **noise)
+    other = (0.1,) * len(sigmas)
+    good = validation(dice=0.9, error=0.1)
+    found = replace(good, sigmas=sigmas, agreement=agreement, response=other, faithful=other, area=other)
     assert score(found) == pytest.approx(0.25 + cost)
     assert score(replace(found, marker_dice=None)) == pytest.approx(0.2)
 
