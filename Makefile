@@ -34,10 +34,11 @@ SOAK_OPTIONS ?= --samples 16
 soak: .venv/installed-dev ## 2000 shards while workers, nodes and the driver are killed: SOAK_OPTIONS=...
 	$(BIN)/python -m benchmarks.soak $(SOAK_OPTIONS)
 
-# Long, above all without bfloat16. A short one: BENCH_OPTIONS="--sides 256 --variants 1 --rounds 3"
-bench: .venv/installed-dev ## throughput of every stage and of the whole beside plain loops: BENCH_OPTIONS=...
+# Long, above all without bfloat16. A short one: BENCH_OPTIONS="--sides 256 --variants 1 --rounds 3" FLEET_OPTIONS="--samples 40"
+bench: .venv/installed-dev ## throughput of every stage, of the whole beside plain loops, of two workers: BENCH_OPTIONS=...
 	$(BIN)/python -m benchmarks.speed $(BENCH_OPTIONS)
 	$(BIN)/python -m benchmarks.speed.picture
+	$(BIN)/python -m benchmarks.fleet $(FLEET_OPTIONS)
 
 # On a machine with an NVIDIA GPU. A short one: GPU_OPTIONS="--part ceilings --part engines --sides 256"
 gpu-check: .venv/installed-gpu ## the gpu tests, then the GPU path measured part by part: GPU_OPTIONS=...

@@ -18,7 +18,7 @@ from augengine.errors import BackendUnavailable
 from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.ceilings import ceilings
 from benchmarks.gpu.chains import chains, job
-from benchmarks.gpu.engines import engines, in_own_process, of_backend
+from benchmarks.gpu.engines import engines, in_own_process, of_backend, try_unlisted
 from benchmarks.gpu.forms import FORMS, forms
 from benchmarks.gpu.part import Setting, attempt, find_all, require_backend, state_of
 from benchmarks.gpu.stages import stages
@@ -156,6 +156,15 @@ class Crashing(OpenVinoBackend):
 
 def test_a_package_that_takes_its_process_with_it_has_failed_and_the_rest_goes_on(folder: Path) -> None:
     assert in_own_process(Crashing(), setting(folder))["failed"].startswith("BrokenProcessPool")
+
+
+def test_a_package_on_a_gpu_that_it_does_not_list_is_tried_and_its_refusal_is_no_failure(folder: Path) -> None:
+    ran = try_unlisted(OpenVinoBackend(), setting(folder))
+    assert ran["float32"]["32"]["1"]["images_per_second"] > 0
+    found = {"engines": {"result": {"tensorrt_rtx": {"missing": "listed elsewhere", "tried": None}}}}
+    found["engines"]["result"]["tensorrt_rtx"]["tried"] = try_unlisted(Crashing(), setting(folder))  # type: ignore[assignment]
+    assert "BrokenProcessPool" in str(found)
+    assert list(find_all("failed", found)) == []
 
 
 @on_cpu

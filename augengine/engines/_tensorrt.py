@@ -33,12 +33,14 @@ class TensorRtBackend:
 
     Args:
         package: ``tensorrt`` or ``tensorrt_rtx``; empty for the first of them that runs on this machine.
+        unlisted: Also on a GPU that the package does not list: to find out whether it runs there all the same.
     """
 
     name = "tensorrt"
 
-    def __init__(self, package: str = "") -> None:
+    def __init__(self, package: str = "", *, unlisted: bool = False) -> None:
         self._names = (package,) if package else PACKAGES
+        self._unlisted = unlisted
 
     def why_unavailable(self) -> str:
         """Empty if engines can be built and run here, else what is missing."""
@@ -103,7 +105,7 @@ class TensorRtBackend:
             raise EngineError(f"the GPU does not take {folder}: {error}", hint="does nvidia-smi show it?") from error
 
     def _package(self) -> Any:
-        return load_package(self._names)
+        return load_package(self._names, unlisted=self._unlisted)
 
 
 class TensorRtEngine:

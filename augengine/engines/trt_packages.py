@@ -69,16 +69,17 @@ def why_not(package: Package, capability: tuple[int, int] | None) -> str:
 
 
 @cache
-def load_package(names: tuple[str, ...] = PACKAGES) -> Any:
+def load_package(names: tuple[str, ...] = PACKAGES, *, unlisted: bool = False) -> Any:
     """The package that serves this machine; deferred, as it maps hundreds of megabytes.
 
     Args:
         names: Which may serve, in the order of preference.
+        unlisted: Whether one may that does not list this machine's GPU.
 
     Raises:
         BackendUnavailable: None is installed, or none runs on this machine's GPU.
     """
-    capability = None if why_no_driver() else compute_capability()
+    capability = None if unlisted or why_no_driver() else compute_capability()
     name, reason = choose_package(map(find_package, names), capability)
     if not name:
         installed = any(importlib.util.find_spec(each) for each in names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
@@ -17,7 +18,7 @@ from augengine.engines._tensorrt import TensorRtBackend
 from augengine.engines._torch import TorchBackend
 from augengine.engines.base import Array, Backend, EngineSpec
 from augengine.engines.store import EngineStore
-from augengine.engines.trt_packages import PACKAGES
+from augengine.engines.trt_packages import PACKAGES, UNLISTED
 from augengine.errors import BackendUnavailable
 from augengine.spec import Precision
 from benchmarks.gpu.events import time_calls
@@ -36,10 +37,20 @@ def engines(setting: Setting) -> dict[str, Any]:
     if setting.device == "cpu":
         apart, here = {}, {"openvino": OpenVinoBackend(), **here}
     found = {name: in_own_process(backend, setting) for name, backend in apart.items()}
+    for name, each in found.items():
+        if UNLISTED in each.get("missing", ""):
+            each["tried"] = try_unlisted(TensorRtBackend(name, unlisted=True), setting)
     found |= {name: of_backend(backend, setting) for name, backend in here.items()}
     if all("missing" in each for each in found.values()):
         raise BackendUnavailable("; ".join(f"{name}: {reason}" for name, reason in find_all("missing", found)))
     return found
+
+
+def try_unlisted(backend: Backend, setting: Setting) -> dict[str, Any]:
+    """What a package does on a GPU that it does not list: the rates of one small size, or how it ``refused``."""
+    tried = in_own_process(backend, replace(setting, sides=(min(setting.sides),), batches=(1,)))
+    refusals = [reason for state in ("failed", "missing") for _, reason in find_all(state, tried)]
+    return {"refused": "; ".join(dict.fromkeys(refusals))} if refusals else tried
 
 
 def in_own_process(backend: Backend, setting: Setting) -> dict[str, Any]:
