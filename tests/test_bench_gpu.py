@@ -96,6 +96,7 @@ def test_every_form_of_the_float16_pass_is_measured_with_its_kernels(folder: Pat
     pytest.importorskip("triton", reason="Triton is not installed: pip install 'augengine[dev]'")
     found = forms(setting(folder))["32"]
     assert list(found) == [form.name for form in FORMS if not form.compiled]
+    assert all(part.device.type == "cpu" for part in setting(folder).material(32).generators[0].parameters())
     for row in found.values():
         assert "failed" not in row, row
         assert 0 < row["rms_error"] < 0.01

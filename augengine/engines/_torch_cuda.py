@@ -5,6 +5,7 @@ Not yet run on a GPU.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +25,7 @@ Translate = Callable[[Tensor], Tensor]
 
 
 def place(generator: Generator, spec: EngineSpec, device: torch.device, *, fused: bool) -> tuple[Translate, str]:
-    """What computes a generator's pass on a device, and its name in an engine's ``how``.
+    """What computes a generator's pass on a device, and its name in an engine's ``how``; the generator is left alone.
 
     Args:
         generator: float32, on the CPU.
@@ -38,7 +39,7 @@ def place(generator: Generator, spec: EngineSpec, device: torch.device, *, fused
 
         if not why_not_fused(generator.recipe, spec.height, spec.width):
             return FusedGenerator(generator, spec.height, spec.width, device), "fused, "
-    typed = to_half(generator) if spec.precision == "float16" else generator
+    typed = to_half(generator) if spec.precision == "float16" else copy.deepcopy(generator)
     placed = typed.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return (lambda x: placed(x.to(memory_format=torch.channels_last))), ""
 
