@@ -24,6 +24,9 @@ from augengine.annotations import Labels, open_labels
 
 Polygons = Sequence[tuple[str, Polygon]]
 
+SQUARE = [[10, 10], [30, 10], [30, 30], [10, 30], [10, 10]]
+HOLE = [[15, 15], [20, 15], [20, 20], [15, 20], [15, 15]]
+
 
 def write_geojson(
     file: Path, polygons: Polygons, *, layout: Literal["collection", "list", "feature"] = "collection"
@@ -150,3 +153,9 @@ def read(file: Path, content: Any, default_class: str | None = None) -> Labels:
     else:
         file.write_text(content if isinstance(content, str) else json.dumps(content))
     return open_labels(file, slide_width=100, slide_height=80, default_class=default_class)
+
+
+def area(labels: Labels, name: str = "a") -> int:
+    """The pixels of a class on the slide of `read`."""
+    mask = labels.mask(0, 0, downsample=1, height=80, width=100, classes={name: 1})
+    return int(mask.sum())

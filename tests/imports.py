@@ -1,4 +1,4 @@
-"""Calling `augengine import`, by the library and by the command."""
+"""Calling `augengine import`, by the library and by the command, and what it leaves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from augengine.cards import Direction
+from augengine.cards import Direction, file_digest
 from augengine.cli import main
 from augengine.importing import Imported, ImportRequest, import_checkpoint
 
@@ -23,6 +23,11 @@ def call(*arguments: object) -> Result:
 
 def call_import(checkpoint: Path, root: Path, direction: Direction, *more: object) -> Result:
     return call("import", checkpoint, "--stain", "cd68", "--direction", direction, "--weights", root, *more)
+
+
+def files_below(root: Path) -> dict[str, str]:
+    """The digest of every file, by its path."""
+    return {str(file.relative_to(root)): file_digest(file) for file in root.rglob("*") if file.is_file()}
 
 
 def refused(result: Result, *words: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import pyvips
 import tifffile
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ _APERIO_JPEG2000 = 33005
 
 FORMATS = ("pyramid", "sub-images", "ome", "strips", "flat")
 
+SMALL_REGION = "slides/cmu-1-small-region.svs"
+"""A part of a real slide of Aperio, in the shared data."""
+
 
 def specimen(height: int = 700, width: int = 900, *, seed: int = 0) -> Pixels:
     """uint8 (height, width, 3): an island of tissue, a third of the width, on glass."""
@@ -27,6 +31,11 @@ def specimen(height: int = 700, width: int = 900, *, seed: int = 0) -> Pixels:
     island = np.tile(texture, (-(-(bottom - top) // 64), -(-(right - left) // 64), 1))
     field[top:bottom, left:right] = (island[: bottom - top, : right - left] * 0.8).astype(np.uint8)
     return field
+
+
+@pytest.fixture(scope="module")
+def picture() -> Pixels:
+    return specimen()
 
 
 def write_slide(file: Path, rgb_hwc: Pixels, *, mpp: float | None = 0.25, kind: str = "pyramid") -> Path:

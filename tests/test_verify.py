@@ -18,7 +18,7 @@ from augengine.shards.content import JSON_FIELDS, Planned
 from augengine.shards.layout import index_file, plan_file, report_file, tar_file
 from augengine.spec import AugmentSpec, NoiseSpec, canonical_json
 from tests.pictures import class_ids, encode, tissue
-from tests.test_plan import folder_listing
+from tests.plans import folder_listing
 
 SPEC = AugmentSpec(stain="cd68", reference="pas", noise=NoiseSpec(eps=0.05))
 ENGINES = {"to_reference": "t", "from_reference": "f", "precision": "float32"}

@@ -1,4 +1,4 @@
-"""`augengine import`: what goes in, what is refused, and that a pair that came in augments."""
+"""`augengine import` of checkpoints: what goes in augments, and what is refused changes nothing."""
 
 from __future__ import annotations
 
@@ -14,87 +14,28 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import nn
 
-from augengine.cards import DIRECTIONS, Direction, file_digest, find_weights, read_card
+from augengine.cards import DIRECTIONS, file_digest, find_weights, read_card
 from augengine.cli import main
 from augengine.engines.onnx_types import read_model, to_float32, weights_of
-from augengine.errors import WeightsError
 from augengine.export import run_onnx, to_onnx
-from augengine.generator import Generator, as_state, generator_from, run_generator
-from augengine.importing import CycleErrors
+from augengine.generator import as_state, generator_from, run_generator
 from augengine.recipe import Padding, Recipe, RecipeName, Upsampling
 from augengine.shards.verify import verify
 from tests.foreign_generators import Numbered, draw_weights
-from tests.imports import bring_in, call, call_import, refused
-from tests.pictures import encode, tissue, write_folder
-from tests.small_generator import small_generator
+from tests.imports import bring_in, call, call_import, files_below, refused
+from tests.learnt_pair import RECIPE, STAIN, Pair
+from tests.learnt_pair import onnx_pair as onnx_pair
+from tests.learnt_pair import pair as pair
+from tests.learnt_pair import tiles as tiles
+from tests.pictures import write_folder
 from tests.test_generator import RunsOnLoad
-
-GREY_LEVEL = 1 / 127.5
-RECIPE = Recipe(name="icube", width=6, blocks=3, relu_after_add=True)
-SIDE = 64
 
 pytestmark = pytest.mark.e2e
 
-
-PICTURES = [tissue(SIDE, SIDE, seed) for seed in range(3)]
-STAIN = np.stack([picture.transpose(2, 0, 1) for picture in PICTURES]).astype(np.float32) / np.float32(127.5) - 1
-REFERENCE = np.float32(0.5) * STAIN[:, [2, 0, 1]] - np.float32(0.45)
-"""The same tissue in darker and other colours."""
-
-
-def learnt(x_nchw: NDArray[np.float32], y_nchw: NDArray[np.float32], seed: int) -> Generator:
-    """A small generator trained to make ``y`` of ``x``, a ReLU after each addition."""
-    torch.manual_seed(seed)
-    generator = Generator(RECIPE)
-    for parameter in generator.parameters():
-        if parameter.ndim == 4:
-            nn.init.normal_(parameter, 0, 0.05)
-    adam = torch.optim.Adam(generator.parameters(), 3e-3)
-    x, y = torch.from_numpy(x_nchw), torch.from_numpy(y_nchw)
-    for _ in range(150):
-        adam.zero_grad()
-        (generator(x) - y).abs().mean().backward()
-        adam.step()
-    return generator.eval().requires_grad_(requires_grad=False)
-
-
-Pair = dict[Direction, Path]
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """Checkpoints of two generators that know both; plain norms, a ReLU after each addition."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-    torch.save(learnt(STAIN, REFERENCE, 0).state_dict(), folder / "to-reference.pth")
-    torch.save(learnt(REFERENCE, STAIN, 1).state_dict(), folder / "from-reference.pth")
-    return {direction: folder / f"{direction}.pth" for direction in DIRECTIONS}
-
-
-@pytest.fixture(scope="module")
-def onnx_pair(pair: Pair) -> Pair:
-    """The same as ONNX, which is stored much faster."""
-    files: Pair = {}
-    for direction, file in pair.items():
-        files[direction] = file.with_suffix(".onnx")
-        onnx.save(to_onnx(generator_from(RECIPE, torch.load(file, weights_only=True), "it")), files[direction])
-    return files
-
-
-@pytest.fixture(scope="module")
-def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiles of the stain."""
-    folder = tmp_path_factory.mktemp("tiles")
-    for seed, picture in enumerate(PICTURES):
-        (folder / f"tile_{seed}.png").write_bytes(encode(picture))
-    return folder
-
-
-def files_below(root: Path) -> dict[str, str]:
-    return {str(file.relative_to(root)): file_digest(file) for file in root.rglob("*") if file.is_file()}
+GREY_LEVEL = 1 / 127.5
 
 
 def test_an_imported_pair_augments(pair: Pair, tiles: Path, tmp_path: Path) -> None:
@@ -176,76 +117,6 @@ def test_json_is_alone_on_standard_output(onnx_pair: Pair, tiles: Path, tmp_path
     assert Path(said["file"]).is_file()
 
 
-def test_exchanged_directions_are_refused_and_change_nothing(onnx_pair: Pair, tiles: Path, tmp_path: Path) -> None:
-    bring_in(onnx_pair["from-reference"], tmp_path, "to-reference")
-    before = files_below(tmp_path)
-    wrong = onnx_pair["to-reference"], tmp_path
-    refused(call_import(*wrong, "from-reference", "--tiles", tiles), "look exchanged")
-    assert files_below(tmp_path) == before
-    forced = call_import(*wrong, "from-reference", "--tiles", tiles, "--force")
-    assert forced.exit_code == 0
-    assert "warning: the two generators look exchanged" in forced.stderr
-
-
-def test_exchanged_directions_are_put_right_as_the_hint_says(onnx_pair: Pair, tiles: Path, tmp_path: Path) -> None:
-    bring_in(onnx_pair["from-reference"], tmp_path, "to-reference")
-    bring_in(onnx_pair["to-reference"], tmp_path, "to-reference", force=True)
-    last = bring_in(onnx_pair["from-reference"], tmp_path, "from-reference", tiles=str(tiles))
-    assert last.cycle is not None
-    assert (last.cycle.verdict, last.cycle.surrogate) == ("as stated", False)
-
-
-def test_the_same_generator_for_both_directions_is_refused(onnx_pair: Pair, tmp_path: Path) -> None:
-    bring_in(onnx_pair["to-reference"], tmp_path)
-    refused(call_import(onnx_pair["to-reference"], tmp_path, "from-reference"), "holds already")
-    assert bring_in(onnx_pair["to-reference"], tmp_path, "from-reference", force=True).cycle is not None
-
-
-def test_a_pair_that_the_tiles_do_not_tell_apart_is_said_to_be_so(tmp_path: Path) -> None:
-    for seed, direction in enumerate(DIRECTIONS):
-        onnx.save(small_generator(seed), tmp_path / "G.onnx")
-        last = bring_in(tmp_path / "G.onnx", tmp_path / "weights", direction)
-    assert last.cycle is not None
-    assert (last.cycle.verdict, last.cycle.surrogate) == ("unclear", True)
-    assert any("--tiles" in warning for warning in last.warnings)
-
-
-def test_without_tiles_the_sample_picture_tells_its_own_generators_apart(tmp_path: Path) -> None:
-    weights = Path(__file__).parents[1] / "augengine" / "weights" / "pas-hdab"
-    bring_in(weights / "from-reference.onnx", tmp_path, "from-reference", stain="hdab")
-    last = bring_in(weights / "to-reference.onnx", tmp_path, stain="hdab")
-    assert last.cycle is not None
-    assert (last.cycle.verdict, last.cycle.surrogate) == ("as stated", True)
-    assert last.card.parity.max == 0
-
-
-@pytest.mark.parametrize(
-    ("stated", "exchanged", "verdict"),
-    [(0.1, 0.2, "as stated"), (0.2, 0.1, "exchanged"), (0.10, 0.11, "unclear"), (0.11, 0.10, "unclear")],
-)
-def test_one_cycle_error_must_be_clearly_smaller(stated: float, exchanged: float, verdict: str) -> None:
-    assert CycleErrors(stated=stated, exchanged=exchanged, surrogate=False).verdict == verdict
-
-
-def test_real_tiles_tell_the_committed_generators_apart(shared_data: Path, tmp_path: Path) -> None:
-    tiles = str(shared_data / "hannover" / "cd68_glomeruli_20x")
-    weights = Path(__file__).parents[1] / "augengine" / "weights" / "pas-cd68"
-    for direction in DIRECTIONS:
-        last = bring_in(weights / f"{direction}.onnx", tmp_path / "right", direction, tiles=tiles)
-    assert last.cycle is not None
-    assert (last.cycle.verdict, last.cycle.surrogate) == ("as stated", False)
-    bring_in(weights / "from-reference.onnx", tmp_path / "wrong", "to-reference", tiles=tiles)
-    with pytest.raises(WeightsError, match="exchanged"):
-        bring_in(weights / "to-reference.onnx", tmp_path / "wrong", "from-reference", tiles=tiles)
-
-
-def test_a_reading_that_cycles_better_is_named(pair: Pair, tiles: Path, tmp_path: Path) -> None:
-    bring_in(pair["to-reference"], tmp_path)
-    said = bring_in(pair["from-reference"], tmp_path, "from-reference", tiles=str(tiles))
-    assert said.assumed == ("no ReLU after each addition (--recipe)",)
-    assert any("with --recipe icube" in warning for warning in said.warnings)
-
-
 def test_what_is_there_is_not_replaced_unless_forced(onnx_pair: Pair, tmp_path: Path) -> None:
     bring_in(onnx_pair["to-reference"], tmp_path)
     before = files_below(tmp_path)
@@ -264,15 +135,6 @@ def test_a_failure_leaves_what_was_there(pair: Pair, onnx_pair: Pair, tmp_path: 
     torch.save({**state, "model.1.weight": 1e-7 * state["model.1.weight"]}, tmp_path / "spoilt.pth")
     refused(call_import(tmp_path / "spoilt.pth", root, "to-reference", "--force"), "rounded to float16")
     assert files_below(root) == before
-
-
-def test_both_directions_have_one_scale(onnx_pair: Pair, tmp_path: Path) -> None:
-    bring_in(onnx_pair["to-reference"], tmp_path, mpp=0.25)
-    refused(
-        call_import(onnx_pair["from-reference"], tmp_path, "from-reference", "--mpp", 0.5), "0.25 um/px, this one 0.5"
-    )
-    assert bring_in(onnx_pair["from-reference"], tmp_path, "from-reference", mpp=None, force=True).card.mpp == 0.25
-    assert find_weights("pas", "cd68", [tmp_path]).mpp == 0.25
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy"])

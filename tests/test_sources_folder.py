@@ -1,56 +1,19 @@
+"""A folder of images as a source: what is found in it, which masks belong to it, and which samples are bad."""
+
 from __future__ import annotations
 
-import json
 import os
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from augengine.errors import SourceError
-from augengine.images import Decoder, read_mask
-from augengine.listing import Listing, check_sides, digest_entries
-from augengine.report import Job
+from augengine.images import read_mask
+from augengine.listing import check_sides
 from augengine.sample import Failure, Sample
-from augengine.shards import ShardWriter, publish
-from augengine.sources import FolderSource, SampleSet, Source, TarsSource, open_source, source_from_json
 from tests.pictures import bomb, class_ids, encode, tissue, write_folder
-
-Outcome = Sample | Failure
-
-
-def whole_unit(listing: Listing, unit: int = 0) -> Job:
-    entries = listing.units[unit].entries
-    return Job(
-        index=0,
-        source=listing.units[unit].source,
-        first=0,
-        count=len(entries),
-        size=0,
-        digest=digest_entries(entries),
-        output="out",
-        excluded={i: entry.reason for i, entry in enumerate(entries) if entry.reason},
-    )
-
-
-def read_all(source: Source) -> list[Outcome]:
-    listing = source.scan()
-    return [outcome for u in range(len(listing.units)) for outcome in source.read(whole_unit(listing, u))]
-
-
-def open_cd68(text: Path | str | None, **options: str) -> Source:
-    return open_source(None if text is None else str(text), stain="cd68", **options)
-
-
-def write_tar(file: Path, keys: list[str]) -> Path:
-    with ShardWriter(file) as writer:
-        for key in keys:
-            writer.add(key, [("png", encode(tissue())), ("json", b'{"mpp": 0.25}')])
-    return file
-
-
-# A folder of images
+from tests.sources import open_cd68, read_all, whole_unit
 
 
 def test_images_are_found_at_any_depth_in_the_order_of_their_paths(tmp_path: Path) -> None:
@@ -201,119 +164,6 @@ def test_a_header_that_promises_what_its_bytes_cannot_hold_is_one_bad_sample(tmp
     assert [entry.key for entry in listing.bad] == ["b"]
     assert "promises 60000 x 60000 px" in listing.bad[0].reason
     assert listing.largest == (48, 64)
-
-
-# Tars
-
-
-def test_patterns_globs_folders_and_urls_name_the_same_tars(tmp_path: Path) -> None:
-    folder = tmp_path / "x[1]"
-    folder.mkdir()
-    for i in range(3):
-        write_tar(folder / f"s-{i}.tar", [f"k{i}"])
-        write_tar(tmp_path / f"t-{i}.tar", [f"k{i}"])
-        publish(write_tar(tmp_path / "u.tar", [f"k{i}"]), f"memory://tars/s-{i}.tar")
-    texts = [folder, tmp_path / "t-{0..2}.tar", tmp_path / "t-*.tar", "memory://tars", "memory://tars/s-{0,1,2}.tar"]
-    for text in (*map(str, texts), "memory://tars/s-*.tar"):
-        source = open_cd68(text)
-        assert isinstance(source, TarsSource)
-        listing = source.scan()
-        assert [entry.key for entry in listing.entries()] == ["k0", "k1", "k2"]
-        assert listing.mpps == (0.25,)
-        assert not listing.splits
-        assert [outcome.key for outcome in read_all(source)] == ["k0", "k1", "k2"]
-
-
-def test_a_key_that_an_earlier_tar_has_is_a_bad_sample(tmp_path: Path) -> None:
-    write_tar(tmp_path / "a.tar", ["k", "l"])
-    write_tar(tmp_path / "b.tar", ["l", "m"])
-    outcomes = read_all(open_cd68(tmp_path))
-    assert [type(outcome) for outcome in outcomes] == [Sample, Sample, Failure, Sample]
-    assert "a.tar has already" in outcomes[2].reason  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("nowhere", "there is no"),
-        ("nowhere-{0..2}.tar", "there is no"),
-        ("nowhere-*.tar", "nothing matches"),
-        ("shards-{0..99999999999}.tar", "more than"),
-        ("nosuch://bucket/a", "cannot read"),
-        ("memory://empty", "empty"),
-    ],
-)
-def test_what_does_not_exist_is_refused(text: str, message: str) -> None:
-    with pytest.raises(SourceError, match=message):
-        open_cd68(text)
-
-
-def test_ambiguous_and_unfit_inputs_are_refused_with_a_hint(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="neither images"):
-        open_cd68(tmp_path)
-    write_folder(tmp_path, ["a"])
-    with pytest.raises(SourceError, match="is no tar") as caught:
-        open_cd68(tmp_path / "a.png")
-    assert str(tmp_path) in caught.value.hint
-    write_tar(tmp_path / "a.tar", ["k"])
-    with pytest.raises(SourceError, match="both images and tars"):
-        open_cd68(tmp_path)
-    with pytest.raises(SourceError, match="--masks"):
-        open_cd68(tmp_path / "a.tar", masks=str(tmp_path))
-    (tmp_path / "slide.svs").write_bytes(b"")
-    with pytest.raises(SourceError, match="is a slide") as caught:
-        open_cd68(tmp_path / "slide.svs")
-    assert "tile" in caught.value.hint
-
-
-# The sample set
-
-
-@pytest.mark.parametrize("stain", ["hdab", "cd68"])
-def test_without_an_input_the_sample_picture_is_cut_into_nine_tiles(stain: str) -> None:
-    source = open_source(None, stain=stain)
-    samples = read_all(source)
-    assert len(samples) == 9
-    images = Decoder(threads=1, max_side=256).decode([s.image for s in samples if isinstance(s, Sample)])
-    assert [image.shape for image in images if isinstance(image, np.ndarray)] == [(256, 256, 3)] * 9
-    for sample in samples:
-        assert isinstance(sample, Sample)
-        assert sample.mask is not None
-        assert sample.mpp == 0.5
-        tissue_share = read_mask(sample.mask, max_side=256).mean()
-        assert 0.6 < tissue_share <= 1
-    assert source.scan().mpps == (0.5,)
-
-
-def test_neighbouring_tiles_show_the_same_pixels_where_they_overlap() -> None:
-    images = Decoder(threads=1, max_side=256).decode(
-        [s.image for s in read_all(SampleSet())[:2] if isinstance(s, Sample)]
-    )
-    left, right = (image for image in images if isinstance(image, np.ndarray))
-    np.testing.assert_array_equal(left[:, 128:], right[:, :128])
-
-
-def test_a_stain_without_a_sample_picture_names_in() -> None:
-    with pytest.raises(SourceError, match="cd34") as caught:
-        open_source(None, stain="cd34")
-    assert "--in" in caught.value.hint
-
-
-# All kinds
-
-
-@pytest.mark.parametrize(
-    "source",
-    [FolderSource(folder="/x", masks="/y", mask_suffix="-m"), TarsSource(urls=("a.tar", "s3://b/c.tar")), SampleSet()],
-)
-def test_a_source_survives_json_and_pickling(source: Source) -> None:
-    assert source_from_json(json.loads(json.dumps(source.to_json()))) == source
-    assert pickle.loads(pickle.dumps(source)) == source  # noqa: S301
-
-
-def test_a_source_of_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(SourceError, match="'zip'"):
-        source_from_json({"kind": "zip"})
 
 
 def test_real_tissue_is_listed_as_it_is(shared_data: Path) -> None:
