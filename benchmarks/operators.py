@@ -25,7 +25,6 @@ from benchmarks.machine import machine_facts, versions
 from benchmarks.speed.material import Material, Size
 
 RESULT = Path(__file__).parent / "results" / "operators.json"
-_LEAST_SHARE = 0.001
 
 
 def measure(material: Material, precision: Precision, rounds: int) -> dict[str, float]:
@@ -39,7 +38,7 @@ def measure(material: Material, precision: Precision, rounds: int) -> dict[str, 
         for kind, share in _shares(request.get_profiling_info()).items():
             shares[kind].append(share)
     medians = {kind: round(statistics.median(found), 4) for kind, found in shares.items()}
-    return {kind: medians[kind] for kind in sorted(medians, key=lambda kind: -medians[kind])}
+    return {kind: medians[kind] for kind in sorted(medians, key=lambda kind: -medians[kind]) if medians[kind]}
 
 
 def _compile(material: Material, precision: Precision) -> Any:
@@ -54,7 +53,7 @@ def _shares(counters: Any) -> dict[str, float]:
     for each in counters:
         seconds[each.node_type] += each.real_time.total_seconds()
     whole = sum(seconds.values())
-    return {kind: value / whole for kind, value in seconds.items() if value >= _LEAST_SHARE * whole}
+    return {kind: value / whole for kind, value in seconds.items()}
 
 
 def main() -> None:

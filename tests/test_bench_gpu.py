@@ -19,7 +19,7 @@ from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.ceilings import ceilings
 from benchmarks.gpu.chains import chains, job
 from benchmarks.gpu.engines import engines, in_own_process, of_backend, try_unlisted
-from benchmarks.gpu.forms import FORMS, forms
+from benchmarks.gpu.forms import FORMS, forms, judge
 from benchmarks.gpu.part import Setting, attempt, find_all, require_backend, state_of
 from benchmarks.gpu.stages import stages
 from benchmarks.gpu.targets import add_shares, targets
@@ -162,10 +162,20 @@ def test_a_package_that_takes_its_process_with_it_has_failed_and_the_rest_goes_o
 def test_a_package_on_a_gpu_that_it_does_not_list_is_tried_and_its_refusal_is_no_failure(folder: Path) -> None:
     ran = try_unlisted(OpenVinoBackend(), setting(folder))
     assert ran["float32"]["32"]["1"]["images_per_second"] > 0
-    found = {"engines": {"result": {"tensorrt_rtx": {"missing": "listed elsewhere", "tried": None}}}}
-    found["engines"]["result"]["tensorrt_rtx"]["tried"] = try_unlisted(Crashing(), setting(folder))  # type: ignore[assignment]
-    assert "BrokenProcessPool" in str(found)
+    refused = try_unlisted(Crashing(), setting(folder))
+    assert refused["refused"].startswith("BrokenProcessPool")
+    found = {"engines": {"result": {"tensorrt_rtx": {"missing": "lists others", "tried": ran | {"float16": refused}}}}}
     assert list(find_all("failed", found)) == []
+    ceiling = {"ceilings": {"result": {"tflop_per_second": {"float32": 1.0, "float16": 1.0}}}}
+    assert targets(ceiling | found) == []
+
+
+def test_a_form_that_gives_something_else_has_failed() -> None:
+    plain = {"rms_error": 0.001}
+    assert judge({"rms_error": 0.0012}, plain) == {"rms_error": 0.0012}
+    assert "0.0015 is the most" in judge({"rms_error": 0.01}, plain)["failed"]
+    assert judge({"failed": "no compiler"}, plain) == {"failed": "no compiler"}
+    assert judge({"rms_error": 0.01}, {"failed": "no room"}) == {"rms_error": 0.01}
 
 
 @on_cpu

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from augengine.engines import _torch
-from augengine.engines._torch import TorchBackend, fusing_version
+from augengine.engines._torch import TorchBackend
 from augengine.engines.base import Array, Backend, Engine
 from augengine.engines.cuda_graph import RECORDED, Pass, choose_pass
 from tests.engine_contract import EngineContract, Images
@@ -53,21 +53,19 @@ class TestTorchFloat16(TorchContract):
     precision = "float16"
 
     def test_it_is_fused_where_triton_runs(self, engine: Engine) -> None:
-        assert getattr(engine, "how", "") == ("fused, " if fusing_version() else "") + RECORDED
+        assert getattr(engine, "how", "") == ("fused, " if "triton" in TorchBackend().version() else "") + RECORDED
 
 
-@pytest.mark.parametrize(
-    ("driver", "compiler", "found"), [(True, True, "triton "), (True, False, ""), (False, True, "")]
-)
-def test_tritons_version_tells_engines_apart_where_it_can_run(
-    driver: bool, compiler: bool, found: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("driver", "on_gpu"), [(True, True), (True, False), (False, False)])
+def test_what_fuses_the_pass_tells_engines_apart_where_torch_uses_a_gpu(
+    driver: bool, on_gpu: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("triton", reason="Triton is not installed: pip install 'augengine[dev]'")
     monkeypatch.setattr(_torch, "why_no_driver", lambda: "" if driver else "no NVIDIA driver here")
-    monkeypatch.setattr("shutil.which", lambda name: name if compiler else None)
-    assert fusing_version().startswith(found)
-    assert bool(fusing_version()) == bool(found)
-    assert TorchBackend().version().endswith(fusing_version())
+    monkeypatch.setattr(_torch, "_on_gpu", lambda: on_gpu)
+    monkeypatch.setattr(_torch, "fusing_version", lambda: "fused 1 by triton 3.6.0")
+    own = f"torch {torch.__version__.partition('+')[0]}"
+    assert TorchBackend().version().startswith(own)
+    assert TorchBackend().version().endswith(", fused 1 by triton 3.6.0") == on_gpu
 
 
 @pytest.mark.parametrize(

@@ -6,23 +6,24 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from augengine.engines.driver import why_no_driver
 from augengine.recipe import Recipe
 
 pytest.importorskip("triton", reason="Triton is not installed: pip install 'augengine[dev]'")
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+from augengine.engines._torch_cuda import explain, place  # noqa: E402
+from augengine.engines.base import EngineSpec  # noqa: E402
 from augengine.engines.fused import FusedGenerator, why_not_fused  # noqa: E402
 from augengine.generator import Generator, to_half  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-DEVICE = torch.device("cpu" if why_no_driver() else "cuda")
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 HEIGHT, WIDTH = 24, 44
 RECIPES = {
     "zhu2017": Recipe.zhu2017(width=16, blocks=2),
@@ -30,7 +31,9 @@ RECIPES = {
     "no blocks": Recipe.zhu2017(width=16, blocks=0),
 }
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), *([pytest.mark.gpu] if DEVICE.type == "cuda" else [])]
+if DEVICE.type == "cuda":
+    RECIPES["as wide as the paper's"] = Recipe.zhu2017(width=64, blocks=2)  # too much for the interpreter
 
 
 def draw_generator(recipe: Recipe) -> Generator:
@@ -82,6 +85,42 @@ def test_a_blank_image_stays_blank() -> None:
     assert (middle - middle[..., :1, :1]).abs().max() < 1e-2
 
 
+@pytest.mark.parametrize(
+    ("recipe", "precision", "triton", "kind"),
+    [
+        (RECIPES["zhu2017"], "float16", True, "fused, "),
+        (RECIPES["zhu2017"], "float16", False, ""),
+        (RECIPES["zhu2017"], "float32", True, ""),
+        (replace(RECIPES["zhu2017"], block_padding="zeros"), "float16", True, ""),
+    ],
+)
+def test_only_what_the_kernels_know_is_fused(recipe: Recipe, precision: Any, triton: bool, kind: str) -> None:
+    generator, x = draw_generator(recipe), draw_images(1)
+    spec = EngineSpec(precision=precision, height=HEIGHT, width=WIDTH, batch=1)
+    placed = place(generator, spec, DEVICE, fused=triton)
+    assert placed.kind == kind
+    with torch.inference_mode():
+        found, exact = placed.translate(x.to(DEVICE, memory_format=placed.memory_format)).cpu(), generator(x)
+    assert rms(found - exact) < 5e-3
+    assert found.dtype == torch.float32
+
+
+@pytest.mark.parametrize("error", [OSError("no such compiler"), RuntimeError("CUDA error"), AssertionError("libcuda")])
+def test_whatever_triton_raises_is_an_engines_error(error: Exception) -> None:
+    ours = explain(error)
+    assert str(error) in ours.message
+    assert ours.hint == "without Triton the plain pass runs"
+
+
+@pytest.mark.parametrize("colour", [0, 2])
+def test_what_is_no_number_is_none_at_the_end(colour: int) -> None:
+    x = draw_images(2)
+    x[0, colour, 5, 7] = float("nan")
+    y = fused(draw_generator(RECIPES["zhu2017"]), x)
+    assert not torch.isfinite(y[0]).any()
+    assert torch.isfinite(y[1]).all()
+
+
 @pytest.mark.parametrize("pixels", [70, 256, 1000, 300_000])
 def test_moments_are_those_of_float64_where_the_mean_is_large(pixels: int) -> None:
     from augengine.engines.fused.network import moments_of
@@ -106,6 +145,7 @@ def test_moments_are_those_of_float64_where_the_mean_is_large(pixels: int) -> No
         (Recipe.zhu2017(width=2), (64, 64), "width 2 is no power of two"),
         (Recipe.zhu2017(), (4, 64), "too small"),
         (Recipe.zhu2017(), (8192, 8192), "beyond what 32 bits count"),
+        (Recipe.zhu2017(width=4), (8192, 8192), "beyond what 32 bits count"),
     ],
 )
 def test_what_the_kernels_do_not_know_is_named(recipe: Recipe, size: tuple[int, int], reason: str) -> None:
@@ -127,29 +167,46 @@ def compile(kernel, pointers, numbers, **constants):
     aligned = {(place(name),): [["tt.divisibility", 16]] for name in pointers}
     found = triton.compile(ASTSource(kernel, signature, values, aligned), target=GPUTarget("cuda", 90, 32))
     assert len(found.asm["cubin"]) > 1000
-    print(kernel.__name__, found.asm["ptx"].count(".v4"))
+    ptx = found.asm["ptx"]
+    channels = 1 if "parts" in constants else constants["C"]
+    swallows = any(f"{name}.f32" in ptx for name in ("max", "min"))
+    print(kernel.__name__, channels, ptx.count("ld.global.v4"), ptx.count("st.global.v4"), int(swallows))
 
 F16, F32, I32 = "*fp16", "*fp32", "i32"
 size, counts = {"height": I32, "width": I32}, {"pixels": I32, "parts": I32}
-for C in (64, 128, 256):
-    compile(kernels.sum_plane, {"x_nhwc": F16, "sums": F32}, counts, C=C, BLOCK_C=64, PIXELS=256)
+for C in (4, 64, 128, 256):
+    compile(kernels.sum_plane, {"x_nhwc": F16, "sums": F32}, counts, C=C, BLOCK_C=min(C, 64), PIXELS=256)
     compile(kernels.finish_moments, {"x_nhwc": F16, "sums": F32, "moments": F32}, counts | {"epsilon": "fp32"},
-            C=C, BLOCK_C=32, MOST_PARTS=256)
+            C=C, BLOCK_C=min(C, 32), MOST_PARTS=256)
     image = {"x_nhwc": F16, "moments": F32, "out_nhwc": F16}
     block = {"C": C, "PIXELS": 4096 // C, "PAD": 1}
     compile(kernels.normalise, image | {"shortcut": F16}, size, scale=None, offset=None, SHORTCUT_PAD=1, RELU=False,
             **block)
     compile(kernels.normalise, image | {"scale": F32, "offset": F32}, size, shortcut=None, SHORTCUT_PAD=0, RELU=True,
             **block)
+compile(kernels.finish_moments, {"x_nhwc": F16, "sums": F32, "moments": F32}, {"pixels": I32, "epsilon": "fp32"},
+        parts=1, C=64, BLOCK_C=64, MOST_PARTS=1)
 compile(kernels.gather_taps, {"x_nchw": F32, "out_nhwc": F16}, size, TAPS=7, C=32, PIXELS=256)
 compile(kernels.sum_taps, {"y_nhwc": F16, "bias": F32, "out_nchw": F32}, size, TAPS=7, C=32, PIXELS=256)
 """
 
 
-def test_every_kernel_compiles_for_hopper_without_a_gpu_and_moves_16_bytes_at_a_time() -> None:
+WIDE = {
+    "sum_plane": (True, False),
+    "finish_moments": (True, False),
+    "normalise": (True, True),
+    "gather_taps": (False, True),
+}
+"""Kernel -> whether it reads, and writes, 16 bytes at a time."""
+
+
+def test_every_kernel_compiles_for_hopper_without_a_gpu() -> None:
     compiled = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, env=compiled, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    wide = [line.split() for line in done.stdout.splitlines()]
-    assert len(wide) == 14
-    assert all(int(count) > 0 for name, count in wide if name not in ("sum_taps",))
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert len(rows) == 19
+    assert not any(int(swallows) for *_, swallows in rows), "a maximum that takes a number for what is none"
+    for name, channels, reads, writes, _ in rows:
+        if name in WIDE and int(channels) >= 32:
+            assert (int(reads) > 0, int(writes) > 0) == WIDE[name], name

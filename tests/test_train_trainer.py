@@ -211,6 +211,21 @@ def test_a_training_is_not_resumed_with_other_settings(tmp_path: Path, changes: 
         make_trainer(tmp_path, make_run(2, **changes)).resume()
 
 
+def test_a_best_checkpoint_of_another_criterion_is_chosen_anew_after_a_resume(tmp_path: Path) -> None:
+    often, run = Rhythm(log=1, checkpoint=2, validate=2), make_run(9)
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(tmp_path, run, judge=judge_by_step, rhythm=often, breaks_at=6).train()
+    assert find(tmp_path, "best").name == "best-00000004"
+
+    def judge_otherwise(_there: nn.Module, _back: nn.Module, step: int) -> Judgement:
+        return Judgement(score=100.0 - step, numbers={}, criterion="another")
+
+    again = make_trainer(tmp_path, run, judge=judge_otherwise, rhythm=often)
+    assert again.resume() == 6
+    again.train()
+    assert find(tmp_path, "best").name in ("best-00000008", "best-00000009")
+
+
 def test_a_folder_with_a_training_is_not_trained_into_again(tmp_path: Path) -> None:
     make_trainer(tmp_path, make_run(1)).train()
     with pytest.raises(TargetError, match="holds a training"):

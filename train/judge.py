@@ -15,6 +15,9 @@ from train.grid import sample_grid
 from train.trainer import Judgement
 from train.validate import Validation, measure
 
+CRITERION = "errors, markers, response"
+"""Of `score`; another formula wants another name."""
+
 _SIGMAS = (0.05, 0.2)
 _TILES = 4
 _SIDE = 256
@@ -58,7 +61,7 @@ class HeldOutJudge:
             features=self.features,
         )
         grid = sample_grid(to_reference, from_reference, a, b, device=device, rows=_TILES, side=_SIDE)
-        return Judgement(score=score(found), numbers=found.to_json(), grid_hwc=grid)
+        return Judgement(score=score(found), numbers=found.to_json(), grid_hwc=grid, criterion=CRITERION)
 
 
 def held_out_judge(

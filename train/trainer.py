@@ -42,11 +42,13 @@ class Judgement:
         score: Lower is better; decides which checkpoint is the best. NaN never is.
         numbers: All of it, as plain json values.
         grid_hwc: Both cycles as a picture, uint8 (H, W, 3).
+        criterion: What the score is made of: scores of two criteria do not compare.
     """
 
     score: float
     numbers: Mapping[str, Any]
     grid_hwc: NDArray[np.uint8] | None = None
+    criterion: str = ""
 
 
 Judge = Callable[[nn.Module, nn.Module, int], Judgement]
@@ -88,6 +90,7 @@ class Trainer:
         self._checkpoints = Checkpoints(self.out / "checkpoints")
         self._step = 0
         self._best: float | None = None
+        self._criterion = ""
         self._last_validation: Judgement | None = None
 
     def warm_start(self, weights: Path) -> None:
@@ -115,7 +118,7 @@ class Trainer:
         state = load_state(folder)
         self.gan.load_state_dict(state)
         self.gan.load_pool_state(state["pools"][self.accelerator.process_index])
-        self._best = state["best"]
+        self._best, self._criterion = state["best"], state.get("criterion", "")
         if card.score is not None and card.validation is not None:
             self._last_validation = Judgement(score=card.score, numbers=card.validation)
         self._step = card.step
@@ -202,15 +205,21 @@ class Trainer:
             self._last_validation = found
             logs.validation(self._step, found.numbers, found.grid_hwc)
             bar.note(f"step {self._step}: validation score {found.score:.4f}, lower is better")
-            if np.isfinite(found.score) and (self._best is None or found.score < self._best):
-                self._best = found.score
+            if self._is_better(found):
+                self._best, self._criterion = found.score, found.criterion
                 save_generators(self._checkpoints, "best", generators, self._card())
         self.accelerator.wait_for_everyone()
+
+    def _is_better(self, found: Judgement) -> bool:
+        # One that was chosen by another criterion, before a resume, is chosen anew.
+        comparable = self._best if found.criterion == self._criterion else None
+        return bool(np.isfinite(found.score)) and (comparable is None or found.score < comparable)
 
     def _save(self) -> None:
         pools = gather_object([self.gan.pool_state()])
         if self.accelerator.is_main_process:
             state = {**self.gan.state_dict(), "pools": pools, "best": self._best}
+            state["criterion"] = self._criterion
             save_generators(self._checkpoints, "step", self.gan.generators, self._card(), state)
         self.accelerator.wait_for_everyone()
 

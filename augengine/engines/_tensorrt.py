@@ -9,6 +9,7 @@ Written against the documented interface; what touches a device is not yet run o
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -78,9 +79,10 @@ class TensorRtBackend:
         """
         if spec.precision not in self.precisions():
             raise EngineError(f"tensorrt has no {spec.precision}", hint="--precision float16 or float32")
-        model = read_model(onnx_file)
-        typed = to_float16(model, float32_norm=True) if spec.precision == "float16" else to_float32(model)
-        plan = _build_plan(self._package(), to_bytes(fix_shape(typed, spec.batch, spec.height, spec.width)))
+        stored = read_model(onnx_file)
+        typed = to_float16(stored, float32_norm=True) if spec.precision == "float16" else to_float32(stored)
+        model = to_bytes(fix_shape(typed, spec.batch, spec.height, spec.width))
+        plan = _build_plan(self._package(), model, unlisted=self._unlisted)
         (folder / _PLAN).write_bytes(plan)
         return hashlib.blake2b(plan, digest_size=16).hexdigest()
 
@@ -195,7 +197,7 @@ def _as_cupy(array: Array) -> Any:
     raise EngineError(f"a TensorRT engine takes arrays in device memory, got {type(array).__name__}")
 
 
-def _build_plan(trt: Any, model: bytes) -> bytes:
+def _build_plan(trt: Any, model: bytes, *, unlisted: bool) -> bytes:
     has_gpu = not why_no_driver()
     if trt.__name__ == "tensorrt" and not has_gpu:
         raise BackendUnavailable(
@@ -213,7 +215,9 @@ def _build_plan(trt: Any, model: bytes) -> bytes:
     if hasattr(trt.BuilderFlag, "TF32"):  # On by default, with 10 bits of mantissa in "float32" convolutions.
         config.clear_flag(trt.BuilderFlag.TF32)
     if has_gpu:
-        set_target(trt, config, "CURRENT")
+        # A GPU that is not listed may be refused as a target: then for all that are, in the hope that one of them fits.
+        with suppress(EngineError) if unlisted else nullcontext():
+            set_target(trt, config, "CURRENT")
     return bytes(_checked(builder.build_serialized_network(network, config), "cannot build the generator", log))
 
 
@@ -232,6 +236,7 @@ def set_target(trt: Any, config: Any, target: str) -> None:
         return
     config.num_compute_capabilities = 1
     if not config.set_compute_capability(getattr(trt.ComputeCapability, target), 0):
+        config.num_compute_capabilities = 0
         raise EngineError(f"TensorRT does not build for {target}: {_log(trt).drain()}")
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from augengine.engines.base import Array, Engine, EngineSpec, Manifest, check_shapes
 from augengine.engines.driver import why_no_driver
+from augengine.engines.fusing import fusing_version
 from augengine.engines.gpu_memory import why_no_cupy
 from augengine.engines.onnx_types import read_model, recipe_of, weights_of
 from augengine.errors import BackendUnavailable, EngineError, SpecError, WeightsError
@@ -35,7 +36,6 @@ MOST_IMAGES = 64
 _MODEL_FILE = "model.onnx"
 _INSTALL = "pip install 'augengine[train]'"
 _REBUILD = "delete its folder; it is built again at the next run"
-_COMPILERS = ("cc", "gcc", "clang")
 _thread_setting = Lock()
 
 
@@ -55,13 +55,13 @@ class TorchBackend:
         return f"torch would run on the GPU, and {reason}"
 
     def version(self) -> str:
-        """As ``torch 2.13.0+cpu``; on a GPU with Triton, whose kernels give other bits, its version follows.
+        """As ``torch 2.13.0+cpu``; on a GPU that fuses the pass, which gives other bits, what fuses it follows.
 
-        Read from the packages' metadata, so it costs no import.
+        Read from the packages' metadata, so that without an NVIDIA driver it costs no import.
         """
         try:
             own = f"torch {importlib.metadata.version('torch')}"
-            return ", ".join(filter(None, (own, fusing_version())))
+            return ", ".join(filter(None, (own, _fusing())))
         except importlib.metadata.PackageNotFoundError as error:
             raise BackendUnavailable("torch is not installed", hint=_INSTALL) from error
 
@@ -119,10 +119,10 @@ class TorchBackend:
         except WeightsError as error:
             raise EngineError(f"the engine in {folder} is damaged: {error}", hint=_REBUILD) from error
         if _on_gpu():
-            # Here: what computes on a GPU imports Triton, which a torch for CPUs does not bring.
+            # Here: it imports torch, which every other backend does without.
             from augengine.engines._torch_cuda import CudaEngine
 
-            return CudaEngine(generator, manifest.spec, fused=bool(fusing_version()))
+            return CudaEngine(generator, manifest.spec, fused=bool(_fusing()))
         return _CpuEngine(generator, manifest.spec, max(1, threads))
 
 
@@ -165,16 +165,6 @@ class _CpuEngine:
         self._workers = None
 
 
-def fusing_version() -> str:
-    """As ``triton 3.6.0`` where `augengine.engines.fused` can run: a GPU, Triton, and the C compiler that it calls."""
-    if why_no_driver() or not any(map(shutil.which, filter(None, (os.environ.get("CC"), *_COMPILERS)))):
-        return ""
-    try:
-        return f"triton {importlib.metadata.version('triton')}"
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
 def _rebuild(onnx_file: Path) -> Any:
     """The generator in float32 on the CPU, from the recipe and the weights that the ONNX file carries.
 
@@ -205,6 +195,11 @@ def _single_threaded_workers(threads: int) -> ThreadPoolExecutor:
         list(workers.map(lambda _: started.wait(), range(threads)))
         torch.set_num_threads(before)
     return workers
+
+
+def _fusing() -> str:
+    """What fuses the float16 pass on the GPU that torch uses; empty without either."""
+    return "" if why_no_driver() or not _on_gpu() else fusing_version()
 
 
 def _on_gpu() -> bool:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,11 +21,23 @@ from augengine.engines.cuda_graph import Pass, choose_pass, record_pass
 from augengine.errors import EngineError
 from augengine.generator import Generator, to_half
 
-Translate = Callable[[Tensor], Tensor]
+
+class Placed(NamedTuple):
+    """A generator's pass on a device.
+
+    Attributes:
+        translate: float32 (N, 3, H, W) to the same.
+        kind: Its name before an engine's ``how``.
+        memory_format: Of the input that it takes without a copy.
+    """
+
+    translate: Callable[[Tensor], Tensor]
+    kind: str
+    memory_format: torch.memory_format
 
 
-def place(generator: Generator, spec: EngineSpec, device: torch.device, *, fused: bool) -> tuple[Translate, str]:
-    """What computes a generator's pass on a device, and its name in an engine's ``how``; the generator is left alone.
+def place(generator: Generator, spec: EngineSpec, device: torch.device, *, fused: bool) -> Placed:
+    """Put a generator's pass onto a device; the generator itself is left alone.
 
     Args:
         generator: float32, on the CPU.
@@ -38,10 +50,11 @@ def place(generator: Generator, spec: EngineSpec, device: torch.device, *, fused
         from augengine.engines.fused import FusedGenerator, why_not_fused
 
         if not why_not_fused(generator.recipe, spec.height, spec.width):
-            return FusedGenerator(generator, spec.height, spec.width, device), "fused, "
+            translate = FusedGenerator(generator, spec.height, spec.width, device)
+            return Placed(translate, "fused, ", torch.contiguous_format)
     typed = to_half(generator) if spec.precision == "float16" else copy.deepcopy(generator)
-    placed = typed.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return (lambda x: placed(x.to(memory_format=torch.channels_last))), ""
+    plain = typed.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Placed(plain, "", torch.channels_last)
 
 
 class CudaEngine:
@@ -65,14 +78,15 @@ class CudaEngine:
         self.height, self.width, self.batch = spec.height, spec.width, spec.batch
         shape = (spec.batch, 3, spec.height, spec.width)
         try:
-            translate, kind = place(generator, spec, torch.device("cuda"), fused=fused)
-            self._x: Tensor | None = torch.linspace(-1, 1, math.prod(shape), device="cuda").reshape(shape)
+            placed = place(generator, spec, torch.device("cuda"), fused=fused)
+            ramp = torch.linspace(-1, 1, math.prod(shape), device="cuda").reshape(shape)
+            self._x: Tensor | None = ramp.to(memory_format=placed.memory_format)
             with exact(), torch.inference_mode():
-                chosen, how = choose_pass(partial(translate, self._x), partial(record_pass, torch), torch.equal)
-        except RuntimeError as error:
-            raise EngineError(f"cannot load the generator onto the GPU: {error}", hint="use fewer workers") from error
+                chosen, how = choose_pass(partial(placed.translate, self._x), partial(record_pass, torch), torch.equal)
+        except Exception as error:
+            raise explain(error) from error
         self._pass: Pass | None = chosen
-        self.how = kind + how
+        self.how = placed.kind + how
         self._done, self._lock = torch.cuda.Event(), Lock()  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
 
@@ -98,6 +112,13 @@ class CudaEngine:
             if self._pass is not None:
                 torch.cuda.synchronize()
             self._pass = self._x = None
+
+
+def explain(error: Exception) -> EngineError:
+    """torch raises RuntimeError; Triton whatever its compilers do, and a CompilationError of its own."""
+    what = f"cannot load the generator onto the GPU: {type(error).__name__}: {error}"
+    memory = isinstance(error, torch.cuda.OutOfMemoryError)
+    return EngineError(what, hint="use fewer workers" if memory else "without Triton the plain pass runs")
 
 
 def exact() -> Any:

@@ -41,16 +41,21 @@ def engines(setting: Setting) -> dict[str, Any]:
         if UNLISTED in each.get("missing", ""):
             each["tried"] = try_unlisted(TensorRtBackend(name, unlisted=True), setting)
     found |= {name: of_backend(backend, setting) for name, backend in here.items()}
-    if all("missing" in each for each in found.values()):
+    if all("missing" in each and "tried" not in each for each in found.values()):
         raise BackendUnavailable("; ".join(f"{name}: {reason}" for name, reason in find_all("missing", found)))
     return found
 
 
 def try_unlisted(backend: Backend, setting: Setting) -> dict[str, Any]:
-    """What a package does on a GPU that it does not list: the rates of one small size, or how it ``refused``."""
-    tried = in_own_process(backend, replace(setting, sides=(min(setting.sides),), batches=(1,)))
-    refusals = [reason for state in ("failed", "missing") for _, reason in find_all(state, tried)]
-    return {"refused": "; ".join(dict.fromkeys(refusals))} if refusals else tried
+    """What a package does on a GPU that it does not list: rates of one small size, or ``refused``, no failure."""
+    return _as_refusals(in_own_process(backend, replace(setting, sides=(min(setting.sides),), batches=(1,))))
+
+
+def _as_refusals(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "refused" if name in ("failed", "missing") else name: _as_refusals(each) if isinstance(each, dict) else each
+        for name, each in found.items()
+    }
 
 
 def in_own_process(backend: Backend, setting: Setting) -> dict[str, Any]:

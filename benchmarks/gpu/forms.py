@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +23,7 @@ from benchmarks.gpu.part import Setting, engine_facts, require_torch
 from benchmarks.speed.material import Material
 
 Run = Callable[[], Any]
+_MOST_ERROR = 1.5
 _KERNELS = 12
 _NAME = 100
 
@@ -65,8 +68,17 @@ def _of_side(setting: Setting, side: int) -> dict[str, Any]:
     x = torch.rand((batch, 3, side, side), generator=torch.Generator().manual_seed(0)).mul(2).sub(1)
     x = x.to(setting.device)
     with _flags(tuned=False), torch.inference_mode():
-        exact = place(material.generators[0], _spec("float32", side, batch), x.device, fused=False)[0](x)
-    return {form.name: _attempt(form, material, setting, x, exact) for form in _usable(setting)}
+        exact = place(material.generators[0], _spec("float32", side, batch), x.device, fused=False).translate(x)
+    rows = {form.name: _attempt(form, material, setting, x, exact) for form in _usable(setting)}
+    return {name: judge(row, rows[FORMS[0].name]) for name, row in rows.items()}
+
+
+def judge(row: dict[str, Any], plain: dict[str, Any]) -> dict[str, Any]:
+    """A row, ``failed`` if its error is far beyond that of torch's own kernels."""
+    error, most = row.get("rms_error", 0.0), _MOST_ERROR * plain.get("rms_error", math.inf)
+    if error <= most or "failed" in row:
+        return row
+    return {"failed": f"an error of {error:g} RMS, {most:g} is the most", "row": row}
 
 
 def _usable(setting: Setting) -> Iterator[Form]:
@@ -100,10 +112,11 @@ def _row(form: Form, material: Material, setting: Setting, x: Tensor, exact: Ten
 def _make(form: Form, material: Material, x: Tensor, *, record: bool) -> tuple[Run, Run]:
     """The pass kernel by kernel, and as it is timed."""
     spec = _spec("float16", material.size.side, len(x))
-    translate, kind = place(material.generators[0], spec, x.device, fused=form.fused)
-    if form.fused and not kind:
+    placed = place(material.generators[0], spec, x.device, fused=form.fused)
+    if form.fused and not placed.kind:
         raise RuntimeError("the kernels do not know this generator at this size")
-    plain: Run = partial(torch.compile(translate, dynamic=False) if form.compiled else translate, x)
+    translate = torch.compile(placed.translate, dynamic=False) if form.compiled else placed.translate
+    plain: Run = partial(translate, x.to(memory_format=placed.memory_format))
     return plain, record_pass(torch, plain) if form.recorded and record else plain
 
 
@@ -111,11 +124,15 @@ def kernel_times(run: Run, setting: Setting) -> dict[str, float]:
     """Microseconds of one call by kernel (on a CPU by operator), the longest first."""
     run()
     on_gpu = setting.device == "cuda"
+    if on_gpu:
+        torch.cuda.synchronize()
     with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as seen:
         run()
         if on_gpu:
             torch.cuda.synchronize()
-    times = {each.key[:_NAME]: _own_time(each, on_gpu=on_gpu) for each in seen.key_averages()}
+    times = defaultdict[str, float](float)
+    for each in seen.key_averages():
+        times[each.key[:_NAME]] += _own_time(each, on_gpu=on_gpu)
     longest = sorted(times, key=lambda name: -times[name])[:_KERNELS]
     return {name: round(times[name], 1) for name in longest if times[name]}
 

@@ -75,8 +75,9 @@ def _rows(found: Any) -> Iterator[Row]:
     if isinstance(found, dict):
         if "images_per_second" in found:
             yield found
-        for inside in found.values():
-            yield from _rows(inside)
+        for name, inside in found.items():
+            if name != "tried":  # one small size of a package that does not list this GPU
+                yield from _rows(inside)
 
 
 def _ceilings(parts: Mapping[str, Any]) -> Mapping[str, float]:

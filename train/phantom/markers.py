@@ -47,8 +47,8 @@ class MarkerKind:
 
 
 # A macrophage is 10 to 15 um across, 20 where it spreads. They cover 3 % of the three real CD68 patches, and a little
-# more here; kidneys less inflamed hold a tenth of that. CD34 covers 7 % of the real field, and here. Its number and
-# sizes are those that `train.phantom.compare` finds on the real field: 930 a mm2, 5 to 16 um across.
+# more here; kidneys less inflamed hold a tenth of that. CD34 covers 7 % of the real field, and here. Many touch; what
+# `train.phantom.compare` then finds is about as many and as large as on the real field.
 KINDS = {
     "cd68": MarkerKind(
         per_mm2=420, radius_um=(4.0, 7.5), in_tuft=1.0, elongated=2.0, ragged=0.4, band_um=None, spills_um=0.8

@@ -1,7 +1,8 @@
 """Triton kernels between the convolutions: moments of a plane, then norm, ReLU, sum and padding in one pass.
 
 Images are float16 (N, H, W, C), dense; every kernel sees one image at a time, so that its bits do not depend on the
-others. Sums have one order. With ``TRITON_INTERPRET=1`` the same code runs on a CPU. Not yet run on a GPU.
+others. Sums have one order. What is not a number stays so to the end, where the chain looks for it: plain maxima would
+swallow it on a GPU. With ``TRITON_INTERPRET=1`` the same code runs on a CPU. Not yet run on a GPU.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def finish_moments(
     shift = tl.sum(tl.load(place, mask=part < parts, other=0.0), 0) / pixels
     square = tl.sum(tl.load(place + C, mask=part < parts, other=0.0), 0) / pixels
     pivot = tl.load(x_nhwc + image.to(tl.int64) * pixels * C + c).to(tl.float32)
-    variance = tl.maximum(square - shift * shift, 0.0)
+    variance = tl.maximum(square - shift * shift, 0.0, propagate_nan=tl.PropagateNan.ALL)
     out = moments + image * 2 * C + c
     tl.store(out, pivot + shift)
     tl.store(out + C, 1.0 / tl.sqrt(variance + epsilon))
@@ -112,7 +113,7 @@ def normalise(
         out_nhwc: float16 (N, height + 2 PAD, width + 2 PAD, C), out.
         height, width: Of the image.
         C, PIXELS: Channels; pixels of a program.
-        PAD, SHORTCUT_PAD: Margins in px, below both sides.
+        PAD, SHORTCUT_PAD: Margins in px, smaller than both sides.
         RELU: Whether negative numbers become 0.
     """
     image = tl.program_id(1).to(tl.int64)
@@ -134,7 +135,7 @@ def normalise(
         place = begin + ((y + SHORTCUT_PAD) * row + x + SHORTCUT_PAD)[:, None] * C + c[None, :]
         value += tl.load(place, mask=inside, other=0.0).to(tl.float32)
     if RELU:
-        value = tl.maximum(value, 0.0)
+        value = tl.maximum(value, 0.0, propagate_nan=tl.PropagateNan.ALL)
     out = out_nhwc + image * area * C + p[:, None] * C + c[None, :]
     tl.store(out, value.to(tl.float16), mask=inside)
 
@@ -185,5 +186,6 @@ def sum_taps(y_nhwc, bias, out_nchw, height, width, TAPS: tl.constexpr, C: tl.co
         for tap in tl.static_range(TAPS):
             total += tl.load(first + (p + tap * width) * C + 3 * tap + colour, mask=inside, other=0.0).to(tl.float32)
         # tanh as a quotient of exponentials; beyond 15 it is 1 in float32.
-        power = tl.exp(2.0 * tl.minimum(tl.maximum(total, -15.0), 15.0))
+        total = tl.maximum(total, -15.0, propagate_nan=tl.PropagateNan.ALL)
+        power = tl.exp(2.0 * tl.minimum(total, 15.0, propagate_nan=tl.PropagateNan.ALL))
         tl.store(out_nchw + (image * 3 + colour) * area + p, 1.0 - 2.0 / (power + 1.0), mask=inside)

@@ -1,8 +1,8 @@
 """The generator's pass with cuDNN's convolutions and the kernels between them.
 
-Why: at 508 px a pass moves about as many bytes through norms, ReLUs and paddings as its convolutions take time. Here
-each norm reads its input twice and writes it once, with ReLU, shortcut and padding done on the way. The first and the
-last convolution, whose 3 channels leave most of a matrix unit idle, run as convolutions over 24.
+Why: norms, ReLUs and paddings one after the other move so many bytes that a pass waits for them as long as for its
+convolutions. Here each norm reads its input twice and writes it once, with ReLU, shortcut and padding done on the way.
+The first and the last convolution, whose 3 channels leave most of a matrix unit idle, run over 32 channels instead.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def why_not_fused(recipe: Recipe, height: int, width: int) -> str:
         return f"its width {recipe.width} is no power of two from {_LEAST_WIDTH} to {_MOST_WIDTH}"
     if min(height, width) < 8:
         return f"{width} x {height} px is too small to reflect at a quarter of its size"
-    if (height + _TAPS - 1) * (width + _TAPS - 1) * recipe.width >= _MOST_VALUES:
+    if (height + _TAPS - 1) * (width + _TAPS - 1) * max(recipe.width, _TAP_CHANNELS) >= _MOST_VALUES:
         return f"{width} x {height} px with {recipe.width} channels is beyond what 32 bits count"
     return ""
 

@@ -1,0 +1,38 @@
+"""Whether the fused pass of torch can run here, and by what: Triton, and what Triton compiles its launchers with."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+REVISION = 1
+"""Of everything in `augengine.engines.fused` that bits depend on: part of what an engine is, so raise it with them."""
+
+_COMPILERS = ("gcc", "clang")
+
+
+def fusing_version() -> str:
+    """As ``fused 1 by triton 3.6.0``; empty where the kernels cannot be compiled. It costs no import."""
+    if why_no_launchers(os.environ, Path(sysconfig.get_path("include"))):
+        return ""
+    try:
+        return f"fused {REVISION} by triton {importlib.metadata.version('triton')}"
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def why_no_launchers(environment: Mapping[str, str], include: Path) -> str:
+    """Empty if Triton can compile the C that launches its kernels, else what it lacks; as it looks itself.
+
+    Args:
+        environment: Whose ``CC`` goes before gcc and clang, even one that does not exist.
+        include: Where Python's headers should lie.
+    """
+    wanted = (environment["CC"],) if environment.get("CC") else _COMPILERS
+    if not any(map(shutil.which, wanted)):
+        return f"no C compiler: {' or '.join(wanted)}"
+    return "" if (include / "Python.h").is_file() else f"no headers of Python in {include}"
