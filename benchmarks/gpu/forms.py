@@ -89,6 +89,8 @@ def _usable(setting: Setting) -> Iterator[Form]:
 def _attempt(form: Form, material: Material, setting: Setting, x: Tensor, exact: Tensor) -> dict[str, Any]:
     try:
         return _row(form, material, setting, x, exact)
+    except ImportError as error:
+        return {"missing": str(error)}
     except Exception as error:  # noqa: BLE001 - one form's end is not the others'
         return {"failed": f"{type(error).__name__}: {error}"}
 
