@@ -81,11 +81,13 @@ class Spots:
 
     Attributes:
         per_mm2: Connected ones a mm2 of tissue shown.
+        cover: Share of all pixels that is marker, before anything is filled or left out.
         diameters_um: 10th, 50th and 90th percentile of the diameters of circles of the same area.
         widths_um: The same of the minor axes of ellipses of the same moments.
     """
 
     per_mm2: float
+    cover: float
     diameters_um: tuple[float, ...]
     widths_um: tuple[float, ...]
 
@@ -93,10 +95,12 @@ class Spots:
     def of(cls, images: Sequence[RgbImage], stain: PhantomStain) -> Self:
         """Of all pictures together, with one threshold derived from them; spots below 10 um2 are left out."""
         threshold = derive_threshold(images, BUILT_IN[stain])
-        spots = [spot for image in images for spot in _spots(marker_mask(image, BUILT_IN[stain], threshold))]
+        masks = [marker_mask(image, BUILT_IN[stain], threshold) for image in images]
+        spots = [spot for mask in masks for spot in _spots(mask)]
         shown_mm2 = sum(image[..., 0].size for image in images) * MPP**2 / 1e6
         return cls(
             per_mm2=len(spots) / shown_mm2,
+            cover=float(np.concatenate([mask.ravel() for mask in masks]).mean()),
             diameters_um=_percentiles([spot.equivalent_diameter_area * MPP for spot in spots]),
             widths_um=_percentiles([spot.axis_minor_length * MPP for spot in spots]),
         )
@@ -106,7 +110,7 @@ class Spots:
         names = ("diameter", "width")
         each = zip(names, (self.diameters_um, self.widths_um), strict=True)
         shown = "; ".join(f"{name} {', '.join(f'{p:.1f}' for p in three)} um" for name, three in each)
-        return f"{self.per_mm2:.0f} markers a mm2; {shown}"
+        return f"{self.per_mm2:.0f} markers a mm2, {self.cover:.1%} of the area; {shown}"
 
 
 def _percentiles(values: Sequence[float]) -> tuple[float, ...]:

@@ -46,12 +46,12 @@ class MarkerKind:
     spills_um: float
 
 
-# A macrophage is 10 to 15 um across, 20 where it spreads. They cover 3 % of the three real CD68 patches, and a little
-# more here; kidneys less inflamed hold a tenth of that. CD34 covers 7 % of the real field, and here. Many touch; what
-# `train.phantom.compare` then finds is about as many and as large as on the real field.
+# A macrophage is 10 to 15 um across, but what is brown of it on the three real patches is half of that: 4 to 7 um, 2 %
+# of the area; kidneys less inflamed hold a tenth. CD34 covers 10 % of the real field and 7 here. Many outlines touch;
+# what `train.phantom.compare` then finds of either stain is about as many and as large as on real tissue.
 KINDS = {
     "cd68": MarkerKind(
-        per_mm2=420, radius_um=(4.0, 7.5), in_tuft=1.0, elongated=2.0, ragged=0.4, band_um=None, spills_um=0.8
+        per_mm2=480, radius_um=(2.2, 5.0), in_tuft=1.0, elongated=2.0, ragged=0.4, band_um=None, spills_um=0.8
     ),
     "cd34": MarkerKind(
         per_mm2=1150, radius_um=(3.5, 10.0), in_tuft=0.6, elongated=3.0, ragged=0.16, band_um=2.2, spills_um=0.3
