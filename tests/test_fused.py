@@ -105,11 +105,19 @@ def test_only_what_the_kernels_know_is_fused(recipe: Recipe, precision: Any, tri
     assert found.dtype == torch.float32
 
 
-@pytest.mark.parametrize("error", [OSError("no such compiler"), RuntimeError("CUDA error"), AssertionError("libcuda")])
-def test_whatever_triton_raises_is_an_engines_error(error: Exception) -> None:
-    ours = explain(error)
+@pytest.mark.parametrize(
+    ("error", "fused", "hint"),
+    [
+        (OSError("no such compiler"), True, "without Triton the plain pass runs"),
+        (AssertionError("libcuda"), True, "without Triton the plain pass runs"),
+        (RuntimeError("CUDA error: out of memory"), True, "use fewer workers"),
+        (RuntimeError("CUDA error: out of memory"), False, "use fewer workers"),
+    ],
+)
+def test_whatever_is_raised_at_load_is_an_engines_error(error: Exception, fused: bool, hint: str) -> None:
+    ours = explain(error, fused=fused)
     assert str(error) in ours.message
-    assert ours.hint == "without Triton the plain pass runs"
+    assert ours.hint == hint
 
 
 @pytest.mark.parametrize("colour", [0, 2])

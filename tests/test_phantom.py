@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from PIL import Image
 from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 
@@ -18,15 +15,13 @@ from augengine.colour import concentrations
 from augengine.errors import SpecError
 from augengine.markers import derive_threshold, dice, marker_mask
 from augengine.stains import BUILT_IN
-from train.data import open_domain
 from train.phantom import Correlation, Field, FieldSpec, Patient, Series, Slide, draw_field
 from train.phantom.anatomy import GLOMERULUS_RADIUS_UM, SCLEROTIC_SHRINKS_TO, Anatomy, draw_anatomy
-from train.phantom.compare import REAL, Colours, Spots, main
 from train.phantom.draws import keyed, smooth_noise, thin_out
 from train.phantom.frame import MARGIN_UM, Frame
 from train.phantom.markers import KINDS, draw_markers
 from train.phantom.packing import OPEN, OUT, SCLEROTIC, Packing, pack
-from train.phantom.spec import PhantomStain
+from train.phantom.spec import STAINS, PhantomStain
 
 BLUR_PX = 8
 """More than the optics' reach and a marker's soft edge together, at 0.5 um/px."""
@@ -86,7 +81,7 @@ def test_the_stains_of_one_seed_show_one_tissue() -> None:
 
 @pytest.mark.parametrize(("side", "mpp"), [(16, 0.1), (33, 0.7), (16, 4.0)])
 def test_any_size_is_drawn(side: int, mpp: float) -> None:
-    for stain in REAL:
+    for stain in STAINS:
         field = draw_field(spec(stain, side=side, mpp=mpp))
         assert field.image.shape == (side, side, 3)
         assert field.glomeruli.shape == field.markers.shape == (side, side)
@@ -261,51 +256,3 @@ def test_noise_has_unit_variance_at_every_width() -> None:
         noise = smooth_noise(keyed(1, f"noise {sigma}"), (300, 300), sigma)
         assert 0.6 < noise.std() < 1.4
         assert noise.dtype == np.float32
-
-
-@pytest.mark.parametrize("stain", REAL)
-def test_drawn_colours_are_within_a_factor_of_real_ones(shared_data: Path, stain: PhantomStain) -> None:
-    name, mpp = REAL[stain]
-    real = open_domain(str(shared_data / "hannover" / name), name=stain, mpp=mpp, target_mpp=0.5).images
-    drawn = [draw_field(spec(stain, anatomy=seed, markers=seed, side=160, patient=seed)).image for seed in range(6)]
-    of_real, of_drawn = Colours.of(real, stain), Colours.of(drawn, stain)
-    ratio = np.array([of_drawn.mean, of_drawn.spread]) / [of_real.mean, of_real.spread]
-    assert np.all((ratio > 0.5) & (ratio < 2.6)), ratio
-
-
-def test_drawn_capillaries_are_as_many_and_as_large_as_real_ones(shared_data: Path) -> None:
-    name, mpp = REAL["cd34"]
-    real = Spots.of(
-        open_domain(str(shared_data / "hannover" / name), name="cd34", mpp=mpp, target_mpp=0.5).images, "cd34"
-    )
-    fields = [draw_field(spec("cd34", anatomy=seed, markers=seed, side=400, patient=seed)) for seed in range(3)]
-    drawn = Spots.of([field.image for field in fields], "cd34")
-    assert drawn.per_mm2 == pytest.approx(real.per_mm2, rel=0.3)
-    assert drawn.diameters_um == pytest.approx(real.diameters_um, rel=0.3)
-    assert drawn.widths_um[1] < 1.7 * real.widths_um[1]
-
-
-def test_spots_are_counted_and_sized() -> None:
-    """Rings of known size in the colour of CD34's markers, on pale tissue, and a line too thin to count."""
-    y, x = np.mgrid[:200, :200]
-    image = np.full((200, 200, 3), (225, 220, 232), dtype=np.uint8)
-    for middle, radius in ((30, 8), (90, 12), (160, 16)):
-        distance = np.hypot(y - 100, x - middle)
-        image[(distance <= radius) & (distance > radius - 4)] = (150, 20, 60)
-    image[10, :] = (150, 20, 60)
-    found = Spots.of([image], "cd34")
-    assert found.per_mm2 == pytest.approx(3 / 0.01)  # 200 px of 0.5 um
-    assert found.diameters_um[1] == pytest.approx(12, abs=0.7)
-    assert found.widths_um[1] == pytest.approx(12, abs=0.7)
-    assert found.line().startswith("300 markers a mm2, ")
-    assert found.cover == pytest.approx((np.array(image)[..., 1] == 20).mean(), abs=0.005)
-
-
-def test_phantoms_are_shown_beside_real_tissue(shared_data: Path, tmp_path: Path) -> None:
-    call = [f"--data={shared_data / 'hannover'}", f"--out={tmp_path / 'look.png'}", "--fields=2"]
-    done = CliRunner().invoke(main, call)
-    assert done.exit_code == 0, done.output
-    assert len(done.output.splitlines()) == 12
-    assert done.output.count("of the area; diameter ") == 4
-    assert done.output.count("Dice with those that colour deconvolution finds 0.") == 2
-    assert Image.open(tmp_path / "look.png").size == (3 * 496 + 16, 3 * 496 + 16)

@@ -95,7 +95,7 @@ class Tissue:
 @click.option("--blocks", type=click.IntRange(0), default=6, help="Residual blocks.")
 @click.option("--crop", type=click.IntRange(32), default=96, help="Side of a crop, px.")
 @click.option("--identity", type=click.FloatRange(0), default=0.5, help="Weight of the identity losses; 0 swaps looks.")
-@click.option("--cycle", type=click.FloatRange(0), default=10.0, help="Weight of the cycle losses; less hides more.")
+@click.option("--cycle", type=click.FloatRange(0), default=10.0, help="Weight of the cycle losses.")
 @click.option("--mpp", type=float, default=1.0, help="um/px of the phantoms.")
 @click.option("--side", type=int, default=256, help="Side of a field, px.")
 @click.option("--fields", type=int, default=96, help="Fields of each stain.")
