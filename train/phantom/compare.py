@@ -84,12 +84,14 @@ class Spots:
         cover: Share of all pixels that is marker, before anything is filled or left out.
         diameters_um: 10th, 50th and 90th percentile of the diameters of circles of the same area.
         widths_um: The same of the minor axes of ellipses of the same moments.
+        chromogen: The same of the amount of chromogen in all pixels that are marker, as in `Colours`.
     """
 
     per_mm2: float
     cover: float
     diameters_um: tuple[float, ...]
     widths_um: tuple[float, ...]
+    chromogen: tuple[float, ...]
 
     @classmethod
     def of(cls, images: Sequence[RgbImage], stain: PhantomStain) -> Self:
@@ -97,25 +99,33 @@ class Spots:
         threshold = derive_threshold(images, BUILT_IN[stain])
         masks = [marker_mask(image, BUILT_IN[stain], threshold) for image in images]
         spots = [spot for mask in masks for spot in _spots(mask)]
+        amounts = [_chromogen(image, mask, stain) for image, mask in zip(images, masks, strict=True)]
         shown_mm2 = sum(image[..., 0].size for image in images) * MPP**2 / 1e6
         return cls(
             per_mm2=len(spots) / shown_mm2,
             cover=float(np.concatenate([mask.ravel() for mask in masks]).mean()),
             diameters_um=_percentiles([spot.equivalent_diameter_area * MPP for spot in spots]),
             widths_um=_percentiles([spot.axis_minor_length * MPP for spot in spots]),
+            chromogen=_percentiles(np.concatenate(amounts)),
         )
 
     def line(self) -> str:
         """For people."""
-        names = ("diameter", "width")
-        each = zip(names, (self.diameters_um, self.widths_um), strict=True)
-        shown = "; ".join(f"{name} {', '.join(f'{p:.1f}' for p in three)} um" for name, three in each)
+        names = ("diameter", "width", "chromogen")
+        each = zip(names, (self.diameters_um, self.widths_um, self.chromogen), (" um", " um", ""), strict=True)
+        shown = "; ".join(f"{name} {', '.join(f'{p:.1f}' for p in three)}{unit}" for name, three, unit in each)
         return f"{self.per_mm2:.0f} markers a mm2, {self.cover:.1%} of the area; {shown}"
 
 
-def _percentiles(values: Sequence[float]) -> tuple[float, ...]:
+def _chromogen(image: RgbImage, mask: NDArray[np.bool_], stain: PhantomStain) -> NDArray[np.float64]:
+    """Natural optical density along the chromogen's unit vector, of the pixels of a mask."""
+    amounts = concentrations(image, BUILT_IN[stain])[..., 1] * _NATURAL
+    return np.asarray(amounts[mask], dtype=np.float64)
+
+
+def _percentiles(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, ...]:
     """None of nothing."""
-    return tuple(float(p) for p in np.percentile(values, (10, 50, 90))) if values else ()
+    return tuple(float(p) for p in np.percentile(values, (10, 50, 90))) if len(values) else ()
 
 
 def _spots(mask: NDArray[np.bool_]) -> list[Any]:

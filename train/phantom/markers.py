@@ -35,6 +35,8 @@ class MarkerKind:
         ragged: How irregular the outline is.
         band_um: Width of the stained outline of a hollow marker; None is solid.
         spills_um: How far it reaches beyond the interstitium.
+        uneven: Standard deviation of the logarithm of a marker's amount of chromogen.
+        granules_um: Size of the granules that hold a solid marker's chromogen; None fills it.
     """
 
     per_mm2: float
@@ -44,17 +46,36 @@ class MarkerKind:
     ragged: float
     band_um: float | None
     spills_um: float
+    uneven: float
+    granules_um: float | None
 
 
-# A macrophage is 10 to 15 um across, but what is brown of it on the three real patches is half of that: 4 to 7 um, 2 %
-# of the area; kidneys less inflamed hold a tenth. CD34 covers 10 % of the real field and 7 here. Many outlines touch;
-# what `train.phantom.compare` then finds of either stain is about as many and as large as on real tissue.
+# A macrophage is 10 to 15 um across, but what is brown on the three real patches are granules in a part of it: 4 to
+# 7 um, 2 % of the area, on the whole paler than CD34's red; kidneys less inflamed hold a tenth. CD34 covers 10 % of the
+# real field and 7 here. Many outlines touch; what `train.phantom.compare` then finds of either stain is about as many,
+# as large and as dark as on real tissue.
 KINDS = {
     "cd68": MarkerKind(
-        per_mm2=480, radius_um=(2.2, 5.0), in_tuft=1.0, elongated=2.0, ragged=0.4, band_um=None, spills_um=0.8
+        per_mm2=780,
+        radius_um=(2.0, 5.0),
+        in_tuft=1.0,
+        elongated=2.0,
+        ragged=0.4,
+        band_um=None,
+        spills_um=0.8,
+        uneven=0.4,
+        granules_um=0.8,
     ),
     "cd34": MarkerKind(
-        per_mm2=1150, radius_um=(3.5, 10.0), in_tuft=0.6, elongated=3.0, ragged=0.16, band_um=2.2, spills_um=0.3
+        per_mm2=1150,
+        radius_um=(3.5, 10.0),
+        in_tuft=0.6,
+        elongated=3.0,
+        ragged=0.16,
+        band_um=2.2,
+        spills_um=0.3,
+        uneven=0.25,
+        granules_um=None,
     ),
 }
 
@@ -120,7 +141,7 @@ def draw_markers(kind: MarkerKind, packing: Packing, seed: int, correlation: Cor
         radius=np.where(inner, kind.in_tuft, 1.0) * rng.uniform(*kind.radius_um, count),
         ratio=rng.uniform(1, kind.elongated, count),
         angle=rng.uniform(0, np.pi, count),
-        strength=np.exp(rng.normal(0, 0.25, count)),
+        strength=np.exp(rng.normal(0, kind.uneven, count)),
     )
 
 
@@ -146,17 +167,28 @@ def stain_markers(markers: Markers, packing: Packing, frame: Frame) -> Stained:
     coarse, fine = (smooth_noise(rng, shape, um / frame.mpp) for um in (2.2, 0.8))
     rough = (coarse + np.float32(0.5) * fine) * np.float32(markers.kind.ragged)
     speckle = smooth_noise(rng, shape, 0.7 / frame.mpp)
+    grains = _grains(markers, frame)
     allowed = _allowed(markers.kind, packing, frame)
     cover, amount, hollow = (np.zeros(shape, dtype=np.float32) for _ in range(3))
     for number, window in _windows(markers, frame):
         depth = _depth(markers, number, window, rough, frame)
         body = frame.reach(depth) * allowed[int(markers.inner[number])][window]
         band = _band(body, markers.kind, frame)
-        np.maximum(amount[window], band * np.float32(markers.strength[number]), out=amount[window])
-        np.maximum(cover[window], band, out=cover[window])
+        stained = band * grains[window]
+        np.maximum(amount[window], stained * np.float32(markers.strength[number]), out=amount[window])
+        np.maximum(cover[window], stained, out=cover[window])
         np.maximum(hollow[window], body - band, out=hollow[window])
     texture = np.clip(1 + 0.3 * speckle, 0.35, 1.8)
     return Stained(cover=cover, amount=amount * texture, hollow=hollow * (1 - cover))
+
+
+def _grains(markers: Markers, frame: Frame) -> Map:
+    """How far granules fill each place of a marker, 0 ... 1: all of it but for the gaps between them."""
+    shape, size = (frame.side, frame.side), markers.kind.granules_um
+    if size is None:
+        return np.ones(shape, dtype=np.float32)
+    noise = smooth_noise(keyed(markers.seed, "granules"), shape, size / frame.mpp)
+    return np.clip(noise + np.float32(0.6), 0, 1)
 
 
 def _allowed(kind: MarkerKind, packing: Packing, frame: Frame) -> tuple[Map, Map]:
