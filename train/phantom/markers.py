@@ -35,7 +35,6 @@ class MarkerKind:
         ragged: How irregular the outline is.
         band_um: Width of the stained outline of a hollow marker; None is solid.
         spills_um: How far it reaches beyond the interstitium.
-        uneven: Standard deviation of the logarithm of a marker's amount of chromogen.
         granular: Standard deviation of the chromogen's amount within a marker, over its mean.
     """
 
@@ -46,14 +45,13 @@ class MarkerKind:
     ragged: float
     band_um: float | None
     spills_um: float
-    uneven: float
     granular: float
 
 
 # A macrophage is 10 to 15 um across. What is brown on the three real patches are granules in a part of it, 4 to 7 um,
-# paler on the whole than CD34's red, 480 a mm2, 2 % of the area; kidneys less inflamed hold a tenth. Drawn are bodies
-# half filled: as many, a little darker and half as large again, since at 1 um/px generators do not carry the granules
-# themselves (docs/log.md, 2026-11-28). CD34 covers 10 % of the real field and 7 here. Many outlines touch; what
+# paler on the whole than CD34's red, 480 a mm2, 2 % of the area; kidneys less inflamed hold a tenth. Drawn are
+# granular bodies: as many, a little darker and half as large again, since generators at 1 um/px do not carry granules
+# (docs/log.md, 2026-11-28). CD34 covers 10 % of the real field and 7 here. Many outlines touch; what
 # `train.phantom.compare` finds of both stains is held to what it finds on real tissue.
 KINDS = {
     "cd68": MarkerKind(
@@ -64,7 +62,6 @@ KINDS = {
         ragged=0.4,
         band_um=None,
         spills_um=0.8,
-        uneven=0.25,
         granular=0.6,
     ),
     "cd34": MarkerKind(
@@ -75,7 +72,6 @@ KINDS = {
         ragged=0.16,
         band_um=2.2,
         spills_um=0.3,
-        uneven=0.25,
         granular=0.3,
     ),
 }
@@ -142,7 +138,7 @@ def draw_markers(kind: MarkerKind, packing: Packing, seed: int, correlation: Cor
         radius=np.where(inner, kind.in_tuft, 1.0) * rng.uniform(*kind.radius_um, count),
         ratio=rng.uniform(1, kind.elongated, count),
         angle=rng.uniform(0, np.pi, count),
-        strength=np.exp(rng.normal(0, kind.uneven, count)),
+        strength=np.exp(rng.normal(0, 0.25, count)),
     )
 
 
