@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 import torch
 from openvino import opset13
 from torch import nn
@@ -27,7 +26,7 @@ from augengine.build import Tiles
 from augengine.cards import DIRECTIONS, find_weights, weight_roots
 from augengine.chain.base import Translators
 from augengine.chain.translate import run_engine
-from augengine.engines._openvino import OpenVinoEngine, settings
+from augengine.engines._openvino import OpenVinoEngine, core, settings
 from augengine.engines.base import EngineSpec
 from augengine.engines.fidelity import EPS_SHARE, measure
 from augengine.engines.onnx_types import fix_shape, read_model, save, to_float32
@@ -76,9 +75,9 @@ class Graphs:
         with tempfile.TemporaryDirectory() as folder:
             fixed = Path(folder) / "model.onnx"
             save(fix_shape(to_float32(read_model(file)), 1, height, width), fixed)
-            model = openvino.Core().read_model(fixed)
+            model = core().read_model(fixed)
             quantise(model, list(convolutions(network)), names, ranges)
-            compiled = openvino.Core().compile_model(model, "CPU", settings(precision, cpu_threads()))
+            compiled = core().compile_model(model, "CPU", settings(precision, cpu_threads()))
         return OpenVinoEngine(compiled, EngineSpec(precision=precision, height=height, width=width, batch=1))
 
 

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 
-from augengine.engines._openvino import OpenVinoBackend, settings
+from augengine.engines._openvino import OpenVinoBackend, core, settings
 from augengine.engines.onnx_types import fix_shape, read_model, save, to_float32
 from augengine.spec import Precision
 from benchmarks.machine import machine_facts, versions
@@ -44,8 +43,7 @@ def measure(material: Material, precision: Precision, rounds: int) -> dict[str, 
 def _compile(material: Material, precision: Precision) -> Any:
     side, file = material.size.side, material.folder / "operators.onnx"
     save(fix_shape(to_float32(read_model(material.onnx()[0])), 1, side, side), file)
-    core = openvino.Core()
-    return core.compile_model(core.read_model(file), "CPU", settings(precision, 1) | {"PERF_COUNT": True})
+    return core().compile_model(core().read_model(file), "CPU", settings(precision, 1) | {"PERF_COUNT": True})
 
 
 def _shares(counters: Any) -> dict[str, float]:

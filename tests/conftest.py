@@ -14,6 +14,7 @@ import pytest
 from augengine.engines.driver import why_no_driver
 from augengine.engines.trt_packages import UNLISTED
 from augengine.storage import UrlPath
+from tests.signal_stack import what_is_wrong
 from tests.small_generator import write_small_pair
 
 if TYPE_CHECKING:
@@ -62,6 +63,14 @@ def own_handler() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sound_signal_stack() -> Iterator[None]:
+    """Named where it is broken: the process would die at a later file's child, without a word."""
+    yield
+    wrong = what_is_wrong()
+    assert not wrong, wrong
 
 
 @pytest.fixture(scope="session")

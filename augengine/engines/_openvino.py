@@ -63,7 +63,7 @@ class OpenVinoBackend:
 
         float16 is left out: OpenVINO turns that hint into bfloat16 on most CPUs.
         """
-        capable = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        capable = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return ("bfloat16", "float32") if capable and _NATIVE_BF16 & _cpu_flags() else ("float32",)
 
     def static_batch(self, height: int, width: int) -> int:  # noqa: ARG002 - the seam's signature
@@ -169,7 +169,7 @@ def settings(precision: Precision, threads: int) -> dict[str, Any]:
 
 def _compile(file: Path, precision: Precision, *, threads: int) -> Any:
     try:
-        compiled = _core().compile_model(_core().read_model(file), "CPU", settings(precision, threads))
+        compiled = core().compile_model(core().read_model(file), "CPU", settings(precision, threads))
         streams, workers = (compiled.get_property(name) for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS"))
     except RuntimeError as error:
         hint = "delete its folder; it is built again at the next run"
@@ -189,7 +189,13 @@ def _openvino() -> Any:
 
 
 @cache
-def _core() -> Any:
+def core() -> Any:
+    """This process's one OpenVINO core; all that compile here share it, and it is never freed.
+
+    A core brings its thread an alternate signal stack and gives back the one from before when it is freed. Of two
+    that are freed in the order they were made, the second gives back the first's, which is gone: the next signal
+    that Python handles (a child's end, Ctrl-C) then ends the process without a word.
+    """
     return _openvino().Core()
 
 
