@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.typed_lines import ROOT
+from train.table1 import gathering
 from train.table1.analysis import analyse
 from train.table1.plan import Plan
 from train.table1.report import table
@@ -50,6 +51,18 @@ def test_the_phantoms_table_says_what_was_found(start: str, column: int, stain: 
     page = (DOCS / "phantom.md").read_text(encoding="utf-8")
     found = json.loads((DOCS / "results" / f"phantom-{stain}.json").read_text())
     assert numbers(row(page, start)[column]) == PHANTOM[start](found)
+
+
+def test_table_1_says_what_its_first_run_found() -> None:
+    first = json.loads((DOCS / "results" / "table1-first.json").read_text())
+    primary = analyse(Plan.from_json(first["plan"]), first["cells"]).lines()[0]
+    assert f'"{primary}"' in (DOCS / "table1.md").read_text(encoding="utf-8")
+
+
+def test_table_1_says_what_became_of_the_markers() -> None:
+    page = (DOCS / "table1.md").read_text(encoding="utf-8")
+    for line in gathering.lines(json.loads((DOCS / "results" / "table1-gathering.json").read_text())["gathering"]):
+        assert line in page, line
 
 
 def test_table_1_says_what_its_cells_say() -> None:

@@ -166,16 +166,29 @@ def find_cohort(plan: Plan, cell: Cell, data: Path, out: Path) -> Cohort:
     Raises:
         SourceError: Shards are missing.
     """
-    place = data / cell["stain"] / f"repeat-{cell['repeat']}"
-    shards = [place / cell["world"] / "train"]
+    training = train_folder(cell, data)
+    return Cohort(
+        train=_patients_of(plan, cell["percent"], find_training_tiles(cell, data, out)),
+        validation=find_tiles([str(training.with_name("validation"))]),
+        test=find_tiles([str(training.parent.with_name("test"))]),
+    )
+
+
+def find_training_tiles(cell: Cell, data: Path, out: Path) -> Tiles:
+    """The whole training tissue of a cell's world, stain and repeat with the variants of its arm.
+
+    Raises:
+        SourceError: Shards are missing.
+    """
+    shards = [train_folder(cell, data)]
     if cell["arm"] != "baseline":
         shards.append(arm_folder(cell, out))
-    train = find_tiles([str(each) for each in shards])
-    return Cohort(
-        train=_patients_of(plan, cell["percent"], train),
-        validation=find_tiles([str(place / cell["world"] / "validation")]),
-        test=find_tiles([str(place / "test")]),
-    )
+    return find_tiles([str(each) for each in shards])
+
+
+def train_folder(cell: Cell, data: Path) -> Path:
+    """Where the training tissue of a cell's world, stain and repeat is."""
+    return data / str(cell["stain"]) / f"repeat-{cell['repeat']}" / str(cell["world"]) / "train"
 
 
 def arm_folder(cell: Cell, out: Path) -> Path:
@@ -192,8 +205,8 @@ def write_arms(plan: Plan, data: Path, out: Path, weights: Path | None, watcher:
     """
     for cell in plan.cells():
         if cell["percent"] == plan.fractions[0] and cell["arm"] != "baseline":
-            source = data / cell["stain"] / f"repeat-{cell['repeat']}" / cell["world"] / "train"
-            _write_arm(plan, cell["arm"], cell["stain"], source, arm_folder(cell, out), weights, watcher)
+            source, target = train_folder(cell, data), arm_folder(cell, out)
+            _write_arm(plan, cell["arm"], cell["stain"], source, target, weights, watcher)
 
 
 def digest_generators(plan: Plan, weights: Path | None) -> dict[str, Mapping[Direction, str]]:

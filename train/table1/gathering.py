@@ -1,0 +1,127 @@
+"""How much markers gather in glomeruli in what each arm shows: ``python -m train.table1.gathering``.
+
+The trap of the world ``shift`` is that they do. An arm helps by *moving markers* only as far as they gather less in
+its variants; this counts it, by colour deconvolution, in the training tissue of an experiment.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from augengine.markers import MarkerRule, Mask, derive_threshold
+from augengine.sample import SOURCE_VARIANT
+from augengine.shards.records import read_json, write_json
+from augengine.stains import Stain, find_stain
+from train.commands import FILE, SETTINGS, PoliteCommand
+from train.data.decoding import PlaceReader
+from train.table1.data import find_training_tiles
+from train.table1.plan import Arm, Plan, World
+from train.unet.foreground import ForegroundMasks
+from train.unet.tiles import Tile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathering:
+    """Of some pictures; NaN is nothing over nothing.
+
+    Attributes:
+        inside, outside: Markers' share of the area of glomeruli and of the rest, 0 ... 1.
+        kept_inside, kept_outside: Share of the source's marker pixels that are markers here too.
+    """
+
+    inside: float
+    outside: float
+    kept_inside: float
+    kept_outside: float
+
+    @property
+    def ratio(self) -> float:
+        """Inside over outside; 1 where markers know nothing of glomeruli."""
+        return self.inside / self.outside if self.outside else math.nan
+
+    def to_json(self) -> dict[str, float | None]:
+        """As plain json values, four digits."""
+        values = {**asdict(self), "ratio": self.ratio}
+        return {name: None if math.isnan(value) else round(value, 4) for name, value in values.items()}
+
+
+def count(pictures: Iterable[tuple[Mask, Mask, Mask]]) -> Gathering:
+    """Count pixels of triples of bool (H, W): the source's markers, the markers here, the glomeruli."""
+    kept, here, before, area = (np.zeros(2) for _ in range(4))
+    for source, markers, glomeruli in pictures:
+        for i, part in enumerate((glomeruli, ~glomeruli)):
+            area[i] += part.sum()
+            before[i] += (source & part).sum()
+            here[i] += (markers & part).sum()
+            kept[i] += (markers & source & part).sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        (inside, outside), (kept_inside, kept_outside) = (here / area).tolist(), (kept / before).tolist()
+    return Gathering(inside=inside, outside=outside, kept_inside=kept_inside, kept_outside=kept_outside)
+
+
+def gatherings(plan: Plan, data: Path, out: Path) -> dict[str, Any]:
+    """World -> stain -> arm -> its `Gathering` as json, over all repeats, patients and variants.
+
+    Raises:
+        SourceError: Tissue or variants are missing.
+    """
+    return {w: {s: {a: _of_arm(plan, w, s, a, data, out) for a in plan.arms} for s in plan.stains} for w in plan.worlds}
+
+
+def _of_arm(plan: Plan, world: World, stain: str, arm: Arm, data: Path, out: Path) -> dict[str, float | None]:
+    cells = ({"world": world, "stain": stain, "arm": arm, "repeat": repeat} for repeat in range(plan.repeats))
+    tiles = [tile for cell in cells for tile in find_training_tiles(cell, data, out)]
+    return count(_pictures(tiles, find_stain(stain))).to_json()
+
+
+def _pictures(tiles: Sequence[Tile], stain: Stain) -> Iterator[tuple[Mask, Mask, Mask]]:
+    reader = PlaceReader()
+    sources = [reader.image(tile.images[SOURCE_VARIANT]) for tile in tiles]
+    rule, glomeruli = MarkerRule(stain=stain, threshold=derive_threshold(sources, stain)), ForegroundMasks((1,), reader)
+    for tile, source in zip(tiles, sources, strict=True):
+        before, within = rule.mask(source), glomeruli.read(tile)
+        for variant in range(min(1, tile.variants), tile.variants + 1):
+            yield before, rule.mask(reader.image(tile.images[variant])), within
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """As a table of Markdown."""
+    each = ((w, s, a, g) for w, stains in found.items() for s, arms in stains.items() for a, g in arms.items())
+    rows = [f"| {world} | {stain} | {arm} | {_cells(g)} |" for world, stain, arm, g in each]
+    return [
+        "| world | stain | arm | % of glomeruli | % of the rest | ratio | kept in glomeruli | kept in the rest |",
+        "|---" * 8 + "|",
+        *rows,
+    ]
+
+
+def _cells(g: Mapping[str, float | None]) -> str:
+    shares = [_number(g[name], 100, 1) for name in ("inside", "outside")]
+    return " | ".join([*shares, *(_number(g[name], 1, 2) for name in ("ratio", "kept_inside", "kept_outside"))])
+
+
+def _number(value: float | None, times: int, digits: int) -> str:
+    return "-" if value is None else f"{times * value:.{digits}f}"
+
+
+@click.command("python -m train.table1.gathering", cls=PoliteCommand, context_settings=SETTINGS)
+@click.option("--data", type=FILE, default=Path("runs/table1/data"), help="Source shards of all repeats and worlds.")
+@click.option("--out", type=FILE, default=Path("runs/table1"), help="Folder of the experiment; its variants are read.")
+def main(data: Path, out: Path) -> None:
+    """Count markers in glomeruli in every arm's variants; writes gathering.json beside the experiment's results."""
+    said = read_json(out / "plan.json", hint="--out is the folder of a `python -m train.table1`")
+    plan = Plan.from_json({name: value for name, value in said.items() if name != "generators"})
+    found = gatherings(plan, data, out)
+    write_json(out / "gathering.json", {"plan": said, "gathering": found}, out)
+    click.echo("\n".join(lines(found)))
+
+
+if __name__ == "__main__":
+    main()
