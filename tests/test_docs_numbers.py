@@ -53,6 +53,12 @@ def test_the_phantoms_table_says_what_was_found(start: str, column: int, stain: 
     assert numbers(row(page, start)[column]) == PHANTOM[start](found)
 
 
+def test_readme_says_what_table_1_found() -> None:
+    primary = json.loads((DOCS / "results" / "table1.json").read_text())["analysis"]["primary"]
+    gain, low, high = two(*(primary[name] for name in ("mean", "low", "high")))
+    assert f"F1 rises by {gain} (95 % {low} ... {high}," in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_table_1_says_what_its_first_run_found() -> None:
     first = json.loads((DOCS / "results" / "table1-first.json").read_text())
     primary = analyse(Plan.from_json(first["plan"]), first["cells"]).lines()[0]
