@@ -36,6 +36,13 @@ PHANTOM: dict[str, Callable[[Found], list[str]]] = {
 }
 
 
+DRIFT: dict[str, Callable[[list[Found]], list[str]]] = {
+    "F1 by pixel on the tiles themselves": lambda each: [f"{each[0]['own']['pixels']['f1']:.3f}"],
+    "lost on variants": lambda each: [f"{f['lost']:.3f}" for f in each],
+    "Dice of what is found in a variant": lambda each: two(*(f["agreement"]["f1"] for f in each)),
+}
+
+
 def numbers(cell: str) -> list[str]:
     return re.findall(r"-?\d+(?:\.\d+)?(?: \d{3})?", cell.replace("*", ""))
 
@@ -43,6 +50,15 @@ def numbers(cell: str) -> list[str]:
 def row(page: str, start: str) -> list[str]:
     (line,) = (line for line in page.splitlines() if line.startswith(f"| {start}"))
     return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+@pytest.mark.parametrize("start", DRIFT)
+@pytest.mark.parametrize(("column", "stain"), [(1, "cd68"), (2, "cd34")])
+def test_the_phantoms_page_says_how_far_masks_drift(start: str, column: int, stain: str) -> None:
+    page = (DOCS / "phantom.md").read_text(encoding="utf-8")
+    found = json.loads((DOCS / "results" / f"phantom-drift-{stain}.json").read_text())
+    assert list(found) == ["looked-0.000001/", "looked-0.05/", "looked-0.2/"]
+    assert numbers(row(page, start)[column]) == DRIFT[start](list(found.values()))
 
 
 @pytest.mark.parametrize("start", PHANTOM)

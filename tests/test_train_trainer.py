@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file
 from torch import nn
 
 from augengine.cards import find_weights
@@ -21,50 +17,18 @@ from augengine.engines.onnx_types import read_model
 from augengine.errors import CheckpointError, SpecError, TargetError, TrainingError
 from augengine.export import run_onnx
 from tests.drawn_tissue import DrawnCrops, density, in_reference_colours, in_stain_colours, tiny_recipe
-from train.checkpoint import TrainingCard, TrainingRun, load_generator
-from train.checkpoints import STATE, Checkpoints, load_state
+from tests.small_trainer import find, judge_by_step, make_run, make_trainer
+from train.checkpoint import TrainingCard, load_generator
+from train.checkpoints import STATE
 from train.finish import export_run, to_tile
 from train.rhythm import Rhythm
 from train.step import CycleGan
 from train.trainer import Judgement, Trainer
 
-OFTEN = Rhythm(log=1, checkpoint=4, validate=2)
 FILES = {"to-reference.safetensors", "from-reference.safetensors", "card.json"}
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def make_run(steps: int, **changes: Any) -> TrainingRun:
-    fields: dict[str, Any] = {
-        "recipe": tiny_recipe(),
-        "seed": 3,
-        "precision": "float32",
-        "processes": 1,
-        "data": {"drawn": 1},
-    }
-    return TrainingRun(reference="pas", stain="cd68", mpp=0.5, steps=steps, **(fields | changes))
-
-
-def make_trainer(
-    out: Path, run: TrainingRun, *, rhythm: Rhythm = OFTEN, judge: Any = None, workers: int = 0, **crops: Any
-) -> Trainer:
-    drawn = DrawnCrops(run.steps * run.recipe.batch, side=run.recipe.crop, **crops)
-    accelerator = Accelerator(cpu=True, mixed_precision="no")
-    options: dict[str, Any] = {"judge": judge, "rhythm": rhythm, "workers": workers, "quiet": True}
-    return Trainer(run=run, crops=drawn, out=out, accelerator=accelerator, **options)
-
-
-def judge_by_step(_to_reference: nn.Module, _from_reference: nn.Module, step: int) -> Judgement:
-    """Step 4 is the best, whatever the networks are."""
-    score = float(abs(step - 4))
-    return Judgement(score=score, numbers={"cycle": score}, grid_hwc=np.zeros((8, 8, 3), dtype=np.uint8))
-
-
-def find(out: Path, kind: Any = "step") -> Path:
-    folder = Checkpoints(out / "checkpoints").find(kind)
-    assert folder is not None
-    return folder
 
 
 def test_a_training_on_two_drawn_stains_finds_their_mapping(tmp_path: Path) -> None:
@@ -138,70 +102,6 @@ def test_logs_hold_a_row_of_means(tmp_path: Path) -> None:
     each, both = (np.genfromtxt(tmp_path / name / "losses.csv", delimiter=",", names=True) for name in ("each", "both"))
     assert both["step"].tolist() == [2, 4]
     assert both["cycle_stain"] == pytest.approx(each["cycle_stain"].reshape(2, 2).mean(axis=1), rel=1e-5)
-
-
-def test_a_loss_that_is_no_number_stops_the_training_and_keeps_the_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="at step 7") as caught:
-        make_trainer(tmp_path, make_run(9), rhythm=Rhythm(log=1, checkpoint=4), nan_at=6).train()
-    assert str(find(tmp_path)) in caught.value.hint
-    assert find(tmp_path).name == "step-00000004"
-    weights = load_file(find(tmp_path) / "to-reference.safetensors")
-    assert all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
-
-
-def test_between_rows_a_bad_loss_is_found_before_a_checkpoint_is_written(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError):
-        make_trainer(tmp_path, make_run(9), rhythm=Rhythm(log=100, checkpoint=4), nan_at=5).train()
-    assert find(tmp_path).name == "step-00000004"
-
-
-@contextmanager
-def no_file_above(size: int) -> Iterator[None]:
-    """Writing more fails, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_full_disk_is_said_and_the_checkpoint_before_stays(tmp_path: Path) -> None:
-    trainer = make_trainer(tmp_path, make_run(4), breaks_at=2, rhythm=Rhythm(checkpoint=2))
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train()
-    rest = make_trainer(tmp_path, make_run(4), rhythm=Rhythm(checkpoint=2))
-    rest.resume()
-    with no_file_above(100_000), pytest.raises(TargetError, match="checkpoint"):
-        rest.train()
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000002"]
-    load_state(find(tmp_path))
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of TensorBoard's own thread
-@pytest.mark.parametrize("room", [0, 100, 600])
-def test_logs_that_a_full_disk_cannot_hold_are_said_in_a_line(tmp_path: Path, room: int) -> None:
-    trainer = make_trainer(tmp_path, make_run(20), rhythm=Rhythm(log=1))
-    with no_file_above(room), pytest.raises(TargetError, match="cannot write"):
-        trainer.train()
-
-
-def test_a_state_that_holds_code_is_not_run(tmp_path: Path) -> None:
-    make_trainer(tmp_path, make_run(1)).train()
-    torch.save({"pools": [RunsOnLoad(tmp_path / "trace")]}, find(tmp_path) / STATE)
-    with pytest.raises(CheckpointError):
-        make_trainer(tmp_path, make_run(1)).resume()
-    assert not (tmp_path / "trace").exists()
-
-
-class RunsOnLoad:
-    """Unpickling it writes a file."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[object, tuple[Path, str]]:
-        return Path.write_text, (self.trace, "ran")
 
 
 @pytest.mark.parametrize("changes", [{"seed": 4}, {"recipe": tiny_recipe(lr=1e-3)}, {"data": {"drawn": 2}}])
