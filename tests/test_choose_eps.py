@@ -14,13 +14,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from augengine.errors import SourceError, SpecError, StainError, TargetError
+from augengine.errors import SourceError, SpecError, StainError
 from augengine.stains import BUILT_IN, Stain, find_stain, recommend_eps
 from tests.datasets import record
 from tests.segmenter_tiles import names, write_tiles
-from tests.small_cells import double
 from tests.small_generator import write_small_pair
-from train.cells import CellLog, run_cells
 from train.choose_eps import Choice
 from train.choose_eps.__main__ import main, table
 from train.choose_eps.tenth import draw_share, write_sources
@@ -127,32 +125,6 @@ def test_a_file_that_cannot_be_changed_stays_as_it_is(
         recommend_eps(BUILT_IN["cd68"], eps, file)
     assert file.read_text() == text
     assert [path.name for path in tmp_path.iterdir()] == ["s.toml"]
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_cells_are_run_once_and_come_in_their_order(tmp_path: Path, workers: int) -> None:
-    log, said = CellLog(tmp_path / "cells.jsonl"), list[str]()
-    log.add({"x": 1, "double": "from before"})
-    results = run_cells([{"x": x} for x in (3, 1, 2)], log, double, said.append, workers=workers)
-    assert [result["double"] for result in results] == [6, "from before", 4]
-    assert said[0] == "1 of 3 cells were run before"
-    assert run_cells([{"x": 2}], log, _fail, said.append) == [{"x": 2, "double": 4}]
-
-
-def _fail(cell: Any) -> dict[str, int]:
-    raise AssertionError(f"{cell} was run before")
-
-
-def test_a_line_that_was_cut_short_does_not_count(tmp_path: Path) -> None:
-    file = tmp_path / "cells.jsonl"
-    file.write_text('{"x": 1, "double": 2}\n{"x": 2, "dou')
-    log = CellLog(file)
-    assert log.read() == [{"x": 1, "double": 2}]
-    log.add({"x": 3})
-    assert log.read() == [{"x": 1, "double": 2}, {"x": 3}]
-    file.write_text("{]\n")
-    with pytest.raises(TargetError, match="cannot be read"):
-        log.read()
 
 
 def run(*arguments: object) -> Result:

@@ -28,7 +28,7 @@ _SHOWN = ("whole job,", "eager", "torch.compile", "onnxruntime")
 
 def tables(result: dict[str, Any]) -> dict[str, str]:
     """What stands in a table's mark -> the table."""
-    files = sorted((Path(__file__).parents[2]).glob(IN_VECTORS))
+    files = sorted(DOCS.parent.glob(IN_VECTORS))
     sizes = [size for file in files for size in json.loads(file.read_text(encoding="utf-8"))["sizes"]]
     return {
         STORED: rows_table(result),
