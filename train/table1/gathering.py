@@ -21,6 +21,7 @@ from augengine.shards.records import read_json, write_json
 from augengine.stains import Stain, find_stain
 from train.commands import FILE, SETTINGS, PoliteCommand
 from train.data.decoding import PlaceReader
+from train.data.places import Place
 from train.table1.data import find_training_tiles
 from train.table1.plan import Arm, Plan, World
 from train.unet.foreground import ForegroundMasks
@@ -72,23 +73,44 @@ def gatherings(plan: Plan, data: Path, out: Path) -> dict[str, Any]:
     Raises:
         SourceError: Tissue or variants are missing.
     """
-    return {w: {s: {a: _of_arm(plan, w, s, a, data, out) for a in plan.arms} for s in plan.stains} for w in plan.worlds}
+    return {w: {s: _of_stain(plan, w, s, data, out) for s in plan.stains} for w in plan.worlds}
 
 
-def _of_arm(plan: Plan, world: World, stain: str, arm: Arm, data: Path, out: Path) -> dict[str, float | None]:
+def _of_stain(plan: Plan, world: World, stain: str, data: Path, out: Path) -> dict[Arm, dict[str, float | None]]:
+    shown = {arm: _tiles(plan, world, stain, arm, data, out) for arm in plan.arms}
+    tissue = _Tissue.of(shown[plan.arms[0]], find_stain(stain))
+    return {arm: count(tissue.pictures(tiles)).to_json() for arm, tiles in shown.items()}
+
+
+def _tiles(plan: Plan, world: World, stain: str, arm: Arm, data: Path, out: Path) -> list[Tile]:
     cells = ({"world": world, "stain": stain, "arm": arm, "repeat": repeat} for repeat in range(plan.repeats))
-    tiles = [tile for cell in cells for tile in find_training_tiles(cell, data, out)]
-    return count(_pictures(tiles, find_stain(stain))).to_json()
+    return [tile for cell in cells for tile in find_training_tiles(cell, data, out)]
 
 
-def _pictures(tiles: Sequence[Tile], stain: Stain) -> Iterator[tuple[Mask, Mask, Mask]]:
-    reader = PlaceReader()
-    sources = [reader.image(tile.images[SOURCE_VARIANT]) for tile in tiles]
-    rule, glomeruli = MarkerRule(stain=stain, threshold=derive_threshold(sources, stain)), ForegroundMasks((1,), reader)
-    for tile, source in zip(tiles, sources, strict=True):
-        before, within = rule.mask(source), glomeruli.read(tile)
-        for variant in range(min(1, tile.variants), tile.variants + 1):
-            yield before, rule.mask(reader.image(tile.images[variant])), within
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tissue:
+    """The sources that all arms of a world and stain share, looked at once: by place, their markers and glomeruli."""
+
+    rule: MarkerRule
+    known: Mapping[Place, tuple[Mask, Mask]]
+
+    @staticmethod
+    def of(tiles: Sequence[Tile], stain: Stain) -> _Tissue:
+        reader = PlaceReader()
+        places = [tile.images[SOURCE_VARIANT] for tile in tiles]
+        images = [reader.image(place) for place in places]
+        rule = MarkerRule(stain=stain, threshold=derive_threshold(images, stain))
+        glomeruli = ForegroundMasks((1,), reader)
+        masks = [(rule.mask(image), glomeruli.read(tile)) for tile, image in zip(tiles, images, strict=True)]
+        return _Tissue(rule=rule, known=dict(zip(places, masks, strict=True)))
+
+    def pictures(self, tiles: Sequence[Tile]) -> Iterator[tuple[Mask, Mask, Mask]]:
+        """What `count` counts, of every variant; of the sources themselves where there is none."""
+        reader = PlaceReader()
+        for tile in tiles:
+            before, within = self.known[tile.images[SOURCE_VARIANT]]
+            for variant in range(min(1, tile.variants), tile.variants + 1):
+                yield before, self.rule.mask(reader.image(tile.images[variant])), within
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:
