@@ -15,7 +15,7 @@ from train.phantom.spec import STAINS, Correlation, PhantomStain
 
 @click.command("python -m train.phantom", cls=PoliteCommand, context_settings=SETTINGS)
 @click.option("--out", type=FILE, required=True, help="Folder of the shards; new, empty, or the same series's.")
-@click.option("--stain", type=click.Choice(STAINS), required=True, help="How the tissue is stained.")
+@click.option("--stain", type=click.Choice(STAINS), default="cd68", help="How the tissue is stained.")
 @click.option("--count", type=int, default=64, help="Fields to draw.")
 @click.option("--side", type=int, default=512, help="Side of a field, px.")
 @click.option("--mpp", type=float, default=0.5, help="um/px.")

@@ -11,8 +11,8 @@ from train.phantom.draws import derive_seed
 from train.phantom.patients import Patient
 from train.phantom.spec import UNCORRELATED, Correlation, FieldSpec, PhantomStain
 
-DRAWING_VERSION = 1
-"""Written into every folder; changes if the same spec ever gives other pixels."""
+DRAWING_VERSION = 2
+"""Written into every folder; raised whenever the same spec gives other pixels, which a test sees."""
 
 MOST_FIELDS = 1_000_000
 _MOST_PATIENTS = 10_000

@@ -10,19 +10,24 @@ import click
 from train.cells import CellLog, run_cells
 from train.claim import claim
 from train.commands import FILE, SETTINGS, Echo, PoliteCommand, interruptible
+from train.finish import WEIGHTS
+from train.phantom.series import DRAWING_VERSION
 from train.table1.analysis import analyse
-from train.table1.data import Drawer, digest_generators, prepare, tissues, write_arms
+from train.table1.data import Drawer, prepare, tissues, write_arms
 from train.table1.drawing import draw_phantoms
+from train.table1.generators import digests, find_generators
 from train.table1.plan import Plan, full, scaled
 from train.table1.report import write_report
 from train.table1.run import CellRunner
 
 
 @click.command("python -m train.table1", cls=PoliteCommand, context_settings=SETTINGS)
-@click.option("--data", type=FILE, default=Path("runs/table1/data"), help="Source shards of all repeats and worlds.")
-@click.option("--out", type=FILE, default=Path("runs/table1"), help="Folder of variants, trainings and results.")
+@click.option("--out", type=FILE, help="Folder of variants, trainings and results; runs/table1, or runs/table1-full.")
+@click.option("--data", type=FILE, help="Source shards of all repeats and worlds; OUT/data if not given.")
 @click.option(
-    "--weights", type=FILE, help="Folder of the generators that were trained on phantoms: runs/phantom/weights."
+    "--weights",
+    type=FILE,
+    help="Generators trained on phantoms; runs/phantom/weights, or runs/phantom-half-um/weights for --full.",
 )
 @click.option("--full", "is_full", is_flag=True, help="The laboratory's U-Net at 508 px, ten repeats: for a GPU.")
 @click.option("--steps", type=click.IntRange(1), help="Of each training, if not the plan's.")
@@ -31,8 +36,8 @@ from train.table1.run import CellRunner
 @click.option("--seed", type=int, default=0, help="Root of every draw.")
 @click.option("--list", "lists", is_flag=True, help="Only say which tissue is needed, a json line a folder.")
 def main(
-    data: Path,
-    out: Path,
+    out: Path | None,
+    data: Path | None,
     weights: Path | None,
     is_full: bool,
     steps: int | None,
@@ -44,6 +49,9 @@ def main(
     """Train every arm on every fraction in both worlds, test, and say what follows; see docs/table1.md."""
     changes = {name: value for name, value in (("steps", steps), ("repeats", repeats)) if value is not None}
     plan = (full if is_full else scaled)(seed=seed, **changes)
+    out = out or Path("runs", "table1-full" if is_full else "table1")
+    data = data or out / "data"
+    weights = weights or Path("runs", "phantom-half-um" if is_full else "phantom", WEIGHTS)
     if lists:
         click.echo("\n".join(describe_tissue(plan, data)))
         return
@@ -57,24 +65,25 @@ def describe_tissue(plan: Plan, data: Path) -> list[str]:
     return [json.dumps({"folder": str(each.folder(data)), **each.to_json()}) for each in tissues(plan)]
 
 
-def run(plan: Plan, data: Path, out: Path, weights: Path | None, workers: int, draw: Drawer | None = None) -> list[str]:
+def run(plan: Plan, data: Path, out: Path, weights: Path, workers: int, draw: Drawer | None = None) -> list[str]:
     """The whole experiment, or what is left of it; the lines of its table and verdict.
 
     Args:
         plan: What to run.
         data: Folder of the tissue.
         out: Folder of variants, trainings and results.
-        weights: Folder of generators searched first.
+        weights: Folder of the generators.
         workers: Trainings at a time.
         draw: Draws tissue that is not there; None takes what is, see `describe_tissue`.
 
     Raises:
         PlanMismatch: The folder holds another experiment.
-        WeightsError: A stain has no generators.
+        WeightsError: A stain has no generators there.
         AugengineError: Tissue, generators or options that do not fit; finished cells stay.
     """
-    generators = digest_generators(plan, weights)
-    claim({**plan.to_json(), "generators": generators}, out / "plan.json", "experiment")
+    generators = digests(find_generators(plan, weights))
+    decides = {**plan.to_json(), "generators": generators, "drawing": DRAWING_VERSION}
+    claim(decides, out / "plan.json", "experiment")
     echo = Echo()
     prepare(plan, data, draw, echo.note)
     write_arms(plan, data, out, weights, echo)

@@ -11,12 +11,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from augengine.cards import Direction
 from augengine.dataset import AugmentRequest, augment
 from augengine.errors import SourceError, WorkerError
 from augengine.patients import Split
@@ -29,7 +28,7 @@ from train.table1.plan import Arm, Plan, World
 from train.unet.arms import write_control
 from train.unet.cohort import Cohort, Tiles
 from train.unet.foreground import ForegroundMasks, check_masks
-from train.unet.online import digest_pair, open_translators
+from train.unet.online import open_translators
 from train.unet.predict import shown_part
 from train.unet.tiles import find_tiles
 
@@ -196,7 +195,7 @@ def arm_folder(cell: Cell, out: Path) -> Path:
     return out / "arms" / str(cell["stain"]) / f"repeat-{cell['repeat']}" / str(cell["world"]) / str(cell["arm"])
 
 
-def write_arms(plan: Plan, data: Path, out: Path, weights: Path | None, watcher: Watcher) -> None:
+def write_arms(plan: Plan, data: Path, out: Path, weights: Path, watcher: Watcher) -> None:
     """Write the variants of every arm that are not there yet.
 
     Raises:
@@ -209,17 +208,8 @@ def write_arms(plan: Plan, data: Path, out: Path, weights: Path | None, watcher:
             _write_arm(plan, cell["arm"], cell["stain"], source, target, weights, watcher)
 
 
-def digest_generators(plan: Plan, weights: Path | None) -> dict[str, Mapping[Direction, str]]:
-    """The digests of each stain's generators, which decide the experiment's numbers as much as its plan does.
-
-    Raises:
-        WeightsError: There are none.
-    """
-    return {stain.name: digest_pair(stain, weights) for stain in map(find_stain, plan.stains)}
-
-
 def _write_arm(
-    plan: Plan, arm: Arm, stain_name: str, source: Path, target: Path, weights: Path | None, watcher: Watcher
+    plan: Plan, arm: Arm, stain_name: str, source: Path, target: Path, weights: Path, watcher: Watcher
 ) -> None:
     if arm == "paper":
         _augment(plan, stain_name, source, target, weights, watcher)
@@ -242,7 +232,7 @@ def _write_arm(
 
 
 # In float32 and on the plain chain, as the controls are: the arms differ by what they show alone.
-def _augment(plan: Plan, stain: str, source: Path, target: Path, weights: Path | None, watcher: Watcher) -> None:
+def _augment(plan: Plan, stain: str, source: Path, target: Path, weights: Path, watcher: Watcher) -> None:
     request = AugmentRequest(
         stain=stain,
         source=str(source),

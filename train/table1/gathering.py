@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -134,13 +134,13 @@ def _number(value: float | None, times: int, digits: int) -> str:
 
 
 @click.command("python -m train.table1.gathering", cls=PoliteCommand, context_settings=SETTINGS)
-@click.option("--data", type=FILE, default=Path("runs/table1/data"), help="Source shards of all repeats and worlds.")
 @click.option("--out", type=FILE, default=Path("runs/table1"), help="Folder of the experiment; its variants are read.")
-def main(data: Path, out: Path) -> None:
+@click.option("--data", type=FILE, help="Source shards of all repeats and worlds; OUT/data if not given.")
+def main(out: Path, data: Path | None) -> None:
     """Count markers in glomeruli in every arm's variants; writes gathering.json beside the experiment's results."""
     said = read_json(out / "plan.json", hint="--out is the folder of a `python -m train.table1`")
-    plan = Plan.from_json({name: value for name, value in said.items() if name != "generators"})
-    found = gatherings(plan, data, out)
+    plan = Plan.from_json({field.name: said[field.name] for field in fields(Plan) if field.name in said})
+    found = gatherings(plan, data or out / "data", out)
     write_json(out / "gathering.json", {"plan": said, "gathering": found}, out)
     click.echo("\n".join(lines(found)))
 

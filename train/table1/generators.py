@@ -1,0 +1,47 @@
+"""The generators of the experiment: pairs trained on phantoms, at the um/px of its tissue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from augengine.cards import Direction, WeightsPair, find_weights
+from augengine.errors import SpecError, WeightsError
+from augengine.job import mpp_fits
+from augengine.stains import find_stain
+from train.table1.plan import Plan
+
+
+def find_generators(plan: Plan, weights: Path) -> dict[str, WeightsPair]:
+    """Each stain's pair in a folder; the package's own, which know real tissue, are none of the experiment's.
+
+    Raises:
+        WeightsError: The folder lacks a pair.
+        SpecError: A pair was trained at other um/px than the plan's, or a stain is a reference stain.
+    """
+    return {stain: _find(stain, plan.mpp, weights) for stain in plan.stains}
+
+
+def digests(generators: Mapping[str, WeightsPair]) -> dict[str, Mapping[Direction, str]]:
+    """What decides the experiment's numbers as much as its plan does: a digest a direction, by stain."""
+    return {stain: pair.digests for stain, pair in generators.items()}
+
+
+def _find(stain_name: str, mpp: float, weights: Path) -> WeightsPair:
+    stain = find_stain(stain_name)
+    if stain.reference is None:
+        raise SpecError(f"{stain.name} is a reference stain", hint="a plan's stains are those that are translated")
+    try:
+        pair = find_weights(stain.reference, stain.name, [weights])
+    except WeightsError as error:
+        raise WeightsError(error.message, hint=_advice(weights, mpp)) from error
+    if not mpp_fits(mpp, pair.mpp):
+        raise SpecError(
+            f"{weights} holds a {stain.name} pair trained at {pair.mpp:g} um/px, the tissue has {mpp:g}",
+            hint=_advice(weights, mpp),
+        )
+    return pair
+
+
+def _advice(weights: Path, mpp: float) -> str:
+    return f'train on phantoms: make phantom-weights PHANTOM_OPTIONS="--mpp {mpp:g} --out {weights.parent}"'
