@@ -36,7 +36,7 @@ def test_the_packages_own_pairs_are_not_taken(tmp_path: Path) -> None:
 def test_pairs_of_other_um_px_are_refused_before_anything_is_drawn(tmp_path: Path) -> None:
     for stain in ("cd68", "cd34"):
         write_small_pair(tmp_path / "weights", stain=stain, mpp=1.0)
-    with pytest.raises(SpecError, match="a cd68 pair trained at 1 um/px, the tissue has 0.5"):
+    with pytest.raises(SpecError, match=r"a cd68 pair trained at 1 um/px, the tissue has 0\.5"):
         run(toy(), tmp_path / "data", tmp_path / "out", tmp_path / "weights", 1, draw_phantoms)
     assert not (tmp_path / "data").exists()
     assert not (tmp_path / "out").exists()

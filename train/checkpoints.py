@@ -114,11 +114,20 @@ def check_same(was: Mapping[str, Any], now: Mapping[str, Any], *, hint: str) -> 
         TrainingError: It names what differs.
     """
     if changed := [name for name in was if was[name] != now.get(name)]:
-        name = changed[0]
+        name, before, after = _innermost(changed[0], was[changed[0]], now.get(changed[0]))
         raise TrainingError(
-            f"the training cannot be resumed with another {name}: it was {was[name]}, now it is {now.get(name)}",
+            f"the training cannot be resumed with another {name}: it was {before}, now it is {after}",
             hint=f"resume with the same options and data, {hint}",
         )
+
+
+def _innermost(name: str, was: object, now: object) -> tuple[str, object, object]:
+    """The first value that differs within two that do: ``data.shown.variants``, not all of ``data``."""
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        for each in [*was, *(each for each in now if each not in was)]:
+            if was.get(each) != now.get(each):
+                return _innermost(f"{name}.{each}", was.get(each), now.get(each))
+    return name, was, now
 
 
 def load_state(folder: Path) -> dict[str, Any]:

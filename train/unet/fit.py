@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from train.data.decoding import PlaceReader
 from train.rhythm import Rhythm
 from train.step import MixedPrecision, PrecisionOption
 from train.unet.cohort import Cohort, Tiles
+from train.unet.contents import digest_variants
 from train.unet.foreground import ForegroundMasks, check_masks
 from train.unet.items import Looks, TrainingItems, epochs_of, steps_of
 from train.unet.measures import Measures
@@ -89,7 +89,7 @@ def make_training(fit: Fit) -> SegmenterTraining:
     items = TrainingItems(tiles, fit.variants, fit.rule, recipe, looks, steps)
     epoch = max(_LEAST_STEPS_APART, len(tiles) // recipe.batch)
     return SegmenterTraining(
-        run=_describe(fit, steps, standard, device),
+        run=_describe(fit, steps, looks, device),
         items=items,
         validation=fit.cohort.validation,
         out=fit.out,
@@ -100,16 +100,18 @@ def make_training(fit: Fit) -> SegmenterTraining:
     )
 
 
-def _describe(fit: Fit, steps: int, standard: Standard, device: torch.device) -> SegmenterRun:
-    shown: Mapping[str, Any] = {"variants": fit.rule.variants, "p": fit.rule.p, "made": fit.augmented}
+def _describe(fit: Fit, steps: int, looks: Looks, device: torch.device) -> SegmenterRun:
+    stored = isinstance(fit.variants, StoredVariants) and fit.rule.variants != 0
+    shown: dict[str, Any] = {"variants": fit.rule.variants, "p": fit.rule.p, "made": fit.augmented}
+    shown["stored"] = digest_variants(fit.cohort.train) if stored else None
     return SegmenterRun(
         recipe=fit.recipe,
         steps=steps,
         seed=fit.rule.seed,
         classes=fit.classes,
-        standard=standard,
+        standard=looks.standard,
         precision=MixedPrecision.choose(fit.precision, device).name,
-        data=describe_data(fit.cohort, shown),
+        data=describe_data(fit.cohort, shown, jittered=looks.stain),
     )
 
 

@@ -13,8 +13,10 @@ from safetensors.torch import load_file
 
 from augengine.errors import CheckpointError, SpecError
 from augengine.spec import digest
+from augengine.stains import Stain
 from train.checkpoints import Checkpoints, read_card
 from train.unet.cohort import Cohort
+from train.unet.contents import digest_tiles
 from train.unet.network import Unet
 from train.unet.recipe import UnetRecipe
 from train.unet.seen import Seen
@@ -72,11 +74,23 @@ class SegmenterRun:
             raise SpecError(f"not a segmenter's description: {error}") from error
 
 
-def describe_data(cohort: Cohort, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """The data of a run: counts, um/px, a digest over the training tiles and which of them pass, what variants are."""
+def describe_data(cohort: Cohort, shown: Mapping[str, Any], *, jittered: Stain | None = None) -> dict[str, Any]:
+    """The data of a run: counts, um/px, what its tiles show, which of them pass, what variants are, whose stain moves.
+
+    Args:
+        cohort: Its tiles.
+        shown: What variants are, as plain json values.
+        jittered: The stain whose amounts are jittered; None if none are.
+
+    Raises:
+        SourceError: A tile cannot be read.
+    """
     mpps = sorted({tile.mpp for tile in cohort.train if tile.mpp is not None})
     keys = digest([f"{tile.key} as it is" if tile.passed else tile.key for tile in cohort.train])
-    return {**cohort.to_json(), "mpp": mpps, "training_tiles": keys, "shown": dict(shown)}
+    contents = {"train": digest_tiles(cohort.train), "validation": digest_tiles(cohort.validation)}
+    vectors = [list(jittered.chromogen), list(jittered.counterstain)] if jittered else None
+    known = {"mpp": mpps, "training_tiles": keys, "contents": contents, "jittered": vectors, "shown": dict(shown)}
+    return {**cohort.to_json(), **known}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The tiles of a search, by what they show."""
+"""Tiles and their stored variants, by what they show."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ def digest_tiles(tiles: Sequence[Tile]) -> str:
     return digest(
         [[tile.key, tile.mpp, _digest(tile.images[SOURCE_VARIANT].read()), _digest(tile.mask.read())] for tile in tiles]
     )
+
+
+def digest_variants(tiles: Sequence[Tile]) -> str:
+    """Of which variants are stored and how many bytes each takes, so that none is read.
+
+    They may be many times as many as the tiles. Another noise gives other bytes and, over some tiles, never as many.
+    """
+    return digest([[tile.key, *([n, place.size] for n, place in tile.images.items() if n)] for tile in tiles])
 
 
 def _digest(data: bytes) -> str:
