@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from augengine.build import Tile
+from augengine.build import BuiltPair, Tile
 from augengine.cards import find_weights
+from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.fidelity import Budget
 from augengine.errors import SourceError
 from augengine.measures import Wipes
@@ -24,21 +25,30 @@ from tests.probes import asked
 
 
 def specimen(pair: KnownPair, weights: Path, tiles: int = 3) -> Specimen:
+    generators = find_weights("pas", "cd68", [weights])
     return Specimen(
         stain=CD68,
-        weights=find_weights("pas", "cd68", [weights]),
-        backend="none",
+        weights=generators,
+        backend=OpenVinoBackend(),
         tiles=tuple(Tile(key=f"t{i}", image_hwc=stained(seed=i)) for i in range(tiles)),
         left_out=(Failure("t9", "the tile is of one colour"),),
         surrogate=False,
-        pairs=(),
+        exact=BuiltPair(
+            weights=generators,
+            backend="openvino",
+            precision="float32",
+            height=96,
+            width=96,
+            to_reference="not compiled",
+            from_reference="not compiled",
+        ),
         to_reference=pair.to_reference,
         from_reference=pair.from_reference,
     )
 
 
 def measured(pair: KnownPair, weights: Path, **changes: Any) -> Probe:
-    return measure(specimen(pair, weights), asked(**changes), lambda _: None)
+    return measure(specimen(pair, weights), asked(**changes), lambda _: None, lambda *_: ())
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_um_px_are_warned_of_where_unknown_and_may_be_anything_where_allowed(til
     warned: list[str] = []
     for changes in ({"mpp": None}, {"mpp": 0.25, "allow_mpp": True}):
         request = SpecimenRequest(**{"stain": "cd68", "source": str(tiles), "weights": copies, **changes})  # type: ignore[arg-type]
-        with open_specimen(request, precisions=(), note=print, warn=warned.append):
+        with open_specimen(request, note=print, warn=warned.append):
             pass
     assert len(warned) == 1
     assert "the um/px of the source are unknown" in warned[0]
@@ -57,7 +57,7 @@ def test_reference_tiles_are_never_mirrored_to_a_larger_size(copies: Path, tmp_p
         for i, side in enumerate(sides):
             (tmp_path / name / f"t{i}.png").write_bytes(encode(stained(side, i)))
     request = SpecimenRequest(stain="cd68", source=str(tmp_path / "own"), weights=copies, mpp=0.5)
-    with open_specimen(request, precisions=(), note=print, warn=print) as seen:
+    with open_specimen(request, note=print, warn=print) as seen:
         found = reference_tiles(str(tmp_path / "pas"), seen, request)
     assert [tile.shape for tile in found] == [(3, 64, 64)] * 2
     own = options(tmp_path / "own", copies, *FEW, "--out", tmp_path / "probe")
@@ -71,7 +71,7 @@ def test_larger_tiles_are_cropped_to_one_size(copies: Path, tmp_path: Path) -> N
     for i, side in enumerate((96, 150)):
         (tmp_path / f"t{i}.png").write_bytes(encode(stained(side, i)))
     request = SpecimenRequest(stain="cd68", source=str(tmp_path), weights=copies, mpp=0.5, size=50)
-    with open_specimen(request, precisions=(), note=print, warn=print) as seen:
+    with open_specimen(request, note=print, warn=print) as seen:
         assert [image.shape for image in seen.images] == [(52, 52, 3)] * 2
         assert (seen.images[0] == stained(96, 0)[22:74, 22:74]).all()
 

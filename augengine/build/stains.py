@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from augengine.build.pairs import BuiltPair, OnNote, build_pairs
+from augengine.build.budgets import build_pairs
+from augengine.build.pairs import BuiltPair, OnNote
 from augengine.build.tiles import Tiles
 from augengine.cards import WeightsPair, find_weights, home, list_weights, weight_roots
 from augengine.engines.backends import BackendName, pick_backend

@@ -41,7 +41,7 @@ def preview(
         AugengineError: As in `open_specimen`.
     """
     make_folder(request.out.parent)  # before the work, not after it
-    with open_specimen(request.specimen, precisions=(), note=note, warn=warn) as specimen:
+    with open_specimen(request.specimen, note=note, warn=warn) as specimen:
         rule = marker_rule(specimen, request.threshold)
         cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
         sigma = request.sigma or specimen.stain.recommended_eps or _EPS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from augengine.errors import SourceError
@@ -22,12 +22,15 @@ from augengine.measures import (
     wipe,
 )
 from augengine.noise import FloatImage
+from augengine.probing.costs import measure_costs
 from augengine.probing.output import make_folder, write_files
 from augengine.probing.plots import draw_plots
 from augengine.probing.report import INTEGRATED_TO, Cost, Markers, NoisePoint, Probe, Tissue, kept_at
 from augengine.probing.request import ProbeRequest
 from augengine.probing.specimen import OnNote, Specimen, marker_rule, open_specimen, reference_tiles
 from augengine.probing.verdict import DEFAULT_RULE, Evidence, Kept, choose_eps
+
+Price = Callable[[Specimen, OnNote], tuple[Cost, ...]]
 
 _DRAWS = 2
 _FEW = 0.002  # half of what three sparsely marked glomeruli hold
@@ -54,8 +57,15 @@ def probe(request: ProbeRequest, *, note: OnNote = lambda _: None, warn: OnNote 
     return found
 
 
-def measure(specimen: Specimen, request: ProbeRequest, note: OnNote) -> Probe:
-    """The numbers; nothing is written. Errors as in `probe`."""
+def measure(specimen: Specimen, request: ProbeRequest, note: OnNote, price: Price = measure_costs) -> Probe:
+    """The numbers; nothing is written. Errors as in `probe`.
+
+    Args:
+        specimen: What is looked at.
+        request: What to measure.
+        note: Told in a line.
+        price: Measures what precisions cost.
+    """
     rule = marker_rule(specimen, request.threshold)
     masks = _masks(specimen, rule)
     if (area := share(masks)) < _FEW:
@@ -80,7 +90,7 @@ def measure(specimen: Specimen, request: ProbeRequest, note: OnNote) -> Probe:
         spectrum=spectrum([cycle.there for cycle in cycles]),
         reference_spectrum=spectrum(real) if real else None,
         reference_tiles=len(real),
-        costs=tuple(Cost(precision=pair.precision, budget=pair.budget) for pair in specimen.pairs),
+        costs=price(specimen, note),
         bounds=request.bounds,
         rule=DEFAULT_RULE,
         choice=choose_eps([kept[sigma] for sigma in request.sigmas], request.bounds),
@@ -151,7 +161,7 @@ def _tissue(specimen: Specimen, seed: int) -> Tissue:
         stain=weights.stain,
         reference=weights.reference,
         weights=(weights.digests["to-reference"], weights.digests["from-reference"]),
-        backend=specimen.backend,
+        backend=specimen.backend.name,
         height=height,
         width=width,
         keys=tuple(specimen.keys),

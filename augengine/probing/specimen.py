@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augengine.build import BuiltPair, Tile, Tiles, build_pairs, load_pair
+from augengine.build import BuiltPair, Tile, Tiles, compile_pairs, load_pair
 from augengine.cards import WeightsPair, find_weights, home, weight_roots
 from augengine.chain.translate import normalise
 from augengine.engines.backends import pick_backend
-from augengine.engines.base import Engine
+from augengine.engines.base import Backend, Engine
 from augengine.engines.fidelity import run_on_host
 from augengine.engines.store import EngineStore
 from augengine.errors import EngineError, SourceError, SpecError
@@ -26,7 +26,7 @@ from augengine.probing.request import SpecimenRequest
 from augengine.sample import Failure
 from augengine.sources import SampleSet, Source, open_source
 from augengine.sources.sample_set import NOTE
-from augengine.spec import Precision, round_side
+from augengine.spec import round_side
 from augengine.stains import Stain, find_stain
 from augengine.tissue import tissue_mask
 
@@ -49,21 +49,21 @@ class Specimen:
     Attributes:
         stain: The stain and its vectors.
         weights: The generators.
-        backend: Name of what runs them.
+        backend: What runs them.
         tiles: uint8 (H, W, 3) of one size, at least one.
         left_out: Samples that were passed over, and why.
         surrogate: The tiles are the sample picture's, recoloured: not of this stain.
-        pairs: The engines in each precision, with their noise budgets.
-        to_reference, from_reference: The float32 engines, as functions of images of that size.
+        exact: The float32 engines.
+        to_reference, from_reference: Both of them, as functions of images of that size.
     """
 
     stain: Stain
     weights: WeightsPair
-    backend: str
+    backend: Backend
     tiles: tuple[Tile, ...]
     left_out: tuple[Failure, ...]
     surrogate: bool
-    pairs: tuple[BuiltPair, ...]
+    exact: BuiltPair
     to_reference: Translate
     from_reference: Translate
 
@@ -84,14 +84,11 @@ class Specimen:
 
 
 @contextmanager
-def open_specimen(
-    request: SpecimenRequest, *, precisions: Sequence[Precision] | None = None, note: OnNote, warn: OnNote
-) -> Iterator[Specimen]:
+def open_specimen(request: SpecimenRequest, *, note: OnNote, warn: OnNote) -> Iterator[Specimen]:
     """Find tissue and engines; missing ones are compiled. The engines are closed at the end.
 
     Args:
         request: What is asked for.
-        precisions: Which to build and measure besides float32; None for all that run natively here.
         note, warn: Told in a line.
 
     Raises:
@@ -111,19 +108,17 @@ def open_specimen(
     tiles = Tiles(source=source, listing=listing, stain=stain)
     shown, left_out = _showing_tissue(tiles, request.tiles, height, width)
     backend, store = pick_backend(request.backend), EngineStore(home() / "engines")
-    pairs = build_pairs(
-        weights, backend, store, height=height, width=width, tiles=tiles, precisions=precisions, on_note=note
-    )
-    exact = load_pair(next(pair for pair in pairs if pair.precision == "float32"), store)
+    (pair,) = compile_pairs(weights, backend, store, height=height, width=width, precisions=(), on_note=note)
+    exact = load_pair(pair, store)
     try:
         yield Specimen(
             stain=stain,
             weights=weights,
-            backend=backend.name,
+            backend=backend,
             tiles=shown,
             left_out=left_out,
             surrogate=tiles.surrogate,
-            pairs=tuple(pairs),
+            exact=pair,
             to_reference=_on(exact.to_reference),
             from_reference=_on(exact.from_reference),
         )
