@@ -67,9 +67,8 @@ class Stain:
             StainError: Unreadable, not TOML, an unknown key, or a value out of its range.
         """
         try:
-            data = tomllib.loads(file.read_text())
-            return cls(**_plain(data))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, SpecError) as error:
+            return cls(**_plain(tomllib.loads(file.read_text(encoding="utf-8"))))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SpecError) as error:
             raise StainError(f"cannot read the stain file {file}: {error}", hint=_KEYS) from error
 
 
@@ -134,15 +133,40 @@ def _to_toml(stain: Stain) -> str:
 def _parse(text: str, file: Path) -> Stain:
     try:
         return Stain(**_plain(tomllib.loads(text)))
-    except (tomllib.TOMLDecodeError, TypeError, SpecError) as error:
+    except (tomllib.TOMLDecodeError, SpecError) as error:
         raise StainError(f"cannot read the stain file {file}: {error}", hint=_KEYS) from error
 
 
 _KEYS = "its keys are name, reference, chromogen, counterstain, realistic_eps, recommended_eps, note"
+_TEXT, _NUMBER, _VECTOR = "a text", "a number", "three optical densities, of R, G and B"
+_MEANT = {
+    "name": _TEXT,
+    "reference": _TEXT,
+    "chromogen": _VECTOR,
+    "counterstain": _VECTOR,
+    "realistic_eps": _NUMBER,
+    "recommended_eps": _NUMBER,
+    "note": _TEXT,
+}
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A stain's fields as a file has them; `SpecError` names what is missing, unknown or of another type."""
+    for name in ("name", "chromogen"):
+        if name not in data:
+            raise SpecError(f"it has no {name}: {_MEANT[name]}")
+    for name, value in data.items():
+        if name not in _MEANT:
+            raise SpecError(f"it has an unknown key {name!r}")
+        if not _is(_MEANT[name], value):
+            raise SpecError(f"its {name} is {value!r}, which is not {_MEANT[name]}")
     return {"reference": None, **{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}}
+
+
+def _is(meant: str, value: object) -> bool:
+    if meant == _VECTOR:
+        return isinstance(value, list) and len(value) == 3 and all(_is(_NUMBER, each) for each in value)
+    return isinstance(value, str) if meant == _TEXT else type(value) in (int, float)
 
 
 # Chromogen vectors: DAB from Ruifrok and Johnston 2001; PAS magenta and the red CD34 chromogen in the same frame.
