@@ -40,6 +40,9 @@ from augengine.storage import path_of
 from augengine.tiling import TileRequest, tile
 from augengine.tissue import TISSUE_DENSITY
 
+_RESUMED = ("augment", "tile")
+_KEPT = ": finished shards are kept, the same command goes on from there"
+
 
 class _Group(click.Group):
     """Turns our errors into one line and a hint, and Ctrl-C into its own exit status."""
@@ -55,7 +58,7 @@ class _Group(click.Group):
                 click.echo(f"hint: {error.hint}", err=True)
             ctx.exit(EXIT_REFUSED)
         except KeyboardInterrupt:
-            click.echo("interrupted: finished shards are kept, the same command goes on from there", err=True)
+            click.echo(f"interrupted{_KEPT if ctx.invoked_subcommand in _RESUMED else ''}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise

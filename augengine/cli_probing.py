@@ -52,15 +52,28 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
     """The options that say what is looked at, for both commands."""
     options = (
         click.option("--stain", required=True, help="Stain of the source: cd68, cd34, hdab, or your own."),
-        click.option("--in", "source", help="Folder of images, or source shards; by default the sample picture."),
+        click.option(
+            "--in",
+            "source",
+            metavar="SOURCE",
+            help="Folder of images, or source shards; by default the sample picture.",
+        ),
         click.option("--weights", type=click.Path(path_type=Path), help="Folder of generators, searched first."),
         click.option(
-            "--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True, help="Runs them."
+            "--backend",
+            type=click.Choice(get_args(BackendName)),
+            default="auto",
+            show_default=True,
+            help="Runs the generators.",
         ),
         click.option("--mpp", type=float, help="um/px of the source, where it does not say so itself."),
         click.option("--allow-mpp", is_flag=True, help="Accept um/px far from the generators' own."),
         click.option(
-            "--tiles", type=click.IntRange(min=1), default=tiles, show_default=True, help="Tiles, spread over it."
+            "--tiles",
+            type=click.IntRange(min=1),
+            default=tiles,
+            show_default=True,
+            help="How many tiles are looked at, spread over the source.",
         ),
         click.option(
             "--size",
@@ -89,7 +102,9 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
     show_default=True,
     help="Noise to measure, and the grid that eps is chosen from; the verdict adds its own two.",
 )
-@click.option("--reference-in", "reference_source", help="Real tiles of the reference stain, for the spectrum.")
+@click.option(
+    "--reference-in", "reference_source", metavar="SOURCE", help="Real tiles of the reference stain, for the spectrum."
+)
 @_threshold_option
 @click.option(
     "--least-structure",
@@ -105,8 +120,17 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
     show_default=True,
     help="For eps: factor by which the marker area may change, either way.",
 )
-@click.option("--jpeg-quality", type=int, default=_WIPES.jpeg_quality, show_default=True, help="For wiping the code.")
-@click.option("--blur", "blur_px", type=float, default=_WIPES.blur_px, show_default=True, help="Likewise, pixels.")
+@click.option(
+    "--jpeg-quality", type=int, default=_WIPES.jpeg_quality, show_default=True, help="Of the JPEG that wipes the code."
+)
+@click.option(
+    "--blur",
+    "blur_px",
+    type=float,
+    default=_WIPES.blur_px,
+    show_default=True,
+    help="Of the blur that wipes it: standard deviation, px.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of probe.json and the plots.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
 def probe_command(
@@ -148,10 +172,16 @@ def probe_command(
     help="Rows of the first picture; 0 is without noise.",
 )
 @click.option(
-    "--draws", type=click.IntRange(min=2), default=6, show_default=True, help="Draws of one sigma, in the others."
+    "--draws",
+    type=click.IntRange(min=2),
+    default=6,
+    show_default=True,
+    help="Draws of one sigma in the second and third picture.",
 )
 @_threshold_option
-@click.option("--sigma", type=float, help="Their sigma; by default the eps recommended for the stain, or 0.05.")
+@click.option(
+    "--sigma", type=float, help="Sigma of those draws; by default the eps recommended for the stain, or 0.05."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

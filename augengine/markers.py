@@ -39,15 +39,24 @@ class MarkerRule:
     threshold: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.threshold) and self.threshold > 0):
-            raise SpecError(
-                f"a marker threshold is a concentration above 0, got {self.threshold}",
-                hint="leave it out: Otsu's method finds one, and `augengine probe` prints it",
-            )
+        check_threshold(self.threshold)
 
     def mask(self, rgb_hwc: RgbImage) -> Mask:
         """bool (H, W) of a uint8 picture."""
         return marker_mask(rgb_hwc, self.stain, self.threshold)
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse what is no concentration above 0.
+
+    Raises:
+        SpecError: It is not.
+    """
+    if not (math.isfinite(threshold) and threshold > 0):
+        raise SpecError(
+            f"a marker threshold is a concentration above 0, got {threshold}",
+            hint="leave it out: Otsu's method finds one, and `augengine probe` prints it",
+        )
 
 
 def chromogen(rgb_hwc: RgbImage, stain: Stain) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from augengine.errors import SpecError, StainError
 
@@ -59,17 +59,14 @@ class Stain:
             if eps is not None and not 0 < eps <= 2:
                 raise SpecError(f"eps must be in (0, 2], got {eps}")
 
-    @classmethod
-    def from_toml(cls, file: Path) -> Self:
+    @staticmethod
+    def from_toml(file: Path) -> Stain:
         """Read a stain from a TOML file whose keys are the attributes above.
 
         Raises:
             StainError: Unreadable, not TOML, an unknown key, or a value out of its range.
         """
-        try:
-            return cls(**_plain(tomllib.loads(file.read_text(encoding="utf-8"))))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SpecError) as error:
-            raise StainError(f"cannot read the stain file {file}: {error}", hint=_KEYS) from error
+        return _parse(_read(file), file)
 
 
 def _angle(one: Vector, other: Vector) -> float:
@@ -95,7 +92,7 @@ def recommend_eps(stain: Stain, eps: float, file: Path) -> Stain:
             read or written; it is as it was before.
     """
     try:
-        old = file.read_text(encoding="utf-8") if file.exists() else _to_toml(stain)
+        old = _read(file) if file.exists() else _to_toml(stain)
         before = _parse(old, file)
         if before.name != stain.name:
             raise StainError(
@@ -130,15 +127,23 @@ def _to_toml(stain: Stain) -> str:
     return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
 
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StainError(f"cannot read the stain file {file}: {error}", hint="is it a text file in UTF-8?") from error
+
+
 def _parse(text: str, file: Path) -> Stain:
     try:
         return Stain(**_plain(tomllib.loads(text)))
     except (tomllib.TOMLDecodeError, SpecError) as error:
-        raise StainError(f"cannot read the stain file {file}: {error}", hint=_KEYS) from error
+        hint = f"its keys are {', '.join(_MEANT)}"
+        raise StainError(f"cannot read the stain file {file}: {error}", hint=hint) from error
 
 
-_KEYS = "its keys are name, reference, chromogen, counterstain, realistic_eps, recommended_eps, note"
 _TEXT, _NUMBER, _VECTOR = "a text", "a number", "three optical densities, of R, G and B"
+_LARGEST = 1e6
 _MEANT = {
     "name": _TEXT,
     "reference": _TEXT,
@@ -166,7 +171,11 @@ def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
 def _is(meant: str, value: object) -> bool:
     if meant == _VECTOR:
         return isinstance(value, list) and len(value) == 3 and all(_is(_NUMBER, each) for each in value)
-    return isinstance(value, str) if meant == _TEXT else type(value) in (int, float)
+    if meant == _TEXT:
+        return isinstance(value, str)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) < _LARGEST  # not true of nan
 
 
 # Chromogen vectors: DAB from Ruifrok and Johnston 2001; PAS magenta and the red CD34 chromogen in the same frame.

@@ -18,7 +18,7 @@ from tests.probes import tiles as tiles
 
 @pytest.mark.parametrize(
     "changes",
-    [{"sigmas": (0.0, 0.1)}, {"sigmas": (3.0,)}, {"sigmas": ()}, {"seed": -1}],
+    [{"sigmas": (0.0, 0.1)}, {"sigmas": (3.0,)}, {"sigmas": ()}, {"seed": -1}, {"threshold": -1.0}],
 )
 def test_a_request_checks_itself(changes: dict[str, object]) -> None:
     with pytest.raises(SpecError):
@@ -112,6 +112,8 @@ def test_what_cannot_be_looked_at_is_refused_by_name(command: str, tiles: Path, 
     refused(call(command, *options(tiles, copies, *out, "--mpp", 0.25)), "0.25 um/px", "trained at 0.5")
     refused(call(command, *options(tmp_path / "none", copies, *out)), "there is no")
     refused(call(command, *options(tiles, copies, *out, "--sigmas", "0.1,9")), "ascending in (0, 2]")
+    refused(call(command, *options(tiles, copies, *out, "--threshold", -1)), "a concentration above 0")
+    assert not (tmp_path / "out.png").exists()
     refused(call(command, "--stain", "cd34", *out), "no sample picture for the stain cd34")
     assert call(command, *options(tiles, copies, *out, "--sigmas", "some")).exit_code == 2
     taken = tiles / "t0.png" / "below.png"

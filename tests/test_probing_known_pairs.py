@@ -119,7 +119,6 @@ def test_what_a_precision_costs_is_told_as_noise() -> None:
     assert "equals noise of sigma 0.0025: within" in Cost(precision="bfloat16", budget=budget).line(0.05)
     assert "outside" in Cost(precision="bfloat16", budget=budget).line(0.01)
     assert Cost(precision="float32", budget=None).line(0.05) == "float32: the reference"
-    assert Cost(precision="float16", budget=None).line(0.05) == "float16: not measured"
 
 
 def test_tissue_without_any_marker_is_refused(small_weights: Path) -> None:

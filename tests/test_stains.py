@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from augengine.errors import StainError
-from augengine.stains import HAEMATOXYLIN, Stain
+from augengine.stains import HAEMATOXYLIN, Stain, recommend_eps
 
 GOOD = 'name = "cd3"\nreference = "pas"\nchromogen = [0.27, 1, 0.78]\n'
 
@@ -33,6 +33,8 @@ def test_a_file_says_a_stain_and_leaves_out_what_it_may(tmp_path: Path) -> None:
         (GOOD + 'recommended_eps = "0.1"\n', "its recommended_eps is '0.1', which is not a number"),
         (GOOD + "realistic_eps = true\n", "its realistic_eps is True, which is not a number"),
         (GOOD + "realistic_eps = 3\n", "eps must be in (0, 2]"),
+        (GOOD.replace("[0.27, 1, 0.78]", "[nan, 1, 0.78]"), "which is not three optical densities"),
+        (GOOD + f"realistic_eps = {10**400}\n", "which is not a number"),
         (GOOD.replace('"cd3"', "3"), "its name is 3, which is not a text"),
         ("name = ", "Invalid value"),
     ],
@@ -45,3 +47,15 @@ def test_a_file_that_makes_no_sense_is_refused_in_words(text: str, said: str, tm
     assert caught.value.message.startswith(f"cannot read the stain file {file}: ")
     assert said in caught.value.message
     assert "chromogen" in caught.value.hint
+
+
+def test_a_file_of_other_bytes_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "cd3.toml"
+    file.write_bytes((GOOD + 'note = "gef\xe4rbt"\n').encode("latin-1"))
+    before = file.read_bytes()
+    stain = Stain(name="cd3", reference="pas", chromogen=(0.27, 1, 0.78))
+    with pytest.raises(StainError, match="cannot read the stain file"):
+        Stain.from_toml(file)
+    with pytest.raises(StainError, match="cannot read the stain file"):
+        recommend_eps(stain, 0.1, file)
+    assert file.read_bytes() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,19 @@ def test_other_variants_tiles_or_vectors_are_refused_by_name(folder: Path) -> No
     make_training(fit(folder)).train()
     assert "another data.jittered" in refused(fit(folder, stain=BUILT_IN["cd34"]))
     write_variants(folder, shade=9)
-    assert "another data.shown.stored" in refused(fit(folder))
+    assert "another data.sizes.train" in refused(fit(folder))
     write_variants(folder, shade=3)
     write_tiles(folder, names("b", 4), seed=99, patient="berta", shard="berta")
-    assert "another data.contents.validation" in refused(fit(folder))
+    assert "another data.sizes.validation" in refused(fit(folder))
+
+
+def test_what_an_older_card_does_not_say_is_not_held_against_it(folder: Path) -> None:
+    make_training(fit(folder)).train()
+    for card in (folder / "out").rglob("card.json"):
+        said = json.loads(card.read_text())
+        del said["run"]["data"]["sizes"], said["run"]["data"]["jittered"]
+        card.write_text(json.dumps(said))
+    assert make_training(fit(folder)).resume() == 1
 
 
 def test_variants_that_are_not_shown_do_not_count(folder: Path) -> None:

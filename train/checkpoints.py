@@ -15,7 +15,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -107,27 +107,26 @@ def check_same(was: Mapping[str, Any], now: Mapping[str, Any], *, hint: str) -> 
     """Refuse to go on with other settings: the result would be neither training's.
 
     Args:
-        was, now: What decided the training's numbers, and what would.
+        was, now: What decided the training's numbers, and what would; what only ``now`` says is not compared.
         hint: What to do instead of resuming with the same settings.
 
     Raises:
         TrainingError: It names what differs.
     """
-    if changed := [name for name in was if was[name] != now.get(name)]:
-        name, before, after = _innermost(changed[0], was[changed[0]], now.get(changed[0]))
+    for name, before, after in _differences("", was, now):
         raise TrainingError(
             f"the training cannot be resumed with another {name}: it was {before}, now it is {after}",
             hint=f"resume with the same options and data, {hint}",
         )
 
 
-def _innermost(name: str, was: object, now: object) -> tuple[str, object, object]:
-    """The first value that differs within two that do: ``data.shown.variants``, not all of ``data``."""
+def _differences(name: str, was: object, now: object) -> Iterator[tuple[str, object, object]]:
+    """What differs, by names as ``data.shown.variants``."""
     if isinstance(was, Mapping) and isinstance(now, Mapping):
-        for each in [*was, *(each for each in now if each not in was)]:
-            if was.get(each) != now.get(each):
-                return _innermost(f"{name}.{each}", was.get(each), now.get(each))
-    return name, was, now
+        for each in was:
+            yield from _differences(f"{name}.{each}" if name else each, was[each], now.get(each))
+    elif was != now:
+        yield name, was, now
 
 
 def load_state(folder: Path) -> dict[str, Any]:

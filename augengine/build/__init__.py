@@ -1,7 +1,7 @@
 """A stain's engines, built and measured: what `build-engines` does, and `augment` when one is missing."""
 
 from augengine.build.budgets import budget_tiles, build_pairs, choose_pair, measure_pair
-from augengine.build.pairs import BuiltPair, compile_pairs, exact_of, load_pair, seconds_a_pass
+from augengine.build.pairs import BuiltPair, compile_pairs, load_pair, seconds_a_pass
 from augengine.build.stains import DEFAULT_SIZE, build_stains
 from augengine.build.tiles import Tile, Tiles
 
@@ -15,7 +15,6 @@ __all__ = [
     "build_stains",
     "choose_pair",
     "compile_pairs",
-    "exact_of",
     "load_pair",
     "measure_pair",
     "seconds_a_pass",

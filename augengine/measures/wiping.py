@@ -31,9 +31,9 @@ class Wipes:
 
     def __post_init__(self) -> None:
         if not 1 <= self.jpeg_quality <= 100:
-            raise SpecError(f"a JPEG's quality is 1 ... 100, got {self.jpeg_quality}")
+            raise SpecError(f"a JPEG's quality is 1 ... 100, got {self.jpeg_quality}", hint="--jpeg-quality 75")
         if not 0 < self.blur_px <= 32:
-            raise SpecError(f"the blur is in (0, 32] pixels, got {self.blur_px}")
+            raise SpecError(f"the blur is in (0, 32] pixels, got {self.blur_px}", hint="--blur 1")
 
     def named(self) -> dict[str, Callable[[FloatImage], FloatImage]]:
         """Each by a name for people, as a function of one float32 (3, H, W) image."""

@@ -40,8 +40,8 @@ def preview(
         TargetError: They cannot be written.
         AugengineError: As in `open_specimen`.
     """
-    make_folder(request.out.parent)  # before the work, not after it
     with open_specimen(request.specimen, note=note, warn=warn) as specimen:
+        make_folder(request.out.parent)  # before the work, not after it
         rule = marker_rule(specimen, request.threshold)
         cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
         sigma = request.sigma or specimen.stain.recommended_eps or _EPS

@@ -84,7 +84,7 @@ class NoisePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a precision costs, as noise; no budget for float32, and where none could be measured."""
+    """What a precision costs, as noise; no budget for float32, which the others are measured against."""
 
     precision: Precision
     budget: Budget | None
@@ -92,7 +92,7 @@ class Cost:
     def line(self, eps: float) -> str:
         """For people: whether it is within the noise budget at this eps."""
         if self.budget is None:
-            return "float32: the reference" if self.precision == "float32" else f"{self.precision}: not measured"
+            return f"{self.precision}: the reference"
         return self.budget.verdict(eps)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from augengine.engines.backends import BackendName
 from augengine.errors import SpecError
+from augengine.markers import check_threshold
 from augengine.measures import Wipes, check_sigmas
 from augengine.probing.verdict import Bounds
 from augengine.spec import MIN_SIDE, NoiseSpec
@@ -79,6 +80,8 @@ class ProbeRequest:
         check_sigmas(self.sigmas)
         if not self.sigmas:
             raise SpecError("there is no sigma to measure", hint="--sigmas 0.01,0.05,0.1,0.3")
+        if self.threshold is not None:
+            check_threshold(self.threshold)
         NoiseSpec(eps=self.sigmas[-1], seed=self.seed)  # it knows what a seed is
 
 
@@ -116,4 +119,6 @@ class PreviewRequest:
             raise SpecError(
                 f"sigma must be in (0, 2], got {self.sigma}", hint="leave out --sigma for the stain's own eps"
             )
+        if self.threshold is not None:
+            check_threshold(self.threshold)
         NoiseSpec(eps=EPS_GRID[0], seed=self.seed)  # it knows what a seed is

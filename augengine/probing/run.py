@@ -50,8 +50,8 @@ def probe(request: ProbeRequest, *, note: OnNote = lambda _: None, warn: OnNote 
         TargetError: The folder cannot be written.
         AugengineError: As in `open_specimen`.
     """
-    make_folder(request.out)  # before a minute's work, not after it
     with open_specimen(request.specimen, note=note, warn=warn) as specimen:
+        make_folder(request.out)  # before a minute's work, not after it
         found = measure(specimen, request, note)
     _write(request.out, found)
     return found
@@ -71,6 +71,7 @@ def measure(specimen: Specimen, request: ProbeRequest, note: OnNote, price: Pric
     if (area := share(masks)) < _FEW:
         note(f"{area:.2%} of the pixels are marker: numbers about markers rest on few of them")
     real = _reference(specimen, request)
+    costs = price(specimen, note)  # before the passes: a compiler may refuse
     began = time.monotonic()
     cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
     sigmas = sorted({*request.sigmas, DEFAULT_RULE.stable_at, DEFAULT_RULE.responds_at, INTEGRATED_TO})
@@ -90,7 +91,7 @@ def measure(specimen: Specimen, request: ProbeRequest, note: OnNote, price: Pric
         spectrum=spectrum([cycle.there for cycle in cycles]),
         reference_spectrum=spectrum(real) if real else None,
         reference_tiles=len(real),
-        costs=price(specimen, note),
+        costs=costs,
         bounds=request.bounds,
         rule=DEFAULT_RULE,
         choice=choose_eps([kept[sigma] for sigma in request.sigmas], request.bounds),

@@ -141,7 +141,10 @@ def reference_tiles(text: str, specimen: Specimen, request: SpecimenRequest) -> 
         SourceError: None can be read, none shows tissue, or one is too small.
         SpecError: Their um/px are far from the generators' own.
     """
-    source, listing = _scan(text, specimen.weights.reference)
+    try:
+        source, listing = _scan(text, specimen.weights.reference)
+    except SourceError as error:
+        raise SourceError(error.message, hint=error.hint.replace("--in", "--reference-in")) from error
     own = specimen.weights.mpp
     check_source_mpp(listing, own, stated=request.mpp, allowed=request.allow_mpp, warn=lambda _: None)
     # The stain only names what a surrogate is recoloured to, and a source that was given is none.

@@ -57,9 +57,13 @@ class Bounds:
 
     def __post_init__(self) -> None:
         if not 0 < self.structure <= 1:
-            raise SpecError(f"the bound of structure is a share in (0, 1], got {self.structure}", hint="0.95")
+            raise SpecError(
+                f"the bound of structure is a share in (0, 1], got {self.structure}", hint="--least-structure 0.95"
+            )
         if not 1 <= self.area < float("inf"):
-            raise SpecError(f"the bound of marker area is a factor of at least 1, got {self.area}", hint="1.5")
+            raise SpecError(
+                f"the bound of marker area is a factor of at least 1, got {self.area}", hint="--most-area 1.5"
+            )
 
     def broken(self, kept: Kept) -> str:
         """Which bound is left, in words; empty if both are kept."""

@@ -13,11 +13,11 @@ from augengine.progress import Watcher
 from augengine.stains import Stain
 from train.cells import Cell, CellLog, Result, run_cells
 from train.choose_eps.choice import UNAUGMENTED, Choice
+from train.choose_eps.contents import digest_tiles
 from train.choose_eps.tenth import Unit, draw_share, write_sources
 from train.claim import claim
 from train.unet import Cohort, Fit, Rule, StoredVariants, UnetRecipe, find_tiles, load_segmenter, make_training
 from train.unet.cohort import Tiles
-from train.unet.contents import digest_tiles
 from train.unet.online import digest_pair
 
 GRID = (0.01, 0.05, 0.1, 0.3, 0.5, 0.9)

@@ -27,7 +27,8 @@ class Field:
         spec: What it was drawn from.
         image: uint8 (side, side, 3), 8-bit RGB.
         glomeruli: uint8 (side, side) of class ids: 0 background, 1 glomerulus, sclerotic or not, capsule included.
-        markers: uint8 (side, side): 1 where there is a marker. For PAS, which shows none, where CD68's would be.
+        markers: uint8 (side, side): 1 where there is a marker. For PAS, which shows none, those that CD68 would have
+            with this marker seed.
         glomerulus_count, sclerotic_count: Glomeruli that reach into the picture, and how many of them are sclerotic.
     """
 

@@ -16,7 +16,7 @@ from train.table1.analysis import analyse
 from train.table1.data import Drawer, prepare, tissues, write_arms
 from train.table1.drawing import draw_phantoms
 from train.table1.generators import digests, find_generators
-from train.table1.plan import Plan, full, scaled
+from train.table1.plan import BESIDES, Plan, full, scaled
 from train.table1.report import write_report
 from train.table1.run import CellRunner
 
@@ -81,15 +81,14 @@ def run(plan: Plan, data: Path, out: Path, weights: Path, workers: int, draw: Dr
         WeightsError: A stain has no generators there.
         AugengineError: Tissue, generators or options that do not fit; finished cells stay.
     """
-    generators = digests(find_generators(plan, weights))
-    decides = {**plan.to_json(), "generators": generators, "drawing": DRAWING_VERSION}
-    claim(decides, out / "plan.json", "experiment")
+    besides = dict(zip(BESIDES, (digests(find_generators(plan, weights)), DRAWING_VERSION), strict=True))
+    claim({**plan.to_json(), **besides}, out / "plan.json", "experiment")
     echo = Echo()
     prepare(plan, data, draw, echo.note)
     write_arms(plan, data, out, weights, echo)
     log = CellLog(out / "cells.jsonl")
     results = run_cells(plan.cells(), log, CellRunner(plan, data, out), echo.note, workers=workers)
-    return write_report(plan, generators, results, analyse(plan, results), out)
+    return write_report(plan, besides, results, analyse(plan, results), out)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from train.commands import FILE, SETTINGS, PoliteCommand
 from train.data.decoding import PlaceReader
 from train.data.places import Place
 from train.table1.data import find_training_tiles
-from train.table1.plan import Arm, Plan, World
+from train.table1.plan import BESIDES, Arm, Plan, World
 from train.unet.foreground import ForegroundMasks
 from train.unet.tiles import Tile
 
@@ -139,7 +139,7 @@ def _number(value: float | None, times: int, digits: int) -> str:
 def main(out: Path, data: Path | None) -> None:
     """Count markers in glomeruli in every arm's variants; writes gathering.json beside the experiment's results."""
     said = read_json(out / "plan.json", hint="--out is the folder of a `python -m train.table1`")
-    plan = Plan.from_json({field.name: said[field.name] for field in fields(Plan) if field.name in said})
+    plan = Plan.from_json({name: value for name, value in said.items() if name not in BESIDES})
     found = gatherings(plan, data or out / "data", out)
     write_json(out / "gathering.json", {"plan": said, "gathering": found}, out)
     click.echo("\n".join(lines(found)))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from augengine.cards import Direction, WeightsPair, find_weights
+from augengine.cards import Direction, WeightsPair
 from augengine.errors import SpecError, WeightsError
 from augengine.job import mpp_fits
 from augengine.stains import find_stain
+from train.finish import WEIGHTS
 from train.table1.plan import Plan
+from train.unet.online import find_pair
 
 
 def find_generators(plan: Plan, weights: Path) -> dict[str, WeightsPair]:
@@ -29,12 +31,11 @@ def digests(generators: Mapping[str, WeightsPair]) -> dict[str, Mapping[Directio
 
 def _find(stain_name: str, mpp: float, weights: Path) -> WeightsPair:
     stain = find_stain(stain_name)
-    if stain.reference is None:
-        raise SpecError(f"{stain.name} is a reference stain", hint="a plan's stains are those that are translated")
     try:
-        pair = find_weights(stain.reference, stain.name, [weights])
+        pair = find_pair(stain, [weights])
     except WeightsError as error:
-        raise WeightsError(error.message, hint=_advice(weights, mpp)) from error
+        is_there = (weights / f"{stain.reference}-{stain.name}").is_dir()  # then what is wrong with it has its own hint
+        raise WeightsError(error.message, hint=error.hint if is_there else _advice(weights, mpp)) from error
     if not mpp_fits(mpp, pair.mpp):
         raise SpecError(
             f"{weights} holds a {stain.name} pair trained at {pair.mpp:g} um/px, the tissue has {mpp:g}",
@@ -44,4 +45,5 @@ def _find(stain_name: str, mpp: float, weights: Path) -> WeightsPair:
 
 
 def _advice(weights: Path, mpp: float) -> str:
-    return f'train on phantoms: make phantom-weights PHANTOM_OPTIONS="--mpp {mpp:g} --out {weights.parent}"'
+    where = f"--out {weights.parent}" if weights.name == WEIGHTS else f"--out {weights}-run --weights {weights}"
+    return f'train on phantoms: make phantom-weights PHANTOM_OPTIONS="--mpp {mpp:g} {where}"'

@@ -22,6 +22,9 @@ ARMS: tuple[Arm, ...] = ("baseline", "reconstruction", "input-noise", "paper", "
 WORLDS: tuple[World, ...] = get_args(World)
 FRACTIONS = (10, 30, 60, 100)
 
+BESIDES = ("generators", "drawing")
+"""What an experiment's `plan.json` holds besides its plan: digests by stain, and the version of the phantom."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

@@ -18,13 +18,13 @@ NAME = "table1"
 
 
 def write_report(
-    plan: Plan, generators: Mapping[str, Any], results: Sequence[Result], analysis: Analysis, out: Path
+    plan: Plan, besides: Mapping[str, Any], results: Sequence[Result], analysis: Analysis, out: Path
 ) -> list[str]:
     """Write ``table1.json``, ``table1.md`` and ``table1.png`` into ``out``; returns the lines of the table.
 
     Args:
         plan: What was run.
-        generators: What else decided its numbers: digests by stain.
+        besides: What else decided its numbers: the generators' digests, the drawing's version.
         results: Of all cells.
         analysis: Of the results.
         out: Folder of the experiment.
@@ -35,7 +35,7 @@ def write_report(
     lines = [*table(plan, results), "", *analysis.lines()]
     numbers = {
         "plan": plan.to_json(),
-        "generators": generators,
+        **besides,
         "cells": list(results),
         "analysis": analysis.to_json(),
     }

@@ -1,33 +1,21 @@
-"""Tiles and their stored variants, by what they show."""
+"""Tiles and their stored variants, by how many bytes each takes."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
-from augengine.sample import SOURCE_VARIANT
 from augengine.spec import digest
 from train.unet.tiles import Tile
 
 
-def digest_tiles(tiles: Sequence[Tile]) -> str:
-    """Of some tiles' keys, um/px, images and masks, but not of where they lie.
+def digest_sizes(tiles: Sequence[Tile], variants: int = 0) -> str:
+    """Of some tiles' keys and of the bytes that mask, image and the first so many variants take; nothing is read.
 
-    Raises:
-        SourceError: One cannot be read.
+    Other pictures of the same keys are all but certain to differ in it where they are compressed, as png and jpg are;
+    of uncompressed ones (bmp, tif) of equal size it says nothing.
     """
-    return digest(
-        [[tile.key, tile.mpp, _digest(tile.images[SOURCE_VARIANT].read()), _digest(tile.mask.read())] for tile in tiles]
-    )
+    return digest([[tile.key, tile.mask.size, *_sizes(tile, variants)] for tile in tiles])
 
 
-def digest_variants(tiles: Sequence[Tile]) -> str:
-    """Of which variants are stored and how many bytes each takes, so that none is read.
-
-    They may be many times as many as the tiles. Another noise gives other bytes and, over some tiles, never as many.
-    """
-    return digest([[tile.key, *([n, place.size] for n, place in tile.images.items() if n)] for tile in tiles])
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+def _sizes(tile: Tile, variants: int) -> list[int | None]:
+    return [place.size for number, place in tile.images.items() if number <= variants]

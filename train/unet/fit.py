@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,7 +14,6 @@ from train.data.decoding import PlaceReader
 from train.rhythm import Rhythm
 from train.step import MixedPrecision, PrecisionOption
 from train.unet.cohort import Cohort, Tiles
-from train.unet.contents import digest_variants
 from train.unet.foreground import ForegroundMasks, check_masks
 from train.unet.items import Looks, TrainingItems, epochs_of, steps_of
 from train.unet.measures import Measures
@@ -101,9 +99,9 @@ def make_training(fit: Fit) -> SegmenterTraining:
 
 
 def _describe(fit: Fit, steps: int, looks: Looks, device: torch.device) -> SegmenterRun:
-    stored = isinstance(fit.variants, StoredVariants) and fit.rule.variants != 0
-    shown: dict[str, Any] = {"variants": fit.rule.variants, "p": fit.rule.p, "made": fit.augmented}
-    shown["stored"] = digest_variants(fit.cohort.train) if stored else None
+    shown = {"variants": fit.rule.variants, "p": fit.rule.p, "made": fit.augmented}
+    epochs = epochs_of(fit.recipe, len(fit.cohort.train), steps)
+    stored = fit.rule.needs(epochs) if isinstance(fit.variants, StoredVariants) else 0
     return SegmenterRun(
         recipe=fit.recipe,
         steps=steps,
@@ -111,7 +109,7 @@ def _describe(fit: Fit, steps: int, looks: Looks, device: torch.device) -> Segme
         classes=fit.classes,
         standard=looks.standard,
         precision=MixedPrecision.choose(fit.precision, device).name,
-        data=describe_data(fit.cohort, shown, jittered=looks.stain),
+        data=describe_data(fit.cohort, shown, variants=stored, jittered=looks.stain),
     )
 
 

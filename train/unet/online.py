@@ -18,12 +18,12 @@ from augengine.stains import Stain
 from train.unet.tiles import Tile
 
 
-def find_pair(stain: Stain, weights: Path | None) -> WeightsPair:
+def find_pair(stain: Stain, roots: Sequence[Path]) -> WeightsPair:
     """The generators of a stain.
 
     Args:
         stain: What the tiles are stained with.
-        weights: Folder of generators searched first.
+        roots: Folders of generators; the first that has the pair counts.
 
     Raises:
         SpecError: It is a reference stain.
@@ -31,12 +31,17 @@ def find_pair(stain: Stain, weights: Path | None) -> WeightsPair:
     """
     if stain.reference is None:
         raise SpecError(f"{stain.name} is a reference stain", hint="name the stain of the tiles, as cd68")
-    return find_weights(stain.reference, stain.name, weight_roots(weights))
+    return find_weights(stain.reference, stain.name, roots)
 
 
 def digest_pair(stain: Stain, weights: Path | None) -> Mapping[Direction, str]:
-    """The digests of a stain's generators, which decide what is made with them; errors as in `find_pair`."""
-    return find_pair(stain, weights).digests
+    """The digests of a stain's generators, which decide what is made with them; errors as in `find_pair`.
+
+    Args:
+        stain: What the tiles are stained with.
+        weights: Folder of generators searched first.
+    """
+    return find_pair(stain, weight_roots(weights)).digests
 
 
 def open_translators(
@@ -61,7 +66,7 @@ def open_translators(
         SpecError: The stain is a reference stain, or the tiles' um/px does not suit the generators.
         WeightsError, EngineError: No generators, or they cannot be compiled.
     """
-    pair = find_pair(stain, weights)
+    pair = find_pair(stain, weight_roots(weights))
     _check_mpp(tiles, pair.mpp, on_warn)
     height, width = (round_side(max(sides)) for sides in zip(*((t.height, t.width) for t in tiles), strict=True))
     backend, store = pick_backend(), EngineStore(home() / "engines")

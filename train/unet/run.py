@@ -16,7 +16,7 @@ from augengine.spec import digest
 from augengine.stains import Stain
 from train.checkpoints import Checkpoints, read_card
 from train.unet.cohort import Cohort
-from train.unet.contents import digest_tiles
+from train.unet.contents import digest_sizes
 from train.unet.network import Unet
 from train.unet.recipe import UnetRecipe
 from train.unet.seen import Seen
@@ -29,7 +29,7 @@ WEIGHTS = "unet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmenterRun:
-    """What decides every number of a training: two runs with equal values are equal.
+    """What decides every number of a training: runs with equal values are equal, as far as `describe_data` tells.
 
     Attributes:
         recipe: How it trains.
@@ -74,22 +74,22 @@ class SegmenterRun:
             raise SpecError(f"not a segmenter's description: {error}") from error
 
 
-def describe_data(cohort: Cohort, shown: Mapping[str, Any], *, jittered: Stain | None = None) -> dict[str, Any]:
-    """The data of a run: counts, um/px, what its tiles show, which of them pass, what variants are, whose stain moves.
+def describe_data(
+    cohort: Cohort, shown: Mapping[str, Any], *, variants: int = 0, jittered: Stain | None = None
+) -> dict[str, Any]:
+    """The data of a run: counts, um/px, which tiles there are and pass, what variants are, whose stain is jittered.
 
     Args:
         cohort: Its tiles.
         shown: What variants are, as plain json values.
+        variants: How many stored variants of a tile are shown; 0 where none are, or are made.
         jittered: The stain whose amounts are jittered; None if none are.
-
-    Raises:
-        SourceError: A tile cannot be read.
     """
     mpps = sorted({tile.mpp for tile in cohort.train if tile.mpp is not None})
     keys = digest([f"{tile.key} as it is" if tile.passed else tile.key for tile in cohort.train])
-    contents = {"train": digest_tiles(cohort.train), "validation": digest_tiles(cohort.validation)}
+    sizes = {"train": digest_sizes(cohort.train, variants), "validation": digest_sizes(cohort.validation)}
     vectors = [list(jittered.chromogen), list(jittered.counterstain)] if jittered else None
-    known = {"mpp": mpps, "training_tiles": keys, "contents": contents, "jittered": vectors, "shown": dict(shown)}
+    known = {"mpp": mpps, "training_tiles": keys, "sizes": sizes, "jittered": vectors, "shown": dict(shown)}
     return {**cohort.to_json(), **known}
 
 
