@@ -57,7 +57,7 @@ def row(page: str, start: str) -> list[str]:
 
 
 @pytest.mark.parametrize("start", DRIFT)
-@pytest.mark.parametrize(("column", "pair"), enumerate(PAIRS, 1))
+@pytest.mark.parametrize(("column", "pair"), list(enumerate(PAIRS, 1)))
 def test_the_phantoms_page_says_how_far_masks_drift(start: str, column: int, pair: str) -> None:
     page = (DOCS / "phantom.md").read_text(encoding="utf-8")
     found = json.loads((DOCS / "results" / f"phantom-drift-{pair}.json").read_text())
@@ -66,7 +66,7 @@ def test_the_phantoms_page_says_how_far_masks_drift(start: str, column: int, pai
 
 
 @pytest.mark.parametrize("start", PHANTOM)
-@pytest.mark.parametrize(("column", "pair"), enumerate(PAIRS, 1))
+@pytest.mark.parametrize(("column", "pair"), list(enumerate(PAIRS, 1)))
 def test_the_phantoms_table_says_what_was_found(start: str, column: int, pair: str) -> None:
     page = (DOCS / "phantom.md").read_text(encoding="utf-8")
     found = json.loads((DOCS / "results" / f"phantom-{pair}.json").read_text())
