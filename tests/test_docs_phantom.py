@@ -42,7 +42,8 @@ def typed() -> list[str]:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder where every command was typed once."""
     folder, threads = tmp_path_factory.mktemp("phantom"), torch.get_num_threads()
-    write_small_pair(folder / "runs" / "phantom" / "weights")
+    for weights in ("runs", "train"):
+        write_small_pair(folder / weights / "phantom" / "weights")
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -53,7 +54,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.e2e
 def test_phantoms_are_drawn_looked_at_and_augmented(drawn: Path) -> None:
-    assert len(typed()) == 12
+    assert len(typed()) == 15
     assert len(json.loads((drawn / "runs" / "look" / "drift.json").read_text())) == 3
 
 
