@@ -59,7 +59,7 @@ weights: .venv/installed-dev ## train the package's pairs anew and compare them:
 phantom-weights: .venv/installed-dev ## train pairs on drawn tissue and measure the paper's findings: PHANTOM_OPTIONS=...
 	$(BIN)/python -m train.phantom_weights --out runs/phantom --resume $(PHANTOM_OPTIONS)
 
-# An hour or more on two cores, once `make phantom-weights` has run; typed again, it goes on. TABLE1_OPTIONS=--full wants a GPU, and its own pairs.
+# An hour or more on two cores, once `make phantom-weights` has run; typed again, it goes on. TABLE1_OPTIONS=--full: see docs/table1.md
 table1: .venv/installed-dev ## the paper's Table 1 and its controls on drawn tissue: docs/table1.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m train.table1 --workers 2 $(TABLE1_OPTIONS)
 

@@ -130,8 +130,10 @@ def _to_toml(stain: Stain) -> str:
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StainError(f"cannot read the stain file {file}: {error}", hint="is it a text file in UTF-8?") from error
+    except OSError as error:
+        raise StainError(f"cannot read the stain file {file}: {error.strerror}", hint="check its path") from error
+    except UnicodeDecodeError as error:
+        raise StainError(f"cannot read the stain file {file}: {error}", hint="save it as UTF-8") from error
 
 
 def _parse(text: str, file: Path) -> Stain:

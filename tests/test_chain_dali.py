@@ -18,14 +18,15 @@ from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.base import Array, Engine, EngineSpec, Manifest
 from augengine.images import Decoder, encode_image
 from tests.array_engines import blur, pair, swap_colours
-from tests.chain_contract import ChainContract, Image, images_of, levels_apart, requests, spec
+from tests.chain_contract import ChainContract
+from tests.chain_requests import Image, images_of, levels_apart, requests, spec
 
 ROOT = Path(__file__).parents[1]
 
 LEAVE_WITH_WORK_UNDER_WAY = """
 from augengine.chain.dali import DaliChain
 from tests.array_engines import identity, pair
-from tests.chain_contract import requests, spec
+from tests.chain_requests import requests, spec
 
 chain = DaliChain(pair(identity, identity), spec())
 chain.put(requests(3))

@@ -22,7 +22,8 @@ from augengine.errors import ChainError
 from augengine.noise import add_noise
 from augengine.philox import derive_key
 from tests.array_engines import blur, pair, swap_colours
-from tests.chain_contract import ChainContract, images_of, levels_apart, requests, spec
+from tests.chain_contract import ChainContract
+from tests.chain_requests import images_of, levels_apart, requests, spec
 
 FloatArray = NDArray[np.float32]
 AddNoise = Callable[[FloatArray, NDArray[np.uint32], FloatArray], FloatArray]

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from tests.docs_tables import DOCS, Found, numbers, row, two
 from tests.typed_lines import ROOT
 from train.table1 import gathering
 from train.table1.analysis import analyse
 from train.table1.plan import Plan
 from train.table1.report import table
-
-DOCS = ROOT / "docs"
-Found = dict[str, Any]
-
-
-def two(*values: float) -> list[str]:
-    return [f"{value:.2f}" for value in values]
-
 
 PAIRS = ("cd68-half-um", "cd68", "cd34")
 """The columns of the phantom page's tables."""
@@ -45,15 +36,6 @@ DRIFT: dict[str, Callable[[list[Found]], list[str]]] = {
     "lost on variants": lambda each: [f"{f['lost']:.3f}" for f in each],
     "Dice of what is found in a variant": lambda each: two(*(f["agreement"]["f1"] for f in each)),
 }
-
-
-def numbers(cell: str) -> list[str]:
-    return re.findall(r"-?\d+(?:\.\d+)?(?: \d{3})?", cell.replace("*", ""))
-
-
-def row(page: str, start: str) -> list[str]:
-    (line,) = (line for line in page.splitlines() if line.startswith(f"| {start}"))
-    return [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
 @pytest.mark.parametrize("start", DRIFT)

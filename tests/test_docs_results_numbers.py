@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from tests.test_docs_numbers import DOCS, numbers, row, two
-
-Found = dict[str, Any]
+from tests.docs_tables import DOCS, Found, numbers, row, two
 
 PROBES = ("probe-cd34", "probe-cd68-centre", "probe-cd68", "probe-hdab", "probe-cd68-field")
 """By column, the names of the page's own folders."""

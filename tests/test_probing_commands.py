@@ -144,3 +144,18 @@ def test_the_committed_cd68_pair_hides_macrophages_and_responds(shared_data: Pat
     assert found["verdict"]["word"] == "hides and responds"
     assert found["choice"]["eps"] == 0.05
     assert found["markers"]["contrast_hidden"] < found["markers"]["contrast"]
+
+
+@pytest.mark.e2e
+def test_a_missing_reference_is_asked_for_by_its_own_option(tiles: Path, copies: Path, tmp_path: Path) -> None:
+    own = options(tiles, copies, *FEW, "--out", tmp_path / "out", "--reference-in", tmp_path / "none")
+    refused(call("probe", *own), "there is no", "give --reference-in a folder")
+
+
+def test_an_interrupted_probe_promises_nothing_that_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("augengine.cli_probing.probe", interrupted)
+    done = call("probe", "--stain", "cd68", "--out", tmp_path)
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (130, "interrupted")

@@ -59,3 +59,9 @@ def test_a_file_of_other_bytes_is_refused_and_left_alone(tmp_path: Path) -> None
     with pytest.raises(StainError, match="cannot read the stain file"):
         recommend_eps(stain, 0.1, file)
     assert file.read_bytes() == before
+
+
+def test_a_missing_file_is_a_matter_of_its_path(tmp_path: Path) -> None:
+    with pytest.raises(StainError, match="No such file") as caught:
+        Stain.from_toml(tmp_path / "cd3.toml")
+    assert "path" in caught.value.hint

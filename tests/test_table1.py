@@ -24,7 +24,7 @@ from train.phantom.series import DRAWING_VERSION
 from train.table1.__main__ import describe_tissue, run
 from train.table1.data import arm_folder, find_cohort, prepare, tissues
 from train.table1.drawing import draw_phantoms
-from train.table1.plan import Plan, full, scaled
+from train.table1.plan import BESIDES, Plan, full, scaled
 from train.unet.arms import draw_control, write_control
 from train.unet.online import open_translators
 from train.unet.shown import OnlineVariants, StoredVariants
@@ -47,7 +47,9 @@ def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
     for part, density in (("test", 1.0), ("same/train", 1.0), ("shift/train", 4.0), ("shift/validation", 4.0)):
         drawn = json.loads((tmp_path / "data/cd68/repeat-0" / part / ".augengine/phantom.json").read_text())
         assert drawn["correlation"] == {"glomeruli": density, "sclerotic": density}
-    assert json.loads((tmp_path / "out" / "plan.json").read_text())["drawing"] == DRAWING_VERSION
+    claimed = json.loads((tmp_path / "out" / "plan.json").read_text())
+    assert claimed["drawing"] == said["drawing"] == DRAWING_VERSION
+    assert Plan.from_json({name: value for name, value in claimed.items() if name not in BESIDES}) == plan
     augmented = json.loads((tmp_path / "out/arms/cd68/repeat-0/shift/paper/.augengine/plan.json").read_text())
     assert '"precision": "float32"' in json.dumps(augmented)
     assert '"chain": "plain"' in json.dumps(augmented)

@@ -7,29 +7,27 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from augengine.cards import find_weights
 from augengine.errors import SpecError, WeightsError
 from tests.small_generator import write_small_pair
 from tests.table1_toy import toy
 from train.table1.__main__ import main, run
 from train.table1.drawing import draw_phantoms
-from train.table1.generators import digests, find_generators
+from train.table1.generators import digest_generators
 
 
-def test_each_stains_pair_is_found_with_its_digests(tmp_path: Path) -> None:
-    for stain in ("cd68", "cd34"):
-        write_small_pair(tmp_path, stain=stain)
-    found = find_generators(toy(), tmp_path)
-    assert {stain: (pair.stain, pair.mpp) for stain, pair in found.items()} == {
-        "cd68": ("cd68", 0.5),
-        "cd34": ("cd34", 0.5),
-    }
-    assert digests(found)["cd34"] == found["cd34"].digests
+def test_the_digests_are_of_each_stains_own_pair(tmp_path: Path) -> None:
+    for seed, stain in enumerate(("cd68", "cd34")):
+        write_small_pair(tmp_path, stain=stain, seed=seed)
+    pairs = {stain: find_weights("pas", stain, [tmp_path]) for stain in toy().stains}
+    assert digest_generators(toy(), tmp_path) == {stain: pair.digests for stain, pair in pairs.items()}
+    assert pairs["cd68"].digests != pairs["cd34"].digests
 
 
 def test_the_packages_own_pairs_are_not_taken(tmp_path: Path) -> None:
     write_small_pair(tmp_path / "runs" / "weights")
     with pytest.raises(WeightsError, match="no weights for pas-cd34") as caught:
-        find_generators(toy(), tmp_path / "runs" / "weights")
+        digest_generators(toy(), tmp_path / "runs" / "weights")
     assert f"--mpp 0.5 --out {tmp_path / 'runs'}" in caught.value.hint
 
 

@@ -144,7 +144,7 @@ def reference_tiles(text: str, specimen: Specimen, request: SpecimenRequest) -> 
     try:
         source, listing = _scan(text, specimen.weights.reference)
     except SourceError as error:
-        raise SourceError(error.message, hint=error.hint.replace("--in", "--reference-in")) from error
+        raise SourceError(error.message, hint=error.hint.replace("--in ", "--reference-in ")) from error
     own = specimen.weights.mpp
     check_source_mpp(listing, own, stated=request.mpp, allowed=request.allow_mpp, warn=lambda _: None)
     # The stain only names what a surrogate is recoloured to, and a source that was given is none.

@@ -15,8 +15,8 @@ from train.phantom.series import DRAWING_VERSION
 from train.table1.analysis import analyse
 from train.table1.data import Drawer, prepare, tissues, write_arms
 from train.table1.drawing import draw_phantoms
-from train.table1.generators import digests, find_generators
-from train.table1.plan import BESIDES, Plan, full, scaled
+from train.table1.generators import digest_generators
+from train.table1.plan import Plan, full, scaled
 from train.table1.report import write_report
 from train.table1.run import CellRunner
 
@@ -81,7 +81,7 @@ def run(plan: Plan, data: Path, out: Path, weights: Path, workers: int, draw: Dr
         WeightsError: A stain has no generators there.
         AugengineError: Tissue, generators or options that do not fit; finished cells stay.
     """
-    besides = dict(zip(BESIDES, (digests(find_generators(plan, weights)), DRAWING_VERSION), strict=True))
+    besides = {"generators": digest_generators(plan, weights), "drawing": DRAWING_VERSION}
     claim({**plan.to_json(), **besides}, out / "plan.json", "experiment")
     echo = Echo()
     prepare(plan, data, draw, echo.note)

@@ -14,19 +14,16 @@ from train.table1.plan import Plan
 from train.unet.online import find_pair
 
 
-def find_generators(plan: Plan, weights: Path) -> dict[str, WeightsPair]:
-    """Each stain's pair in a folder; the package's own, which know real tissue, are none of the experiment's.
+def digest_generators(plan: Plan, weights: Path) -> dict[str, Mapping[Direction, str]]:
+    """The digests of each stain's pair in a folder, which decide the experiment's numbers as much as its plan does.
+
+    The package's own pairs, which know real tissue, are none of the experiment's.
 
     Raises:
         WeightsError: The folder lacks a pair.
         SpecError: A pair was trained at other um/px than the plan's, or a stain is a reference stain.
     """
-    return {stain: _find(stain, plan.mpp, weights) for stain in plan.stains}
-
-
-def digests(generators: Mapping[str, WeightsPair]) -> dict[str, Mapping[Direction, str]]:
-    """What decides the experiment's numbers as much as its plan does: a digest a direction, by stain."""
-    return {stain: pair.digests for stain, pair in generators.items()}
+    return {stain: _find(stain, plan.mpp, weights).digests for stain in plan.stains}
 
 
 def _find(stain_name: str, mpp: float, weights: Path) -> WeightsPair:
