@@ -11,6 +11,7 @@ from accelerate import Accelerator
 
 from augengine.cards import DIRECTIONS, read_card, write_card
 from augengine.errors import SpecError, TargetError
+from augengine.recipe import Upsampling
 from augengine.stains import BUILT_IN
 from train.checkpoint import TrainingRun
 from train.data import Domain, MarkerPreference, UnpairedCrops
@@ -33,7 +34,9 @@ class Effort:
         cycle: Weight of the cycle losses beside the adversarial ones, as a recipe's ``lambda_cycle``.
         seed: Root of every draw.
         resume: Go on with trainings that were broken off.
-        warm: Begin with the committed weights, where they have this width and these blocks.
+        upsampling: How the generators go up, as a recipe's generator has it.
+        init_from: A pair to begin with, of this width, these blocks and this upsampling: a folder of weights or a
+            training's.
     """
 
     steps: int
@@ -44,12 +47,14 @@ class Effort:
     cycle: float = 10.0
     seed: int = 0
     resume: bool = False
-    warm: bool = False
+    upsampling: Upsampling = "transposed"
+    init_from: Path | None = None
 
     def recipe(self) -> TrainingRecipe:
         """The recipe of every pair: zhu2017, at this size and with these weights of its losses."""
         own = zhu2017().with_changes(width=self.width, blocks=self.blocks, crop=self.crop)
-        return replace(own, name="weights", lambda_cycle=self.cycle, lambda_identity=self.identity)
+        generator = replace(own.generator, upsampling=self.upsampling)
+        return replace(own, name="weights", generator=generator, lambda_cycle=self.cycle, lambda_identity=self.identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,7 @@ class PairFit:
     limits: str
 
 
-def train_pair(fit: PairFit, reference: Domain, own: Domain, out: Path, effort: Effort, weights: Path) -> None:
+def train_pair(fit: PairFit, reference: Domain, own: Domain, out: Path, effort: Effort) -> None:
     """Train one pair, or go on with it, and export its best checkpoint to ``{out}/weights``.
 
     Args:
@@ -75,7 +80,6 @@ def train_pair(fit: PairFit, reference: Domain, own: Domain, out: Path, effort: 
         reference, own: The domains, of one um/px; ``own`` has the name of a built-in stain. Both hold something out.
         out: Folder of the run.
         effort: How long and how large.
-        weights: Root of the weights that a warm start begins with.
 
     Raises:
         TargetError: ``out`` holds a training, and ``effort`` does not go on with it.
@@ -99,8 +103,8 @@ def train_pair(fit: PairFit, reference: Domain, own: Domain, out: Path, effort: 
         rhythm=Rhythm(validate=1000),
     )
     pair = f"{reference.name}-{own.name}"
-    if not (effort.resume and trainer.resume()) and effort.warm:
-        trainer.warm_start(weights / pair)
+    if not (effort.resume and trainer.resume()) and effort.init_from is not None:
+        trainer.warm_start(effort.init_from)
     trainer.train()
     for card in export_run(out):
         write_card(replace(card, limits=fit.limits), out / WEIGHTS / pair / f"{card.direction}.json")
@@ -120,7 +124,7 @@ def _describe_run(
         seed=effort.seed,
         precision=MixedPrecision.choose("auto", accelerator.device).name,
         processes=accelerator.num_processes,
-        data=dict(fit.data) | ({"started from": "the weights before"} if effort.warm else {}),
+        data=dict(fit.data) | ({"started from": effort.init_from.name} if effort.init_from else {}),
     )
 
 

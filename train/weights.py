@@ -1,7 +1,7 @@
 """The package's own weights: ``python -m train.weights --data DATA`` trains the pairs, measures them, replaces them.
 
 The data folder has the layout of the ``hannover`` set: ``fields_40x/{pas,cd34}.png`` at 0.25 um/px and
-``cd68_glomeruli_20x/*.png`` at 0.5. The pair for the sample picture learns from that picture itself.
+``cd68_glomeruli_20x/*.png`` at 0.5. More pictures of PAS, of another laboratory, come in with ``--pas``.
 """
 
 from __future__ import annotations
@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
-import numpy as np
-from numpy.typing import NDArray
-from skimage.data import immunohistochemistry
 
 from augengine.cards import find_weights
-from augengine.errors import TargetError, WeightsError
-from augengine.images import encode_image
+from augengine.errors import WeightsError
 from augengine.probing.verdict import DEFAULT_RULE
+from augengine.recipe import Upsampling
 from augengine.stains import BUILT_IN
-from train.commands import FILE, SETTINGS, PoliteCommand
+from train.commands import FILE, SETTINGS, PoliteCommand, interruptible
 from train.data import Domain, Holdout, open_domain
+from train.data.matched_tiles import write_matched_tiles, write_tile
 from train.fit import Effort, PairFit, copy_pair, train_pair
 from train.grid import sample_grid, write_grid
 from train.judge import held_out_judge, score
@@ -46,7 +44,7 @@ class PairPlan:
     """What a pair learns from.
 
     Attributes:
-        data: Within the data folder; empty for the sample picture.
+        data: File or folder within the data folder.
         mpp: Its um/px.
         note: What it is, for the card.
         markers: Share of the crops that are placed on markers.
@@ -67,57 +65,105 @@ PLANS: Mapping[str, PairPlan] = {
         note="three CD68 glomeruli (Hannover, 20x), half the crops on markers",
         markers=0.5,
     ),
-    "hdab": PairPlan(data="", mpp=0.5, note="scikit-image's H-DAB picture of colon"),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MorePas:
+    """More pictures of PAS at 0.5 um/px, of another laboratory; their colours are matched to the PAS field's.
+
+    Attributes:
+        folder: Where the pictures lie.
+        left_out: Names of pictures that no training sees, to be measured on later.
+    """
+
+    folder: Path
+    left_out: tuple[str, ...] = ()
+
+    def note(self) -> str:
+        """What a card says of them."""
+        kept = f" without {', '.join(self.left_out)}" if self.left_out else ""
+        return f"the pictures of {self.folder.name}{kept}, their colours matched to that field's in Lab"
+
+    def write(self, field: Path, out: Path) -> Path:
+        """Write the PAS field and the matched tiles into one folder of pictures, and return that.
+
+        Raises:
+            SourceError: The field or the pictures are missing, or one left out is none of them.
+            TargetError: ``out`` cannot be written.
+        """
+        image = open_domain(str(field), name=_REFERENCE, mpp=_FIELD_MPP, target_mpp=MPP).images[0]
+        pictures = self.folder / "images" if (self.folder / "images").is_dir() else self.folder
+        write_matched_tiles(pictures, image, out, mpp=MPP, left_out=self.left_out)
+        write_tile(out / "field.png", image, MPP)
+        return out
 
 
 @click.command("python -m train.weights", cls=PoliteCommand, context_settings=SETTINGS)
 @click.option("--data", required=True, type=FILE, help="Folder of fields_40x/ and cd68_glomeruli_20x/.")
-@click.option("--out", type=FILE, default=Path("runs/weights"), help="A folder of runs, one a pair.")
+@click.option("--pas", type=FILE, help="Folder of more PAS pictures at 0.5 um/px; their colours are matched.")
+@click.option("--leave-out", multiple=True, metavar="NAME", help="Picture of --pas that is not trained on; repeatable.")
+@click.option("--out", type=FILE, default=Path("runs/weights"), help="Folder of the runs, one per pair.")
 @click.option("--stain", "stains", multiple=True, type=click.Choice(list(PLANS)), help="Only this pair; repeatable.")
-@click.option("--steps", type=click.IntRange(1), default=16000, help="Steps of one crop a stain.")
+@click.option("--steps", type=click.IntRange(1), default=16000, help="Training steps, each with one crop per stain.")
 @click.option("--width", type=click.IntRange(1), default=32, help="Channels of the first convolution.")
 @click.option("--blocks", type=click.IntRange(0), default=6, help="Residual blocks; 9 do not fit into the package.")
-@click.option("--crop", type=click.IntRange(32), default=96, help="Side of a crop, px.")
+@click.option("--upsampling", type=click.Choice(get_args(Upsampling)), default="transposed", help="How sides double.")
+@click.option("--crop", type=click.IntRange(32), default=96, help="Side of a crop, in pixels.")
 @click.option("--identity", type=click.FloatRange(0), default=0.5, help="Weight of the identity losses; 0 swaps looks.")
-@click.option("--seed", type=int, default=0, help="Root of every draw.")
-@click.option("--warm", is_flag=True, help="Begin with the committed weights.")
+@click.option("--seed", type=int, default=0, help="Random seed; the same seed trains the same pair.")
+@click.option("--init-from", type=FILE, help="Pair to begin with: a folder of ONNX files, or a training's.")
 @click.option("--resume", is_flag=True, help="Go on where an earlier call was broken off.")
 @click.option("--weights", type=FILE, default=PACKAGE_WEIGHTS, help="What to compare with and to replace.")
 @click.option("--replace", "replaces", is_flag=True, help="Replace the pairs that came out better.")
-def main(data: Path, out: Path, stains: Sequence[str], weights: Path, replaces: bool, **effort: Any) -> None:
+def main(
+    data: Path,
+    pas: Path | None,
+    leave_out: Sequence[str],
+    out: Path,
+    stains: Sequence[str],
+    weights: Path,
+    replaces: bool,
+    **effort: Any,
+) -> None:
     """Train the package's pairs, compare them with the committed ones on held-out strips, replace what is better."""
+    more = None if pas is None else MorePas(folder=pas, left_out=tuple(leave_out))
     better: list[str] = []
-    for stain in stains or PLANS:
-        reference, own = open_pair(stain, data, out)
-        fit = PairFit(
-            data={"reference": _REFERENCE_NOTE, "stain": f"{PLANS[stain].note}; the right fifth of all held out"},
-            markers=PLANS[stain].markers,
-            limits=LIMITS,
-        )
-        train_pair(fit, reference, own, out / stain, Effort(**effort), weights)
-        new = judged(stain, reference, own, out / stain / "weights", out / stain / "held-out.png")
-        old = judged(stain, reference, own, weights) if _has(stain, weights) else None
-        click.echo("\n".join(["", *table(new, old)]))
-        better += [stain] if is_better(new, old) else []
+    with interruptible("the same command with --resume goes on from the last checkpoint"):
+        for stain in stains or PLANS:
+            reference, own = open_pair(stain, data, out, more)
+            fit = PairFit(data=_notes(stain, more), markers=PLANS[stain].markers, limits=LIMITS)
+            train_pair(fit, reference, own, out / stain, Effort(**effort))
+            new = judged(stain, reference, own, out / stain / "weights", out / stain / "held-out.png")
+            old = judged(stain, reference, own, weights) if _has(stain, weights) else None
+            click.echo("\n".join(["", *table(new, old)]))
+            better += [stain] if is_better(new, old) else []
     click.echo(f"better than what is committed: {', '.join(better) or 'none'}")
     if replaces:
         replace_pairs(better, out, weights)
 
 
-def open_pair(stain: str, data: Path, out: Path) -> tuple[Domain, Domain]:
-    """The reference's and the stain's domain at 0.5 um/px, a strip of each held out.
+def open_pair(stain: str, data: Path, out: Path, more: MorePas | None = None) -> tuple[Domain, Domain]:
+    """The reference's and the stain's domain at 0.5 um/px, with the right fifth of every picture held out.
 
     Raises:
         SourceError: The data are not there.
+        TargetError: The matched pictures of ``more`` cannot be written to ``out``.
     """
     plan = PLANS[stain]
-    own = str(data / plan.data) if plan.data else str(_write_sample(out))
+    field = data / _REFERENCE_FIELD
+    reference = str(more.write(field, out / "data" / _REFERENCE) if more else field)
     options: dict[str, Any] = {"target_mpp": MPP, "holdout": _HELD_OUT}
     return (
-        open_domain(str(data / _REFERENCE_FIELD), name=_REFERENCE, mpp=_FIELD_MPP, **options),
-        open_domain(own, name=stain, mpp=plan.mpp, **options),
+        open_domain(reference, name=_REFERENCE, mpp=_FIELD_MPP, **options),
+        open_domain(str(data / plan.data), name=stain, mpp=plan.mpp, **options),
     )
+
+
+def _notes(stain: str, more: MorePas | None) -> dict[str, str]:
+    beside = f", and {more.note()}" if more else ""
+    own = f"{PLANS[stain].note}; the right fifth of all held out"
+    return {"reference": f"{_REFERENCE_NOTE}{beside}", "stain": own}
 
 
 def judged(stain: str, reference: Domain, own: Domain, weights: Path, grid: Path | None = None) -> Validation:
@@ -176,18 +222,6 @@ def replace_pairs(stains: Sequence[str], out: Path, weights: Path) -> None:
 
 def _has(stain: str, weights: Path) -> bool:
     return (weights / f"{_REFERENCE}-{stain}").is_dir() and bool(find_weights(_REFERENCE, stain, [weights]))
-
-
-def _write_sample(out: Path) -> Path:
-    """scikit-image's H-DAB picture as a file."""
-    picture: NDArray[np.uint8] = immunohistochemistry()  # type: ignore[no-untyped-call]
-    file = out / "data" / "hdab.png"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(encode_image(picture, "png"))
-    except OSError as error:
-        raise TargetError(f"cannot write {file}: {error.strerror}", hint="choose an --out with room") from error
-    return file
 
 
 def _cell(value: float | None) -> str:
