@@ -14,8 +14,8 @@ install: .venv/installed ## .venv with what augment and build-engines need (no t
 
 install-gpu: .venv/installed-gpu ## .venv with what gpu-check needs: the tests' packages, TensorRT for RTX and CuPy
 
-demo: install ## augmented shards from a real picture, and a contact sheet to look at
-	$(BIN)/augengine augment --stain hdab --eps 0.3 --variants 4 --include-source --out demo/
+demo: install ## augmented shards of drawn tissue, and a picture of how the markers move
+	$(BIN)/augengine augment --stain cd68 --eps 0.2 --variants 4 --include-source --out demo/
 	$(BIN)/augengine verify demo/
 	$(BIN)/augengine sheet demo/ --out demo.png
 

@@ -22,6 +22,10 @@ Direction = Literal["to-reference", "from-reference"]
 """``to-reference`` is the paper's G_BA (stain to PAS), ``from-reference`` its G_AB."""
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+
+SAMPLE_WEIGHTS = Path(__file__).parent / "weights" / "sample"
+"""Root of the pair that knows the drawn tissue of the sample set. Only a run on the sample set looks here."""
+
 CARD_FORMAT = 1
 
 
@@ -139,6 +143,21 @@ class WeightsPair:
         """um/px both generators were trained at."""
         return self.cards["to-reference"].mpp
 
+    @property
+    def of_sample_set(self) -> bool:
+        """Whether this is the sample set's own pair."""
+        return self.folder.parent == SAMPLE_WEIGHTS
+
+    @property
+    def name(self) -> str:
+        """The stain, for people; the sample set's own pair says that it is."""
+        return f"{self.stain} (sample set)" if self.of_sample_set else self.stain
+
+    def build_command(self, size: int) -> str:
+        """The command that compiles this pair for images of ``size`` pixels."""
+        only = "" if self.of_sample_set else f"--stain {self.stain} "
+        return f"augengine build-engines {only}--size {size}"
+
 
 def home() -> Path:
     """Where augengine keeps weights and engines: ``$AUGENGINE_HOME``, or the user's data folder."""
@@ -146,15 +165,22 @@ def home() -> Path:
     return Path(own).expanduser() if own else user_data_path("augengine")
 
 
-def weight_roots(extra: Path | None = None) -> tuple[Path, ...]:
+def weight_roots(extra: Path | None = None, *, sample_set: bool = False) -> tuple[Path, ...]:
     """The folders that are searched, in order: ``extra``, ``home() / "weights"``, the package's own (read-only).
+
+    Args:
+        extra: The folder that the user names.
+        sample_set: The images are those of the sample set: its own pair alone serves, unless the user names a folder.
 
     Raises:
         WeightsError: ``extra`` is no folder.
     """
     if extra is not None and not extra.is_dir():
         raise WeightsError(f"the weights folder {extra} does not exist", hint="--weights names an existing folder")
-    return (*([extra] if extra else []), home() / "weights", Path(__file__).parent / "weights")
+    named = (extra,) if extra else ()
+    if sample_set:
+        return named or (SAMPLE_WEIGHTS,)
+    return (*named, home() / "weights", Path(__file__).parent / "weights")
 
 
 def find_weights(reference: str, stain: str, roots: Sequence[Path]) -> WeightsPair:

@@ -140,7 +140,7 @@ def build_engines_command(
 @click.option("--stain", required=True, help="Stain of the source: cd68, cd34, hdab, or your own.")
 @click.option("--eps", type=float, help="Upper bound of the noise's deviation, in units of [-1, 1].")
 @click.option("--out", "out", type=path_of, required=True, metavar="FOLDER", help="Of the augmented shards; or an URL.")
-@click.option("--in", "source", help="Folder of images, or source shards, or an URL; by default the sample picture.")
+@click.option("--in", "source", help="Folder of images, or source shards, or an URL; by default the sample set.")
 @click.option("--masks", type=path_of, metavar="FOLDER", help="Of masks, parallel to the folder of images; or an URL.")
 @click.option("--mask-suffix", default="_mask", show_default=True, help="What a mask's name adds to its image's.")
 @click.option("--variants", type=int, default=1, show_default=True, help="Variants of each sample.")

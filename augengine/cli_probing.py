@@ -56,7 +56,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
             "--in",
             "source",
             metavar="SOURCE",
-            help="Folder of images, or source shards; by default the sample picture.",
+            help="Folder of images, or source shards; by default the sample set.",
         ),
         click.option("--weights", type=click.Path(path_type=Path), help="Folder of generators, searched first."),
         click.option(

@@ -148,7 +148,9 @@ def print_budgets(pairs: Sequence[BuiltPair], *, as_json: bool) -> None:
         table.add_row(*_budget_row(pair))
     console = _out()
     console.print(table)
-    console.print("errors: root mean square in [-1, 1] against float32; (s): on recoloured surrogate tiles")
+    console.print(
+        "errors: root mean square in [-1, 1] against float32; (s): on drawn tiles, which the pair does not know"
+    )
 
 
 def _budget_row(pair: BuiltPair) -> tuple[str, ...]:
@@ -156,9 +158,9 @@ def _budget_row(pair: BuiltPair) -> tuple[str, ...]:
     if budget is None:
         exact = pair.precision == "float32"
         found = ("0", "0", "0", "any") if exact else ("not measured", "not measured", "unknown", "on request")
-        return pair.weights.stain, size, pair.precision, *found, "-"
+        return pair.weights.name, size, pair.precision, *found, "-"
     return (
-        pair.weights.stain,
+        pair.weights.name,
         size,
         pair.precision,
         f"{budget.error_a:.1e}",
@@ -229,7 +231,7 @@ def print_probe(found: Probe, out: Path, *, as_json: bool) -> None:
         return
     tissue = found.tissue
     title = f"{tissue.stain} by way of {tissue.reference}, {counted(len(tissue.keys), 'tile')}"
-    table = Table(title=title + (", recoloured" if tissue.surrogate else ""), box=SIMPLE, collapse_padding=True)
+    table = Table(title=title + (" of the sample set" if tissue.surrogate else ""), box=SIMPLE, collapse_padding=True)
     headings = ("sigma", "response", "two draws\nagree", "Dice with\nsource", "marker\narea", "structure\nleft")
     for name in headings:
         table.add_column(name, justify="right", no_wrap=True)

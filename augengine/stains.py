@@ -192,7 +192,12 @@ BUILT_IN: Mapping[str, Stain] = {
         # Realistic bounds and the recommended eps: section 3 of the paper.
         Stain(name="cd68", reference="pas", chromogen=_DAB, realistic_eps=0.3, recommended_eps=0.05),
         Stain(name="cd34", reference="pas", chromogen=_RED, realistic_eps=0.1, recommended_eps=0.05),
-        Stain(name="hdab", reference="pas", chromogen=_DAB, note="the stain of the sample picture (colon)"),
+        Stain(
+            name="hdab",
+            reference="pas",
+            chromogen=_DAB,
+            note="haematoxylin and DAB, whatever the marker; it has no weights of its own in the package",
+        ),
     )
 }
 

@@ -46,7 +46,7 @@ OWNERS: dict[str, set[str]] = {
         "markers.py",
         "measures/structure.py",
         "measures/wiping.py",
-        "sources/sample_set.py",
+        "picture.py",
         "tissue.py",
     },
     "tensorrt": {"engines/trt_packages.py"},

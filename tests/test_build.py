@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from augengine.build import Tiles, build_pairs, build_stains, choose_pair
@@ -48,10 +50,19 @@ def test_tiles_are_taken_past_those_that_cannot_be_read(tmp_path: Path) -> None:
     assert tiles.shape == (2, 3, 64, 64)
 
 
-def test_the_sample_pictures_tiles_are_surrogates_but_for_their_own_stain() -> None:
+def test_the_sample_sets_tiles_are_surrogates_but_for_their_own_pair() -> None:
     assert _sample_tiles().surrogate
-    own = Tiles(source=SampleSet(), listing=SampleSet().scan(), stain=find_stain("hdab"))
-    assert not own.surrogate
+    assert not replace(_sample_tiles(), known=True).surrogate
+
+
+def test_the_sample_sets_tiles_take_the_colours_of_another_stain() -> None:
+    source, red = SampleSet(), find_stain("cd34")
+    own, other = (
+        Tiles(source=source, listing=source.scan(), stain=s).take(1, 64, 64) for s in (find_stain("cd68"), red)
+    )
+    assert own is not None
+    assert other is not None
+    assert np.abs(own - other).max() > 0.2
 
 
 @needs_bfloat16

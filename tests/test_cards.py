@@ -12,6 +12,7 @@ import pytest
 
 from augengine.cards import (
     DIRECTIONS,
+    SAMPLE_WEIGHTS,
     Card,
     Parity,
     file_digest,
@@ -168,6 +169,8 @@ def test_roots_are_searched_in_order_of_nearness(root: Path, tmp_path: Path, mon
     assert home() == tmp_path / "home"
     assert weight_roots(root) == (root, tmp_path / "home" / "weights", PACKAGE)
     assert weight_roots() == (tmp_path / "home" / "weights", PACKAGE)
+    assert weight_roots(sample_set=True) == (SAMPLE_WEIGHTS,)
+    assert weight_roots(root, sample_set=True) == (root,)
     with pytest.raises(WeightsError, match="nowhere"):
         weight_roots(tmp_path / "nowhere")
 
@@ -178,9 +181,12 @@ def test_without_a_home_of_its_own_it_is_in_the_users_data(monkeypatch: pytest.M
     assert home().is_absolute()
 
 
-def test_the_package_carries_sound_honest_pairs_of_every_built_in_stain() -> None:
+def test_the_package_carries_sound_honest_pairs_and_a_drawn_one_that_no_search_finds() -> None:
     pairs = list_weights([PACKAGE])
-    assert {pair.stain for pair in pairs} == {"cd34", "cd68", "hdab"}
+    assert {pair.stain for pair in pairs} == {"cd34", "cd68"}
+    (drawn,) = list_weights([SAMPLE_WEIGHTS])
+    assert (drawn.name, drawn.of_sample_set) == ("cd68 (sample set)", True)
+    assert "drawn tissue" in drawn.cards["to-reference"].limits
     for card in (card for pair in pairs for card in pair.cards.values()):
         assert "proves nothing clinical" in card.limits
         assert card.parity.max < 1e-3  # what rounding trained weights to float16 costs

@@ -9,7 +9,7 @@ import pytest
 
 from tests.docs_tables import DOCS, Found, numbers, row, two
 
-PROBES = ("probe-cd34", "probe-cd68-centre", "probe-cd68", "probe-hdab", "probe-cd68-field")
+PROBES = ("probe-cd34", "probe-cd68-centre", "probe-cd68", "probe-cd68-field")
 """By column, the names of the page's own folders."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from augengine.cards import DIRECTIONS, find_weights
+from augengine.cards import DIRECTIONS, SAMPLE_WEIGHTS, find_weights
 from augengine.errors import WeightsError
 from augengine.importing import CycleErrors
 from tests.imports import bring_in, call_import, files_below, refused
@@ -54,10 +54,10 @@ def test_a_pair_that_the_tiles_do_not_tell_apart_is_said_to_be_so(tmp_path: Path
     assert any("--tiles" in warning for warning in last.warnings)
 
 
-def test_without_tiles_the_sample_picture_tells_its_own_generators_apart(tmp_path: Path) -> None:
-    weights = Path(__file__).parents[1] / "augengine" / "weights" / "pas-hdab"
-    bring_in(weights / "from-reference.onnx", tmp_path, "from-reference", stain="hdab")
-    last = bring_in(weights / "to-reference.onnx", tmp_path, stain="hdab")
+def test_without_tiles_the_sample_set_tells_its_own_generators_apart(tmp_path: Path) -> None:
+    pair = find_weights("pas", "cd68", [SAMPLE_WEIGHTS])
+    bring_in(pair.from_reference, tmp_path, "from-reference")
+    last = bring_in(pair.to_reference, tmp_path)
     assert last.cycle is not None
     assert (last.cycle.verdict, last.cycle.surrogate) == ("as stated", True)
     assert last.card.parity.max == 0

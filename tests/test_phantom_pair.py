@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from augengine.cards import find_weights
+from augengine.cards import SAMPLE_WEIGHTS, find_weights
 from train.findings import Findings
-from train.phantom_weights import KEPT, LIMITS, Tissue, measure_phantoms
+from train.phantom_weights import LIMITS, Tissue, measure_phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(scope="module")
 def findings() -> Findings:
     """On six fields a stain, of people whom the training has not seen."""
-    return measure_phantoms("cd68", Tissue(fields=24, side=256, mpp=0.5, patients=12, seed=0), KEPT)
+    return measure_phantoms("cd68", Tissue(fields=24, side=256, mpp=0.5, patients=12, seed=0), SAMPLE_WEIGHTS)
 
 
 @pytest.mark.e2e
@@ -33,6 +33,6 @@ def test_noise_of_the_papers_eps_leaves_the_nuclei(findings: Findings) -> None:
 
 
 def test_its_card_says_that_it_knows_drawn_tissue_alone() -> None:
-    pair = find_weights("pas", "cd68", [KEPT])
+    pair = find_weights("pas", "cd68", [SAMPLE_WEIGHTS])
     assert pair.mpp == 0.5
     assert {card.limits for card in pair.cards.values()} == {LIMITS}

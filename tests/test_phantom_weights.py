@@ -127,4 +127,4 @@ def test_domains_of_unknown_or_unequal_um_px_are_refused(tmp_path: Path) -> None
     fit = PairFit(data={}, markers=0.0, limits=LIMITS)
     effort = Effort(steps=1, width=4, blocks=1, crop=32)
     with pytest.raises(SpecError, match="need one um/px, got None and None"):
-        train_pair(fit, reference, own, tmp_path, effort, tmp_path)
+        train_pair(fit, reference, own, tmp_path, effort)

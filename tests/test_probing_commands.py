@@ -114,7 +114,7 @@ def test_what_cannot_be_looked_at_is_refused_by_name(command: str, tiles: Path, 
     refused(call(command, *options(tiles, copies, *out, "--sigmas", "0.1,9")), "ascending in (0, 2]")
     refused(call(command, *options(tiles, copies, *out, "--threshold", -1)), "a concentration above 0")
     assert not (tmp_path / "out.png").exists()
-    refused(call(command, "--stain", "cd34", *out), "no sample picture for the stain cd34")
+    refused(call(command, "--stain", "cd34", *out), "the sample set is tissue of cd68, so cd34 needs")
     assert call(command, *options(tiles, copies, *out, "--sigmas", "some")).exit_code == 2
     taken = tiles / "t0.png" / "below.png"
     refused(call(command, *options(tiles, copies, "--tiles", 1, "--out", taken)), "cannot write")

@@ -15,7 +15,9 @@ from augengine.images import encode_image
 from augengine.stains import BUILT_IN
 from tests.pictures import tissue
 from tests.small_generator import write_small_pair
+from train.data.matched_tiles import SIDE
 from train.judge import score
+from train.phantom import FieldSpec, draw_field
 from train.validate import CycleError, Validation
 from train.weights import LIMITS, MOST_BYTES, is_better, main, replace_pairs, table
 
@@ -76,6 +78,21 @@ def test_it_trains_measures_and_leaves_what_is_not_better(data: Path, tmp_path: 
     again = train(data, tmp_path / "runs", tmp_path / "weights", "--resume")
     assert again.exit_code == 0, again.output
     assert find_weights("pas", "cd34", [tmp_path / "runs" / "cd34" / "weights"]).digests == made.digests
+
+
+def test_more_pictures_of_pas_are_matched_and_trained_on(data: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        picture = draw_field(FieldSpec(stain="pas", side=SIDE, anatomy_seed=1, marker_seed=1)).image
+        (tmp_path / "pas" / "images").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pas" / "images" / f"{name}.png").write_bytes(encode_image(picture, "png"))
+    more = (f"--pas={tmp_path / 'pas'}", "--leave-out=two", "--upsampling=nearest")
+    done = train(data, tmp_path / "runs", tmp_path / "weights", *more)
+    assert done.exit_code == 0, done.output
+    pictures = sorted(file.name for file in (tmp_path / "runs" / "data" / "pas").glob("*.png"))
+    assert pictures == ["field.png", "one_y0000_x0000.png"]
+    card = find_weights("pas", "cd34", [tmp_path / "runs" / "cd34" / "weights"]).cards["to-reference"]
+    assert card.recipe["upsampling"] == "nearest"
+    assert "pas without two" in card.training
 
 
 def test_what_is_replaced_is_found_as_a_pair(tmp_path: Path) -> None:

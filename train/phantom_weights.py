@@ -29,8 +29,6 @@ from train.phantom.spec import PhantomStain
 
 STAINS: tuple[PhantomStain, ...] = ("cd68", "cd34")
 LIMITS = "trained on drawn tissue: shows the method, knows no real slide"
-KEPT = Path(__file__).parent / "phantom" / "weights"
-"""The pair of CD68 at 0.5 um/px that docs/phantom.md measures, as a root of weights."""
 
 _REFERENCE: PhantomStain = "pas"
 

@@ -29,7 +29,7 @@ from train.validate import Validation, measure
 
 PACKAGE_WEIGHTS = Path(__file__).parents[1] / "augengine" / "weights"
 MOST_BYTES = 24_000_000
-"""What all committed weights may weigh; width 32 with 6 blocks and three pairs is 23.7 MB."""
+"""What all committed weights may weigh; three pairs of width 32 with 6 blocks are 23.7 MB."""
 
 MPP = 0.5
 LIMITS = "trained on one field a stain: shows the machinery, proves nothing clinical"
@@ -208,8 +208,10 @@ def replace_pairs(stains: Sequence[str], out: Path, weights: Path) -> None:
         TargetError: They cannot be written.
     """
     new = {f"{_REFERENCE}-{stain}": out / stain / "weights" / f"{_REFERENCE}-{stain}" for stain in stains}
-    kept = [folder for folder in weights.glob("*-*/") if folder.name not in new]
-    size = sum(file.stat().st_size for folder in (*kept, *new.values()) for file in folder.iterdir())
+    kept = [
+        file for file in weights.rglob("*") if file.is_file() and file.parent not in {weights / name for name in new}
+    ]
+    size = sum(file.stat().st_size for file in (*kept, *(file for folder in new.values() for file in folder.iterdir())))
     if size > MOST_BYTES:
         raise WeightsError(
             f"the weights would be {size / 1e6:.1f} MB, the package holds {MOST_BYTES / 1e6:.0f}",

@@ -48,6 +48,7 @@ class BuiltPair:
         """As plain json values."""
         return {
             "stain": self.weights.stain,
+            "sample_set": self.weights.of_sample_set,
             "reference": self.weights.reference,
             "backend": self.backend,
             "precision": self.precision,
@@ -112,7 +113,7 @@ def _build_pair(
         if stored is None:
             what = f"{weights.reference}-{weights.stain} {direction}, {precision}, {width} x {height} px"
             if note is None:
-                hint = f"augengine build-engines --stain {weights.stain} --size {max(size)}, or leave out --no-build"
+                hint = f"{weights.build_command(max(size))}, or leave out --no-build"
                 raise EngineError(f"there is no engine for {what}", hint=hint)
             note(f"compiling {what}")
             stored = store.build(weights.path(direction), backend, spec)

@@ -7,7 +7,7 @@ from pathlib import Path
 from augengine.build.budgets import build_pairs
 from augengine.build.pairs import BuiltPair, OnNote
 from augengine.build.tiles import Tiles
-from augengine.cards import WeightsPair, find_weights, home, list_weights, weight_roots
+from augengine.cards import SAMPLE_WEIGHTS, WeightsPair, find_weights, home, list_weights, weight_roots
 from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
@@ -28,7 +28,7 @@ def build_stains(
     size: int,
     on_note: OnNote = lambda _: None,
 ) -> list[BuiltPair]:
-    """Build and measure the engines of one stain, or of every stain that has weights.
+    """Build and measure the engines of one stain, or of every stain that has weights and of the sample set.
 
     Args:
         stain: Its name; None for all.
@@ -55,7 +55,7 @@ def build_stains(
             store,
             height=side,
             width=side,
-            tiles=Tiles(source=source, listing=source.scan(), stain=its_stain),
+            tiles=Tiles(source=source, listing=source.scan(), stain=its_stain, known=pair.of_sample_set),
             measure_again=True,
             on_note=on_note,
         )
@@ -66,7 +66,8 @@ def build_stains(
 def _pairs(stain: str | None, roots: tuple[Path, ...]) -> list[tuple[WeightsPair, Stain]]:
     stains = home() / "stains"
     if stain is None:
-        return [(pair, find_stain(pair.stain, stains)) for pair in list_weights(roots)]
+        pairs = (*list_weights(roots), *list_weights([SAMPLE_WEIGHTS]))
+        return [(pair, find_stain(pair.stain, stains)) for pair in pairs]
     known = find_stain(stain, stains)
     if known.reference is None:
         raise SpecError(f"{known.name} is a reference stain", hint="name a stain that is translated to it, as cd68")

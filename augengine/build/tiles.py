@@ -18,9 +18,10 @@ from augengine.listing import Listing, Unit, digest_entries
 from augengine.report import Job
 from augengine.sample import Failure, Sample
 from augengine.sources import SampleSet, Source
+from augengine.sources.sample_set import STAIN
 from augengine.stains import BUILT_IN, Stain
 
-_SAMPLE_STAIN = "hdab"
+_DRAWN = BUILT_IN[STAIN]
 _LARGEST_SIDE = 1 << 16  # its size was checked against the run's limit when it was listed
 _TRIES = 8
 """How many samples are tried for each tile wanted, where some cannot be read."""
@@ -42,16 +43,18 @@ class Tiles:
         source: Where they are taken from.
         listing: What it holds.
         stain: What they should look like.
+        known: The generators to be measured are those that know the sample set.
     """
 
     source: Source
     listing: Listing
     stain: Stain
+    known: bool = False
 
     @property
     def surrogate(self) -> bool:
-        """Whether they are the sample picture's, recoloured: not of this stain."""
-        return isinstance(self.source, SampleSet) and self.stain.name != _SAMPLE_STAIN
+        """Whether they are drawn tissue that the generators do not know; recoloured for stains of other colours."""
+        return isinstance(self.source, SampleSet) and not self.known
 
     def take(self, count: int, height: int, width: int) -> NDArray[np.float32] | None:
         """Up to ``count`` tiles, float32 (T, 3, height, width) in [-1, 1]; None if none can be read.
@@ -76,8 +79,13 @@ class Tiles:
         (image,) = decoder.decode([sample.image])
         if isinstance(image, ContentError):
             return Failure(sample.key, image.message)
-        own = recolour(image, BUILT_IN[_SAMPLE_STAIN], self.stain) if self.surrogate else image
+        own = recolour(image, _DRAWN, self.stain) if self._other_colours else image
         return Tile(key=sample.key, image_hwc=_fit(own, height, width))
+
+    @property
+    def _other_colours(self) -> bool:
+        vectors = [(stain.chromogen, stain.counterstain) for stain in (_DRAWN, self.stain)]
+        return self.surrogate and vectors[0] != vectors[1]
 
 
 def _spread(listing: Listing, count: int) -> Iterator[tuple[Unit, int]]:

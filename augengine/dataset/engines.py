@@ -59,7 +59,7 @@ def _built(run: Run, store: EngineStore, watcher: Watcher) -> list[BuiltPair]:
         store,
         height=height,
         width=width,
-        tiles=Tiles(source=run.source, listing=run.listing, stain=run.stain),
+        tiles=Tiles(source=run.source, listing=run.listing, stain=run.stain, known=run.weights.of_sample_set),
         precisions=None if precision is None else (precision,),
         may_build=not run.request.no_build,
         on_note=watcher.note,

@@ -12,6 +12,7 @@ from augengine.job.members import Drawn
 from augengine.machine import cpu_threads
 from augengine.plan import Plan, read_plan
 from augengine.sample import Failure, Sample
+from augengine.sources import SampleSet
 from augengine.spec import AugmentSpec
 from augengine.storage import AnyPath
 
@@ -46,7 +47,9 @@ def open_dataset(folder: AnyPath) -> Dataset:
     engines = planned_engines(folder, plan)
     store = find_store(folder, engines)
     if store is None:
-        hint = f"augengine build-engines --stain {plan.spec['stain']} --size {max(engines.height, engines.width)}"
+        # The sample set's pair is built only where no stain is named.
+        only = "" if plan.source == SampleSet().to_json() else f"--stain {plan.spec['stain']} "
+        hint = f"augengine build-engines {only}--size {max(engines.height, engines.width)}"
         raise EngineError(f"the engines of {folder} are not on this machine", hint=hint)
     worker = WorkerSpec(
         target=str(folder),

@@ -50,18 +50,19 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
     check_address(request.ray_address)
     stain = find_stain(request.stain, home() / "stains")
     spec = _spec(request, stain, watcher)
-    weights = find_weights(spec.reference, spec.stain, weight_roots(request.weights))
     source = open_source(
         request.source,
         stain=stain.name,
         masks=None if request.masks is None else str(request.masks),
         mask_suffix=request.mask_suffix,
     )
+    on_sample_set = isinstance(source, SampleSet)
+    weights = find_weights(spec.reference, spec.stain, weight_roots(request.weights, sample_set=on_sample_set))
     listing = _checked(source.scan(), request, watcher)
     jobs = make_jobs(listing, spec, samples_per_shard=request.samples_per_shard)
     check_source_mpp(listing, weights.mpp, stated=spec.mpp, allowed=spec.allow_mpp, warn=watcher.warn)
-    if isinstance(source, SampleSet) and stain.name != "hdab":
-        watcher.note(f"no --in: {NOTE}")
+    if on_sample_set:
+        watcher.note(NOTE)
     backend = pick_backend(request.backend, watcher.note)
     return Run(
         request=request,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from augengine.dataset.existing import ANY_SIDE, Dataset, draw, open_dataset
 from augengine.engines.base import Engine
 from augengine.engines.fidelity import run_on_host
 from augengine.errors import ContentError, ShardError, SpecError, TargetError
-from augengine.images import Decoder, RgbImage, encode_image
+from augengine.images import Decoder, Mask, RgbImage, encode_image, read_mask
 from augengine.job.load import load_chain
 from augengine.job.members import Drawn
 from augengine.picture import Row, contact_sheet
@@ -67,7 +67,18 @@ def _rows(dataset: Dataset, rows: int) -> Iterator[Row]:
                     intermediate=_intermediate(chain.engines.to_reference, image),
                     variants_khwc=variants.images_khwc,
                     sigmas=variants.sigmas,
+                    mask=_mask(sample, image),
                 )
+
+
+def _mask(sample: Sample, image: RgbImage) -> Mask | None:
+    """The sample's class ids; None if it has no mask of the picture's size."""
+    if sample.mask is None:
+        return None
+    with suppress(ContentError):
+        mask = read_mask(sample.mask, max_side=ANY_SIDE)
+        return mask if mask.shape == image.shape[:2] else None
+    return None
 
 
 def _spread(dataset: Dataset, rows: int) -> Iterator[Sample]:

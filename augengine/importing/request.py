@@ -60,7 +60,7 @@ class CycleErrors:
     Attributes:
         stated: With the two generators in the directions that were said.
         exchanged: With the two exchanged.
-        surrogate: Measured on the sample picture, recoloured: generators that know another tissue may fail on it.
+        surrogate: Measured on the sample set, recoloured: generators that know other tissue may fail on it.
     """
 
     stated: float

@@ -52,7 +52,7 @@ class Specimen:
         backend: What runs them.
         tiles: uint8 (H, W, 3) of one size, at least one.
         left_out: Samples that were passed over, and why.
-        surrogate: The tiles are the sample picture's, recoloured: not of this stain.
+        surrogate: The tiles are those of the sample set, which these generators do not know.
         exact: The float32 engines.
         to_reference, from_reference: Both of them, as functions of images of that size.
     """
@@ -99,13 +99,14 @@ def open_specimen(request: SpecimenRequest, *, note: OnNote, warn: OnNote) -> It
     stain = find_stain(request.stain, home() / "stains")
     if stain.reference is None:
         raise SpecError(f"{stain.name} is a reference stain", hint="name a stain that is translated to it, as cd68")
-    weights = find_weights(stain.reference, stain.name, weight_roots(request.weights))
     source, listing = _scan(request.source, stain.name)
-    if isinstance(source, SampleSet) and stain.name != "hdab":
-        note(f"no --in: {NOTE}")
+    on_sample_set = isinstance(source, SampleSet)
+    weights = find_weights(stain.reference, stain.name, weight_roots(request.weights, sample_set=on_sample_set))
+    if on_sample_set:
+        note(NOTE)
     check_source_mpp(listing, weights.mpp, stated=request.mpp, allowed=request.allow_mpp, warn=warn)
     height, width = (min(round_side(side), round_side(request.size)) for side in listing.largest)
-    tiles = Tiles(source=source, listing=listing, stain=stain)
+    tiles = Tiles(source=source, listing=listing, stain=stain, known=weights.of_sample_set)
     shown, left_out = _showing_tissue(tiles, request.tiles, height, width)
     backend, store = pick_backend(request.backend), EngineStore(home() / "engines")
     (pair,) = compile_pairs(weights, backend, store, height=height, width=width, precisions=(), on_note=note)

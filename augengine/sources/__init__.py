@@ -10,7 +10,7 @@ from augengine.errors import SourceError
 from augengine.shards.read import IMAGE_EXTS
 from augengine.sources.base import Source
 from augengine.sources.folder import FolderSource
-from augengine.sources.sample_set import STAINS, SampleSet
+from augengine.sources.sample_set import STAIN, SampleSet
 from augengine.sources.tars import TarsSource, expand, tars_below
 from augengine.sources.trees import tree_of
 from augengine.storage import check_no_credentials, is_url
@@ -29,7 +29,7 @@ def open_source(text: str | None, *, stain: str, masks: str | None = None, mask_
 
     Args:
         text: A folder of images or of tars, a tar, a brace pattern, a glob, or one of these by URL; None for the
-            sample set, which serves the stains hdab and cd68.
+            sample set, which serves the stain cd68.
         stain: Name of the stain.
         masks: A folder of masks parallel to a folder of images, or its URL.
         mask_suffix: What a mask beside its image has after the image's name.
@@ -57,9 +57,8 @@ def _open(text: str | None, stain: str, masks: str | None, mask_suffix: str) -> 
 
 
 def _sample_set(stain: str) -> SampleSet:
-    if stain not in STAINS:
-        served = " and ".join(STAINS)
-        raise SourceError(f"there is no sample picture for the stain {stain} (only for {served})", hint=_GIVE)
+    if stain != STAIN:
+        raise SourceError(f"the sample set is tissue of {STAIN}, so {stain} needs images of its own", hint=_GIVE)
     return SampleSet()
 
 

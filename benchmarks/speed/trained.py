@@ -14,11 +14,12 @@ from augengine.engines.backends import pick_backend
 from augengine.engines.store import EngineStore
 from augengine.machine import cpu_threads
 from augengine.sources import open_source
+from augengine.sources.sample_set import STAIN
 from augengine.stains import BUILT_IN
 from benchmarks.rounds import Contender, interleave, row
 
-TRAINED = "hdab"
-"""The pair whose own tiles come with the package."""
+TRAINED = STAIN
+"""The stain whose tiles, and the pair that knows them, come with the package."""
 
 _IMAGES = 8
 
@@ -26,8 +27,8 @@ _IMAGES = 8
 def trained_rows(side: int, rounds: int) -> dict[str, dict[str, Any]]:
     """Precision -> rate of one pass of the committed pair, and the sigma that its error equals; null beyond measure."""
     source, store = open_source(None, stain=TRAINED), EngineStore(home() / "engines")
-    tiles = Tiles(source=source, listing=source.scan(), stain=BUILT_IN[TRAINED])
-    weights = find_weights("pas", TRAINED, weight_roots(None))
+    tiles = Tiles(source=source, listing=source.scan(), stain=BUILT_IN[TRAINED], known=True)
+    weights = find_weights("pas", TRAINED, weight_roots(sample_set=True))
     pairs = build_pairs(weights, pick_backend("auto"), store, height=side, width=side, tiles=tiles)
     contenders = [_pass(pair, store, tiles) for pair in pairs]
     seconds = interleave(contenders, rounds)

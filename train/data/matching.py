@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Self
 
@@ -72,6 +73,8 @@ def match_look(image: RgbImage, target: Look) -> RgbImage:
     tissue = (lab - own.tissue) / np.maximum(own.spread, 1e-6) * target.spread + target.tissue
     glass = lab - own.glass + target.glass
     share = gaussian(tissue_mask(image).astype(np.float64), sigma=_EDGE)[..., None]  # type: ignore[no-untyped-call]
-    matched = lab2rgb(share * tissue + (1 - share) * glass)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Color data out of range")  # a few dark pixels: lab2rgb clips them
+        matched = lab2rgb(share * tissue + (1 - share) * glass)
     rounded: RgbImage = np.rint(np.clip(matched, 0, 1) * 255).astype(np.uint8)
     return rounded

@@ -1,0 +1,41 @@
+"""Pictures of what the tool does: where masks lie is drawn into them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from augengine.picture import Row, contact_sheet, outlined
+
+GREEN = (0, 140, 70)
+
+
+def test_the_border_of_a_mask_is_drawn_and_nothing_else_changes() -> None:
+    image = np.full((32, 32, 3), 200, np.uint8)
+    mask = np.zeros((32, 32), np.uint8)
+    mask[8:24, 8:24] = 1
+    drawn = outlined(image, mask)
+    changed = (drawn != image).any(axis=2)
+    assert {tuple(pixel) for pixel in drawn[changed].tolist()} == {GREEN}
+    assert changed[7:9, 10:20].all()
+    assert not changed[12:20, 12:20].any()
+    assert not changed[:6].any()
+    assert (image == 200).all()
+
+
+def test_without_a_mask_a_picture_is_as_it_was() -> None:
+    image = np.full((8, 8, 3), 200, np.uint8)
+    assert outlined(image, None) is image
+
+
+def test_a_sheet_draws_the_mask_into_the_source_and_every_variant() -> None:
+    image = np.full((32, 32, 3), 200, np.uint8)
+    mask = np.zeros((32, 32), np.uint8)
+    mask[8:24, 8:24] = 3
+
+    def green(mask: np.ndarray | None) -> int:
+        variants = np.stack([image, image])
+        row = Row(key="a", source=image, intermediate=image, variants_khwc=variants, sigmas=(0.1, 0.2), mask=mask)
+        return int((contact_sheet([row], stain="cd68", reference="pas", title="t") == GREEN).all(axis=2).sum())
+
+    assert green(None) == 0
+    assert green(mask) == 3 * int((outlined(image, mask) == GREEN).all(axis=2).sum())
