@@ -1,7 +1,8 @@
 # Every target sets up what it needs in .venv, from PyPI alone.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Without a network: WHEELS=folder of wheels; VENV_OPTIONS=--system-site-packages keeps what the machine has.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt $(if $(WHEELS),--no-index --find-links $(WHEELS))
 SETUP := pyproject.toml constraints.txt
 
 .PHONY: help install install-gpu demo test slow soak lint check bench gpu-check weights phantom-weights table1 clean
@@ -38,7 +39,7 @@ bench: .venv/installed-dev ## throughput of every stage, of the whole beside pla
 	$(BIN)/python -m benchmarks.speed.picture
 	$(BIN)/python -m benchmarks.fleet $(FLEET_OPTIONS)
 
-# On a machine with an NVIDIA GPU. A short one: GPU_OPTIONS="--part ceilings --part engines --sides 256"
+# On a machine with an NVIDIA GPU; without make, and what it needs: docs/gpu.md. A short one: GPU_OPTIONS="--seconds 300 --part ceilings --part engines"
 gpu-check: .venv/installed-gpu ## the gpu tests, then the GPU path measured part by part: GPU_OPTIONS=...
 	$(BIN)/python -m benchmarks.gpu $(GPU_OPTIONS)
 
@@ -67,7 +68,7 @@ clean: ## remove the environment and what the demo made
 	rm -rf .venv demo demo.png
 
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV_OPTIONS) .venv
 
 .venv/installed: $(SETUP) | .venv/bin/python
 	$(PIP) --editable .

@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from platformdirs import user_data_path
-
 from augengine.errors import SpecError, WeightsError
 
 Direction = Literal["to-reference", "from-reference"]
@@ -161,8 +159,11 @@ class WeightsPair:
 
 def home() -> Path:
     """Where augengine keeps weights and engines: ``$AUGENGINE_HOME``, or the user's data folder."""
-    own = os.environ.get("AUGENGINE_HOME")
-    return Path(own).expanduser() if own else user_data_path("augengine")
+    if own := os.environ.get("AUGENGINE_HOME"):
+        return Path(own).expanduser()
+    from platformdirs import user_data_path  # not needed, and so not asked for, where the variable is set
+
+    return user_data_path("augengine")
 
 
 def weight_roots(extra: Path | None = None, *, sample_set: bool = False) -> tuple[Path, ...]:

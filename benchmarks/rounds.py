@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 Seconds = dict[str, list[float]]
@@ -22,6 +23,7 @@ class Contender:
         images: Source images a call.
         gflop: Arithmetic of the generators a call, 10^9 operations; 0 if none run.
         flops_peak: Which peak it is held against, as ``float32``; empty for none.
+        repeat: Does what that many calls do, where it need not pause between them; None calls one by one.
     """
 
     name: str
@@ -29,6 +31,18 @@ class Contender:
     images: int
     gflop: float = 0.0
     flops_peak: str = ""
+    repeat: Callable[[int], object] | None = None
+
+
+def repeated(contender: Contender, times: int) -> Contender:
+    """A contender whose call does what that many calls of another do."""
+    many = contender.repeat or partial(_one_by_one, contender.run)
+    return replace(contender, run=partial(many, times), images=contender.images * times, gflop=contender.gflop * times)
+
+
+def _one_by_one(run: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        run()
 
 
 def interleave(contenders: Sequence[Contender], rounds: int) -> Seconds:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
+import onnx
 import pytest
 from numpy.typing import NDArray
 
-from augengine.engines.base import Array, Backend, Engine, EngineSpec, Manifest
+from augengine.engines.base import Array, Backend, Engine, EngineSpec, Manifest, packages_of
 from augengine.errors import AugengineError, BatchTooLarge, EngineError
+from augengine.export import run_onnx
 from augengine.spec import Precision
 from tests.small_generator import write_small_generator
 
@@ -30,10 +31,8 @@ def draw_images(n: int, seed: int = 0) -> Images:
 
 
 def reference_output(onnx_file: Path, x_nchw: Images) -> Images:
-    """What onnxruntime makes of a generator in float32."""
-    session = onnxruntime.InferenceSession(str(onnx_file), providers=["CPUExecutionProvider"])
-    result: Images = session.run(None, {"x": x_nchw})[0]
-    return result
+    """What onnxruntime, or where it is missing onnx's own evaluator, makes of a generator in float32."""
+    return run_onnx(onnx.load(onnx_file), x_nchw)
 
 
 class EngineContract:
@@ -226,8 +225,8 @@ class EngineContract:
             backend.build(bad, manifest.spec, tmp_path)
 
     def test_the_backend_names_itself_and_its_machine(self, backend: Backend) -> None:
-        package, version = backend.version().split(" ")
-        assert backend.name in package
-        assert version[0].isdigit()
+        packages = packages_of(backend.version())
+        assert backend.name in next(iter(packages))
+        assert all(version[:1].isdigit() for version in packages.values())
         assert backend.device_class().startswith(("cpu-", "cuda-"))
         assert "float32" in backend.precisions()

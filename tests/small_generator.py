@@ -1,8 +1,9 @@
-"""A real generator, small enough for tests: width 4, one block, random weights, in the stored ONNX form."""
+"""Real generators with random weights in the stored ONNX form, made without torch; small ones for tests."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ from augengine.cards import DIRECTIONS, Card, Direction, Parity, file_digest, wr
 WIDTH = 4
 BLOCKS = 1
 OPSET = 20
-RECIPE = {"name": "zhu2017", "width": WIDTH, "blocks": BLOCKS, "affine": False, "relu_after_add": False}
+
+
+def recipe(width: int = WIDTH, blocks: int = BLOCKS) -> dict[str, Any]:
+    """Its recipe, as plain json values."""
+    return {"name": "zhu2017", "width": width, "blocks": blocks, "affine": False, "relu_after_add": False}
+
+
+RECIPE = recipe()
 
 
 class _Graph:
@@ -72,37 +80,42 @@ class _Graph:
         return self.add("Add", x, inner)
 
 
-def small_generator(seed: int = 0) -> onnx.ModelProto:
+def random_generator(seed: int, *, width: int, blocks: int) -> onnx.ModelProto:
     """A generator with random weights in the stored form: input ``x``, output ``y``, dynamic (N, 3, H, W)."""
     graph = _Graph(seed)
-    x = graph.norm_relu(graph.conv(graph.pad("x", 3), "model.1", (WIDTH, 3, 7, 7)), WIDTH)
+    x = graph.norm_relu(graph.conv(graph.pad("x", 3), "model.1", (width, 3, 7, 7)), width)
     for index, factor in ((4, 1), (7, 2)):
-        shape = (2 * factor * WIDTH, factor * WIDTH, 3, 3)
+        shape = (2 * factor * width, factor * width, 3, 3)
         x = graph.conv(x, f"model.{index}", shape, strides=[2, 2], pads=[1, 1, 1, 1])
         x = graph.norm_relu(x, shape[0])
-    for block in range(BLOCKS):
-        x = graph.block(x, f"model.{10 + block}", 4 * WIDTH)
+    for block in range(blocks):
+        x = graph.block(x, f"model.{10 + block}", 4 * width)
     for index, factor in ((10, 4), (13, 2)):
-        x = graph.conv_transpose(x, f"model.{index + BLOCKS}", factor * WIDTH, factor // 2 * WIDTH)
-        x = graph.norm_relu(x, factor // 2 * WIDTH)
-    x = graph.conv(graph.pad(x, 3), f"model.{17 + BLOCKS}", (3, WIDTH, 7, 7), gain=0.5)
+        x = graph.conv_transpose(x, f"model.{index + blocks}", factor * width, factor // 2 * width)
+        x = graph.norm_relu(x, factor // 2 * width)
+    x = graph.conv(graph.pad(x, 3), f"model.{17 + blocks}", (3, width, 7, 7), gain=0.5)
     graph.add("Tanh", x, output="y")
-    return _model(graph)
+    return _model(graph, recipe(width, blocks))
+
+
+def small_generator(seed: int = 0) -> onnx.ModelProto:
+    """Four channels and one block: a few kilobytes."""
+    return random_generator(seed, width=WIDTH, blocks=BLOCKS)
 
 
 def identity_generator() -> onnx.ModelProto:
     """A generator that returns its input, whatever its range."""
     graph = _Graph(0)
     graph.add("Identity", "x", output="y")
-    return _model(graph)
+    return _model(graph, RECIPE)
 
 
-def _model(graph: _Graph) -> onnx.ModelProto:
+def _model(graph: _Graph, its_recipe: dict[str, Any]) -> onnx.ModelProto:
     shape: list[str | int | None] = ["n", 3, "h", "w"]
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "y")]
     proto = helper.make_graph(graph.nodes, "generator", ends[:1], ends[1:], graph.initialisers)
     model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
-    helper.set_model_props(model, {"augengine.recipe": json.dumps(RECIPE)})
+    helper.set_model_props(model, {"augengine.recipe": json.dumps(its_recipe)})
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -139,20 +152,26 @@ def write_small_pair(
     Returns:
         The pair's folder.
     """
-    pair = folder / f"{reference}-{stain}"
-    for index, direction in enumerate(DIRECTIONS):
-        model = identity_generator() if identity else small_generator(2 * seed + index)
+    models = [identity_generator() if identity else small_generator(2 * seed + index) for index in range(2)]
+    return write_pair(folder / f"{reference}-{stain}", models, mpp=mpp)
+
+
+def write_pair(pair: Path, models: Sequence[onnx.ModelProto], *, mpp: float = 0.5) -> Path:
+    """Write the graphs of both directions, with cards, into a folder named ``{reference}-{stain}``; returns it."""
+    for direction, model in zip(DIRECTIONS, models, strict=True):
         file = _write(pair / f"{direction}.onnx", model)
-        write_card(_card(file, stain, reference, direction, mpp), file.with_suffix(".json"))
+        its_recipe = json.loads(next(each.value for each in model.metadata_props if each.key == "augengine.recipe"))
+        write_card(_card(file, its_recipe, direction, mpp), file.with_suffix(".json"))
     return pair
 
 
-def _card(file: Path, stain: str, reference: str, direction: Direction, mpp: float) -> Card:
+def _card(file: Path, its_recipe: dict[str, Any], direction: Direction, mpp: float) -> Card:
+    reference, _, stain = file.parent.name.partition("-")
     return Card(
         stain=stain,
         reference=reference,
         direction=direction,
-        recipe=RECIPE,
+        recipe=its_recipe,
         mpp=mpp,
         training="none: random weights",
         limits="for tests",

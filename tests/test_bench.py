@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks.batch_memory import bytes_a_value
-from benchmarks.gpu.part import Setting, attempt
 from benchmarks.pages import END, begin
 from benchmarks.rounds import Contender, interleave, quartiles, ratio, row
 from benchmarks.scaling import Assumed, Measured, driver_ms, needs
@@ -60,14 +59,6 @@ def test_the_drivers_cost_is_that_of_the_dearest_life_in_a_soak(tmp_path: Path) 
     soak = tmp_path / "soak.json"
     soak.write_text(json.dumps({"drivers": [{"cpu_ms_per_shard": ms} for ms in (2.0, 7.5, None)]}))
     assert driver_ms([soak, soak]) == 7.5
-
-
-def test_a_part_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
-    setting = Setting(
-        sides=(64,), batches=(1,), width=4, blocks=1, images=1, variants=1, rounds=1, threads=1, folder=tmp_path
-    )
-    assert attempt(lambda _: {"x": 1}, setting) == {"result": {"x": 1}}
-    assert attempt(lambda _: {"x": 1 // 0}, setting)["failed"].startswith("ZeroDivisionError")
 
 
 def test_what_many_gpus_need_grows_in_proportion() -> None:

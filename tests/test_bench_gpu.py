@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from augengine.errors import BackendUnavailable
 from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.ceilings import ceilings
 from benchmarks.gpu.chains import chains, job
-from benchmarks.gpu.engines import engines, in_own_process, of_backend, try_unlisted
+from benchmarks.gpu.engines import all_rows, engines, in_own_process, try_unlisted
 from benchmarks.gpu.forms import FORMS, forms, judge
-from benchmarks.gpu.part import Setting, attempt, find_all, require_backend, state_of
+from benchmarks.gpu.part import OUT_OF_TIME, Part, Rows, Setting, attempt, find_all, require_backend, state_of
+from benchmarks.gpu.result import Result
 from benchmarks.gpu.stages import stages
 from benchmarks.gpu.targets import add_shares, targets
 
@@ -48,9 +50,18 @@ def setting(folder: Path, device: Any = "cpu") -> Setting:
         folder=folder,
         device=device,
         calls=1,
+        job_seconds=0.0,
         product_side=64,
         copied=1 << 10,
     )
+
+
+def done(part: Part, its_setting: Setting) -> dict[str, Any]:
+    """The rows of a part that came to its end."""
+    found = attempt(part, its_setting)
+    assert set(found) == {"result"}, found
+    rows: dict[str, Any] = found["result"]
+    return rows
 
 
 def rows_of(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -62,7 +73,7 @@ def rows_of(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_the_ceilings_are_measured(folder: Path) -> None:
-    found = ceilings(setting(folder))
+    found = done(ceilings, setting(folder))
     assert set(found["tflop_per_second"]) == {"float16", "bfloat16", "float32"}
     assert all(value > 0 for value in found["tflop_per_second"].values())
 
@@ -70,7 +81,7 @@ def test_the_ceilings_are_measured(folder: Path) -> None:
 @on_cpu
 @pytest.mark.e2e
 def test_every_engine_is_measured_in_every_precision(folder: Path) -> None:
-    found = engines(setting(folder))
+    found = done(engines, setting(folder))
     assert set(found) == {"openvino", "torch"}
     assert set(found["openvino"]) == set(OpenVinoBackend().precisions())
     for backend in found.values():
@@ -84,7 +95,7 @@ def test_every_engine_is_measured_in_every_precision(folder: Path) -> None:
 def test_a_size_that_an_engine_refuses_is_found_deep_inside(folder: Path) -> None:
     small = setting(folder)
     refused = Setting(**{name: getattr(small, name) for name in Setting.__slots__} | {"batches": (3,)})
-    found = {"engines": {"result": {"openvino": of_backend(OpenVinoBackend(), refused)}}}
+    found = {"engines": {"result": {"openvino": all_rows(OpenVinoBackend(), refused)}}}
     failures = dict(find_all("failed", found))
     assert "engines/result/openvino/float32/32/3" in failures
     assert all("batch 3" in reason for reason in failures.values())
@@ -94,9 +105,9 @@ def test_a_size_that_an_engine_refuses_is_found_deep_inside(folder: Path) -> Non
 @on_cpu
 def test_every_form_of_the_float16_pass_is_measured_with_its_kernels(folder: Path) -> None:
     pytest.importorskip("triton", reason="Triton is not installed: pip install 'augengine[dev]'")
-    found = forms(setting(folder))["32"]
+    found = done(forms, setting(folder))["32"]
     assert list(found) == [form.name for form in FORMS if not form.compiled]
-    assert all(part.device.type == "cpu" for part in setting(folder).material(32).generators[0].parameters())
+    assert all(part.device.type == "cpu" for part in setting(folder).networks().generators[0].parameters())
     for row in found.values():
         assert "failed" not in row, row
         assert 0 < row["rms_error"] < 0.01
@@ -108,7 +119,7 @@ def test_every_form_of_the_float16_pass_is_measured_with_its_kernels(folder: Pat
 @on_cpu
 @pytest.mark.e2e
 def test_the_stages_of_a_call_are_timed(folder: Path) -> None:
-    found = stages(setting(folder))["32"]
+    found = done(stages, setting(folder))["32"]
     assert set(found["milliseconds"]) == {"G_BA", "noise", "G_AB", "all"}
     assert all(value > 0 for value in found["milliseconds"].values())
     assert all(fact in found for fact in FACTS)
@@ -118,7 +129,7 @@ def test_the_stages_of_a_call_are_timed(folder: Path) -> None:
 @pytest.mark.e2e
 def test_both_chains_are_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUGENGINE_HOME", str(folder))
-    rows = rows_of(chains(setting(folder)))
+    rows = rows_of(done(chains, setting(folder)))
     assert [name.split(",")[0] for name in rows] == ["chain plain", "chain dali"]
 
 
@@ -128,7 +139,7 @@ def test_the_whole_job_is_measured_in_both_formats_beside_the_loops(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUGENGINE_HOME", str(folder))
-    rows = rows_of(job(setting(folder)))
+    rows = rows_of(done(job, setting(folder)))
     for start in ("whole job, png", "whole job, jpg", "whole job, null sink, jpg", "eager loop, TF32 off"):
         assert any(name.startswith(start) for name in rows), start
     assert {row["image_format"] for name, row in rows.items() if name.startswith("whole")} == {"png", "jpg"}
@@ -146,7 +157,7 @@ def test_engines_of_another_device_are_missing_by_name(folder: Path, monkeypatch
     monkeypatch.setattr("benchmarks.gpu.part.require_torch", lambda _: None)
     with pytest.raises(BackendUnavailable, match=r"would run as cpu-.*, not on cuda: tensorrt: "):
         require_backend(setting(folder, "cuda"))
-    found = of_backend(OpenVinoBackend(), setting(folder, "cuda"))
+    found = all_rows(OpenVinoBackend(), setting(folder, "cuda"))
     assert "not on cuda" in found["missing"]
 
 
@@ -244,16 +255,76 @@ def test_rows_tell_their_share_of_the_ceiling_of_their_own_precision() -> None:
     assert "share_of_ceiling" not in rows["eager loop, TF32 on, K = 4"]
 
 
+def counting(its_setting: Setting) -> Rows:
+    """Five rows."""
+    for number in range(5):
+        yield ("side", str(number)), {"images_per_second": number}
+
+
+def breaking(its_setting: Setting) -> Rows:
+    yield ("row",), 1
+    raise KeyError("gone")
+
+
+def killed(its_setting: Setting) -> Rows:
+    yield ("row",), 1
+    raise KeyboardInterrupt
+
+
+def test_no_row_begins_once_the_seconds_are_over(folder: Path) -> None:
+    now = iter(range(100))
+    result = Result(file=folder / "short.json", facts={}, seconds=3, clock=lambda: next(now))
+    result.run("counting", counting, setting(folder))
+    result.run("more", counting, setting(folder))
+    assert list(result.parts["counting"]["result"]["side"]) == ["0", "1", "2"]
+    assert result.parts["counting"]["stopped"] == result.parts["more"]["stopped"] == OUT_OF_TIME
+    assert "result" not in result.parts["more"]
+
+
+def test_a_run_that_is_killed_leaves_the_rows_before(folder: Path) -> None:
+    result = Result(file=folder / "killed.json", facts={"what": "a test"})
+    result.run("counting", counting, setting(folder))
+    with pytest.raises(KeyboardInterrupt):
+        result.run("killed", killed, setting(folder))
+    found = json.loads(result.file.read_text())
+    assert found["what"] == "a test"
+    assert len(found["parts"]["counting"]["result"]["side"]) == 5
+    assert found["parts"]["killed"] == {"result": {"row": 1}}
+
+
+def test_a_part_that_breaks_keeps_its_rows_and_is_not_the_others_end(folder: Path) -> None:
+    found = attempt(breaking, setting(folder))
+    assert found == {"result": {"row": 1}, "failed": "KeyError: 'gone'"}
+    assert state_of(found) == "failed: KeyError: 'gone'"
+
+
+@on_cpu
+@pytest.mark.e2e
+def test_a_row_of_the_job_takes_the_seconds_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUGENGINE_HOME", str(folder))
+    (tmp := folder / "longer").mkdir()
+    long = replace(setting(tmp), job_seconds=1.0)
+    row = next(row for _, row in job(long))
+    assert row["calls"] > 1
+    assert row["calls"] * long.images / row["images_per_second"] > 0.4
+
+
+@on_cpu
+def test_a_backend_and_a_precision_are_measured_alone(folder: Path) -> None:
+    found = done(engines, replace(setting(folder), backend="openvino", precision="float32"))
+    assert {name: list(rows) for name, rows in found.items()} == {"openvino": ["float32"]}
+
+
 @on_cpu
 def test_the_command_says_of_every_part_what_it_lacks(folder: Path) -> None:
     file = folder / "gpu.json"
-    done = subprocess.run(
+    ran = subprocess.run(
         [sys.executable, "-m", "benchmarks.gpu", "--out", str(file)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert ran.returncode == 0, ran.stderr
     found = json.loads(file.read_text())
     assert list(found["parts"]) == list(PARTS)
     assert all("NVIDIA" in part["missing"] for part in found["parts"].values())
     assert found["targets"] == []
     assert found["machine"]["device"] == ""
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(PARTS)
+    assert [line.split(":")[0] for line in ran.stdout.splitlines()] == list(PARTS)

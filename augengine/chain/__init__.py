@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from augengine.chain.base import Chain, ChainSpec, Translators
-from augengine.chain.plain import PlainChain
 
 ChainName = Literal["dali", "plain"]
 
@@ -19,8 +18,11 @@ def make_chain(name: ChainName, translators: Translators, spec: ChainSpec, *, de
         spec: What to draw.
         device_id: GPU of the ``dali`` chain; None on a CPU.
     """
+    # Each brings its decoder and its encoder's packages along: engines and noise run where these are not installed.
     if name == "plain":
+        from augengine.chain.plain import PlainChain
+
         return PlainChain(translators, spec)
-    from augengine.chain.dali import DaliChain  # DALI takes 0.6 s to import
+    from augengine.chain.dali import DaliChain
 
     return DaliChain(translators, spec, device_id=device_id)

@@ -45,10 +45,9 @@ class TorchBackend:
     name = "torch"
 
     def why_unavailable(self) -> str:
-        """Empty if the packages are installed, on a GPU with CuPy, which brings arrays there; else what to do."""
-        missing = [package for package in ("torch", "safetensors") if importlib.util.find_spec(package) is None]
-        if missing:
-            return f"{' and '.join(missing)} not installed: {_INSTALL}"
+        """Empty if torch is installed, on a GPU with CuPy, which brings arrays there; else what to do."""
+        if importlib.util.find_spec("torch") is None:
+            return f"torch is not installed: {_INSTALL}"
         # The driver first: torch itself answers only after seconds of import.
         if why_no_driver() or not (reason := why_no_cupy()) or not _on_gpu():
             return ""

@@ -14,6 +14,16 @@ Array = Any
 """A NumPy array on a CPU; on a GPU anything with ``__cuda_array_interface__`` or ``__dlpack__``."""
 
 
+def packages_of(version: str) -> dict[str, str]:
+    """The packages that a backend's version names: name -> version, the backend's own first.
+
+    >>> packages_of("torch 2.11.0, fused 1 by triton 3.6.0")
+    {'torch': '2.11.0', 'fused': '1 by triton 3.6.0'}
+    """
+    parts = (part.strip().partition(" ") for part in version.split(","))
+    return {name: its_version for name, _, its_version in parts}
+
+
 class Engine(Protocol):
     """Runs one compiled generator: a batch of images in, a batch out.
 

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from augengine.errors import CheckpointError
 from augengine.generator.entries import State, pick_state
@@ -126,6 +124,9 @@ def _is_hdf5(path: Path) -> bool:
 
 
 def _read_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError  # only such files need the package; engines are loaded without it
+    from safetensors.torch import load_file
+
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

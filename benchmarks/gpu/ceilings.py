@@ -5,32 +5,31 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 
 from augengine.engines.driver import device_name
 from benchmarks.gpu.events import time_calls
-from benchmarks.gpu.part import Setting, require_torch
+from benchmarks.gpu.part import Rows, Setting, require_torch
 
 _TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
-def ceilings(setting: Setting) -> dict[str, Any]:
+def ceilings(setting: Setting) -> Rows:
     """TFLOP/s of square matrix products (float32 without TF32), and GB/s of copies, read and written together."""
     require_torch(setting)
     torch.backends.cuda.matmul.allow_tf32 = False
-    products = {name: _product(kind, setting) for name, kind in _TYPES.items()}
-    copies = _copies(setting)
-    runs = products | {name: run for name, (run, _) in copies.items()}
-    times = time_calls(runs, setting.rounds, device=setting.device, calls=setting.calls)
-    middle = {name: statistics.median(values) / 1000 for name, values in times.items()}
-    flop = 2 * setting.product_side**3
-    return {
-        "device": name_of_gpu(),
-        "tflop_per_second": {name: _rounded(flop / middle[name] / 1e12) for name in products},
-        "gigabytes_per_second": {name: _rounded(size / middle[name] / 1e9) for name, (_, size) in copies.items()},
-    }
+    yield ("device",), name_of_gpu()
+    for name, kind in _TYPES.items():
+        rate = 2 * setting.product_side**3 / _seconds(_product(kind, setting), setting)
+        yield ("tflop_per_second", name), _rounded(rate / 1e12)
+    for name, (run, size) in _copies(setting).items():
+        yield ("gigabytes_per_second", name), _rounded(size / _seconds(run, setting) / 1e9)
+
+
+def _seconds(run: Callable[[], object], setting: Setting) -> float:
+    times = time_calls({"run": run}, setting.rounds, device=setting.device, calls=setting.calls)
+    return statistics.median(times["run"]) / 1000
 
 
 def _product(kind: torch.dtype, setting: Setting) -> Callable[[], object]:

@@ -19,8 +19,8 @@ from augengine.engines._torch_cuda import place
 from augengine.engines.base import EngineSpec
 from augengine.engines.cuda_graph import record_pass
 from benchmarks.gpu.events import time_calls
-from benchmarks.gpu.part import Setting, engine_facts, require_torch
-from benchmarks.speed.material import Material
+from benchmarks.gpu.part import Rows, Setting, engine_facts, require_torch
+from benchmarks.speed.networks import Networks
 
 Run = Callable[[], Any]
 _MOST_ERROR = 1.5
@@ -57,20 +57,24 @@ FORMS = (
 )
 
 
-def forms(setting: Setting) -> dict[str, Any]:
-    """Side -> form -> rate, RMS error against float32, and microseconds by kernel, those that take most."""
+def forms(setting: Setting) -> Rows:
+    """Side, form -> rate, RMS error against float32, and microseconds by kernel, those that take most."""
     require_torch(setting)
-    return {str(side): _of_side(setting, side) for side in setting.sides}
+    for side in setting.sides:
+        yield from (((str(side), name), row) for name, row in _of_side(setting, side))
 
 
-def _of_side(setting: Setting, side: int) -> dict[str, Any]:
-    material, batch = setting.material(side), TorchBackend().static_batch(side, side)
+def _of_side(setting: Setting, side: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    networks, batch = setting.networks(), TorchBackend().static_batch(side, side)
     x = torch.rand((batch, 3, side, side), generator=torch.Generator().manual_seed(0)).mul(2).sub(1)
     x = x.to(setting.device)
     with _flags(tuned=False), torch.inference_mode():
-        exact = place(material.generators[0], _spec("float32", side, batch), x.device, fused=False).translate(x)
-    rows = {form.name: _attempt(form, material, setting, x, exact) for form in _usable(setting)}
-    return {name: judge(row, rows[FORMS[0].name]) for name, row in rows.items()}
+        exact = place(networks.generators[0], _spec("float32", side, batch), x.device, fused=False).translate(x)
+    plain: dict[str, Any] = {}
+    for form in _usable(setting):
+        row = _attempt(form, networks, setting, x, exact)
+        plain = plain or row  # the first form is torch's own kernels, one by one
+        yield form.name, judge(row, plain)
 
 
 def judge(row: dict[str, Any], plain: dict[str, Any]) -> dict[str, Any]:
@@ -86,35 +90,35 @@ def _usable(setting: Setting) -> Iterator[Form]:
     return (form for form in FORMS if setting.device == "cuda" or not form.compiled)
 
 
-def _attempt(form: Form, material: Material, setting: Setting, x: Tensor, exact: Tensor) -> dict[str, Any]:
+def _attempt(form: Form, networks: Networks, setting: Setting, x: Tensor, exact: Tensor) -> dict[str, Any]:
     try:
-        return _row(form, material, setting, x, exact)
+        return _row(form, networks, setting, x, exact)
     except ImportError as error:
         return {"missing": str(error)}
     except Exception as error:  # noqa: BLE001 - one form's end is not the others'
         return {"failed": f"{type(error).__name__}: {error}"}
 
 
-def _row(form: Form, material: Material, setting: Setting, x: Tensor, exact: Tensor) -> dict[str, Any]:
-    batch, side = len(x), material.size.side
+def _row(form: Form, networks: Networks, setting: Setting, x: Tensor, exact: Tensor) -> dict[str, Any]:
+    batch, side = len(x), x.shape[-1]
     with _flags(tuned=form.tuned), torch.inference_mode():
-        plain, run = _make(form, material, x, record=setting.device == "cuda")
+        plain, run = _make(form, networks, x, record=setting.device == "cuda")
         error = float((run() - exact).square().mean().sqrt())
         times = time_calls({"pass": run}, setting.rounds, device=setting.device, calls=setting.calls)["pass"]
         kernels = kernel_times(plain, setting)
     rate = batch / statistics.median(times) * 1000
     return engine_facts(TorchBackend(), "float16", side, batch) | {
         "images_per_second": float(f"{rate:.4g}"),
-        "tflop_per_second": float(f"{rate * material.gflop / 1000:.4g}"),
+        "tflop_per_second": float(f"{rate * networks.gflop(side) / 1000:.4g}"),
         "rms_error": float(f"{error:.3g}"),
         "microseconds": kernels,
     }
 
 
-def _make(form: Form, material: Material, x: Tensor, *, record: bool) -> tuple[Run, Run]:
+def _make(form: Form, networks: Networks, x: Tensor, *, record: bool) -> tuple[Run, Run]:
     """The pass kernel by kernel, and as it is timed."""
-    spec = _spec("float16", material.size.side, len(x))
-    placed = place(material.generators[0], spec, x.device, fused=form.fused)
+    spec = _spec("float16", x.shape[-1], len(x))
+    placed = place(networks.generators[0], spec, x.device, fused=form.fused)
     if form.fused and not placed.kind:
         raise RuntimeError("the kernels do not know this generator at this size")
     translate = torch.compile(placed.translate, dynamic=False) if form.compiled else placed.translate

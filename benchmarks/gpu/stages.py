@@ -17,24 +17,25 @@ from augengine.engines.gpu_memory import load_cupy
 from augengine.noise import draw_keyed_noise
 from benchmarks.gpu.engines import current_stream, load
 from benchmarks.gpu.events import time_calls
-from benchmarks.gpu.part import Setting, engine_facts, require_backend
+from benchmarks.gpu.part import Rows, Setting, engine_facts, require_backend
 
 _SIGMA = 0.05
 
 
-def stages(setting: Setting) -> dict[str, Any]:
+def stages(setting: Setting) -> Rows:
     """Side -> milliseconds of a batch in G_BA, in the noise of K variants, in one G_AB, and in all of it.
 
     What all of it takes beyond its parts is the check for finite numbers.
     """
-    return {str(side): _of_side(setting, side) for side in setting.sides}
+    for side in setting.sides:
+        yield (str(side),), _of_side(setting, side)
 
 
 def _of_side(setting: Setting, side: int) -> dict[str, Any]:
-    backend, material = require_backend(setting), setting.material(side)
-    precision, batch = backend.precisions()[0], backend.static_batch(side, side)
+    backend = require_backend(setting)
+    precision, batch = setting.precision_of(backend), backend.static_batch(side, side)
     with ExitStack() as stack:
-        pair = stack.enter_context(closing(load(backend, material, precision, batch)))
+        pair = stack.enter_context(closing(load(backend, precision, side, batch, setting)))
         make = _runs_on_gpu if setting.device == "cuda" else _runs_on_cpu
         times = time_calls(
             make(pair, batch, setting, stack), setting.rounds, device=setting.device, calls=setting.calls

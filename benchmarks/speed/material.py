@@ -5,29 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from augengine.cards import DIRECTIONS
 from augengine.chain.base import Request, Translators
-from augengine.engines.backends import pick_backend
+from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.base import EngineSpec
 from augengine.engines.store import EngineStore
-from augengine.export import Provenance, export_generator
-from augengine.generator import Generator, Recipe
+from augengine.generator import Generator
 from augengine.images import encode_image
 from augengine.spec import NoiseSpec, Precision
+from benchmarks.speed.networks import REFERENCE, STAIN, Networks
 from train.phantom import Series, draw_field
 
-STAIN: Final = "cd68"
-REFERENCE: Final = "pas"
+__all__ = ["NOISE", "REFERENCE", "STAIN", "Material", "Size", "precisions"]
+
 NOISE = NoiseSpec(eps=0.05, seed=0)
-_WEIGHT_STD = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +50,13 @@ class Material:
         size: How large.
         folder: Where files go.
         threads: CPU threads of every contender.
+        networks: The two generators, where several sides share them; None makes them.
     """
 
     size: Size
     folder: Path
     threads: int
+    networks: Networks | None = None
 
     @cached_property
     def tiles(self) -> list[NDArray[np.uint8]]:
@@ -87,61 +83,43 @@ class Material:
         """The same images, and generators that cost nothing."""
         folder = self.folder / "null"
         folder.mkdir(exist_ok=True)
-        return replace(self, size=replace(self.size, width=1, blocks=0), folder=folder)
+        return replace(self, size=replace(self.size, width=1, blocks=0), folder=folder, networks=None)
 
     @cached_property
+    def own_networks(self) -> Networks:
+        """The two generators."""
+        if self.networks is not None:
+            return self.networks
+        return Networks(width=self.size.width, blocks=self.size.blocks, folder=self.folder / "weights")
+
+    @property
     def generators(self) -> tuple[Generator, Generator]:
         """G_BA and G_AB, float32."""
-        torch.manual_seed(0)
-        return _random_generator(self.size), _random_generator(self.size)
+        return self.own_networks.generators
 
-    @cached_property
+    @property
     def gflop(self) -> float:
         """Arithmetic of one pass of one image, 10^9 operations, a multiplication and an addition being two."""
-        side = self.size.side
-        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-            self.generators[0](torch.zeros(1, 3, side, side))
-        return float(counter.get_total_flops()) / 1e9
+        return self.own_networks.gflop(self.size.side)
 
-    @cached_property
+    @property
     def weights(self) -> Path:
         """A root of weights that holds the pair."""
-        root = self.folder / "weights"
-        for direction, generator in zip(DIRECTIONS, self.generators, strict=True):
-            provenance = Provenance(
-                stain=STAIN,
-                reference=REFERENCE,
-                direction=direction,
-                mpp=0.5,
-                training="none",
-                limits="random weights",
-                checkpoint_digest="none",
-            )
-            export_generator(generator, provenance, root)
-        return root
+        return self.own_networks.weights
 
     def onnx(self) -> tuple[Path, Path]:
         """The two stored forms."""
-        there, back = (self.weights / f"{REFERENCE}-{STAIN}" / f"{direction}.onnx" for direction in DIRECTIONS)
-        return there, back
+        return self.own_networks.onnx()
 
-    def engines(self, precision: Precision) -> Translators:
-        """The pair as engines of this machine's best backend."""
-        store, backend = EngineStore(self.folder / "engines"), pick_backend("auto")
+    def engines(self, precision: Precision, backend_name: BackendName = "auto") -> Translators:
+        """The pair as engines of a backend, by default of this machine's best."""
+        store, backend = EngineStore(self.folder / "engines"), pick_backend(backend_name)
         side = self.size.side
         batch = backend.static_batch(side, side)
         spec = EngineSpec(precision=precision, height=side, width=side, batch=batch)
         built = [store.get_or_build(file, backend, spec) for file in self.onnx()]
         there, back = (store.load(each.id, threads=self.threads) for each in built)
         return Translators(to_reference=there, from_reference=back)
-
-
-def _random_generator(size: Size) -> Generator:
-    generator = Generator(Recipe.zhu2017(width=size.width, blocks=size.blocks)).eval()
-    for layer in generator.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(layer.weight, std=_WEIGHT_STD)
-    return generator
 
 
 def precisions() -> tuple[Precision, ...]:

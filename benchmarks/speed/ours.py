@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, closing
 
 from augengine.chain import ChainName, make_chain
@@ -11,14 +13,16 @@ from augengine.dataset import AugmentRequest
 from augengine.dataset.engines import find_engines
 from augengine.dataset.resolve import resolve
 from augengine.dataset.run import make_plan, worker_spec
+from augengine.engines.backends import BackendName
 from augengine.job import Worker
 from augengine.job.load import chain_batch
-from augengine.report import Job
+from augengine.report import Job, Report
 from augengine.spec import ImageFormat, Precision
 from benchmarks.rounds import Contender
 from benchmarks.speed.material import NOISE, STAIN, Material
 from tests.datasets import Listener
 
+_AHEAD = 2
 _NULL_CALLS = 2
 """How often a call repeats its job where the engine costs nothing: a few milliseconds tell nothing."""
 
@@ -53,7 +57,13 @@ def _drive(made: Chain, material: Material) -> None:
 
 
 def whole(
-    material: Material, precision: Precision, variants: int, stack: ExitStack, *, image_format: ImageFormat = "png"
+    material: Material,
+    precision: Precision,
+    variants: int,
+    stack: ExitStack,
+    *,
+    image_format: ImageFormat = "png",
+    backend: BackendName = "auto",
 ) -> list[Contender]:
     """A worker from files to a published shard; without a sink; without an engine; without both."""
     sinks = ("", True), (", null sink", False)
@@ -67,6 +77,7 @@ def whole(
             publishes=publishes,
             calls=calls,
             image_format=image_format,
+            backend=backend,
         )
         for engine, each, calls in (("", material, 1), (", null engine", material.null, _NULL_CALLS))
         for sink, publishes in sinks
@@ -83,8 +94,9 @@ def _worker(
     calls: int,
     publishes: bool,
     image_format: ImageFormat,
+    backend: BackendName,
 ) -> Contender:
-    worker, jobs = _start(material, precision, variants, name, image_format)
+    worker, jobs = _start(material, precision, variants, name, image_format, backend)
     stack.enter_context(worker)
     images = material.size.images * calls
     real = material.size.blocks > 0
@@ -94,11 +106,17 @@ def _worker(
         images=images,
         gflop=(1 + variants) * images * material.gflop if real else 0.0,
         flops_peak=precision if real else "",
+        repeat=lambda times: _finish(worker, jobs * calls * times, publishes=publishes),
     )
 
 
 def _start(
-    material: Material, precision: Precision, variants: int, name: str, image_format: ImageFormat
+    material: Material,
+    precision: Precision,
+    variants: int,
+    name: str,
+    image_format: ImageFormat,
+    backend: BackendName,
 ) -> tuple[Worker, list[Job]]:
     out = material.folder / f"{name}-{variants}"
     request = AugmentRequest(
@@ -111,6 +129,7 @@ def _start(
         image_format=image_format,
         weights=material.weights,
         precision=precision,
+        backend=backend,
         workers=1,
         samples_per_shard=material.size.images,
     )
@@ -121,5 +140,15 @@ def _start(
 
 
 def _finish(worker: Worker, jobs: Sequence[Job], *, publishes: bool) -> None:
-    for report in [worker.submit(job, publishes=publishes) for job in jobs]:
-        assert not report.result().error, report.result().error
+    """Hand the worker a shard ahead, as a run does."""
+    under_way: deque[Future[Report]] = deque()
+    for job in jobs:
+        under_way.append(worker.submit(job, publishes=publishes))
+        if len(under_way) > _AHEAD:
+            _check(under_way.popleft())
+    for report in under_way:
+        _check(report)
+
+
+def _check(report: Future[Report]) -> None:
+    assert not report.result().error, report.result().error
