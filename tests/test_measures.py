@@ -202,6 +202,17 @@ def test_a_checkerboard_code_shows_above_the_tissue_it_hides_in() -> None:
     assert found.peak_frequency == pytest.approx(0.7, abs=0.02)
 
 
+def test_a_checkerboard_is_told_in_decibels_and_a_coarse_change_is_not() -> None:
+    rng = np.random.default_rng(0)
+    plain = rng.normal(0, 0.1, (3, 64, 64)).astype(np.float32)
+    y, x = np.mgrid[:64, :64]
+    board = plain + 0.1 * np.where((y + x) % 2, 1, -1).astype(np.float32)
+    coarse = plain + 0.3 * np.sin(y / 8).astype(np.float32)
+    assert spectrum([board]).checkerboard_over(spectrum([plain])) > 6
+    assert abs(spectrum([coarse]).checkerboard_over(spectrum([plain]))) < 0.5
+    assert spectrum([plain]).checkerboard_over(spectrum([plain])) == 0
+
+
 def test_a_flat_image_has_a_spectrum_too() -> None:
     assert max(spectrum([np.zeros((3, 32, 32), np.float32)]).power) < 1e-15
 

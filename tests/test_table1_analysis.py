@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy import stats
 
 from augengine.errors import SpecError
@@ -15,6 +18,7 @@ from train.cells import Cell, Result
 from train.table1.analysis import _holm, analyse, detectable_effect, power_of, sign_flip_p
 from train.table1.plan import Plan, scaled
 from train.table1.report import table
+from train.table1.reread import main
 from train.table1.run import seed_of
 
 
@@ -25,7 +29,8 @@ def results(plan: Plan, gain: Any) -> list[Result]:
 
 
 def _result(cell: Cell, f1: float) -> Result:
-    return {**cell, "pixels": {"f1": f1, "precision": f1, "recall": 0.5}}
+    return {**cell, "pixels": {"f1": f1, "precision": f1, "recall": 0.5},
+            "objects": {"f1": f1 / 2, "precision": 0.5, "recall": f1}}  # fmt: skip
 
 
 WOBBLE = (0.011, -0.004, 0.007, -0.009, 0.002, -0.007)
@@ -129,3 +134,25 @@ def test_the_table_has_a_row_a_fraction_with_mean_and_deviation() -> None:
     values = np.array([0.55 + wobble for wobble in WOBBLE[:3]])
     assert f"{values.mean():.3f} ± {values.std(ddof=1):.3f}" in lines[2]
     assert math.isclose(values.mean(), 0.5547, abs_tol=1e-3)
+
+
+def test_what_was_asked_afterwards_is_described_and_not_judged() -> None:
+    plan = scaled()
+    analysis = analyse(plan, results(plan, paper_gains))
+    means = {each.name: each.mean for each in analysis.afterwards}
+    assert means["reconstruction - baseline, shift"] == pytest.approx(0, abs=0.02)
+    assert means["recall by object, paper - baseline, shift"] == pytest.approx(analysis.primary.mean)
+    assert means["f1 by object, paper - baseline, shift"] == pytest.approx(analysis.primary.mean / 2)
+    lines = [line for line in analysis.lines() if line.startswith("Afterwards: ")]
+    assert len(lines) == len(means) == 9
+    assert not any(line.endswith(("gain", "loss", "not shown")) for line in lines)
+
+
+def test_stored_cells_are_analysed_without_a_run(tmp_path: Path) -> None:
+    plan = scaled()
+    file = tmp_path / "table1.json"
+    file.write_text(json.dumps({"plan": plan.to_json(), "cells": results(plan, paper_gains), "analysis": {}}))
+    done = CliRunner().invoke(main, [str(file), "--write"])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines() == analyse(plan, results(plan, paper_gains)).lines()
+    assert json.loads(file.read_text())["analysis"]["primary"]["verdict"] == "gain"

@@ -19,7 +19,7 @@ from train.data.matched_tiles import SIDE
 from train.judge import score
 from train.phantom import FieldSpec, draw_field
 from train.validate import CycleError, Validation
-from train.weights import LIMITS, MOST_BYTES, is_better, main, replace_pairs, table
+from train.weights import LIMITS, MOST_BYTES, NO_GLOMERULUS, is_better, main, replace_pairs, table
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_it_trains_measures_and_leaves_what_is_not_better(data: Path, tmp_path: 
     assert "better than what is committed: none" in done.output
     assert find_weights("pas", "cd34", [tmp_path / "weights"]).digests == before
     made = find_weights("pas", "cd34", [tmp_path / "runs" / "cd34" / "weights"])
-    assert {made.cards[direction].limits for direction in DIRECTIONS} == {LIMITS}
+    assert {made.cards[direction].limits for direction in DIRECTIONS} == {f"{LIMITS}; {NO_GLOMERULUS}"}
     assert made.mpp == 0.5
     again = train(data, tmp_path / "runs", tmp_path / "weights", "--resume")
     assert again.exit_code == 0, again.output
@@ -93,6 +93,7 @@ def test_more_pictures_of_pas_are_matched_and_trained_on(data: Path, tmp_path: P
     card = find_weights("pas", "cd34", [tmp_path / "runs" / "cd34" / "weights"]).cards["to-reference"]
     assert card.recipe["upsampling"] == "nearest"
     assert "pas without two" in card.training
+    assert card.limits == LIMITS
 
 
 def test_what_is_replaced_is_found_as_a_pair(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ MOST_BYTES = 24_000_000
 """What all committed weights may weigh; three pairs of width 32 with 6 blocks are 23.7 MB."""
 
 MPP = 0.5
-LIMITS = "trained on one field a stain: shows the machinery, proves nothing clinical"
+LIMITS = "trained on one field per stain: shows the machinery, proves nothing clinical"
+NO_GLOMERULUS = "the PAS field holds no glomerulus"
 LEAST_DICE = DEFAULT_RULE.least_dice
 _REFERENCE, _REFERENCE_FIELD, _FIELD_MPP = "pas", "fields_40x/pas.png", 0.25
 _REFERENCE_NOTE = "the PAS field (Hannover, 40x) halved"
@@ -132,7 +133,11 @@ def main(
     with interruptible("the same command with --resume goes on from the last checkpoint"):
         for stain in stains or PLANS:
             reference, own = open_pair(stain, data, out, more)
-            fit = PairFit(data=_notes(stain, more), markers=PLANS[stain].markers, limits=LIMITS)
+            fit = PairFit(
+                data=_notes(stain, more),
+                markers=PLANS[stain].markers,
+                limits=LIMITS if more else f"{LIMITS}; {NO_GLOMERULUS}",
+            )
             train_pair(fit, reference, own, out / stain, Effort(**effort))
             new = judged(stain, reference, own, out / stain / "weights", out / stain / "held-out.png")
             old = judged(stain, reference, own, weights) if _has(stain, weights) else None

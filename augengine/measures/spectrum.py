@@ -20,6 +20,9 @@ BINS = 45
 FINE = 0.25
 """From here on a period is at most 4 px: finer than what stains show at 0.5 um/px, where codes have room."""
 
+CORNER = 0.69
+"""From here on only the very corners of the spectrum are left: a checkerboard of single pixels stands there."""
+
 _LEAST_POWER = 1e-20  # a flat image has none, and none has no logarithm
 
 
@@ -57,6 +60,18 @@ class Spectrum:
             peak_db=float(ratio_db[peak]),
             peak_frequency=float(frequency[peak]),
         )
+
+    def checkerboard_over(self, other: Spectrum) -> float:
+        """Mean power in the corners over that of ``other``, in decibels; 0 where there is no more checkerboard.
+
+        Raises:
+            SpecError: The images had other sizes, or so small ones that no ring lies in the corners.
+        """
+        ratio_db = np.array(self.over(other).ratio_db)
+        corners = np.array(self.frequency) >= CORNER
+        if not corners.any():
+            raise SpecError("the images are too small to show a checkerboard")
+        return float(ratio_db[corners].mean())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

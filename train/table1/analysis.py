@@ -97,12 +97,14 @@ class Analysis:
         primary: The paper's arm against the baseline, where markers mislead.
         secondary: Against each control there, against the baseline in the other world, and between the worlds.
         described: Precision and recall of the primary comparison: described, not judged.
+        afterwards: What was asked once the result was known: described, not judged.
         detectable: Standardised effect that the primary test finds with a power of 80 %.
     """
 
     primary: Comparison
     secondary: tuple[Comparison, ...]
     described: tuple[Comparison, ...]
+    afterwards: tuple[Comparison, ...]
     detectable: float
 
     def lines(self) -> list[str]:
@@ -112,6 +114,7 @@ class Analysis:
             f"Primary: {self.primary.sentence()}",
             *(f"Secondary: {each.sentence()}" for each in self.secondary),
             *(f"Described: {each.sentence().rpartition(':')[0]}" for each in self.described),
+            *(f"Afterwards: {each.sentence().rpartition(':')[0]}" for each in self.afterwards),
             f"With {len(self.primary.differences)} units the test finds an effect of {self.detectable:.2f} deviations "
             f"with a power of 80 %; at the deviation seen, {spread:.4f}, that is {self.detectable * spread:.4f} in F1.",
             _conclusion(self.primary, self.secondary),
@@ -123,6 +126,7 @@ class Analysis:
             "primary": self.primary.to_json(),
             "secondary": [each.to_json() for each in self.secondary],
             "described": [each.to_json() for each in self.described],
+            "afterwards": [each.to_json() for each in self.afterwards],
             "detectable_effect_in_deviations": self.detectable,
             "conclusion": _conclusion(self.primary, self.secondary),
         }
@@ -167,8 +171,30 @@ def analyse(plan: Plan, results: Sequence[Result]) -> Analysis:
         primary=_compare(f"paper - baseline, {main}", gain[main]),
         secondary=tuple(_compare(name, values, p) for (name, values), p in zip(raw, adjusted, strict=True)),
         described=tuple(_compare(f"{name}, paper - baseline, {main}", values) for name, values in others),
+        afterwards=_afterwards(plan, table),
         detectable=detectable_effect(len(gain[main])),
     )
+
+
+def _afterwards(plan: Plan, table: _Table) -> tuple[Comparison, ...]:
+    """What the plan did not ask: there and back against nothing, the other world's precision, whole objects."""
+    main: World = plan.worlds[0]
+    asked: list[tuple[str, Arm, World, Measure]] = []
+    if "reconstruction" in plan.arms:
+        asked.append(("", "reconstruction", main, f1))
+    by_pixel = (("precision", precision), ("recall", recall))
+    by_object = ((name, _by_object(name)) for name in ("f1", "precision", "recall"))
+    asked += [(f"{name}, ", "paper", world, each) for world in plan.worlds[1:] for name, each in by_pixel]
+    asked += [(f"{name} by object, ", "paper", world, each) for name, each in by_object for world in plan.worlds]
+    return tuple(
+        _compare(f"{what}{arm} - baseline, {world}", table.differences(arm, "baseline", world, measure))
+        for what, arm, world, measure in asked
+    )
+
+
+def _by_object(name: str) -> Measure:
+    """F1, precision or recall by object, counts summed over the test set."""
+    return lambda result: float(result["objects"][name])
 
 
 class _Table:

@@ -17,6 +17,7 @@ from augengine.measures import (
     cycle_error,
     draw,
     run_cycles,
+    spectrum,
     to_rgb,
     under_noise,
 )
@@ -103,6 +104,7 @@ def measure(
         agreement=tuple(each.agreement for each in noisy),
         faithful=tuple(each.faithful for each in noisy),
         area=tuple(each.area for each in noisy),
+        checkerboard_db=_checkerboard(of_stain),
         kid_reference=_kid(a_tiles, of_stain, features),
         kid_stain=_kid(b_tiles, of_reference, features),
     )
@@ -118,6 +120,11 @@ def _under_noise(
 ) -> UnderNoise:
     first, second = (draw(cycles, back, sigma=sigma, seed=seed, variant=variant) for variant in (1, 2))
     return under_noise(cycles, masks, (first, second), rule, sigma)
+
+
+def _checkerboard(cycles: Sequence[Cycle]) -> float:
+    made, real = (spectrum([getattr(cycle, name) for cycle in cycles]) for name in ("back", "real"))
+    return made.checkerboard_over(real)
 
 
 def _rim(cycles: Sequence[Cycle]) -> float:

@@ -38,6 +38,8 @@ class Validation:
         agreement: Dice between the markers of two draws of each sigma.
         faithful: Dice between the markers of b and of one draw of each sigma.
         area: Share of marker pixels in that draw; where it grows, Dice grows by chance alone.
+        checkerboard_db: Power in the corners of the reconstructions' spectrum over that of b's, in decibels; transposed
+            convolutions leave a grid there. None in validations before it was measured.
         kid_reference, kid_stain: Kernel Inception Distance of A' to a, and of translated a to b; None without a
             feature network.
     """
@@ -61,6 +63,7 @@ class Validation:
     agreement: tuple[float | None, ...]
     faithful: tuple[float | None, ...]
     area: tuple[float, ...]
+    checkerboard_db: float | None = None
     kid_reference: float | None = None
     kid_stain: float | None = None
 
@@ -105,8 +108,14 @@ class Validation:
                 f"area {area:.2%}, response {response:.4f}"
                 for sigma, agreement, faithful, area, response in noise
             ),
+            *self._checkerboard_line(),
             self._kid_line(),
         ]
+
+    def _checkerboard_line(self) -> list[str]:
+        if self.checkerboard_db is None:
+            return []
+        return [f"checkerboard in the reconstruction: {self.checkerboard_db:+.1f} dB over {self.stain}"]
 
     def _kid_line(self) -> str:
         if self.kid_reference is None or self.kid_stain is None:
