@@ -10,9 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from augengine.build import build_stains
     from augengine.cards import find_weights
     from augengine.choose import pick
+    from augengine.compiling import build_stains
     from augengine.dataset import AugmentRequest, Summary, augment, draw_sheet, predict, replay
     from augengine.errors import AugengineError
     from augengine.progress import Watcher
@@ -35,7 +35,7 @@ _HOMES = {
     "Verification": "shards",
     "Watcher": "progress",
     "augment": "dataset",
-    "build_stains": "build",
+    "build_stains": "compiling",
     "draw_sheet": "dataset",
     "find_stain": "stains",
     "find_weights": "cards",

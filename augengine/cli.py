@@ -11,7 +11,6 @@ from typing import Any, cast, get_args
 
 import click
 
-from augengine.build import DEFAULT_SIZE, build_stains
 from augengine.cards import DIRECTIONS
 from augengine.chain import ChainName
 from augengine.cli_dataset import (
@@ -23,6 +22,7 @@ from augengine.cli_dataset import (
     verify_command,
 )
 from augengine.cli_probing import preview_command, probe_command
+from augengine.compiling import DEFAULT_SIZE, build_stains
 from augengine.console import (
     Console,
     print_budgets,

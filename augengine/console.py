@@ -15,7 +15,7 @@ from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from augengine.build import BuiltPair
+from augengine.compiling import BuiltPair
 from augengine.dataset import Prediction, Summary
 from augengine.engines.fidelity import EPS_SHARE
 from augengine.probing import Probe

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augengine.build import Tiles, build_pairs, build_stains, choose_pair
 from augengine.cards import WeightsPair, find_weights
+from augengine.compiling import Tiles, build_pairs, build_stains, choose_pair
 from augengine.engines.backends import pick_backend
 from augengine.engines.store import EngineStore
 from augengine.errors import SpecError

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from augengine.build import build_stains
 from augengine.cards import home
+from augengine.compiling import build_stains
 from augengine.engines.backends import pick_backend
 from augengine.engines.store import EngineStore
 from augengine.probing import SpecimenRequest

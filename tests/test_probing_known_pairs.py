@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from augengine.build import BuiltPair, Tile
 from augengine.cards import find_weights
+from augengine.compiling import BuiltPair, Tile
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.fidelity import Budget
 from augengine.errors import SourceError

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augengine.build import Tile
+from augengine.compiling import Tile
 from augengine.errors import SpecError
 from augengine.measures import structure
 from augengine.probing import SpecimenRequest

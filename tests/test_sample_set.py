@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from augengine.build import build_stains
 from augengine.cards import SAMPLE_WEIGHTS, find_weights, weight_roots
+from augengine.compiling import build_stains
 from augengine.dataset import AugmentRequest, augment
 from augengine.errors import SourceError
 from augengine.images import read_mask

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from augengine.build import BuiltPair, Tiles, build_pairs, choose_pair
 from augengine.cards import home
+from augengine.compiling import BuiltPair, Tiles, build_pairs, choose_pair
 from augengine.dataset.resolve import Run
 from augengine.engines.store import EngineStore
 from augengine.errors import PlanMismatch, WrongDevice

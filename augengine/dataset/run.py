@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import cast
 
 from augengine.accounts import Recorder, Retry, choose_retry, close_account, recorded
-from augengine.build import seconds_a_pass
 from augengine.cards import DIRECTIONS
+from augengine.compiling import seconds_a_pass
 from augengine.dataset.engines import check_request, find_engines, keep_plans
 from augengine.dataset.existing import planned_engines
 from augengine.dataset.outcome import Prediction, Summary

@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from augengine.build.tiles import Tiles
 from augengine.cards import Direction
+from augengine.compiling.tiles import Tiles
 from augengine.errors import CheckpointError, SourceError
 from augengine.export import run_onnx
 from augengine.generator import run_generator

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augengine.build import BuiltPair, Tile, Tiles, compile_pairs, load_pair
 from augengine.cards import WeightsPair, find_weights, home, weight_roots
 from augengine.chain.translate import normalise
+from augengine.compiling import BuiltPair, Tile, Tiles, compile_pairs, load_pair
 from augengine.engines.backends import pick_backend
 from augengine.engines.base import Backend, Engine
 from augengine.engines.fidelity import run_on_host

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from augengine.build import BuiltPair, Tiles, build_pairs
 from augengine.cards import find_weights, home, weight_roots
 from augengine.chain.translate import run_engine
+from augengine.compiling import BuiltPair, Tiles, build_pairs
 from augengine.engines.backends import pick_backend
 from augengine.engines.store import EngineStore
 from augengine.machine import cpu_threads

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from augengine.build.budgets import build_pairs
-from augengine.build.pairs import BuiltPair, OnNote
-from augengine.build.tiles import Tiles
 from augengine.cards import SAMPLE_WEIGHTS, WeightsPair, find_weights, home, list_weights, weight_roots
+from augengine.compiling.budgets import build_pairs
+from augengine.compiling.pairs import BuiltPair, OnNote
+from augengine.compiling.tiles import Tiles
 from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.store import EngineStore
 from augengine.errors import SpecError

@@ -1,9 +1,9 @@
 """A stain's engines, built and measured: what `build-engines` does, and `augment` when one is missing."""
 
-from augengine.build.budgets import budget_tiles, build_pairs, choose_pair, measure_pair
-from augengine.build.pairs import BuiltPair, compile_pairs, load_pair, seconds_a_pass
-from augengine.build.stains import DEFAULT_SIZE, build_stains
-from augengine.build.tiles import Tile, Tiles
+from augengine.compiling.budgets import budget_tiles, build_pairs, choose_pair, measure_pair
+from augengine.compiling.pairs import BuiltPair, compile_pairs, load_pair, seconds_a_pass
+from augengine.compiling.stains import DEFAULT_SIZE, build_stains
+from augengine.compiling.tiles import Tile, Tiles
 
 __all__ = [
     "DEFAULT_SIZE",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from augengine.build.pairs import BuiltPair, OnNote, compile_pairs, exact_of, load_pair
-from augengine.build.tiles import Tiles
 from augengine.cards import WeightsPair
+from augengine.compiling.pairs import BuiltPair, OnNote, compile_pairs, exact_of, load_pair
+from augengine.compiling.tiles import Tiles
 from augengine.engines.base import Backend
 from augengine.engines.fidelity import Budget, FloatBatch, choose_precision, measure
 from augengine.engines.store import EngineStore
