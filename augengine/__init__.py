@@ -10,10 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from augengine.cards import find_weights
-    from augengine.choose import pick
     from augengine.compiling import build_stains
     from augengine.dataset import AugmentRequest, Summary, augment, draw_sheet, predict, replay
+    from augengine.draws.choose import pick
     from augengine.errors import AugengineError
     from augengine.progress import Watcher
     from augengine.shards import Verification, verify
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from augengine.spec import AugmentSpec, NoiseSpec
     from augengine.stains import Stain, find_stain
     from augengine.tiling import TileRequest, tile
+    from augengine.weights.cards import find_weights
 
     __version__: str
 
@@ -38,9 +38,9 @@ _HOMES = {
     "build_stains": "compiling",
     "draw_sheet": "dataset",
     "find_stain": "stains",
-    "find_weights": "cards",
+    "find_weights": "weights.cards",
     "open_source": "sources",
-    "pick": "choose",
+    "pick": "draws.choose",
     "predict": "dataset",
     "replay": "dataset",
     "tile": "tiling",

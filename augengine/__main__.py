@@ -1,5 +1,5 @@
 """``python -m augengine``."""
 
-from augengine.cli import main
+from augengine.cli.main import main
 
 main()

@@ -64,3 +64,8 @@ class Watcher(Protocol):
     def crew(self, workers: Sequence[WorkerState]) -> None:
         """How each worker is doing, now and then."""
         ...
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts: ``1 shard``, ``2 shards``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

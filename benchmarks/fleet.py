@@ -33,7 +33,7 @@ from augengine.dataset.resolve import resolve
 from augengine.dataset.run import make_plan, worker_spec
 from augengine.fleet import run_local, run_ray
 from augengine.job import Worker, WorkerSpec
-from augengine.report import Job, Report
+from augengine.jobs import Job, Report
 from benchmarks.machine import machine_facts, versions
 from tests.datasets import Listener
 from tests.pictures import write_folder

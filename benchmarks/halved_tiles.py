@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from augengine.images import encode_image
+from augengine.pictures.encode import encode_image
 from train.data.pictures import Pictures
 from train.data.places import find_pictures
 from train.tiles import cut_tiles

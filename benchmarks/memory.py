@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from augengine.images import encode_image
+from augengine.pictures.encode import encode_image
 from benchmarks.machine import machine_facts, versions
 
 RESULT = Path(__file__).parent / "results" / "memory.json"

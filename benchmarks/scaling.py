@@ -21,8 +21,10 @@ from typing import Any
 
 import torch
 
-from augengine.images import Decoder, RgbImage, encode_image
 from augengine.job.members import count_pixels, encode_pixels
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.encode import encode_image
+from augengine.pictures.images import Decoder
 from augengine.plan.jobs import SHARD_BYTES
 from augengine.spec import ImageFormat
 from benchmarks.machine import machine_facts, versions

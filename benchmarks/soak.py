@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from augengine.images import encode_image
+from augengine.pictures.encode import encode_image
 from augengine.shards.verify import verify
 from augengine.storage import AnyPath, names
 from benchmarks.machine import machine_facts, versions

@@ -25,7 +25,7 @@ SIDES = (6000, 20_000, 100_000)
 
 _PEAK = """
 import resource, sys
-from augengine.cli import main
+from augengine.cli.main import main
 try:
     main(sys.argv[1:])
 finally:

@@ -29,9 +29,9 @@ import numpy as np
 import openslide
 import pyvips
 
-from augengine.images import encode_image
+from augengine.jobs import Job
 from augengine.machine import cpu_threads
-from augengine.report import Job
+from augengine.pictures.encode import encode_image
 from augengine.slides import open_slide
 from augengine.tiling.jobs import make_jobs
 from augengine.tiling.listing import list_slides

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from augengine.chain.base import Chain, ChainSpec, Outcome, Request, Translators, Variants
+from augengine.draws.noise import draw_sigma, unit_noise
 from augengine.engines.base import Array
 from augengine.errors import AugengineError, ChainError, EngineError, SpecError
-from augengine.noise import draw_sigma, unit_noise
 from augengine.sample import Failure
 from tests.array_engines import SIDE, ArrayEngine, Function, blur, identity, pair, shift_left, swap_colours
 from tests.chain_requests import SEED, VANISHING, images_of, levels_apart, picture, request, requests, spec

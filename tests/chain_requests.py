@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.chain.base import ChainSpec, Outcome, Request, Variants
-from augengine.images import encode_image
+from augengine.pictures.encode import encode_image
 from augengine.spec import NoiseSpec
 from tests.array_engines import SIDE
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from augengine.job import Worker, WorkerSpec
+from augengine.jobs import Job, Report
 from augengine.listing import Listing
-from augengine.report import Job, Report
 from augengine.sample import Failure, Sample
 from augengine.sources.base import Source
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from augengine.engines.base import Array, Backend, Engine, EngineSpec, Manifest, packages_of
 from augengine.errors import AugengineError, BatchTooLarge, EngineError
-from augengine.export import run_onnx
+from augengine.importing.export import run_onnx
 from augengine.spec import Precision
 from tests.small_generator import write_small_generator
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from augengine.cards import Direction, file_digest
-from augengine.cli import main
+from augengine.cli.main import main
 from augengine.importing import Imported, ImportRequest, import_checkpoint
+from augengine.weights.cards import Direction, file_digest
 
 
 def bring_in(checkpoint: Path, root: Path, direction: Direction = "to-reference", **options: Any) -> Imported:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from augengine.markers import MarkerRule
+from augengine.draws.noise import FloatImage
 from augengine.measures import Translate, to_rgb
-from augengine.noise import FloatImage
+from augengine.pictures.markers import MarkerRule
 from augengine.stains import BUILT_IN
 
 CD68 = BUILT_IN["cd68"]

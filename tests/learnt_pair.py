@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from augengine.cards import DIRECTIONS, Direction
-from augengine.export import to_onnx
 from augengine.generator import Generator, generator_from
-from augengine.recipe import Recipe
+from augengine.importing.export import to_onnx
+from augengine.weights.cards import DIRECTIONS, Direction
+from augengine.weights.recipe import Recipe
 from tests.pictures import encode, tissue
 
 Pair = dict[Direction, Path]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from augengine.cli import main
+from augengine.cli.main import main
 from augengine.probing import ProbeRequest, SpecimenRequest
 from tests.pictures import encode, stained
 from tests.small_generator import write_small_pair

@@ -9,7 +9,7 @@ from random import Random
 from augengine.fleet.ledger import Death, Ledger, Trial
 from augengine.fleet.places import Places
 from augengine.fleet.rules import Rules
-from augengine.report import Job, Report
+from augengine.jobs import Job, Report
 from augengine.sample import Failure
 
 _MOST_STEPS = 20_000

@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from augengine.cards import DIRECTIONS, Card, Direction, Parity, file_digest, write_card
+from augengine.weights.cards import DIRECTIONS, Card, Direction, Parity, file_digest, write_card
 
 WIDTH = 4
 BLOCKS = 1

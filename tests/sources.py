@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from augengine.jobs import Job
 from augengine.listing import Listing, digest_entries
-from augengine.report import Job
 from augengine.sample import Failure, Sample
 from augengine.shards import ShardWriter
 from augengine.sources import Source, open_source

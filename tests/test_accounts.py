@@ -10,8 +10,8 @@ import pytest
 
 from augengine.accounts import choose_retry, read_status, take_account
 from augengine.errors import ShardError, SpecError
+from augengine.jobs import Report
 from augengine.plan import leave_out, quarantine, read_plan, remembered
-from augengine.report import Report
 from augengine.sample import Failure
 from augengine.shards.layout import index_file, report_file, tar_file
 from augengine.shards.records import withdraw, write_report

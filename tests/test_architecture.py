@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import pickle
 import re
-import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from augengine import errors
 from augengine.errors import AugengineError
+from tests import floor_table
+from tests.floor_table import imports_of
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "augengine"
@@ -22,32 +21,31 @@ LONGEST_FILE = 330
 
 # Package -> the files that may import it, relative to augengine/.
 OWNERS: dict[str, set[str]] = {
-    "PIL": {"images.py", "picture.py", "resample.py", "tiling/thumbnail.py"},
+    "PIL": {"pictures/images.py", "pictures/pages.py", "pictures/resample.py", "tiling/thumbnail.py"},
     "braceexpand": {"sources/tars.py"},
-    "click": {"cli.py", "cli_probing.py", "cli_dataset.py"},
+    "click": {"cli/main.py", "cli/probing.py", "cli/dataset.py"},
     "cupy": {"engines/gpu_memory.py"},
-    "cv2": {"images.py", "pixels.py"},
+    "cv2": {"pictures/encode.py", "pictures/pixels.py"},
     "fsspec": {"shards/read.py", "sources/tars.py", "storage/url.py"},
     "matplotlib": {"probing/plots.py"},
     "nvidia.dali": {"chain/_cuda.py", "chain/dali.py"},
-    "nvidia.nvimgcodec": {"images.py"},
-    "onnx": {"engines/onnx_tensors.py", "engines/onnx_types.py", "export.py", "importing/foreign_onnx.py"},
-    "onnxruntime": {"export.py"},
+    "nvidia.nvimgcodec": {"pictures/images.py"},
+    "onnx": {"engines/onnx_tensors.py", "engines/onnx_types.py", "importing/export.py", "importing/foreign_onnx.py"},
+    "onnxruntime": {"importing/export.py"},
     "openvino": {"engines/_openvino.py"},
     "openslide": {"slides/_openslide.py"},
-    "pyvips": {"annotations/mask_image.py", "libvips.py", "slides/_vips.py"},
+    "pyvips": {"annotations/mask_image.py", "pictures/libvips.py", "slides/_vips.py"},
     "ray": {"fleet/cluster.py"},
-    "rich": {"console.py"},
+    "rich": {"cli/console.py"},
     "roifile": {"annotations/imagej.py"},
     "safetensors": {"generator/load.py"},
     "shapely": {"annotations/geometry.py", "annotations/outlines.py", "annotations/tangle.py", "tiling/places.py"},
     "skimage": {
-        "colour.py",
-        "markers.py",
+        "pictures/colour.py",
+        "pictures/markers.py",
         "measures/structure.py",
         "measures/wiping.py",
-        "picture.py",
-        "tissue.py",
+        "pictures/pages.py",
     },
     "tensorrt": {"engines/trt_packages.py"},
     "tensorrt_rtx": {"engines/trt_packages.py"},
@@ -55,7 +53,7 @@ OWNERS: dict[str, set[str]] = {
         "engines/_torch.py",
         "engines/_torch_cuda.py",
         "engines/fused/network.py",
-        "export.py",
+        "importing/export.py",
         *(f"generator/{name}.py" for name in ("entries", "layers", "layout", "load", "network")),
     },
     "triton": {"engines/fused/kernels.py", "engines/fused/network.py"},
@@ -68,21 +66,14 @@ def _name(file: Path) -> str:
     return file.relative_to(PACKAGE).as_posix()
 
 
-def _floors() -> list[set[str]]:
-    """The files column of the floor table, from the top, without the extensions."""
-    rows = re.findall(r"^\| \d+ \| ([^|]+) \|", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
-    return [{name.removesuffix(".py").removesuffix("/") for name in re.findall(r"`([^`]+)`", row)} for row in rows]
-
-
 def test_the_floor_table_is_what_the_linter_holds() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    layers = next(each["layers"] for each in contracts if each.get("containers") == ["augengine"])
-    assert _floors() == [set(layer.split(" | ")) for layer in layers]
+    page = floor_table.PAGE.read_text()
+    assert floor_table.page(page) == page, "type python -m tests.floor_table"
 
 
 def test_every_source_file_stands_on_a_floor() -> None:
     tops = {_name(file).partition("/")[0].removesuffix(".py") for file in FILES}
-    assert tops - {"__init__"} == set().union(*_floors())
+    assert tops - {"__init__"} == {name for names in floor_table.floors() for name in names}
 
 
 def test_every_file_that_the_architecture_names_exists() -> None:
@@ -97,20 +88,11 @@ def test_a_file_fits_in_the_head() -> None:
     assert not {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE}
 
 
-def _imports(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
 def _importers(package: str) -> set[str]:
     return {
         _name(file)
         for file in FILES
-        if any(name == package or name.startswith(f"{package}.") for name in _imports(file))
+        if any(name == package or name.startswith(f"{package}.") for name in imports_of(file))
     }
 
 
@@ -123,7 +105,7 @@ def test_a_heavy_package_is_imported_by_its_owners_alone(package: str) -> None:
     ("package", "owner"), [("kornia", "train/unet/augmentations.py"), ("matplotlib", "train/plots.py")]
 )
 def test_training_imports_what_only_it_needs_in_one_file(package: str, owner: str) -> None:
-    files = [file for file in (ROOT / "train").rglob("*.py") if package in {n.split(".")[0] for n in _imports(file)}]
+    files = [file for file in (ROOT / "train").rglob("*.py") if package in {n.split(".")[0] for n in imports_of(file)}]
     assert [file.relative_to(ROOT).as_posix() for file in files] == [owner]
 
 
@@ -134,7 +116,7 @@ def test_owners_own_something() -> None:
 
 
 def test_nothing_imports_train_or_tests() -> None:
-    assert not [_name(file) for file in FILES for name in _imports(file) if name.split(".")[0] in ("train", "tests")]
+    assert not [_name(file) for file in FILES for name in imports_of(file) if name.split(".")[0] in ("train", "tests")]
 
 
 def _drawn() -> dict[str, str]:

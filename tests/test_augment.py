@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augengine.cards import home
 from augengine.dataset import AugmentRequest, augment, predict
+from augengine.draws.noise import draw_sigma
 from augengine.errors import (
     AugengineError,
     EngineError,
@@ -23,9 +23,9 @@ from augengine.errors import (
     WeightsError,
     WrongDevice,
 )
-from augengine.noise import draw_sigma
 from augengine.plan import open_target
 from augengine.shards.verify import verify
+from augengine.weights.home import home
 from tests.datasets import Listener, digests, keys, leftovers, make, members, record, request
 from tests.pictures import class_ids, decode, encode, tissue, write_folder
 from tests.small_generator import write_small_pair

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augengine.cards import WeightsPair, find_weights
 from augengine.compiling import Tiles, build_pairs, build_stains, choose_pair
 from augengine.engines.backends import pick_backend
 from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
 from augengine.sources import SampleSet, open_source
 from augengine.stains import find_stain
+from augengine.weights.cards import WeightsPair, find_weights
 from tests.pictures import write_folder
 
 pytestmark = pytest.mark.e2e

@@ -10,20 +10,18 @@ from typing import Any
 
 import pytest
 
-from augengine.cards import (
+from augengine.errors import SpecError, WeightsError
+from augengine.weights.cards import (
     DIRECTIONS,
-    SAMPLE_WEIGHTS,
     Card,
     Parity,
     file_digest,
     find_weights,
-    home,
     list_weights,
     read_card,
-    weight_roots,
     write_card,
 )
-from augengine.errors import SpecError, WeightsError
+from augengine.weights.home import SAMPLE_WEIGHTS, home, weight_roots
 from tests.small_generator import write_small_pair
 
 PACKAGE = weight_roots()[-1]

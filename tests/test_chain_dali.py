@@ -16,7 +16,8 @@ from augengine.chain.dali import DaliChain
 from augengine.chain.plain import PlainChain
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.base import Array, Engine, EngineSpec, Manifest
-from augengine.images import Decoder, encode_image
+from augengine.pictures.encode import encode_image
+from augengine.pictures.images import Decoder
 from tests.array_engines import blur, pair, swap_colours
 from tests.chain_contract import ChainContract
 from tests.chain_requests import Image, images_of, levels_apart, requests, spec

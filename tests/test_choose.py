@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from scipy import stats
 
-from augengine.choose import pick, pick_fresh
+from augengine.draws.choose import pick, pick_fresh
 from augengine.errors import SpecError
 
 KEYS = [f"sample_{i}" for i in range(2000)]

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from augengine.cli import main
+from augengine.cli.main import main
 from augengine.shards.verify import verify
 from tests.datasets import digests, leftovers
 from tests.pictures import decode, write_folder

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from augengine.cli import main
+from augengine.cli.main import main
 from augengine.stains import Stain
 from tests.pictures import class_ids, encode, stained
 from tests.typed_lines import ROOT, type_lines

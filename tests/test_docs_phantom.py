@@ -10,7 +10,7 @@ import click
 import pytest
 import torch
 
-from augengine.cli import main as augengine
+from augengine.cli.main import main as augengine
 from tests.datasets import members
 from tests.small_generator import write_small_pair
 from tests.test_docs import blocks

@@ -11,7 +11,7 @@ import click
 import pytest
 import torch
 
-from augengine.cli import main as augengine
+from augengine.cli.main import main as augengine
 from augengine.stains import Stain
 from tests.segmenter_tiles import names, write_tiles
 from tests.small_generator import write_small_pair

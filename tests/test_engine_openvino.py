@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augengine.cards import find_weights, weight_roots
 from augengine.engines._openvino import MOST_IMAGES, OpenVinoBackend
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
 from augengine.errors import EngineError
 from augengine.spec import Precision
+from augengine.weights.cards import find_weights
+from augengine.weights.home import weight_roots
 from tests.engine_contract import HEIGHT, WIDTH, EngineContract, draw_images
 
 
@@ -87,7 +88,7 @@ def test_a_worker_pinned_to_one_core_gets_one_stream(tmp_path: Path) -> None:
 import os
 os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
 from pathlib import Path
-from augengine.cards import find_weights, weight_roots
+from augengine.weights.cards import find_weights, weight_roots
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.base import EngineSpec, Manifest
 from tests.small_generator import write_small_generator
@@ -105,7 +106,7 @@ print(len(backend.load(folder, manifest, threads=2)._queue))
 def test_the_package_is_not_imported_before_it_is_used() -> None:
     code = """
 import sys
-from augengine.cards import find_weights, weight_roots
+from augengine.weights.cards import find_weights, weight_roots
 from augengine.engines._openvino import OpenVinoBackend
 backend = OpenVinoBackend()
 assert backend.why_unavailable() == "" and backend.version() and backend.device_class()

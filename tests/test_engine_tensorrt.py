@@ -14,13 +14,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from augengine.cards import find_weights, weight_roots
 from augengine.engines._tensorrt import TensorRtBackend
 from augengine.engines.base import Array, Backend, Engine, EngineSpec, Manifest
 from augengine.engines.driver import compute_capability, why_no_driver
 from augengine.engines.trt_packages import find_package, why_not
 from augengine.errors import BackendUnavailable, EngineError
 from augengine.spec import Precision
+from augengine.weights.cards import find_weights
+from augengine.weights.home import weight_roots
 from tests.engine_contract import EngineContract, Images, draw_images
 from tests.small_generator import write_small_generator
 
@@ -94,7 +95,7 @@ def test_a_graph_that_tensorrt_cannot_read_is_refused_with_its_reason(tmp_path: 
 def test_without_a_driver_it_says_so_and_nothing_crashes(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from augengine.cards import find_weights, weight_roots
+from augengine.weights.cards import find_weights, weight_roots
 from augengine.engines._tensorrt import TensorRtBackend
 from augengine.engines.base import EngineSpec, Manifest
 from augengine.errors import BackendUnavailable
@@ -125,7 +126,7 @@ def test_without_a_driver_it_is_unavailable_with_a_reason() -> None:
 def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
     code = """
 import sys
-from augengine.cards import find_weights, weight_roots
+from augengine.weights.cards import find_weights, weight_roots
 from augengine.engines._tensorrt import TensorRtBackend
 # From here on nothing installed is found.
 sys.path[:] = [p for p in sys.path if "site-packages" not in p]

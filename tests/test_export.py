@@ -10,7 +10,6 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 
-from augengine.cards import Card, Direction, read_card
 from augengine.engines.onnx_types import (
     fix_shape,
     read_model,
@@ -21,8 +20,9 @@ from augengine.engines.onnx_types import (
     weights_of,
 )
 from augengine.errors import WeightsError
-from augengine.export import Provenance, drawn_tile, export_generator, measure_parity, run_onnx, to_onnx
 from augengine.generator import Generator, Recipe
+from augengine.importing.export import Provenance, drawn_tile, export_generator, measure_parity, run_onnx, to_onnx
+from augengine.weights.cards import Card, Direction, read_card
 
 RECIPES = [
     Recipe.zhu2017(width=4, blocks=2),

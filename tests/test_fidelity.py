@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augengine.cards import find_weights, weight_roots
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.base import Engine, EngineSpec, Manifest
 from augengine.engines.fidelity import SIGMAS, Budget, choose_precision, equivalent_sigma, measure
 from augengine.errors import EngineError, SpecError
 from augengine.spec import Precision
+from augengine.weights.cards import find_weights
+from augengine.weights.home import weight_roots
 from tests.engine_contract import Images
 
 SIDE = 64

@@ -18,7 +18,7 @@ from augengine.dataset import augment
 from augengine.errors import WorkerError
 from augengine.fleet import run_local, run_ray
 from augengine.job import Worker
-from augengine.report import Job, Report
+from augengine.jobs import Job, Report
 from augengine.shards.verify import verify
 from tests.datasets import Listener, digests, leftovers, make, request
 from tests.node_cluster import WITHOUT_TOKENS, node_cluster

@@ -19,8 +19,8 @@ from augengine.dataset.resolve import resolve
 from augengine.dataset.run import make_plan, worker_spec
 from augengine.errors import ShardError
 from augengine.fleet import MAY_CRASH, Rules, Watchdog, run_ray
+from augengine.jobs import Job, Report
 from augengine.plan import check_plan, leave_out, open_target, quarantine
-from augengine.report import Job, Report
 from augengine.shards.layout import quarantine_file
 from augengine.shards.verify import verify
 from augengine.storage import AnyPath

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from augengine.recipe import Recipe
+from augengine.weights.recipe import Recipe
 
 pytest.importorskip("triton", reason="Triton is not installed: pip install 'augengine[dev]'")
 torch = pytest.importorskip("torch", reason="torch is not installed")

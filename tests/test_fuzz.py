@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from augengine.annotations import open_labels
 from augengine.errors import ContentError, SourceError
-from augengine.images import Decoder, check_image, read_mask, read_size
+from augengine.pictures.images import Decoder, check_image, read_mask, read_size
 from augengine.sample import Failure
 from augengine.shards.read import parse_meta, read_tar, scan_tar
 from augengine.spec import canonical_json

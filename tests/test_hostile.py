@@ -109,7 +109,7 @@ def test_a_target_that_cannot_be_made_is_refused(small_weights: Path, tmp_path: 
 
 def test_a_source_that_vanishes_fails_its_shards_and_leaves_nothing(small_weights: Path, tmp_path: Path) -> None:
     from augengine.job import Worker
-    from augengine.report import Job
+    from augengine.jobs import Job
     from tests.workers import worker
 
     gone = Job(index=0, source="gone", first=0, count=1, size=0, digest="", output="cd68-000000")

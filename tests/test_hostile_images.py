@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from augengine.errors import ContentError, SourceError
-from augengine.images import MOST_SCANS, Decoder, check_image, read_mask, read_size
 from augengine.job.check import check_sample
+from augengine.pictures.images import MOST_SCANS, Decoder, check_image, read_mask, read_size
 from augengine.sample import Failure, Sample
 from augengine.slides import open_slide
 from tests.pictures import class_ids, encode, tissue
@@ -120,7 +120,7 @@ def test_a_slide_in_one_enormous_tile_is_refused(tmp_path: Path) -> None:
 def test_a_picture_too_large_to_be_decoded_whole_is_refused_as_a_slide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("augengine.libvips.MOST_WHOLE_PX", 1000)
+    monkeypatch.setattr("augengine.pictures.libvips.MOST_WHOLE_PX", 1000)
     Image.fromarray(tissue()).save(tmp_path / "s.png")
     with pytest.raises(SourceError, match="64 x 48 px"):
         open_slide(tmp_path / "s.png", mpp=0.5)

@@ -11,16 +11,8 @@ import pytest
 from PIL import Image
 
 from augengine.errors import ContentError, SpecError
-from augengine.images import (
-    Decoder,
-    check_image,
-    encode_image,
-    encode_mask,
-    encoder_version,
-    mask_is_canonical,
-    read_mask,
-    read_size,
-)
+from augengine.pictures.encode import encode_image, encode_mask, encoder_version
+from augengine.pictures.images import Decoder, check_image, mask_is_canonical, read_mask, read_size
 from tests.pictures import bomb, class_ids, encode, tissue
 
 LOSSLESS: list[tuple[str, dict[str, Any]]] = [

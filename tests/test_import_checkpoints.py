@@ -17,13 +17,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from augengine.cards import DIRECTIONS, file_digest, find_weights, read_card
-from augengine.cli import main
+from augengine.cli.main import main
 from augengine.engines.onnx_types import read_model, to_float32, weights_of
-from augengine.export import run_onnx, to_onnx
 from augengine.generator import as_state, generator_from, run_generator
-from augengine.recipe import Padding, Recipe, RecipeName, Upsampling
+from augengine.importing.export import run_onnx, to_onnx
 from augengine.shards.verify import verify
+from augengine.weights.cards import DIRECTIONS, file_digest, find_weights, read_card
+from augengine.weights.recipe import Padding, Recipe, RecipeName, Upsampling
 from tests.foreign_generators import Numbered, draw_weights
 from tests.imports import bring_in, call, call_import, files_below, refused
 from tests.learnt_pair import RECIPE, STAIN, Pair
@@ -188,7 +188,7 @@ def test_every_choice_of_the_library_is_an_option(tmp_path: Path) -> None:
 def test_without_torch_it_says_what_to_install(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from augengine.cli import main\n"
+        "from augengine.cli.main import main\n"
         "main(['import', 'G.pth', '--stain', 'cd68', '--direction', 'to-reference'])"
     )
     command = [sys.executable, "-c", code]

@@ -7,9 +7,10 @@ from pathlib import Path
 import onnx
 import pytest
 
-from augengine.cards import DIRECTIONS, SAMPLE_WEIGHTS, find_weights
 from augengine.errors import WeightsError
 from augengine.importing import CycleErrors
+from augengine.weights.cards import DIRECTIONS, find_weights
+from augengine.weights.home import SAMPLE_WEIGHTS
 from tests.imports import bring_in, call_import, files_below, refused
 from tests.learnt_pair import Pair
 from tests.learnt_pair import onnx_pair as onnx_pair

@@ -14,13 +14,13 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
-from augengine.cards import DIRECTIONS
 from augengine.engines._torch import TorchBackend
 from augengine.engines.base import EngineSpec
 from augengine.engines.onnx_types import read_model
 from augengine.errors import WeightsError
-from augengine.export import run_onnx
+from augengine.importing.export import run_onnx
 from augengine.shards.verify import verify
+from augengine.weights.cards import DIRECTIONS
 from tests.foreign_generators import Numbered, draw_weights
 from tests.imports import bring_in, call, call_import, refused
 from tests.pictures import tissue, write_folder

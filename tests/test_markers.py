@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from augengine import markers
-from augengine.colour import chromogen_alone
 from augengine.errors import SpecError
-from augengine.markers import contrast, derive_threshold, dice, marker_mask, share
+from augengine.pictures import markers
+from augengine.pictures.colour import chromogen_alone
+from augengine.pictures.markers import contrast, derive_threshold, dice, marker_mask, share
 from augengine.stains import BUILT_IN, Stain
 from tests.pictures import Pixels, spotted
 

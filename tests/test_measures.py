@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augengine.chain.translate import normalise
+from augengine.draws.noise import FloatImage, unit_noise
 from augengine.errors import SpecError
-from augengine.images import jpeg_round_trip
-from augengine.markers import MarkerRule, share
 from augengine.measures import (
     Cycle,
     CycleError,
@@ -29,7 +28,8 @@ from augengine.measures import (
     under_noise,
     wipe,
 )
-from augengine.noise import FloatImage, unit_noise
+from augengine.pictures.encode import jpeg_round_trip
+from augengine.pictures.markers import MarkerRule, share
 from tests.known_pairs import CD68, RULE, KnownPair, copying, forgetting, hiding, squeezing
 from tests.pictures import stained, tissue
 

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from augengine.draws.noise import _BLOCK, add_noise, draw_sigma, unit_noise
 from augengine.errors import SpecError
-from augengine.noise import _BLOCK, add_noise, draw_sigma, unit_noise
 from augengine.spec import NoiseSpec
 
 DRAWS = 1000

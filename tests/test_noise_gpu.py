@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from augengine.chain._cuda import NOISE_CORE, NOISE_KERNEL, compile_kernel
+from augengine.draws.noise import add_noise
+from augengine.draws.philox import derive_key
 from augengine.errors import ChainError
-from augengine.noise import add_noise
-from augengine.philox import derive_key
 from tests.gpu import cupy_or_skip
 
 FloatArray = NDArray[np.float32]
@@ -56,7 +56,7 @@ def compiled_kernel(tmp_path_factory: pytest.TempPathFactory) -> AddNoise:
 
 
 def _draws() -> tuple[FloatArray, NDArray[np.uint32], FloatArray, FloatArray]:
-    """Two samples of three variants, and what `augengine.noise` makes of them."""
+    """Two samples of three variants, and what `augengine.draws.noise` makes of them."""
     a_nchw = np.random.default_rng(0).normal(0, 0.5, (2, 3, 37, 53)).astype(np.float32)
     sigmas = np.array([[0.05, 1e-6, 1.0], [0.3, 2.0, 0.01]], dtype=np.float32)
     keys = [derive_key(5, key) for key in ("a", "b")]

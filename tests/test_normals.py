@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from augengine.normals import three_normals, turn
-from augengine.philox import uniform
+from augengine.draws.noise import three_normals, turn
+from augengine.draws.philox import uniform
 
 ENDS = [0, 255, 256, (1 << 20) - 1, 1 << 20, 1 << 31, (1 << 32) - 1]
 

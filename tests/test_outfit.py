@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from augengine.cards import DIRECTIONS, find_weights
 from augengine.errors import PlanMismatch
 from augengine.job import WorkerSpec
 from augengine.job.outfit import EngineOutfit
 from augengine.shards.verify import verify
 from augengine.tiling.outfit import TileOutfit
+from augengine.weights.cards import DIRECTIONS, find_weights
 from tests.datasets import digests, keys, record
 from tests.slide_files import specimen, write_slide
 from tests.tilings import cut

@@ -11,9 +11,9 @@ import pytest
 from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 
-from augengine.colour import concentrations
 from augengine.errors import SpecError
-from augengine.markers import derive_threshold, dice, marker_mask
+from augengine.pictures.colour import concentrations
+from augengine.pictures.markers import derive_threshold, dice, marker_mask
 from augengine.stains import BUILT_IN
 from train.phantom import Correlation, Field, FieldSpec, Patient, Series, Slide, draw_field
 from train.phantom.anatomy import GLOMERULUS_RADIUS_UM, SCLEROTIC_SHRINKS_TO, Anatomy, draw_anatomy

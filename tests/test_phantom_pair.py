@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from augengine.cards import SAMPLE_WEIGHTS, find_weights
+from augengine.weights.cards import find_weights
+from augengine.weights.home import SAMPLE_WEIGHTS
 from train.findings import Findings
 from train.phantom_weights import LIMITS, Tissue, measure_phantoms
 

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from augengine.errors import PlanMismatch, TargetError
-from augengine.images import read_mask
-from augengine.report import Job
+from augengine.jobs import Job
+from augengine.pictures.images import read_mask
 from augengine.sample import Sample
 from augengine.sources import open_source
 from tests.datasets import digests, members

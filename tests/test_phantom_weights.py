@@ -11,9 +11,9 @@ import torch
 from click.testing import CliRunner, Result
 from torch import Tensor, nn
 
-from augengine.cards import DIRECTIONS, find_weights
 from augengine.errors import SourceError, SpecError
 from augengine.stains import BUILT_IN
+from augengine.weights.cards import DIRECTIONS, find_weights
 from train.data import Domain
 from train.findings import Findings, KnownField, find_out
 from train.fit import Effort, PairFit, train_pair

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from augengine.philox import Stream, derive_key, draw_uniform, philox4x32, uniform
+from augengine.draws.philox import Stream, derive_key, draw_uniform, philox4x32, uniform
 
 # (counter, key) -> output, from the known-answer file of Random123.
 KNOWN = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from augengine.picture import Row, contact_sheet, outlined
+from augengine.pictures.pages import Row, contact_sheet, outlined
 
 GREEN = (0, 140, 70)
 

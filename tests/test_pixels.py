@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from augengine.pixels import channel_sums, on_white
+from augengine.pictures.pixels import channel_sums, on_white
 
 
 def _random(*shape: int) -> NDArray[np.uint8]:

@@ -156,6 +156,6 @@ def test_an_interrupted_probe_promises_nothing_that_is_kept(monkeypatch: pytest.
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("augengine.cli_probing.probe", interrupted)
+    monkeypatch.setattr("augengine.cli.probing.probe", interrupted)
     done = call("probe", "--stain", "cd68", "--out", tmp_path)
     assert (done.exit_code, done.stderr.splitlines()[-1]) == (130, "interrupted")

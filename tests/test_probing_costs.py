@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from augengine.cards import home
 from augengine.compiling import build_stains
 from augengine.engines.backends import pick_backend
 from augengine.engines.store import EngineStore
 from augengine.probing import SpecimenRequest
 from augengine.probing.costs import measure_costs
 from augengine.probing.specimen import open_specimen
+from augengine.weights.home import home
 from tests.pictures import encode, stained
 from tests.probes import SIDE
 from tests.probes import tiles as tiles

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from augengine.cards import find_weights
 from augengine.compiling import BuiltPair, Tile
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.fidelity import Budget
@@ -19,6 +18,7 @@ from augengine.probing.report import Cost, integral
 from augengine.probing.run import measure
 from augengine.probing.specimen import Specimen
 from augengine.sample import Failure
+from augengine.weights.cards import find_weights
 from tests.known_pairs import CD68, KnownPair, copying, forgetting, hiding, squeezing
 from tests.pictures import stained, tissue
 from tests.probes import asked

@@ -81,7 +81,7 @@ def test_values_and_errors_load_nothing_heavy() -> None:
 
 
 def test_the_command_line_loads_no_engine_and_no_cluster() -> None:
-    found = loaded_by("import augengine.cli")
+    found = loaded_by("import augengine.cli.main")
     assert not found & {
         "cupy", "matplotlib", "onnxruntime", "openvino", "ray", "tensorrt", "tensorrt_rtx", "torch", "webdataset",
     }  # fmt: skip
@@ -98,7 +98,7 @@ def test_engines_and_datasets_are_made_without_torch(small_weights: Path, tmp_pa
     ]
     run(
         "import sys; sys.modules['torch'] = None; sys.modules['safetensors'] = None\n"
-        "from augengine.cli import main\n"
+        "from augengine.cli.main import main\n"
         f"for command in {commands!r}:\n"
         "    try: main(command)\n"
         "    except SystemExit as left: assert not left.code, (command, left.code)\n"

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from augengine.report import Report
+from augengine.jobs import Report
 from augengine.shards import ShardWriter, members_of, write_report
 from augengine.shards.layout import index_file, tar_file
 from augengine.spec import canonical_json

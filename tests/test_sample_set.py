@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from augengine.cards import SAMPLE_WEIGHTS, find_weights, weight_roots
 from augengine.compiling import build_stains
 from augengine.dataset import AugmentRequest, augment
 from augengine.errors import SourceError
-from augengine.images import read_mask
-from augengine.markers import derive_threshold, dice, marker_mask
+from augengine.pictures.images import read_mask
+from augengine.pictures.markers import derive_threshold, dice, marker_mask
 from augengine.sample import Sample
 from augengine.sources import SampleSet, open_source
 from augengine.sources.sample_set import NOTE, TAR
 from augengine.stains import BUILT_IN
+from augengine.weights.cards import find_weights
+from augengine.weights.home import SAMPLE_WEIGHTS, weight_roots
 from tests.datasets import Listener, members, record
 from tests.pictures import decode
 from tests.sources import read_all

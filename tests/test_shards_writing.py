@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from augengine.errors import ContentError, ShardError, TargetError
-from augengine.report import Report
+from augengine.jobs import Report
 from augengine.sample import Failure
 from augengine.shards import ShardWriter, members_of, publish, read_report, write_report
 from augengine.shards.layout import report_file, spool_folder

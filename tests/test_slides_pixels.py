@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augengine.resample import window
+from augengine.pictures.resample import window
 from augengine.slides import open_slide
 from augengine.slides._openslide import GENERIC, OpenSlideFile
 from augengine.slides._vips import VipsFile

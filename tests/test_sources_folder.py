@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from augengine.errors import SourceError
-from augengine.images import read_mask
 from augengine.listing import check_sides
+from augengine.pictures.images import read_mask
 from augengine.sample import Failure, Sample
 from tests.pictures import bomb, class_ids, encode, tissue, write_folder
 from tests.sources import open_cd68, read_all, whole_unit

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from augengine.errors import SourceError
-from augengine.images import Decoder
+from augengine.pictures.images import Decoder
 from augengine.sample import Sample
 from augengine.sources import FolderSource, SampleSet, Source, TarsSource, open_source, source_from_json
 from tests.pictures import write_folder

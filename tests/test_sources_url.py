@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from augengine.cli import main
+from augengine.cli.main import main
 from augengine.errors import SourceError
 from augengine.plan import make_jobs
 from augengine.sample import Sample

@@ -16,11 +16,11 @@ from click.testing import CliRunner, Result
 
 from augengine.accounts import Recorder, read_status, recorded
 from augengine.accounts.record import read_record, write_record
-from augengine.cli import main
+from augengine.cli.main import main
 from augengine.errors import ShardError
+from augengine.jobs import Report
 from augengine.plan import open_target
 from augengine.progress import WorkerState
-from augengine.report import Report
 from augengine.shards.layout import lock_file, report_file, run_file
 from tests.datasets import Listener, make
 from tests.pictures import write_folder

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from augengine.cli import main
+from augengine.cli.main import main
 from augengine.errors import TargetError
 from augengine.shards.layout import report_file, tar_file
 from augengine.storage import UrlPath, delete, names, read_whole, write_if_absent

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augengine.cards import file_digest
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.backends import backends, pick_backend
 from augengine.engines.base import EngineSpec
 from augengine.engines.driver import why_no_driver
 from augengine.engines.store import EngineStore, StoredEngine, engine_id
 from augengine.errors import BackendUnavailable, EngineError, SpecError, WeightsError, WrongDevice
+from augengine.weights.cards import file_digest
 from tests.small_generator import write_identity_generator, write_small_generator
 from tests.test_fidelity import make_budget
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from augengine.cards import find_weights
 from augengine.chain.base import Translators
+from augengine.draws.noise import draw_sigma
 from augengine.errors import PlanMismatch, SourceError, SpecError
-from augengine.noise import draw_sigma
 from augengine.spec import NoiseSpec
 from augengine.stains import BUILT_IN
+from augengine.weights.cards import find_weights
 from tests.segmenter_tiles import tiny_recipe, write_tiles
 from tests.small_generator import write_small_pair
 from tests.table1_toy import draw, toy

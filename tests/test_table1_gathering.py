@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from augengine.images import encode_image, encode_mask
+from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import variant_key
 from augengine.shards import ShardWriter, members_of
 from augengine.spec import canonical_json

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from augengine.cards import find_weights
 from augengine.errors import SpecError, WeightsError
+from augengine.weights.cards import find_weights
 from tests.small_generator import write_small_pair
 from tests.table1_toy import toy
 from train.table1.__main__ import main, run

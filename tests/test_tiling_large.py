@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 _PEAK = """
 import resource, sys
-from augengine.cli import main
+from augengine.cli.main import main
 try:
     main(sys.argv[1:])
 finally:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from shapely import box
 
-from augengine.resample import window
+from augengine.pictures.resample import window
 from augengine.shards.verify import verify
 from augengine.sources import open_source
 from augengine.storage import read_whole

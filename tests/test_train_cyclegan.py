@@ -16,10 +16,10 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from augengine.cards import find_weights
-from augengine.cli import main as augengine
+from augengine.cli.main import main as augengine
 from augengine.errors import CheckpointError
-from augengine.images import encode_image
+from augengine.pictures.encode import encode_image
+from augengine.weights.cards import find_weights
 from tests.drawn_tissue import density, in_reference_colours, in_stain_colours
 from train.checkpoint import TrainingCard, load_generator
 from train.cyclegan import main

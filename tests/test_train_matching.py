@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from augengine.errors import SourceError
-from augengine.images import encode_image
+from augengine.pictures.encode import encode_image
 from tests.pictures import decode
 from train.data.matched_tiles import SIDE, kept_names, write_matched_tiles
 from train.data.matching import Look, match_look

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from augengine.errors import SourceError
-from augengine.markers import derive_threshold, marker_mask
-from augengine.resample import resample, resampled_size
+from augengine.pictures.markers import derive_threshold, marker_mask
+from augengine.pictures.resample import resample, resampled_size
 from augengine.stains import BUILT_IN
 from tests.drawn_domains import write
 from tests.pictures import encode, tissue

@@ -12,10 +12,10 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from augengine.cards import find_weights
 from augengine.engines.onnx_types import read_model
 from augengine.errors import CheckpointError, SpecError, TargetError, TrainingError
-from augengine.export import run_onnx
+from augengine.importing.export import run_onnx
+from augengine.weights.cards import find_weights
 from tests.drawn_tissue import DrawnCrops, density, in_reference_colours, in_stain_colours, tiny_recipe
 from tests.small_trainer import find, judge_by_step, make_run, make_trainer
 from train.checkpoint import TrainingCard, load_generator

@@ -13,8 +13,8 @@ from torch import nn
 
 from augengine.engines.onnx_types import read_model
 from augengine.errors import SourceError, TargetError, WeightsError
-from augengine.export import run_onnx
-from augengine.images import encode_image
+from augengine.importing.export import run_onnx
+from augengine.pictures.encode import encode_image
 from tests.known_networks import Forget
 from tests.pictures import stained, tissue
 from tests.small_generator import write_small_pair

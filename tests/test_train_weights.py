@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from augengine.cards import DIRECTIONS, find_weights
 from augengine.errors import WeightsError
-from augengine.images import encode_image
+from augengine.pictures.encode import encode_image
 from augengine.stains import BUILT_IN
+from augengine.weights.cards import DIRECTIONS, find_weights
 from tests.pictures import tissue
 from tests.small_generator import write_small_pair
 from train.data.matched_tiles import SIDE

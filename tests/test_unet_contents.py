@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from augengine.errors import TrainingError
-from augengine.images import encode_image, encode_mask
+from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import variant_key
 from augengine.shards import ShardWriter, members_of
 from augengine.spec import canonical_json

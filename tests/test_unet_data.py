@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from augengine.errors import AugengineError, SourceError, SpecError
+from augengine.jobs import Report
 from augengine.patients import Patients
-from augengine.report import Report
 from augengine.shards import ShardWriter, write_report
 from augengine.stains import BUILT_IN, find_stain
 from tests.datasets import make, record

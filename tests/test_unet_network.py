@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from augengine.colour import unmixing_matrix
 from augengine.errors import SpecError
+from augengine.pictures.colour import unmixing_matrix
 from augengine.stains import BUILT_IN
 from tests.segmenter_tiles import glomerulus, tiny_recipe
 from train.unet.augmentations import apply

@@ -16,8 +16,8 @@ from augengine.errors import ShardError
 from augengine.job import EnginesSpec, Worker, WorkerSpec
 from augengine.job.load import gpu_batch, load_chain
 from augengine.job.shard_builder import ShardBuilder
+from augengine.jobs import Job
 from augengine.plan import Plan
-from augengine.report import Job
 from augengine.sample import Failure
 from tests.datasets import Listener, request
 from tests.pictures import write_folder

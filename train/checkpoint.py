@@ -13,10 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from augengine.cards import DIRECTIONS, Direction
 from augengine.engines.onnx_types import read_model, recipe_of, weights_of
 from augengine.errors import CheckpointError, SpecError
 from augengine.generator import Generator, Recipe, generator_from
+from augengine.weights.cards import DIRECTIONS, Direction
 from train.checkpoints import Checkpoints, Kind, check_same, read_card
 from train.networks import GeneratorPair
 from train.recipe import TrainingRecipe

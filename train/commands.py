@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
-from augengine.cards import home
 from augengine.errors import EXIT_INTERRUPTED, EXIT_REFUSED, AugengineError, StainError
 from augengine.progress import WorkerState
 from augengine.stains import Stain, find_stain
+from augengine.weights.home import home
 
 FILE = click.Path(path_type=Path)
 SETTINGS = {"show_default": True, "max_content_width": 110, "help_option_names": ["-h", "--help"]}

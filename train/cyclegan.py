@@ -15,9 +15,9 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
-from augengine.cards import home
 from augengine.errors import SpecError
 from augengine.stains import Stain, find_stain
+from augengine.weights.home import home
 from train.checkpoint import TrainingRun
 from train.commands import FILE, SETTINGS, PoliteCommand, find_own_stain, interruptible
 from train.data import Domain, Holdout, MarkerPreference, UnpairedCrops, open_domain

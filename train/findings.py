@@ -9,10 +9,11 @@ from typing import Any
 from torch import nn
 
 from augengine.errors import SourceError
-from augengine.markers import Mask, derive_threshold, dice, marker_mask
 from augengine.measures import draw, run_cycles, structure, to_rgb
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.markers import MarkerMask, derive_threshold, dice, marker_mask
 from augengine.stains import Stain
-from train.tiles import RgbImage, as_translate, to_input
+from train.tiles import as_translate, to_input
 from train.validate import Validation, measure
 
 SIGMAS = (0.01, 0.05, 0.2)
@@ -24,7 +25,7 @@ class KnownField:
     """A field and where its markers are: uint8 (H, W, 3) and bool (H, W)."""
 
     image: RgbImage
-    markers: Mask
+    markers: MarkerMask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

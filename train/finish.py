@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from augengine.cards import DIRECTIONS, Card, Direction, file_digest
 from augengine.chain.translate import normalise
 from augengine.errors import CheckpointError
-from augengine.export import Provenance, export_generator
+from augengine.importing.export import Provenance, export_generator
+from augengine.weights.cards import DIRECTIONS, Card, Direction, file_digest
 from train.checkpoint import TrainingCard, load_generator
 from train.checkpoints import Checkpoints
 from train.logs import flatten

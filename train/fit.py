@@ -9,10 +9,10 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from augengine.cards import DIRECTIONS, read_card, write_card
 from augengine.errors import SpecError, TargetError
-from augengine.recipe import Upsampling
 from augengine.stains import BUILT_IN
+from augengine.weights.cards import DIRECTIONS, read_card, write_card
+from augengine.weights.recipe import Upsampling
 from train.checkpoint import TrainingRun
 from train.data import Domain, MarkerPreference, UnpairedCrops
 from train.finish import WEIGHTS, export_run

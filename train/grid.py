@@ -11,8 +11,9 @@ from torch import nn
 
 from augengine.chain.translate import quantise
 from augengine.errors import TargetError
-from augengine.images import encode_image
-from train.tiles import RgbImage, cut_tiles, to_input, translate
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.encode import encode_image
+from train.tiles import cut_tiles, to_input, translate
 
 ROWS = 4
 _GAP = 4

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from augengine.errors import SourceError
-from augengine.markers import derive_threshold
+from augengine.pictures.markers import derive_threshold
 from augengine.stains import Stain
 from train.data import Domain
 from train.grid import sample_grid

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from augengine.cards import DIRECTIONS, Direction, find_weights, weight_roots
 from augengine.engines.onnx_types import read_model, recipe_of, weights_of
 from augengine.errors import CheckpointError, SpecError, WeightsError
 from augengine.generator import Recipe, generator_from, load_checkpoint
+from augengine.weights.cards import DIRECTIONS, Direction, find_weights
+from augengine.weights.home import weight_roots
 from train.checkpoint import TrainingCard, load_generator
 from train.checkpoints import CARD
 

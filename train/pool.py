@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from augengine.philox import derive_key, philox4x32, uniform
+from augengine.draws.philox import derive_key, philox4x32, uniform
 
 
 class ImagePool:

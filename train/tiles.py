@@ -6,16 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from augengine.chain.translate import normalise
+from augengine.draws.noise import FloatImage
 from augengine.errors import CheckpointError, SourceError
 from augengine.measures import Translate
+from augengine.pictures.arrays import RgbImage
 from train.data.domain import names_of, sizes_of
-
-RgbImage = NDArray[np.uint8]
-FloatImage = NDArray[np.float32]
 
 SIDE = 256
 """Longest side of a tile, px."""

@@ -13,11 +13,11 @@ from typing import Any, get_args
 
 import click
 
-from augengine.cards import find_weights
 from augengine.errors import WeightsError
 from augengine.probing.verdict import DEFAULT_RULE
-from augengine.recipe import Upsampling
 from augengine.stains import BUILT_IN
+from augengine.weights.cards import find_weights
+from augengine.weights.recipe import Upsampling
 from train.commands import FILE, SETTINGS, PoliteCommand, interruptible
 from train.data import Domain, Holdout, open_domain
 from train.data.matched_tiles import write_matched_tiles, write_tile

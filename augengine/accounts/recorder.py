@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from augengine.accounts.record import RunRecord, RunState, write_record
 from augengine.errors import TargetError, TargetInUse
+from augengine.jobs import Report, failure_reason
 from augengine.progress import Watcher, WorkerState
-from augengine.report import Report, failure_reason
 from augengine.storage import AnyPath
 
 RECORD_SECONDS = 5.0

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from augengine.errors import ShardError, SpecError
+from augengine.jobs import Job, Report
 from augengine.plan import Plan, committed, forget, remembered
-from augengine.report import Job, Report
 from augengine.storage import AnyPath
 
 _NOTHING = "leave out --retry-failed to begin a dataset"

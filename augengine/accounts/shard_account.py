@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from augengine.errors import ShardError
+from augengine.jobs import Job, Report
 from augengine.plan import Plan, committed, remembered
-from augengine.report import Job, Report
 from augengine.shards.layout import report_file
 from augengine.storage import AnyPath
 

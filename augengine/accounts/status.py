@@ -11,7 +11,7 @@ from augengine.accounts.recorder import RECORD_SECONDS
 from augengine.accounts.shard_account import Account, take_account
 from augengine.errors import ShardError
 from augengine.plan import Owner, Plan, lock_holder, read_any_plan
-from augengine.report import counted
+from augengine.progress import counted
 from augengine.storage import AnyPath
 
 SILENT_SECONDS = 12 * RECORD_SECONDS

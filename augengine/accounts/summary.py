@@ -7,8 +7,9 @@ from typing import Any
 
 from augengine.accounts.retry import Retry
 from augengine.accounts.shard_account import Account, ShardAccount, take_account
+from augengine.jobs import Report
 from augengine.plan import Plan
-from augengine.report import Report, counted
+from augengine.progress import counted
 from augengine.shards.layout import spool_folder, summary_file, summary_text_file
 from augengine.shards.records import write_file, write_json
 from augengine.storage import AnyPath

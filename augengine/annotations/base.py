@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from augengine.errors import SpecError
-from augengine.images import Mask
+from augengine.pictures.arrays import Mask
 
 
 def class_key(name: str) -> str:

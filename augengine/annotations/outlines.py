@@ -15,7 +15,7 @@ from augengine.annotations.geometry import area, edges_of
 from augengine.annotations.raster import Edges, Floats, centres, inside
 from augengine.annotations.tangle import Crossings
 from augengine.errors import ContentError, SourceError
-from augengine.images import Mask
+from augengine.pictures.arrays import Mask
 from augengine.sample import printable
 
 MOST_VERTICES = 1 << 25

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from augengine.errors import ContentError
-from augengine.images import Mask
+from augengine.pictures.arrays import Mask
 
 MOST = 1_000_000
 """Objects of a mask, and parts that later prove to be one; a picture taken for a mask has more."""

@@ -1,7 +1,7 @@
 """The GPU branch of the chain: G_BA, the noise kernel and G_AB on one CUDA stream.
 
 Not yet run on a GPU. What could be checked without one is: the kernel's arithmetic, by compiling `NOISE_CORE` as C
-and comparing it with `augengine.noise`, and the kernel's syntax, by nvcc.
+and comparing it with `augengine.draws.noise`, and the kernel's syntax, by nvcc.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from augengine.chain.base import Translators
 from augengine.chain.translate import Finite, run_engine
+from augengine.draws.noise import FloatImage
 from augengine.engines.driver import ForeignStream
 from augengine.engines.gpu_memory import INSTALL, load_cupy
 from augengine.errors import ChainError
-from augengine.noise import FloatImage
 
 NOISE_CORE = r"""
 typedef unsigned int u32;

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.chain.base import ChainSpec, Outcome, Request, Translators, Variants
+from augengine.draws.noise import draw_sigma
+from augengine.draws.philox import derive_key
 from augengine.errors import ChainError, ContentError, SpecError
-from augengine.images import Decoder
-from augengine.noise import draw_sigma
-from augengine.philox import derive_key
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.images import Decoder
 from augengine.sample import Failure
-
-RgbImage = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

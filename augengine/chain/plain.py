@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from augengine.chain.base import ChainSpec, Outcome, Request, Translators
 from augengine.chain.batches import Batch, Preparation, Turnstile
 from augengine.chain.translate import Finite, Translation, normalise, quantise
+from augengine.draws.noise import FloatImage
 from augengine.errors import AugengineError
-from augengine.noise import FloatImage
 
 
 class PlainChain:

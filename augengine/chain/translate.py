@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.chain.base import Translators
+from augengine.draws.noise import FloatImage, draw_keyed_noise
 from augengine.engines.base import Array, Engine
 from augengine.errors import AugengineError, ChainError
-from augengine.noise import FloatImage, draw_keyed_noise
 
 Finite = NDArray[np.bool_]
 

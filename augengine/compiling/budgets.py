@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from augengine.cards import WeightsPair
 from augengine.compiling.pairs import BuiltPair, OnNote, compile_pairs, exact_of, load_pair
 from augengine.compiling.tiles import Tiles
 from augengine.engines.base import Backend
@@ -14,6 +13,7 @@ from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
 from augengine.job import EnginesSpec
 from augengine.spec import Precision
+from augengine.weights.cards import WeightsPair
 
 _BUDGET_PIXELS = 8 * 256 * 256
 _TILES = (4, 8)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from augengine.cards import DIRECTIONS, WeightsPair
 from augengine.chain.base import Translators
 from augengine.engines.base import Backend, EngineSpec
 from augengine.engines.fidelity import Budget, run_on_host
@@ -17,6 +16,7 @@ from augengine.engines.store import EngineStore
 from augengine.errors import EngineError
 from augengine.machine import cpu_threads
 from augengine.spec import Precision
+from augengine.weights.cards import DIRECTIONS, WeightsPair
 
 OnNote = Callable[[str], None]
 """Told in a line what takes a while."""

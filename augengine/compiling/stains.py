@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from augengine.cards import SAMPLE_WEIGHTS, WeightsPair, find_weights, home, list_weights, weight_roots
 from augengine.compiling.budgets import build_pairs
 from augengine.compiling.pairs import BuiltPair, OnNote
 from augengine.compiling.tiles import Tiles
@@ -14,6 +13,8 @@ from augengine.errors import SpecError
 from augengine.sources import SampleSet, open_source
 from augengine.spec import round_side
 from augengine.stains import Stain, find_stain
+from augengine.weights.cards import WeightsPair, find_weights, list_weights
+from augengine.weights.home import SAMPLE_WEIGHTS, home, weight_roots
 
 DEFAULT_SIZE = 256
 """Side that `build-engines` compiles for, in pixels: the size of the sample set's tiles."""

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from augengine.chain.batches import pad_to
 from augengine.chain.translate import normalise
-from augengine.colour import recolour
 from augengine.errors import ContentError
-from augengine.images import Decoder, RgbImage
+from augengine.jobs import Job
 from augengine.listing import Listing, Unit, digest_entries
-from augengine.report import Job
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.colour import recolour
+from augengine.pictures.images import Decoder
 from augengine.sample import Failure, Sample
 from augengine.sources import SampleSet, Source
 from augengine.sources.sample_set import STAIN

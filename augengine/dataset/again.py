@@ -11,7 +11,7 @@ from augengine.errors import ShardError
 from augengine.job.check import passes_through
 from augengine.job.load import load_chain
 from augengine.job.members import encode_sample
-from augengine.report import Job
+from augengine.jobs import Job
 from augengine.sample import Failure, Sample
 from augengine.shards.layout import index_file, tar_file
 from augengine.shards.read import read_members

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from augengine.cards import home
 from augengine.compiling import BuiltPair, Tiles, build_pairs, choose_pair
 from augengine.dataset.resolve import Run
 from augengine.engines.store import EngineStore
@@ -14,6 +13,7 @@ from augengine.job.load import find_store
 from augengine.progress import Watcher
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath, UrlPath
+from augengine.weights.home import home
 
 
 def find_engines(run: Run, planned: EnginesSpec | None, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:

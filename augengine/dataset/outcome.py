@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from augengine.job import EnginesSpec
-from augengine.report import Report, counted
+from augengine.jobs import Report
+from augengine.progress import counted
 from augengine.storage import AnyPath
 
 

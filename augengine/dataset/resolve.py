@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from augengine.cards import WeightsPair, find_weights, home, weight_roots
 from augengine.dataset.request import AugmentRequest
 from augengine.engines.backends import pick_backend
 from augengine.engines.base import Backend
 from augengine.errors import SourceError, SpecError
 from augengine.fleet import check_address
 from augengine.job import check_source_mpp
+from augengine.jobs import Job
 from augengine.listing import Listing, check_sides
 from augengine.plan import make_jobs
-from augengine.progress import Watcher
-from augengine.report import Job, counted
+from augengine.progress import Watcher, counted
 from augengine.sources import SampleSet, Source, open_source
 from augengine.sources.sample_set import NOTE
 from augengine.spec import AugmentSpec, NoiseSpec, round_side
 from augengine.stains import Stain, find_stain
+from augengine.weights.cards import WeightsPair, find_weights
+from augengine.weights.home import home, weight_roots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import cast
 
 from augengine.accounts import Recorder, Retry, choose_retry, close_account, recorded
-from augengine.cards import DIRECTIONS
 from augengine.compiling import seconds_a_pass
 from augengine.dataset.engines import check_request, find_engines, keep_plans
 from augengine.dataset.existing import planned_engines
@@ -20,15 +19,16 @@ from augengine.engines.driver import gpu_count
 from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
 from augengine.fleet import MAY_CRASH, Crew, make_missing, survives
-from augengine.images import encoder_version
 from augengine.job import EnginesSpec, Worker, WorkerSpec
 from augengine.job.outfit import EngineOutfit
+from augengine.jobs import Report
 from augengine.machine import cpu_threads
+from augengine.pictures.encode import encoder_version
 from augengine.plan import Hold, Plan, begun_plan, check_plan, committed, open_target
 from augengine.progress import Watcher
-from augengine.report import Report
 from augengine.shards.write import target_errors
 from augengine.storage import Access
+from augengine.weights.cards import DIRECTIONS
 
 
 def augment(request: AugmentRequest, watcher: Watcher) -> Summary:

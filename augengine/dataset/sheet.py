@@ -13,10 +13,12 @@ from augengine.dataset.existing import ANY_SIDE, Dataset, draw, open_dataset
 from augengine.engines.base import Engine
 from augengine.engines.fidelity import run_on_host
 from augengine.errors import ContentError, ShardError, SpecError, TargetError
-from augengine.images import Decoder, Mask, RgbImage, encode_image, read_mask
 from augengine.job.load import load_chain
 from augengine.job.members import Drawn
-from augengine.picture import Row, contact_sheet
+from augengine.pictures.arrays import Mask, RgbImage
+from augengine.pictures.encode import encode_image
+from augengine.pictures.images import Decoder, read_mask
+from augengine.pictures.pages import Row, contact_sheet
 from augengine.sample import Sample
 from augengine.sources import source_from_json
 from augengine.storage import AnyPath

@@ -15,10 +15,10 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from augengine.draws.noise import add_noise
 from augengine.engines.base import Engine
 from augengine.engines.gpu_memory import load_cupy
 from augengine.errors import EngineError, SpecError
-from augengine.noise import add_noise
 from augengine.spec import Precision
 
 SIGMAS = (0.0025, 0.01, 0.05)

@@ -9,7 +9,7 @@ from typing import Any
 
 from augengine.fleet.base import StartWorker, WorkerSpec
 from augengine.fleet.fitting import Fitting
-from augengine.report import Job, Report
+from augengine.jobs import Job, Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

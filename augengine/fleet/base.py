@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from augengine.jobs import Job, Report
 from augengine.progress import WorkerState
-from augengine.report import Job, Report
 
 HELD_JOBS = 2
 """Jobs a worker holds at a time: one in its chain, one being encoded and published."""

@@ -16,7 +16,7 @@ from augengine.fleet.base import HELD_JOBS, OnQuarantine
 from augengine.fleet.rules import Rules
 from augengine.fleet.search import Found, Search, Verdict
 from augengine.fleet.standing import Standing
-from augengine.report import Job, Report
+from augengine.jobs import Job, Report
 
 
 class Death(StrEnum):

@@ -14,7 +14,7 @@ from augengine.fleet.base import POLL_SECONDS, OnCrew, OnProgress, OnQuarantine,
 from augengine.fleet.ledger import Ledger, Trial
 from augengine.fleet.roster import Roster
 from augengine.fleet.rules import Rules
-from augengine.report import Job, Report
+from augengine.jobs import Job, Report
 
 _HERE = 0
 """The only place."""

@@ -11,8 +11,8 @@ from augengine.accounts import Recorder, Retry
 from augengine.fleet.base import Executor, Outfit, StartWorker, WorkerSpec
 from augengine.fleet.local import run_local
 from augengine.fleet.pool import run_ray
+from augengine.jobs import Report
 from augengine.plan import Hold, Plan, leave_out, quarantine
-from augengine.report import Report
 from augengine.storage import AnyPath
 
 

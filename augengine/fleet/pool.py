@@ -27,8 +27,8 @@ from augengine.fleet.places import Places
 from augengine.fleet.roster import Roster
 from augengine.fleet.rules import Rules
 from augengine.fleet.watchdog import Pace
+from augengine.jobs import Job, Report, failure_reason
 from augengine.progress import WorkerState
-from augengine.report import Job, Report, failure_reason
 
 _START_SECONDS = 120.0
 _CLOSE_SECONDS = 10.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+from augengine.jobs import Report
 from augengine.progress import WorkerState
-from augengine.report import Report
 
 
 class Roster:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from augengine.report import Job
+from augengine.jobs import Job
 
 _NOT_TRIED = "not tried"
 

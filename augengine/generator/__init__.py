@@ -4,7 +4,7 @@ from augengine.generator.entries import pick_state
 from augengine.generator.layout import Reading, read_state
 from augengine.generator.load import Checkpoint, as_state, generator_from, load_checkpoint, read_checkpoint
 from augengine.generator.network import Generator, run_generator, to_half
-from augengine.recipe import Padding, Recipe, RecipeName, Upsampling
+from augengine.weights.recipe import Padding, Recipe, RecipeName, Upsampling
 
 __all__ = [
     "Checkpoint",

@@ -17,7 +17,7 @@ from augengine.errors import CheckpointError, SpecError
 from augengine.generator.entries import State, natural
 from augengine.generator.layers import PARTS, READABLE, Convolutions, Layer, layers_of, roles_of
 from augengine.generator.network import Generator
-from augengine.recipe import Padding, Recipe, RecipeName, Upsampling
+from augengine.weights.recipe import Padding, Recipe, RecipeName, Upsampling
 
 # The indices of a block's two convolutions: with padding modules in front, and without; each also with dropout.
 _PADDED, _BARE = {(1, 5), (1, 6), (1, 3), (1, 4)}, {(0, 3), (0, 4)}

@@ -18,7 +18,7 @@ from augengine.generator.entries import State, pick_state
 from augengine.generator.layers import READABLE
 from augengine.generator.layout import Reading, read_state
 from augengine.generator.network import Generator
-from augengine.recipe import Padding, Recipe, RecipeName, Upsampling
+from augengine.weights.recipe import Padding, Recipe, RecipeName, Upsampling
 
 _TENSORFLOW = (".h5", ".hdf5", ".keras", ".pb", ".tflite", ".index")
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from augengine.recipe import Padding, Recipe
+from augengine.weights.recipe import Padding, Recipe
 
 _PADS: dict[Padding, type[nn.Module]] = {
     "reflect": nn.ReflectionPad2d,

@@ -8,16 +8,16 @@ from functools import partial
 
 import numpy as np
 
-from augengine.cards import Direction
 from augengine.compiling.tiles import Tiles
 from augengine.errors import CheckpointError, SourceError
-from augengine.export import run_onnx
 from augengine.generator import run_generator
+from augengine.importing.export import run_onnx
 from augengine.importing.foreign_onnx import Graph
 from augengine.importing.incoming import Images, Incoming, Translate, changed, rebuilt
 from augengine.importing.request import CLEARLY, CycleErrors
 from augengine.sources import SampleSet, Source, open_source
 from augengine.stains import Stain
+from augengine.weights.cards import Direction
 
 _COUNT, _SIDE = 3, 128
 

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augengine.cards import Parity
 from augengine.engines.onnx_types import recipe_of, store_half, weights_of
 from augengine.errors import CheckpointError, SpecError, WeightsError
-from augengine.export import compare, run_onnx, to_onnx
 from augengine.generator import Checkpoint, Generator, Reading, as_state, generator_from, read_checkpoint, run_generator
+from augengine.importing.export import compare, run_onnx, to_onnx
 from augengine.importing.foreign_onnx import Graph, read_foreign, stored_form
 from augengine.importing.request import ImportRequest
-from augengine.recipe import Recipe
+from augengine.weights.cards import Parity
+from augengine.weights.recipe import Recipe
 
 Images = NDArray[np.float32]
 Translate = Callable[[Images], Images]

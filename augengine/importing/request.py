@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from augengine.cards import Card, Direction
 from augengine.errors import SpecError
-from augengine.recipe import Padding, RecipeName, Upsampling
+from augengine.weights.cards import Card, Direction
+from augengine.weights.recipe import Padding, RecipeName, Upsampling
 
 CLEARLY = 0.8
 """One cycle error is clearly the smaller if it is at most this share of the other."""

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from augengine.cards import DIRECTIONS, Card, Direction, Parity, file_digest, home, read_card
 from augengine.engines.onnx_types import read_model, to_bytes
 from augengine.errors import CheckpointError, SpecError, WeightsError
-from augengine.export import Provenance, run_onnx, write_generator
 from augengine.importing.cycle import SampleTiles, better_reading, cycle_errors, sample_tiles
+from augengine.importing.export import Provenance, run_onnx, write_generator
 from augengine.importing.incoming import Incoming, read_incoming
 from augengine.importing.request import CycleErrors, Imported, ImportRequest
 from augengine.stains import Stain, find_stain
+from augengine.weights.cards import DIRECTIONS, Card, Direction, Parity, file_digest, read_card
+from augengine.weights.home import home
 
 DEFAULT_MPP = 0.5
 _UNSTATED = "imported; not stated"

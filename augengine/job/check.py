@@ -6,9 +6,9 @@ import io
 from collections.abc import Callable
 
 from augengine.errors import ContentError, SpecError
-from augengine.images import check_image, read_size
 from augengine.job.spec import WorkerSpec, mpp_fits
 from augengine.listing import Listing
+from augengine.pictures.images import check_image, read_size
 from augengine.sample import Failure, Sample
 from augengine.spec import AugmentSpec
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from augengine.cards import home
 from augengine.chain import make_chain
 from augengine.chain.base import Chain, ChainSpec, Outcome, Request, Translators
 from augengine.engines.gpu_memory import free_bytes
@@ -15,6 +14,7 @@ from augengine.errors import AugengineError, EngineError
 from augengine.job.spec import EnginesSpec, WorkerSpec
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath
+from augengine.weights.home import home
 
 _BYTES_A_VALUE = 21
 """Memory of a batch for each 8-bit value that comes out of it, by ``python -m benchmarks.batch_memory``."""

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augengine.draws.noise import NOISE_VERSION
 from augengine.errors import ContentError
-from augengine.images import Decoder, encode_image, encode_mask, mask_is_canonical, read_mask
 from augengine.job.spec import EnginesSpec
-from augengine.noise import NOISE_VERSION
-from augengine.pixels import channel_sums
+from augengine.pictures.encode import encode_image, encode_mask
+from augengine.pictures.images import Decoder, mask_is_canonical, read_mask
+from augengine.pictures.pixels import channel_sums
 from augengine.sample import SOURCE_VARIANT, Sample, variant_key
 from augengine.shards import members_of
 from augengine.spec import AugmentSpec, ImageFormat, canonical_json

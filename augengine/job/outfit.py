@@ -12,13 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
-from augengine.cards import home
 from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.base import Backend, EngineSpec
 from augengine.engines.store import EngineStore, StoredEngine
 from augengine.errors import EngineError, WeightsError, WrongDevice
-from augengine.images import encoder_version
 from augengine.job.spec import WorkerSpec
+from augengine.pictures.encode import encoder_version
+from augengine.weights.home import home
 
 Fetch = Callable[[str], bytes]
 """Gives the bytes of the file with this digest, from the driver."""

@@ -12,7 +12,7 @@ from augengine.errors import TargetError
 from augengine.job.members import Drawn, encode_sample
 from augengine.job.shard_builder import ShardBuilder
 from augengine.job.spec import WorkerSpec
-from augengine.report import Report, failure_reason
+from augengine.jobs import Report, failure_reason
 from augengine.sample import Failure, Sample
 
 _WAITING_BATCHES = 4

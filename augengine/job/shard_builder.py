@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from augengine.errors import ContentError, ShardError
 from augengine.job.members import Encoded, Statistics
+from augengine.jobs import Job, Report
 from augengine.plan import Fence
-from augengine.report import Job, Report
 from augengine.sample import Failure
 from augengine.shards import layout
 from augengine.shards.records import withdraw, write_report

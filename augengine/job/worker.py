@@ -22,7 +22,7 @@ from augengine.job.load import load_chain
 from augengine.job.publisher import Batch, Entry, Publisher
 from augengine.job.shard_builder import ShardBuilder
 from augengine.job.spec import WorkerSpec
-from augengine.report import Job, Report
+from augengine.jobs import Job, Report
 from augengine.sample import Failure, Sample
 from augengine.sources import source_from_json
 from augengine.storage import path_of

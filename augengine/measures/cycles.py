@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.chain.translate import quantise
+from augengine.draws.noise import FloatImage
 from augengine.errors import SpecError
-from augengine.noise import FloatImage
-
-RgbImage = NDArray[np.uint8]
+from augengine.pictures.arrays import RgbImage
 
 Translate = Callable[[Sequence[FloatImage]], list[FloatImage]]
 """A generator: float32 (3, H, W) images in [-1, 1], of any sizes that it takes, to as many of the same shapes."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from augengine.draws.noise import FloatImage, add_noise
 from augengine.errors import SpecError
-from augengine.markers import MarkerRule, Mask, dice, share
 from augengine.measures.cycles import Cycle, Translate, rms, to_rgb
-from augengine.noise import FloatImage, add_noise
+from augengine.pictures.markers import MarkerMask, MarkerRule, dice, share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,9 @@ def draw(cycles: Sequence[Cycle], back: Translate, *, sigma: float, seed: int, v
     return back(noisy)
 
 
-def control(cycles: Sequence[Cycle], masks: Sequence[Mask], rule: MarkerRule, sigma: float, *, seed: int) -> UnderNoise:
+def control(
+    cycles: Sequence[Cycle], masks: Sequence[MarkerMask], rule: MarkerRule, sigma: float, *, seed: int
+) -> UnderNoise:
     """As `under_noise`, of the same noise on the reconstruction itself: what a pair that hides nothing would show."""
     seen = [Cycle(key=cycle.key, real=cycle.real, there=cycle.back, back=cycle.back) for cycle in cycles]
     first, second = (draw(seen, list, sigma=sigma, seed=seed, variant=variant) for variant in (1, 2))
@@ -76,7 +78,7 @@ def control(cycles: Sequence[Cycle], masks: Sequence[Mask], rule: MarkerRule, si
 
 def under_noise(
     cycles: Sequence[Cycle],
-    masks: Sequence[Mask],
+    masks: Sequence[MarkerMask],
     draws: tuple[Sequence[FloatImage], Sequence[FloatImage]],
     rule: MarkerRule,
     sigma: float,

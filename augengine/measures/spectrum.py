@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from augengine.draws.noise import FloatImage
 from augengine.errors import SpecError
-from augengine.noise import FloatImage
 
 HIGHEST = 0.5**0.5
 """Cycles a pixel of a checkerboard, the finest that an image holds; half a cycle is the finest along its rows."""

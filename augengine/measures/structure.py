@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from augengine.colour import concentrations
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.colour import concentrations
 from augengine.stains import Stain
-
-RgbImage = NDArray[np.uint8]
 
 # Below this span of concentrations there is only the camera's noise, and SSIM would compare that.
 _LEAST_SPAN = 0.02

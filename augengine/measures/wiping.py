@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.chain.translate import normalise
+from augengine.draws.noise import FloatImage
 from augengine.errors import SpecError
-from augengine.images import jpeg_round_trip
-from augengine.markers import MarkerRule, Mask, dice
 from augengine.measures.cycles import Cycle, Translate, rms, to_rgb
-from augengine.noise import FloatImage
+from augengine.pictures.encode import jpeg_round_trip
+from augengine.pictures.markers import MarkerMask, MarkerRule, dice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Wiped:
 
 
 def wipe(
-    cycles: Sequence[Cycle], masks: Sequence[Mask], back: Translate, rule: MarkerRule, wipes: Wipes
+    cycles: Sequence[Cycle], masks: Sequence[MarkerMask], back: Translate, rule: MarkerRule, wipes: Wipes
 ) -> list[Wiped]:
     """Wipe A' in each way and translate it back.
 
@@ -82,7 +82,7 @@ def _wiped(
     name: str,
     way: Callable[[FloatImage], FloatImage],
     cycles: Sequence[Cycle],
-    masks: Sequence[Mask],
+    masks: Sequence[MarkerMask],
     back: Translate,
     rule: MarkerRule,
 ) -> Wiped:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from augengine.errors import SourceError, SpecError
+from augengine.jobs import Job
 from augengine.listing import Entry, Listing, Unit, digest_entries
-from augengine.report import Job
 from augengine.spec import AugmentSpec, ImageFormat
 
 SHARD_BYTES = 256_000_000

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from augengine.errors import ShardError
-from augengine.report import Job
+from augengine.jobs import Job
 from augengine.shards.layout import quarantine_file, spool_folder
 from augengine.shards.records import read_json, write_json
 from augengine.storage import AnyPath, size_of

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from augengine.cards import home
 from augengine.compiling import BuiltPair, budget_tiles, compile_pairs, measure_pair
 from augengine.engines.store import EngineStore
 from augengine.probing.report import Cost
 from augengine.probing.specimen import OnNote, Specimen
+from augengine.weights.home import home
 
 
 def measure_costs(specimen: Specimen, note: OnNote) -> tuple[Cost, ...]:

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from augengine.colour import chromogen_alone
-from augengine.images import encode_image
-from augengine.markers import MarkerRule, chromogen
 from augengine.measures import Cycle, draw, run_cycles, to_rgb
-from augengine.picture import Cell, draw_page, heat_map
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.colour import chromogen_alone
+from augengine.pictures.encode import encode_image
+from augengine.pictures.markers import MarkerRule, chromogen
+from augengine.pictures.pages import Cell, draw_page, heat_map
 from augengine.probing.output import make_folder, write_files
 from augengine.probing.request import PreviewRequest
 from augengine.probing.specimen import OnNote, Specimen, marker_rule, open_specimen
-
-RgbImage = NDArray[np.uint8]
 
 _EPS = 0.05
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from augengine.engines.backends import BackendName
 from augengine.errors import SpecError
-from augengine.markers import check_threshold
 from augengine.measures import Wipes, check_sigmas
+from augengine.pictures.markers import check_threshold
 from augengine.probing.verdict import Bounds
 from augengine.spec import MIN_SIDE, NoiseSpec
 

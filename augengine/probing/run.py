@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from augengine.draws.noise import FloatImage
 from augengine.errors import SourceError
-from augengine.markers import MarkerRule, Mask, contrast, dice, share
 from augengine.measures import (
     Cycle,
     control,
@@ -21,7 +21,7 @@ from augengine.measures import (
     under_noise,
     wipe,
 )
-from augengine.noise import FloatImage
+from augengine.pictures.markers import MarkerMask, MarkerRule, contrast, dice, share
 from augengine.probing.costs import measure_costs
 from augengine.probing.output import make_folder, write_files
 from augengine.probing.plots import draw_plots
@@ -99,7 +99,7 @@ def measure(specimen: Specimen, request: ProbeRequest, note: OnNote, price: Pric
     )
 
 
-def _masks(specimen: Specimen, rule: MarkerRule) -> list[Mask]:
+def _masks(specimen: Specimen, rule: MarkerRule) -> list[MarkerMask]:
     masks = [rule.mask(image) for image in specimen.images]
     if not share(masks):
         marker = f"{specimen.stain.name} marker (a concentration above {rule.threshold:.3f})"
@@ -110,7 +110,7 @@ def _masks(specimen: Specimen, rule: MarkerRule) -> list[Mask]:
     return masks
 
 
-def _markers(specimen: Specimen, cycles: Sequence[Cycle], masks: Sequence[Mask], rule: MarkerRule) -> Markers:
+def _markers(specimen: Specimen, cycles: Sequence[Cycle], masks: Sequence[MarkerMask], rule: MarkerRule) -> Markers:
     back = [rule.mask(to_rgb(cycle.back)) for cycle in cycles]
     return Markers(
         threshold=rule.threshold,
@@ -139,7 +139,7 @@ def _reference(specimen: Specimen, request: ProbeRequest) -> list[FloatImage]:
 
 
 def _at(
-    sigma: float, specimen: Specimen, cycles: Sequence[Cycle], masks: Sequence[Mask], rule: MarkerRule, seed: int
+    sigma: float, specimen: Specimen, cycles: Sequence[Cycle], masks: Sequence[MarkerMask], rule: MarkerRule, seed: int
 ) -> NoisePoint:
     first, second = (
         draw(cycles, specimen.from_reference, sigma=sigma, seed=seed, variant=variant) for variant in (1, _DRAWS)

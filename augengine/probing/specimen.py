@@ -8,27 +8,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augengine.cards import WeightsPair, find_weights, home, weight_roots
 from augengine.chain.translate import normalise
 from augengine.compiling import BuiltPair, Tile, Tiles, compile_pairs, load_pair
+from augengine.draws.noise import FloatImage
 from augengine.engines.backends import pick_backend
 from augengine.engines.base import Backend, Engine
 from augengine.engines.fidelity import run_on_host
 from augengine.engines.store import EngineStore
 from augengine.errors import EngineError, SourceError, SpecError
-from augengine.images import RgbImage
 from augengine.job import check_source_mpp
 from augengine.listing import Listing
-from augengine.markers import MarkerRule, derive_threshold
 from augengine.measures import Translate
-from augengine.noise import FloatImage
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.colour import tissue_mask
+from augengine.pictures.markers import MarkerRule, derive_threshold
 from augengine.probing.request import SpecimenRequest
 from augengine.sample import Failure
 from augengine.sources import SampleSet, Source, open_source
 from augengine.sources.sample_set import NOTE
 from augengine.spec import round_side
 from augengine.stains import Stain, find_stain
-from augengine.tissue import tissue_mask
+from augengine.weights.cards import WeightsPair, find_weights
+from augengine.weights.home import home, weight_roots
 
 LEAST_TISSUE = 0.05
 """Share of a tile that must be tissue: below it there is a rim, and nothing to say about markers."""

@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from augengine.errors import ContentError
-from augengine.images import Mask, RgbImage, read_mask
+from augengine.pictures.arrays import Mask, RgbImage
+from augengine.pictures.images import read_mask
 from augengine.sample import MASK_EXT, variant_key
 
 JSON_FIELDS = (

@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, Literal, cast
 import fsspec
 
 from augengine.errors import AugengineError, ContentError, DamagedSource, SourceError
-from augengine.images import read_size
 from augengine.listing import Entry
+from augengine.pictures.images import read_size
 from augengine.sample import Failure, Sample, check_key, clean_key, printable
 from augengine.shards.headers import TAR_ERRORS, CheckedHeader, check_extent
 from augengine.storage import check_no_credentials, filesystem_of, is_url, read_ahead, redact

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from augengine.errors import ShardError
-from augengine.report import Report
+from augengine.jobs import Report
 from augengine.shards.layout import index_file, report_file, spool_folder, tar_file
 from augengine.shards.write import publish, target_errors
 from augengine.spec import canonical_json

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from augengine.errors import ShardError
-from augengine.images import Decoder, read_size
+from augengine.jobs import Report
 from augengine.machine import cpu_threads
-from augengine.report import Report
+from augengine.pictures.images import Decoder, read_size
 from augengine.sample import printable
 from augengine.shards.content import MAX_SIDE, Planned, Sums, check_sample
 from augengine.shards.headers import TAR_ERRORS, CheckedHeader, check_extent

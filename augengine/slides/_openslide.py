@@ -12,7 +12,7 @@ import openslide
 from openslide.lowlevel import OpenSlideError
 
 from augengine.errors import ContentError, SourceError
-from augengine.pixels import on_white
+from augengine.pictures.pixels import on_white
 from augengine.slides.base import Level, Region, make_levels
 
 GENERIC = "generic-tiff"

@@ -12,8 +12,9 @@ import numpy as np
 import pyvips
 
 from augengine.errors import ContentError, SourceError
-from augengine.libvips import open_picture
-from augengine.slides.base import Level, Region, RgbImage, make_levels
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.libvips import open_picture
+from augengine.slides.base import Level, Region, make_levels
 
 _MICROMETRES = {"nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
 _COARSEST = 50.0

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-RgbImage = NDArray[np.uint8]
+from augengine.pictures.arrays import RgbImage
 
 
 @dataclass(frozen=True, slots=True)

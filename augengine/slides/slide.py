@@ -11,8 +11,9 @@ from typing import Self
 import numpy as np
 
 from augengine.errors import ContentError, SourceError, SpecError
-from augengine.libvips import library_version as libvips
-from augengine.resample import LANCZOS_REACH, RgbImage, whole_scale, window
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.libvips import library_version as libvips
+from augengine.pictures.resample import LANCZOS_REACH, whole_scale, window
 from augengine.slides._openslide import GENERIC, OpenSlideFile, detect
 from augengine.slides._openslide import library_version as openslide
 from augengine.slides.base import SlideFile

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from augengine.jobs import Job
 from augengine.listing import Listing
-from augengine.report import Job
 from augengine.sample import Failure, Sample
 
 

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from augengine.errors import ContentError, SourceError
+from augengine.jobs import Job
 from augengine.listing import Entry, Listing, Unit, digest_entries, make_listing
-from augengine.report import Job
 from augengine.sample import Failure, Sample, check_key, make_key, printable
 from augengine.shards.read import IMAGE_EXTS, MAX_JSON_BYTES, check_bytes, parse_meta
 from augengine.sources.trees import NO_FILE, Tree, tree_of

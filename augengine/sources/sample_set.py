@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from augengine.jobs import Job
 from augengine.listing import Listing, Unit, make_listing
-from augengine.report import Job
 from augengine.sample import Failure, Sample
 from augengine.shards.read import read_tar, scan_tar
 

@@ -12,8 +12,8 @@ import braceexpand
 import fsspec
 
 from augengine.errors import DamagedSource, SourceError, SpecError, TargetError
+from augengine.jobs import Job
 from augengine.listing import Entry, Listing, Unit, make_listing
-from augengine.report import Job
 from augengine.sample import Failure, Sample, make_key, printable
 from augengine.shards.read import TarListing, read_tar, scan_tar
 from augengine.storage import filesystem_of, is_url, redact, remote_errors

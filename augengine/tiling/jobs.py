@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from augengine.jobs import Job
 from augengine.plan.jobs import SHARD_BYTES, encoded_bytes
-from augengine.report import Job
 from augengine.spec import digest
 from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey

@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from augengine.report import Report, counted
+from augengine.jobs import Report
+from augengine.progress import counted
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath
 from augengine.tiling.survey import Survey

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
-from augengine.images import encoder_version
+from augengine.pictures.encode import encoder_version
 from augengine.slides import readers_version
 from augengine.tiling.worker import TileWorkerSpec
 

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from augengine.philox import Stream, derive_key, philox4x32, uniform
+from augengine.draws.philox import Stream, derive_key, philox4x32, uniform
 
 TRIES = 400
 """How many places are drawn for each that is wanted before a slide is said to have no more."""

@@ -10,11 +10,11 @@ from augengine.annotations import class_key
 from augengine.errors import SpecError
 from augengine.fleet import check_address
 from augengine.patients import Patients
+from augengine.pictures.colour import TISSUE_DENSITY
 from augengine.spec import ImageFormat
 from augengine.storage import AnyPath
 from augengine.tiling.listing import ListedSlide, list_slides
 from augengine.tiling.spec import TileSpec
-from augengine.tissue import TISSUE_DENSITY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

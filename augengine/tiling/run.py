@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from augengine.accounts import Recorder, Retry, choose_retry, close_account, recorded
 from augengine.fleet import MAY_CRASH, Crew, make_missing, survives
-from augengine.images import encoder_version
+from augengine.jobs import Report
 from augengine.machine import cpu_threads
+from augengine.pictures.encode import encoder_version
 from augengine.plan import (
     Hold,
     Plan,
@@ -21,7 +22,6 @@ from augengine.plan import (
     refuse_differences,
 )
 from augengine.progress import Watcher
-from augengine.report import Report
 from augengine.storage import Access
 from augengine.tiling.jobs import make_jobs
 from augengine.tiling.listing import ListedSlide

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self, get_args
 
 from augengine.errors import SpecError
+from augengine.pictures.colour import TISSUE_DENSITY
 from augengine.spec import MIN_SIDE, SIDE_MULTIPLE, ImageFormat, digest
-from augengine.tissue import TISSUE_DENSITY
 
 MAX_SIZE = 4096
 BACKGROUND = "background"

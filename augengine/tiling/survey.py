@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from augengine.annotations import Box, Labels, open_labels
 from augengine.errors import ContentError, ShardError, TargetError
-from augengine.images import encode_image
-from augengine.report import failure_reason
+from augengine.jobs import failure_reason
+from augengine.pictures.encode import encode_image
 from augengine.shards.layout import OWN_FOLDER, spool_folder
 from augengine.shards.records import read_json, write_json
 from augengine.shards.write import publish, target_errors

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from augengine.errors import ContentError
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.colour import tissue_mask
 from augengine.slides import Scale, Slide
 from augengine.tiling.places import Place, Tissue
-from augengine.tissue import tissue_mask
-
-RgbImage = NDArray[np.uint8]
 
 COARSEST_MPP = 8.0
 """um/px that tissue is looked for at: a tubule is about 6 px wide."""

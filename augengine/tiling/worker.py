@@ -13,11 +13,11 @@ from typing import Any
 from augengine.annotations import Labels
 from augengine.errors import ContentError, ShardError, SourceError, TargetError, WorkerError
 from augengine.fleet import HELD_JOBS
-from augengine.images import encode_mask
 from augengine.job.members import Encoded, count_classes, count_pixels, encode_pixels
 from augengine.job.shard_builder import ShardBuilder
+from augengine.jobs import Job, Report, failure_reason
+from augengine.pictures.encode import encode_mask
 from augengine.plan import Fence
-from augengine.report import Job, Report, failure_reason
 from augengine.shards import members_of
 from augengine.slides import Scale, Slide, open_slide
 from augengine.spec import canonical_json

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from augengine.chain.base import Translators
 from augengine.chain.translate import Translation
+from augengine.draws.noise import draw_keyed_noise
 from augengine.engines.gpu_memory import load_cupy
-from augengine.noise import draw_keyed_noise
 from benchmarks.gpu.engines import current_stream, load
 from benchmarks.gpu.events import time_calls
 from benchmarks.gpu.part import Rows, Setting, engine_facts, require_backend

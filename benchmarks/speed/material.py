@@ -14,7 +14,7 @@ from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.base import EngineSpec
 from augengine.engines.store import EngineStore
 from augengine.generator import Generator
-from augengine.images import encode_image
+from augengine.pictures.encode import encode_image
 from augengine.spec import NoiseSpec, Precision
 from benchmarks.speed.networks import REFERENCE, STAIN, Networks
 from train.phantom import Series, draw_field

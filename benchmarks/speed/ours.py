@@ -16,7 +16,7 @@ from augengine.dataset.run import make_plan, worker_spec
 from augengine.engines.backends import BackendName
 from augengine.job import Worker
 from augengine.job.load import chain_batch
-from augengine.report import Job, Report
+from augengine.jobs import Job, Report
 from augengine.spec import ImageFormat, Precision
 from benchmarks.rounds import Contender
 from benchmarks.speed.material import NOISE, STAIN, Material

@@ -11,9 +11,11 @@ import numpy as np
 
 from augengine.chain.base import Translators
 from augengine.chain.translate import normalise, run_engine
+from augengine.draws.noise import add_noise
 from augengine.engines.base import Engine
-from augengine.images import Decoder, RgbImage, encode_image
-from augengine.noise import add_noise
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.encode import encode_image
+from augengine.pictures.images import Decoder
 from augengine.shards import members_of
 from augengine.shards.write import ShardWriter
 from augengine.spec import ImageFormat, Precision

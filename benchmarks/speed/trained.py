@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from augengine.cards import find_weights, home, weight_roots
 from augengine.chain.translate import run_engine
 from augengine.compiling import BuiltPair, Tiles, build_pairs
 from augengine.engines.backends import pick_backend
@@ -16,6 +15,8 @@ from augengine.machine import cpu_threads
 from augengine.sources import open_source
 from augengine.sources.sample_set import STAIN
 from augengine.stains import BUILT_IN
+from augengine.weights.cards import find_weights
+from augengine.weights.home import home, weight_roots
 from benchmarks.rounds import Contender, interleave, row
 
 TRAINED = STAIN

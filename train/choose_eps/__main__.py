@@ -9,9 +9,9 @@ from typing import Any, get_args
 
 import click
 
-from augengine.cards import home
 from augengine.errors import SpecError, TargetError
 from augengine.stains import Stain, find_stain, recommend_eps
+from augengine.weights.home import home
 from train.choose_eps.choice import UNAUGMENTED, Choice
 from train.choose_eps.grid import GRID, Search, search
 from train.choose_eps.tenth import Unit

@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from augengine.draws.philox import derive_key
 from augengine.errors import SourceError, SpecError
-from augengine.philox import derive_key
 from augengine.sample import SOURCE_VARIANT
 from augengine.shards import ShardWriter
 from augengine.spec import canonical_json

@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from augengine.chain.translate import normalise
+from augengine.draws.philox import derive_key, philox4x32, uniform
 from augengine.errors import SourceError, SpecError
-from augengine.markers import derive_threshold, marker_mask
 from augengine.patients import check_one_split
-from augengine.philox import derive_key, philox4x32, uniform
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.markers import derive_threshold, marker_mask
 from augengine.stains import Stain
-from train.data.decoding import RgbImage
 from train.data.domain import Domain, Windows, names_of
 
 LEAST_CROPS = 4

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
-from numpy.typing import NDArray
-
 from augengine.errors import ContentError, SourceError
-from augengine.images import Decoder, Mask, read_mask
+from augengine.pictures.arrays import Mask, RgbImage
+from augengine.pictures.images import Decoder, read_mask
 from train.data.places import Place
 
-RgbImage = NDArray[np.uint8]
 """(H, W, 3), 8-bit R, G, B."""
 
 MAX_SIDE = 16384

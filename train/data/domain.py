@@ -10,7 +10,7 @@ from typing import NamedTuple, Self, overload
 
 from augengine.errors import SourceError, SpecError
 from augengine.patients import Patients, Split
-from train.data.decoding import RgbImage
+from augengine.pictures.arrays import RgbImage
 from train.data.kept import BUDGET
 from train.data.pictures import Pictures
 from train.data.places import find_pictures

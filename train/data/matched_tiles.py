@@ -7,16 +7,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from numpy.typing import NDArray
 
 from augengine.errors import SourceError, TargetError
-from augengine.images import encode_image
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.colour import tissue_mask
+from augengine.pictures.encode import encode_image
 from augengine.shards.records import write_json
-from augengine.tissue import tissue_mask
 from train.data.domain import names_of, open_domain
 from train.data.matching import Look, match_look
-
-RgbImage = NDArray[np.uint8]
 
 SIDE = 512
 """Side of the tiles, in pixels. A fifth of it, held out, is still wide enough to be measured on."""

@@ -12,9 +12,9 @@ from skimage.color import lab2rgb, rgb2lab
 from skimage.filters import gaussian
 
 from augengine.errors import SourceError
-from augengine.tissue import tissue_mask
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.colour import tissue_mask
 
-RgbImage = NDArray[np.uint8]
 Vector = NDArray[np.float64]
 
 _EDGE = 2.0

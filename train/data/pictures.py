@@ -9,10 +9,11 @@ from hashlib import blake2b
 from typing import overload
 
 from augengine.errors import ContentError, SourceError, SpecError
-from augengine.images import check_image
 from augengine.machine import cpu_threads
-from augengine.resample import resample, resampled_size, whole_scale
-from train.data.decoding import MAX_SIDE, PlaceReader, RgbImage
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.images import check_image
+from augengine.pictures.resample import resample, resampled_size, whole_scale
+from train.data.decoding import MAX_SIDE, PlaceReader
 from train.data.kept import BUDGET, Kept
 from train.data.places import Place, refuse_bad
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, binary_opening
 from skimage.measure import label, regionprops
 
-from augengine.colour import concentrations
-from augengine.markers import derive_threshold, dice, marker_mask
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.colour import concentrations
+from augengine.pictures.markers import derive_threshold, dice, marker_mask
 from augengine.stains import BUILT_IN
 from train.commands import FILE, SETTINGS, PoliteCommand
 from train.data import open_domain
@@ -25,8 +26,6 @@ from train.grid import write_grid
 from train.phantom.field import Field, draw_field
 from train.phantom.series import Series
 from train.phantom.spec import STAINS, PhantomStain
-
-RgbImage = NDArray[np.uint8]
 
 # Stain -> where its real pictures lie below the data folder, and their um/px.
 REAL: dict[PhantomStain, tuple[str, float]] = {

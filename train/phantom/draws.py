@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from augengine.philox import derive_key
+from augengine.draws.philox import derive_key
 
 Map = NDArray[np.floating[Any]]
 """(height, width), one value a pixel; float32."""

@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from augengine.colour import unmixing_matrix
 from augengine.errors import SpecError
+from augengine.pictures.colour import unmixing_matrix
 from augengine.stains import BUILT_IN, Vector
 from train.phantom.draws import keyed
 

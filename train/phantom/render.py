@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from augengine.pictures.arrays import RgbImage
 from train.phantom.draws import keyed
 from train.phantom.markers import Stained
 from train.phantom.patients import Slide
 from train.phantom.tissue import Structure, Tissue
-
-RgbImage = NDArray[np.uint8]
 
 REACH_SIGMAS = 4.0
 """The blur's kernel ends here: further off, no marker changes a pixel."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from augengine.images import encode_image, encode_mask
+from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import MASK_EXT
 from augengine.shards import ShardWriter, publish
 from augengine.shards.write import Members

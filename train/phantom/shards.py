@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augengine.errors import PlanMismatch, TargetError
-from augengine.images import encode_image, encode_mask
+from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import MASK_EXT
 from augengine.shards import ShardWriter, publish
 from augengine.shards.layout import OWN_FOLDER, index_file, spool_file, spool_folder, tar_file

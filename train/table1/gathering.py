@@ -15,7 +15,7 @@ from typing import Any
 import click
 import numpy as np
 
-from augengine.markers import MarkerRule, Mask, derive_threshold
+from augengine.pictures.markers import MarkerMask, MarkerRule, derive_threshold
 from augengine.sample import SOURCE_VARIANT
 from augengine.shards.records import read_json, write_json
 from augengine.stains import Stain, find_stain
@@ -53,7 +53,7 @@ class Gathering:
         return {name: None if math.isnan(value) else round(value, 4) for name, value in values.items()}
 
 
-def count(pictures: Iterable[tuple[Mask, Mask, Mask]]) -> Gathering:
+def count(pictures: Iterable[tuple[MarkerMask, MarkerMask, MarkerMask]]) -> Gathering:
     """Count pixels of triples of bool (H, W): the source's markers, the markers here, the glomeruli."""
     kept, here, before, area = (np.zeros(2) for _ in range(4))
     for source, markers, glomeruli in pictures:
@@ -92,7 +92,7 @@ class _Tissue:
     """The sources that all arms of a world and stain share, looked at once: by place, their markers and glomeruli."""
 
     rule: MarkerRule
-    known: Mapping[Place, tuple[Mask, Mask]]
+    known: Mapping[Place, tuple[MarkerMask, MarkerMask]]
 
     @staticmethod
     def of(tiles: Sequence[Tile], stain: Stain) -> _Tissue:
@@ -104,7 +104,7 @@ class _Tissue:
         masks = [(rule.mask(image), glomeruli.read(tile)) for tile, image in zip(tiles, images, strict=True)]
         return _Tissue(rule=rule, known=dict(zip(places, masks, strict=True)))
 
-    def pictures(self, tiles: Sequence[Tile]) -> Iterator[tuple[Mask, Mask, Mask]]:
+    def pictures(self, tiles: Sequence[Tile]) -> Iterator[tuple[MarkerMask, MarkerMask, MarkerMask]]:
         """What `count` counts, of every variant; of the sources themselves where there is none."""
         reader = PlaceReader()
         for tile in tiles:

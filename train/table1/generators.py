@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from augengine.cards import Direction, WeightsPair
 from augengine.errors import SpecError, WeightsError
 from augengine.job import mpp_fits
 from augengine.stains import find_stain
+from augengine.weights.cards import Direction, WeightsPair
 from train.finish import WEIGHTS
 from train.table1.plan import Plan
 from train.unet.online import find_pair

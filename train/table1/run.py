@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from augengine.philox import derive_key
+from augengine.draws.philox import derive_key
 from train.cells import Cell
 from train.rhythm import Rhythm
 from train.table1.data import find_cohort

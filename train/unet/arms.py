@@ -14,14 +14,15 @@ import numpy as np
 
 from augengine.chain.base import Translators
 from augengine.chain.translate import normalise, quantise
+from augengine.draws.noise import add_noise, draw_sigma
 from augengine.errors import SpecError
-from augengine.images import encode_image, encode_mask
-from augengine.noise import add_noise, draw_sigma
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import SOURCE_VARIANT, variant_key
 from augengine.shards import ShardWriter, members_of
 from augengine.spec import NoiseSpec, canonical_json
 from augengine.stains import Stain
-from train.data.decoding import PlaceReader, RgbImage
+from train.data.decoding import PlaceReader
 from train.unet.augmentations import jitter_stains
 from train.unet.draws import draw_stain_jitter
 from train.unet.shown import StoredVariants, from_reference, to_reference
@@ -44,7 +45,7 @@ def write_control(
 ) -> None:
     """Write the variants 1 ... ``variants`` of some tiles into a shard, without the tiles themselves.
 
-    Sigma and noise are those of the paper's arm: of (seed, key, variant), see `augengine.noise`.
+    Sigma and noise are those of the paper's arm: of (seed, key, variant), see `augengine.draws.noise`.
 
     Args:
         control: Which.

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from augengine.colour import RgbImage, unmixing_matrix
-from augengine.images import Mask
+from augengine.pictures.arrays import Mask, RgbImage
+from augengine.pictures.colour import unmixing_matrix
 from augengine.stains import Stain
 from train.unet.draws import ELASTIC_ALPHA_PX, ELASTIC_SIGMA_PX, Affine, Draws, Enhance
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from augengine.philox import derive_key
+from augengine.draws.philox import derive_key
 from train.unet.recipe import UnetRecipe
 
 ROTATION_DEG = 180.0

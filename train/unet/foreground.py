@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.errors import SourceError
-from augengine.images import Mask
+from augengine.pictures.arrays import Mask
 from train.data.decoding import PlaceReader
 from train.unet.tiles import Tile
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from augengine.draws.philox import derive_key
 from augengine.errors import SpecError
-from augengine.philox import derive_key
+from augengine.pictures.arrays import RgbImage
 from augengine.stains import Stain
-from train.data.decoding import PlaceReader, RgbImage
+from train.data.decoding import PlaceReader
 from train.data.kept import Kept
 from train.unet.augmentations import apply
 from train.unet.cohort import Tiles

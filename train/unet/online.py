@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from augengine.cards import DIRECTIONS, Direction, WeightsPair, find_weights, home, weight_roots
 from augengine.chain.base import Translators
 from augengine.engines.backends import pick_backend
 from augengine.engines.base import Engine, EngineSpec
@@ -15,6 +14,8 @@ from augengine.job import mpp_fits
 from augengine.machine import cpu_threads
 from augengine.spec import round_side
 from augengine.stains import Stain
+from augengine.weights.cards import DIRECTIONS, Direction, WeightsPair, find_weights
+from augengine.weights.home import home, weight_roots
 from train.unet.tiles import Tile
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from augengine.cards import home
 from augengine.errors import SpecError
 from augengine.progress import Watcher
 from augengine.spec import NoiseSpec
 from augengine.stains import Stain, find_stain
+from augengine.weights.home import home
 from train.step import PrecisionOption
 from train.unet.cohort import Cohort, Tiles, open_cohort, parse_classes
 from train.unet.fit import Fit

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train.data.decoding import PlaceReader, RgbImage
+from augengine.pictures.arrays import RgbImage
+from train.data.decoding import PlaceReader
 from train.unet.cohort import check_sizes
 from train.unet.foreground import Foreground, ForegroundMasks, check_masks
 from train.unet.items import Looks

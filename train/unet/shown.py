@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from augengine.chain.base import Translators
 from augengine.chain.batches import pad_to
 from augengine.chain.translate import normalise, quantise
-from augengine.choose import pick, pick_fresh
+from augengine.draws.choose import pick, pick_fresh
+from augengine.draws.noise import FloatImage, add_noise, draw_sigma
 from augengine.engines.fidelity import run_on_host
 from augengine.errors import SourceError
-from augengine.noise import FloatImage, add_noise, draw_sigma
+from augengine.pictures.arrays import RgbImage
 from augengine.sample import SOURCE_VARIANT
 from augengine.spec import NoiseSpec
-from train.data.decoding import PlaceReader, RgbImage
+from train.data.decoding import PlaceReader
 from train.unet.tiles import Tile
 
 
@@ -26,8 +27,8 @@ class Rule:
     """Which variant of a tile an epoch shows; equal for every loader.
 
     Attributes:
-        variants: How many there are, each as likely as the others (`augengine.choose.pick`); 0 shows tiles alone;
-            None gives each epoch one of its own (`augengine.choose.pick_fresh`).
+        variants: How many there are, each as likely as the others (`augengine.draws.choose.pick`); 0 shows tiles alone;
+            None gives each epoch one of its own (`augengine.draws.choose.pick_fresh`).
         p: Probability of showing a variant.
         seed: The training's.
     """

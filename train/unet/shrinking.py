@@ -7,8 +7,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from augengine.resample import resample
-from train.data.decoding import RgbImage
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.resample import resample
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from augengine.errors import SourceError, SpecError
-from augengine.report import Report
+from augengine.jobs import Report
 from augengine.sample import SOURCE_VARIANT
 from augengine.shards import read_report
 from augengine.shards.content import Sums

@@ -9,7 +9,7 @@ import click
 import torch
 
 from augengine.errors import TargetError
-from augengine.markers import derive_threshold
+from augengine.pictures.markers import derive_threshold
 from train.commands import FILE, SETTINGS, PoliteCommand, find_own_stain
 from train.data import Holdout, check_patients, open_domain
 from train.grid import sample_grid, write_grid

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from augengine.errors import CheckpointError
-
-RgbImage = NDArray[np.uint8]
+from augengine.pictures.arrays import RgbImage
 
 _HINT = (
     "a TorchScript file is needed that takes uint8 (N, 3, H, W) and gives (N, features), such as the public Inception "

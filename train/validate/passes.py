@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from augengine.markers import MarkerRule, Mask, contrast, derive_threshold, dice, share
 from augengine.measures import (
     Cycle,
     Translate,
@@ -21,8 +20,10 @@ from augengine.measures import (
     to_rgb,
     under_noise,
 )
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.markers import MarkerMask, MarkerRule, contrast, derive_threshold, dice, share
 from augengine.stains import Stain
-from train.tiles import SIDE, RgbImage, as_translate, cut_tiles, to_input
+from train.tiles import SIDE, as_translate, cut_tiles, to_input
 from train.validate.kid import kernel_distance
 from train.validate.report import Validation
 
@@ -116,7 +117,7 @@ def _cycles(tiles: Sequence[RgbImage], first: Translate, second: Translate) -> l
 
 
 def _under_noise(
-    cycles: Sequence[Cycle], masks: Sequence[Mask], back: Translate, rule: MarkerRule, sigma: float, seed: int
+    cycles: Sequence[Cycle], masks: Sequence[MarkerMask], back: Translate, rule: MarkerRule, sigma: float, seed: int
 ) -> UnderNoise:
     first, second = (draw(cycles, back, sigma=sigma, seed=seed, variant=variant) for variant in (1, 2))
     return under_noise(cycles, masks, (first, second), rule, sigma)

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from augengine.engines.fused.kernels import finish_moments, gather_taps, normalise, sum_plane, sum_taps
 from augengine.generator import Generator
-from augengine.recipe import Recipe
+from augengine.weights.recipe import Recipe
 
 _TAPS = 7
 _TAP_CHANNELS = 32

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from augengine.draws.philox import Stream, derive_key, draw_uniform
 from augengine.errors import SpecError
-from augengine.philox import Stream, derive_key, draw_uniform
 
 
 def pick(variants: int, p: float, seed: int, key: str, epoch: int) -> int:

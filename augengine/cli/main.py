@@ -11,9 +11,15 @@ from typing import Any, cast, get_args
 
 import click
 
-from augengine.cards import DIRECTIONS
 from augengine.chain import ChainName
-from augengine.cli_dataset import (
+from augengine.cli.console import (
+    Console,
+    print_budgets,
+    print_prediction,
+    print_summary,
+    print_tile_summary,
+)
+from augengine.cli.dataset import (
     as_json_option,
     replay_command,
     retry_failed_option,
@@ -21,24 +27,18 @@ from augengine.cli_dataset import (
     status_command,
     verify_command,
 )
-from augengine.cli_probing import preview_command, probe_command
+from augengine.cli.probing import preview_command, probe_command
 from augengine.compiling import DEFAULT_SIZE, build_stains
-from augengine.console import (
-    Console,
-    print_budgets,
-    print_prediction,
-    print_summary,
-    print_tile_summary,
-)
 from augengine.dataset import AugmentRequest, augment, predict
 from augengine.engines.backends import BackendName
 from augengine.errors import EXIT_FAILURES, EXIT_INTERRUPTED, EXIT_REFUSED, AugengineError
 from augengine.importing import ImportRequest, import_checkpoint
-from augengine.recipe import Padding, RecipeName, Upsampling
+from augengine.pictures.colour import TISSUE_DENSITY
 from augengine.spec import MIN_SIDE, ImageFormat, Precision
 from augengine.storage import path_of
 from augengine.tiling import TileRequest, tile
-from augengine.tissue import TISSUE_DENSITY
+from augengine.weights.cards import DIRECTIONS
+from augengine.weights.recipe import Padding, RecipeName, Upsampling
 
 _RESUMED = ("augment", "tile")
 _KEPT = ": finished shards are kept, the same command goes on from there"

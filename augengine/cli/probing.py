@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from augengine.console import Console, print_json, print_probe
+from augengine.cli.console import Console, print_json, print_probe
 from augengine.engines.backends import BackendName
 from augengine.probing import (
     EPS_GRID,

@@ -8,21 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from augengine.errors import SpecError, WeightsError
+from augengine.weights.home import SAMPLE_WEIGHTS
 
 Direction = Literal["to-reference", "from-reference"]
 """``to-reference`` is the paper's G_BA (stain to PAS), ``from-reference`` its G_AB."""
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
-
-SAMPLE_WEIGHTS = Path(__file__).parent / "weights" / "sample"
-"""Root of the pair that knows the drawn tissue of the sample set. Only a run on the sample set looks here."""
 
 CARD_FORMAT = 1
 
@@ -155,33 +152,6 @@ class WeightsPair:
         """The command that compiles this pair for images of ``size`` pixels."""
         only = "" if self.of_sample_set else f"--stain {self.stain} "
         return f"augengine build-engines {only}--size {size}"
-
-
-def home() -> Path:
-    """Where augengine keeps weights and engines: ``$AUGENGINE_HOME``, or the user's data folder."""
-    if own := os.environ.get("AUGENGINE_HOME"):
-        return Path(own).expanduser()
-    from platformdirs import user_data_path  # not needed, and so not asked for, where the variable is set
-
-    return user_data_path("augengine")
-
-
-def weight_roots(extra: Path | None = None, *, sample_set: bool = False) -> tuple[Path, ...]:
-    """The folders that are searched, in order: ``extra``, ``home() / "weights"``, the package's own (read-only).
-
-    Args:
-        extra: The folder that the user names.
-        sample_set: The images are those of the sample set: its own pair alone serves, unless the user names a folder.
-
-    Raises:
-        WeightsError: ``extra`` is no folder.
-    """
-    if extra is not None and not extra.is_dir():
-        raise WeightsError(f"the weights folder {extra} does not exist", hint="--weights names an existing folder")
-    named = (extra,) if extra else ()
-    if sample_set:
-        return named or (SAMPLE_WEIGHTS,)
-    return (*named, home() / "weights", Path(__file__).parent / "weights")
 
 
 def find_weights(reference: str, stain: str, roots: Sequence[Path]) -> WeightsPair:

@@ -1,15 +1,12 @@
-"""Bytes to pixels and back: decode with the bad ones isolated, encode with one pinned library.
+"""Bytes to pixels: images and masks are decoded, and a bad one leaves its neighbours alone.
 
-Images are decoded by nvimgcodec, which leaves a bad picture's neighbours alone, and encoded by OpenCV, whose
-bytes depend on the pixels and its version alone. Masks hold class ids, so Pillow reads them: it shows palette
-indices as they are.
+Images are decoded by nvimgcodec. Masks hold class ids, so Pillow reads them: it shows palette indices as they are.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import re
 import struct
 import threading
 import warnings
@@ -17,45 +14,18 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
 from augengine.errors import ContentError, SpecError
-from augengine.spec import ImageFormat
-
-RgbImage = NDArray[np.uint8]
-"""(H, W, 3), 8-bit R, G, B."""
-
-Mask = NDArray[np.uint8]
-"""(H, W) class ids."""
+from augengine.pictures.arrays import Mask, RgbImage
 
 _AS_RGB = "save it as 8-bit RGB, for example with Pillow: Image.open(f).convert('RGB').save(f)"
 _AS_CLASS_IDS = "save the mask as an 8-bit greyscale or palette PNG whose values are class ids"
 
 _PNG_MAGIC, _JPEG_MAGIC, _JPEG_SCAN = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xda"
 _PNG_CLASS_IDS = ((8, 0), (8, 3))  # (bit depth, colour type): greyscale and palette
-
-# Spelled out rather than left to OpenCV's defaults, which changed between its versions. PNG: 160/s at 512 px; the
-# better filters save 6 % and halve the speed, since the noise of histology leaves nothing for deflate to find.
-_ENCODERS: dict[ImageFormat, tuple[str, list[int]]] = {
-    "png": (
-        ".png",
-        [
-            cv2.IMWRITE_PNG_COMPRESSION, 1,
-            cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
-            cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB,
-        ],
-    ),
-    "jpg": (
-        ".jpg",
-        [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
-    ),
-    "webp": (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101]),  # above 100 means lossless
-}  # fmt: skip
-_MASK_PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, 6, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 
 MOST_SCANS = 64
 """Scans of a JPEG; progressive ones have ten. Each is a pass over the picture: 5000 in 67 KB take 10 s at 1024 px."""
@@ -262,39 +232,3 @@ def _why_not_class_ids(picture: ImageFile) -> str:
 def mask_is_canonical(data: bytes) -> bool:
     """Whether a mask is an 8-bit greyscale or palette PNG already, so that it is copied byte for byte."""
     return data.startswith(_PNG_MAGIC) and len(data) > 25 and (data[24], data[25]) in _PNG_CLASS_IDS
-
-
-def encode_image(rgb_hwc: RgbImage, fmt: ImageFormat) -> bytes:
-    """Encode uint8 (H, W, 3): png and webp lossless, jpg at quality 95 without chroma subsampling.
-
-    The same pixels give the same bytes. The GIL is released while it works.
-    """
-    extension, parameters = _ENCODERS[fmt]
-    return _imencode(extension, cv2.cvtColor(rgb_hwc, cv2.COLOR_RGB2BGR), parameters)
-
-
-def jpeg_round_trip(rgb_hwc: RgbImage, quality: int) -> RgbImage:
-    """What is left of uint8 (H, W, 3) after a JPEG of this quality, 1 ... 100, with chroma subsampled as JPEGs are."""
-    encoded = _imencode(".jpg", cv2.cvtColor(rgb_hwc, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
-
-
-def encode_mask(mask: Mask) -> bytes:
-    """Encode class ids, uint8 (H, W), as an 8-bit greyscale PNG."""
-    return _imencode(".png", mask, _MASK_PARAMETERS)
-
-
-def _imencode(extension: str, pixels: NDArray[Any], parameters: list[int]) -> bytes:
-    if pixels.dtype != np.uint8:  # OpenCV would write 16-bit files, or cut floats to integers
-        raise SpecError(f"8-bit pixels are encoded, got {pixels.dtype}")
-    try:
-        return bytes(cv2.imencode(extension, pixels, parameters)[1])
-    except cv2.error as error:
-        raise SpecError(f"cannot encode an array of shape {pixels.shape} as {extension}: {error.err}") from error
-
-
-@cache
-def encoder_version() -> str:
-    """The encoder and its codecs: what the bytes of an encoded image depend on besides its pixels."""
-    found = re.findall(r"^ +(ZLib|JPEG|WEBP|PNG): .*\(ver (.*)\)", cv2.getBuildInformation(), re.MULTILINE)
-    return "; ".join((f"opencv {cv2.__version__}", *(f"{name.lower()} {version}" for name, version in found)))

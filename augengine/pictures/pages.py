@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-RgbImage = NDArray[np.uint8]
+from augengine.pictures.arrays import RgbImage
 
 _GAP = 10
 _MARGIN = 24

@@ -20,8 +20,7 @@ from augengine.dataset import Prediction, Summary
 from augengine.engines.fidelity import EPS_SHARE
 from augengine.probing import Probe
 from augengine.probing.report import two
-from augengine.progress import WorkerState
-from augengine.report import counted
+from augengine.progress import WorkerState, counted
 from augengine.shards.verify import Verification
 from augengine.tiling import TileSummary
 

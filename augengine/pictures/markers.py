@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from augengine.colour import concentrations
 from augengine.errors import SpecError
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.colour import concentrations
 from augengine.stains import Stain
 
-RgbImage = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
+MarkerMask = NDArray[np.bool_]
 
 FLOOR = 0.02
 """Least threshold: below it lies what deconvolution leaves of a blank slide and of the camera's noise."""
@@ -41,7 +41,7 @@ class MarkerRule:
     def __post_init__(self) -> None:
         check_threshold(self.threshold)
 
-    def mask(self, rgb_hwc: RgbImage) -> Mask:
+    def mask(self, rgb_hwc: RgbImage) -> MarkerMask:
         """bool (H, W) of a uint8 picture."""
         return marker_mask(rgb_hwc, self.stain, self.threshold)
 
@@ -107,24 +107,24 @@ def _starts(length: int, count: int) -> list[int]:
     return [min(last, max(0, round((i + 0.5) * length / count - _WINDOW / 2))) for i in range(count)]
 
 
-def marker_mask(rgb_hwc: RgbImage, stain: Stain, threshold: float) -> Mask:
+def marker_mask(rgb_hwc: RgbImage, stain: Stain, threshold: float) -> MarkerMask:
     """bool (H, W): where the chromogen's concentration exceeds ``threshold``."""
     return chromogen(rgb_hwc, stain) > threshold
 
 
-def dice(first: Sequence[Mask], second: Sequence[Mask]) -> float | None:
+def dice(first: Sequence[MarkerMask], second: Sequence[MarkerMask]) -> float | None:
     """Dice of two lists of masks, pixels summed over all of them; None where neither has a marker."""
     both = sum(int((a & b).sum()) for a, b in zip(first, second, strict=True))
     total = sum(int(a.sum()) + int(b.sum()) for a, b in zip(first, second, strict=True))
     return 2 * both / total if total else None
 
 
-def share(masks: Sequence[Mask]) -> float:
+def share(masks: Sequence[MarkerMask]) -> float:
     """The share of all pixels that are marker."""
     return sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)
 
 
-def contrast(images: Sequence[RgbImage], masks: Sequence[Mask]) -> float | None:
+def contrast(images: Sequence[RgbImage], masks: Sequence[MarkerMask]) -> float | None:
     """How far marked places stand out from the tissue around them, in grey levels.
 
     The difference between the mean colour inside the masks and that of a ring of 2 to 8 px around them, of the

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-RgbImage = NDArray[np.uint8]
+from augengine.pictures.arrays import RgbImage
 
 LANCZOS_REACH = 3.0
 """How far outside a window its pixels look, in pixels of the result."""

@@ -117,8 +117,3 @@ def failure_reason(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "out of memory (fewer --workers or --variants, or smaller images)"
     return f"{type(error).__name__}: {error}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and what it counts: ``1 shard``, ``2 shards``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

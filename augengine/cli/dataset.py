@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from augengine.accounts import read_status
-from augengine.console import print_json, print_verification
+from augengine.cli.console import print_json, print_verification
 from augengine.dataset import draw_sheet, replay
 from augengine.errors import EXIT_FAILURES
 from augengine.shards.verify import verify

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from onnx.reference import ReferenceEvaluator
 
-from augengine.cards import Card, Direction, Parity, file_digest, write_card
 from augengine.engines.onnx_types import INPUT, OUTPUT, replace_weights, save, store_half, tidy, to_bytes
 from augengine.errors import WeightsError
 from augengine.generator import Generator, run_generator
+from augengine.weights.cards import Card, Direction, Parity, file_digest, write_card
 
 OPSET = 20
 """The lowest with everything the exporter uses for a generator; every backend reads it."""
@@ -35,7 +35,7 @@ Tile = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What a card says that the weights do not; fields as in `augengine.cards.Card`."""
+    """What a card says that the weights do not; fields as in `augengine.weights.cards.Card`."""
 
     stain: str
     reference: str

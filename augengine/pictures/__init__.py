@@ -1,0 +1,1 @@
+"""Everything about pixels: bytes to pixels and back, colours, tissue, markers, and pages of pictures."""

@@ -1,0 +1,1 @@
+"""Generators on disk: their cards, their recipes, and where they are looked for."""

@@ -1,0 +1,38 @@
+"""Where augengine keeps what it has made, and the folders in which generators are looked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from augengine.errors import WeightsError
+
+SAMPLE_WEIGHTS = Path(__file__).parent / "sample"
+"""Root of the pair that knows the drawn tissue of the sample set. Only a run on the sample set looks here."""
+
+
+def home() -> Path:
+    """Where augengine keeps weights and engines: ``$AUGENGINE_HOME``, or the user's data folder."""
+    if own := os.environ.get("AUGENGINE_HOME"):
+        return Path(own).expanduser()
+    from platformdirs import user_data_path  # not needed, and so not asked for, where the variable is set
+
+    return user_data_path("augengine")
+
+
+def weight_roots(extra: Path | None = None, *, sample_set: bool = False) -> tuple[Path, ...]:
+    """The folders that are searched, in order: ``extra``, ``home() / "weights"``, the package's own (read-only).
+
+    Args:
+        extra: The folder that the user names.
+        sample_set: The images are those of the sample set: its own pair alone serves, unless the user names a folder.
+
+    Raises:
+        WeightsError: ``extra`` is no folder.
+    """
+    if extra is not None and not extra.is_dir():
+        raise WeightsError(f"the weights folder {extra} does not exist", hint="--weights names an existing folder")
+    named = (extra,) if extra else ()
+    if sample_set:
+        return named or (SAMPLE_WEIGHTS,)
+    return (*named, home() / "weights", Path(__file__).parent)
