@@ -1,4 +1,4 @@
-"""Memory of a batch for each 8-bit value that comes out of it: what bounds the batch in `augengine.job.load`.
+"""Memory of a batch for each 8-bit value that comes out of it: what bounds the batch in `augengine.dataset.load`.
 
 Run: ``python -m benchmarks.batch_memory``. Peak memory of `augment` over three batches of four tiles, for several
 numbers of variants, each in a fresh process; the slope over the values of a batch is what one costs. It writes

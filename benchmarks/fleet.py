@@ -31,8 +31,9 @@ from augengine.dataset import AugmentRequest
 from augengine.dataset.engines import find_engines
 from augengine.dataset.resolve import resolve
 from augengine.dataset.run import make_plan, worker_spec
+from augengine.dataset.spec import WorkerSpec
+from augengine.dataset.worker import Worker
 from augengine.fleet import run_local, run_ray
-from augengine.job import Worker, WorkerSpec
 from augengine.jobs import Job, Report
 from benchmarks.machine import machine_facts, versions
 from tests.datasets import Listener

@@ -21,11 +21,11 @@ from typing import Any
 
 import torch
 
-from augengine.job.members import count_pixels, encode_pixels
 from augengine.pictures.arrays import RgbImage
-from augengine.pictures.encode import encode_image
+from augengine.pictures.encode import encode_image, encode_pixels
 from augengine.pictures.images import Decoder
-from augengine.plan.jobs import SHARD_BYTES
+from augengine.runs.planning import SHARD_BYTES
+from augengine.shards.counted import count_pixels
 from augengine.spec import ImageFormat
 from benchmarks.machine import machine_facts, versions
 from benchmarks.pages import fill

@@ -15,7 +15,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from augengine.job import Worker, WorkerSpec
+from augengine.dataset.spec import WorkerSpec
+from augengine.dataset.worker import Worker
 from augengine.jobs import Job, Report
 from augengine.listing import Listing
 from augengine.sample import Failure, Sample

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from augengine.listing import Entry, Listing, Unit, make_listing
-from augengine.plan import Plan, make_jobs
+from augengine.runs import Plan, make_jobs
 from augengine.spec import AugmentSpec, NoiseSpec
 
 SPEC = AugmentSpec(stain="cd68", reference="pas", noise=NoiseSpec(eps=0.05))

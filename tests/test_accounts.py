@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from augengine.accounts import choose_retry, read_status, take_account
 from augengine.errors import ShardError, SpecError
 from augengine.jobs import Report
-from augengine.plan import leave_out, quarantine, read_plan, remembered
+from augengine.runs import choose_retry, leave_out, quarantine, read_plan, read_status, remembered, take_account
 from augengine.sample import Failure
 from augengine.shards.layout import index_file, report_file, tar_file
 from augengine.shards.records import withdraw, write_report

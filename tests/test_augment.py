@@ -23,7 +23,7 @@ from augengine.errors import (
     WeightsError,
     WrongDevice,
 )
-from augengine.plan import open_target
+from augengine.runs import open_target
 from augengine.shards.verify import verify
 from augengine.weights.home import home
 from tests.datasets import Listener, digests, keys, leftovers, make, members, record, request

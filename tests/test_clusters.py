@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from augengine.dataset.outfit import EngineOutfit
 from augengine.errors import SpecError, WorkerError
 from augengine.fleet import fitting
 from augengine.fleet.cluster import find_nodes, join
 from augengine.fleet.nodes import Node, Seen, check_nodes, crew, look, write_probe
-from augengine.job.outfit import EngineOutfit
 from augengine.shards.verify import verify
 from augengine.tiling.outfit import TileOutfit
 from tests.datasets import digests, keys, leftovers, make, members, record

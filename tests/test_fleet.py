@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from augengine.dataset import augment
+from augengine.dataset.worker import Worker
 from augengine.errors import WorkerError
 from augengine.fleet import run_local, run_ray
-from augengine.job import Worker
 from augengine.jobs import Job, Report
 from augengine.shards.verify import verify
 from tests.datasets import Listener, digests, leftovers, make, request

@@ -20,7 +20,7 @@ from augengine.dataset.run import make_plan, worker_spec
 from augengine.errors import ShardError
 from augengine.fleet import MAY_CRASH, Rules, Watchdog, run_ray
 from augengine.jobs import Job, Report
-from augengine.plan import check_plan, leave_out, open_target, quarantine
+from augengine.runs import check_plan, leave_out, open_target, quarantine
 from augengine.shards.layout import quarantine_file
 from augengine.shards.verify import verify
 from augengine.storage import AnyPath
@@ -164,7 +164,7 @@ def test_after_a_crash_a_run_in_this_process_says_what_survives_one(
 _LEAVE_A_LOCK = """
 import os, signal, sys
 from pathlib import Path
-from augengine.plan import open_target
+from augengine.runs import open_target
 with open_target(Path(sys.argv[1])):
     os.kill(os.getpid(), signal.SIGSEGV)
 """

@@ -36,7 +36,7 @@ def test_a_decompression_bomb_is_named_by_its_header_and_stops_no_other(small_we
 
 
 def test_a_bomb_that_comes_after_planning_is_one_bad_sample(small_weights: Path, tmp_path: Path) -> None:
-    from augengine.job.check import check_sample
+    from augengine.dataset.check import check_sample
     from augengine.sample import Failure, Sample
     from tests.workers import worker
 
@@ -108,7 +108,7 @@ def test_a_target_that_cannot_be_made_is_refused(small_weights: Path, tmp_path: 
 
 
 def test_a_source_that_vanishes_fails_its_shards_and_leaves_nothing(small_weights: Path, tmp_path: Path) -> None:
-    from augengine.job import Worker
+    from augengine.dataset.worker import Worker
     from augengine.jobs import Job
     from tests.workers import worker
 

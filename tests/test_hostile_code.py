@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from augengine.dataset import replay
+from augengine.dataset.load import find_store
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.base import EngineSpec
 from augengine.engines.store import EngineStore, engine_id
 from augengine.errors import EngineError, WeightsError
-from augengine.job.load import find_store
 from augengine.weights.cards import file_digest, find_weights
 from tests.datasets import make
 from tests.pictures import write_folder

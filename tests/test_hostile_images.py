@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from augengine.dataset.check import check_sample
 from augengine.errors import ContentError, SourceError
-from augengine.job.check import check_sample
 from augengine.pictures.images import MOST_SCANS, Decoder, check_image, read_mask, read_size
 from augengine.sample import Failure, Sample
 from augengine.slides import open_slide

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from augengine.errors import ShardError, SourceError, TargetError
-from augengine.plan import open_target
+from augengine.runs import open_target
 from augengine.shards.verify import verify
 from augengine.sources import FolderSource
 from augengine.spec import canonical_json

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from augengine.dataset.outfit import EngineOutfit
+from augengine.dataset.spec import WorkerSpec
 from augengine.errors import PlanMismatch
-from augengine.job import WorkerSpec
-from augengine.job.outfit import EngineOutfit
 from augengine.shards.verify import verify
 from augengine.tiling.outfit import TileOutfit
 from augengine.weights.cards import DIRECTIONS, find_weights

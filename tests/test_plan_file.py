@@ -10,7 +10,7 @@ import pytest
 
 from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Report
-from augengine.plan import Plan, check_plan, committed, read_plan, write_plan
+from augengine.runs import Plan, check_plan, committed, read_plan, write_plan
 from augengine.shards import write_report
 from augengine.shards.layout import index_file, plan_file, report_file, tar_file
 from augengine.spec import NoiseSpec

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from augengine.errors import SourceError, SpecError
-from augengine.plan import make_jobs
+from augengine.runs import make_jobs
 from tests.plans import SPEC, folder_listing, tar_listing
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from augengine.errors import SpecError, TargetError, TargetInUse
-from augengine.plan import open_target, read_plan, write_plan
-from augengine.plan.target import Owner
+from augengine.runs import open_target, read_plan, write_plan
+from augengine.runs.target import Owner
 from augengine.shards.layout import lock_file, spool_folder
 from tests.plans import a_plan
 

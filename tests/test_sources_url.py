@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from augengine.cli.main import main
 from augengine.errors import SourceError
-from augengine.plan import make_jobs
+from augengine.runs import make_jobs
 from augengine.sample import Sample
 from augengine.sources import FolderSource, open_source, source_from_json
 from augengine.spec import AugmentSpec, NoiseSpec

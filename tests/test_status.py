@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from augengine.accounts import Recorder, read_status, recorded
-from augengine.accounts.record import read_record, write_record
 from augengine.cli.main import main
 from augengine.errors import ShardError
 from augengine.jobs import Report
-from augengine.plan import open_target
 from augengine.progress import WorkerState
+from augengine.runs import Recorder, open_target, read_status, recorded
+from augengine.runs.record import read_record, write_record
 from augengine.shards.layout import lock_file, report_file, run_file
 from tests.datasets import Listener, make
 from tests.pictures import write_folder
@@ -77,8 +76,8 @@ def test_a_run_that_was_killed_is_interrupted_though_its_record_says_running(dat
     code = f"""
 import os, signal
 from pathlib import Path
-from augengine.accounts import recorded
-from augengine.plan import open_target
+from augengine.runs import recorded
+from augengine.runs import open_target
 from tests.datasets import Listener
 with open_target(Path({str(dataset)!r})), recorded(Path({str(dataset)!r}), Listener()) as recorder:
     recorder.begin(6, 4)

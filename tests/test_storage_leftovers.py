@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from augengine.errors import SpecError, TargetError
-from augengine.plan import open_target, quarantine, read_plan, remembered
+from augengine.runs import open_target, quarantine, read_plan, remembered
 from augengine.shards.layout import index_file, report_file, tar_file
 from augengine.shards.verify import verify
 from augengine.storage import AnyPath, UrlPath, delete, read_whole, unfinished_uploads, write_if_absent

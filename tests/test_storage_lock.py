@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from augengine.errors import TargetError, TargetInUse
-from augengine.plan import Hold, Owner, open_target, remote
+from augengine.runs import Hold, Owner, open_target, remote
 from augengine.shards.layout import lock_file, run_file, tar_file
 from augengine.storage import UrlPath, delete, names, read_whole, version_of, write_if_absent, write_if_version
 from tests.datasets import Listener, make, request

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from shapely import box
 
-from augengine.plan import quarantine, read_plan
+from augengine.runs import quarantine, read_plan
 from augengine.shards.verify import verify
 from tests.annotated_slide import DISC, OBJECTS
 from tests.annotated_slide import labels as labels

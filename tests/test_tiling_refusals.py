@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from augengine.errors import AugengineError, PlanMismatch, SourceError
-from augengine.plan import read_plan
+from augengine.runs import read_plan
 from tests.annotated_slide import slide as slide
 from tests.datasets import keys
 from tests.pictures import Pixels

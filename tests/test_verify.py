@@ -11,7 +11,7 @@ import pytest
 
 from augengine.errors import ShardError
 from augengine.jobs import Report
-from augengine.plan import Plan, make_jobs, write_plan
+from augengine.runs import Plan, make_jobs, write_plan
 from augengine.sample import Failure, variant_key
 from augengine.shards import ShardWriter, Verification, Written, members_of, read_report, verify, write_report
 from augengine.shards.content import JSON_FIELDS, Planned

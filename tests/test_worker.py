@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from augengine.chain.pair import EnginesSpec
 from augengine.dataset.engines import find_engines
+from augengine.dataset.load import gpu_batch, load_chain
 from augengine.dataset.resolve import resolve
 from augengine.dataset.run import make_plan, worker_spec
+from augengine.dataset.spec import WorkerSpec
+from augengine.dataset.worker import Worker
 from augengine.errors import ShardError
-from augengine.job import EnginesSpec, Worker, WorkerSpec
-from augengine.job.load import gpu_batch, load_chain
-from augengine.job.shard_builder import ShardBuilder
 from augengine.jobs import Job
-from augengine.plan import Plan
+from augengine.runs import Plan
 from augengine.sample import Failure
+from augengine.shards.builder import ShardBuilder
 from tests.datasets import Listener, request
 from tests.pictures import write_folder
 from tests.workers import worker

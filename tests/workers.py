@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from augengine.job import EnginesSpec, WorkerSpec
+from augengine.chain.pair import EnginesSpec
+from augengine.dataset.spec import WorkerSpec
 from augengine.spec import AugmentSpec, NoiseSpec
 
 

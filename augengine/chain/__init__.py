@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from augengine.chain.base import Chain, ChainName, ChainSpec, Translators
 
-from augengine.chain.base import Chain, ChainSpec, Translators
-
-ChainName = Literal["dali", "plain"]
+__all__ = ["Chain", "ChainName", "ChainSpec", "Translators", "make_chain"]
 
 
 def make_chain(name: ChainName, translators: Translators, spec: ChainSpec, *, device_id: int | None = None) -> Chain:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from augengine.engines.base import Engine
 from augengine.errors import SpecError
 from augengine.sample import Failure
 from augengine.spec import NoiseSpec
+
+ChainName = Literal["dali", "plain"]
+"""DALI's graph, or plain arrays, which it is held against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

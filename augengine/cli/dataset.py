@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from augengine.accounts import read_status
 from augengine.cli.console import print_json, print_verification
 from augengine.dataset import draw_sheet, replay
 from augengine.errors import EXIT_FAILURES
+from augengine.runs import read_status
 from augengine.shards.verify import verify
 from augengine.storage import AnyPath, path_of
 

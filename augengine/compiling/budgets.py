@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from augengine.chain.pair import EnginesSpec
 from augengine.compiling.pairs import BuiltPair, OnNote, compile_pairs, exact_of, load_pair
 from augengine.compiling.tiles import Tiles
 from augengine.engines.base import Backend
 from augengine.engines.fidelity import Budget, FloatBatch, choose_precision, measure
 from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
-from augengine.job import EnginesSpec
 from augengine.spec import Precision
 from augengine.weights.cards import WeightsPair
 

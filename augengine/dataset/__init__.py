@@ -3,8 +3,8 @@
 A run goes request -> resolved and checked -> engines -> plan -> shards -> summary.
 """
 
-from augengine.dataset.again import Replayed, replay
 from augengine.dataset.outcome import Prediction, Summary
+from augengine.dataset.remake import Replayed, replay
 from augengine.dataset.request import AugmentRequest
 from augengine.dataset.run import augment, predict
 from augengine.dataset.sheet import draw_sheet

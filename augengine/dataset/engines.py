@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from augengine.chain.pair import EnginesSpec
 from augengine.compiling import BuiltPair, Tiles, build_pairs, choose_pair
+from augengine.dataset.load import find_store
 from augengine.dataset.resolve import Run
 from augengine.engines.store import EngineStore
 from augengine.errors import PlanMismatch, WrongDevice
-from augengine.job import EnginesSpec
-from augengine.job.load import find_store
 from augengine.progress import Watcher
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath, UrlPath

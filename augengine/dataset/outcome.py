@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from augengine.job import EnginesSpec
+from augengine.chain.pair import EnginesSpec
 from augengine.jobs import Report
 from augengine.progress import counted
 from augengine.storage import AnyPath

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from augengine.dataset.check import check_source_mpp
 from augengine.dataset.request import AugmentRequest
 from augengine.engines.backends import pick_backend
 from augengine.engines.base import Backend
 from augengine.errors import SourceError, SpecError
 from augengine.fleet import check_address
-from augengine.job import check_source_mpp
 from augengine.jobs import Job
 from augengine.listing import Listing, check_sides
-from augengine.plan import make_jobs
 from augengine.progress import Watcher, counted
+from augengine.runs import make_jobs
 from augengine.sources import SampleSet, Source, open_source
 from augengine.sources.sample_set import NOTE
 from augengine.spec import AugmentSpec, NoiseSpec, round_side

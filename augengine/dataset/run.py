@@ -7,25 +7,41 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
-from augengine.accounts import Recorder, Retry, choose_retry, close_account, recorded
+from augengine.chain.pair import EnginesSpec
 from augengine.compiling import seconds_a_pass
 from augengine.dataset.engines import check_request, find_engines, keep_plans
-from augengine.dataset.existing import planned_engines
 from augengine.dataset.outcome import Prediction, Summary
+from augengine.dataset.outfit import EngineOutfit
+from augengine.dataset.reopen import planned_engines
 from augengine.dataset.request import AugmentRequest
 from augengine.dataset.resolve import Run, resolve
+from augengine.dataset.spec import WorkerSpec
+from augengine.dataset.worker import Worker
 from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.driver import gpu_count
 from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
-from augengine.fleet import MAY_CRASH, Crew, make_missing, survives
-from augengine.job import EnginesSpec, Worker, WorkerSpec
-from augengine.job.outfit import EngineOutfit
+from augengine.fleet import MAY_CRASH
 from augengine.jobs import Report
 from augengine.machine import cpu_threads
 from augengine.pictures.encode import encoder_version
-from augengine.plan import Hold, Plan, begun_plan, check_plan, committed, open_target
 from augengine.progress import Watcher
+from augengine.runs import (
+    Crew,
+    Hold,
+    Plan,
+    Recorder,
+    Retry,
+    begun_plan,
+    check_plan,
+    choose_retry,
+    close_account,
+    committed,
+    make_missing,
+    open_target,
+    recorded,
+    survives,
+)
 from augengine.shards.write import target_errors
 from augengine.storage import Access
 from augengine.weights.cards import DIRECTIONS

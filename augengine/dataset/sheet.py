@@ -9,12 +9,12 @@ from pathlib import Path
 
 from augengine.chain.batches import pad_to
 from augengine.chain.translate import normalise, quantise
-from augengine.dataset.existing import ANY_SIDE, Dataset, draw, open_dataset
+from augengine.dataset.load import load_chain
+from augengine.dataset.members import Drawn
+from augengine.dataset.reopen import ANY_SIDE, Dataset, draw, open_dataset
 from augengine.engines.base import Engine
 from augengine.engines.fidelity import run_on_host
 from augengine.errors import ContentError, ShardError, SpecError, TargetError
-from augengine.job.load import load_chain
-from augengine.job.members import Drawn
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.encode import encode_image
 from augengine.pictures.images import Decoder, read_mask

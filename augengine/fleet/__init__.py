@@ -3,7 +3,6 @@
 from augengine.fleet.base import HELD_JOBS, Executor, OnCrew, OnQuarantine, Outfit, StartWorker, Worker, WorkerSpec
 from augengine.fleet.cluster import check_address
 from augengine.fleet.local import run_local
-from augengine.fleet.missing import Crew, make_missing, survives
 from augengine.fleet.pool import run_ray
 from augengine.fleet.rules import Rules, Watchdog
 
@@ -16,7 +15,6 @@ MAY_CRASH = (
 __all__ = [
     "HELD_JOBS",
     "MAY_CRASH",
-    "Crew",
     "Executor",
     "OnCrew",
     "OnQuarantine",
@@ -27,8 +25,6 @@ __all__ = [
     "Worker",
     "WorkerSpec",
     "check_address",
-    "make_missing",
     "run_local",
     "run_ray",
-    "survives",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from functools import cache
 from typing import Any
 
@@ -10,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from augengine.errors import SpecError
+from augengine.errors import ContentError, SpecError
 from augengine.pictures.arrays import Mask, RgbImage
+from augengine.pictures.images import Decoder
 from augengine.spec import ImageFormat
 
 # Spelled out rather than left to OpenCV's defaults, which changed between its versions. PNG: 160/s at 512 px; the
@@ -31,6 +33,7 @@ _ENCODERS: dict[ImageFormat, tuple[str, list[int]]] = {
     ),
     "webp": (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101]),  # above 100 means lossless
 }  # fmt: skip
+_LOSSY: ImageFormat = "jpg"
 _MASK_PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, 6, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 
 
@@ -68,3 +71,30 @@ def encoder_version() -> str:
     """The encoder and its codecs: what the bytes of an encoded image depend on besides its pixels."""
     found = re.findall(r"^ +(ZLib|JPEG|WEBP|PNG): .*\(ver (.*)\)", cv2.getBuildInformation(), re.MULTILINE)
     return "; ".join((f"opencv {cv2.__version__}", *(f"{name.lower()} {version}" for name, version in found)))
+
+
+def encode_pixels(pixels: NDArray[np.uint8], image_format: ImageFormat) -> tuple[bytes, NDArray[np.uint8]]:
+    """An image encoded, and the pixels that a reader of it sees: others where the format loses some."""
+    data = encode_image(pixels, image_format)
+    return data, decode_own(data) if image_format == _LOSSY else pixels
+
+
+# One decoder a thread: making one costs more than decoding with it.
+_thread = threading.local()
+# Sizes were checked against the run's own limit when the sample was read.
+ANY_SIDE = 1 << 16
+
+
+def decode_own(data: bytes) -> NDArray[np.uint8]:
+    """An image whose size was checked before, uint8 (H, W, 3).
+
+    Raises:
+        ContentError: It is damaged.
+    """
+    if not hasattr(_thread, "decoder"):
+        _thread.decoder = Decoder(threads=1, max_side=ANY_SIDE)
+    decoder: Decoder = _thread.decoder
+    (pixels,) = decoder.decode([data])
+    if isinstance(pixels, ContentError):
+        raise pixels
+    return pixels

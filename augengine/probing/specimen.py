@@ -10,13 +10,13 @@ import numpy as np
 
 from augengine.chain.translate import normalise
 from augengine.compiling import BuiltPair, Tile, Tiles, compile_pairs, load_pair
+from augengine.dataset.check import check_source_mpp
 from augengine.draws.noise import FloatImage
 from augengine.engines.backends import pick_backend
 from augengine.engines.base import Backend, Engine
 from augengine.engines.fidelity import run_on_host
 from augengine.engines.store import EngineStore
 from augengine.errors import EngineError, SourceError, SpecError
-from augengine.job import check_source_mpp
 from augengine.listing import Listing
 from augengine.measures import Translate
 from augengine.pictures.arrays import RgbImage

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from augengine.jobs import Job
-from augengine.plan.jobs import SHARD_BYTES, encoded_bytes
+from augengine.runs.planning import SHARD_BYTES, encoded_bytes
 from augengine.spec import digest
 from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey

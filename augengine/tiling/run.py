@@ -7,21 +7,28 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from augengine.accounts import Recorder, Retry, choose_retry, close_account, recorded
-from augengine.fleet import MAY_CRASH, Crew, make_missing, survives
+from augengine.fleet import MAY_CRASH
 from augengine.jobs import Report
 from augengine.machine import cpu_threads
 from augengine.pictures.encode import encoder_version
-from augengine.plan import (
+from augengine.progress import Watcher
+from augengine.runs import (
+    Crew,
     Hold,
     Plan,
+    Recorder,
+    Retry,
     begun_plan,
     check_growing_plan,
+    choose_retry,
+    close_account,
     committed,
+    make_missing,
     open_target,
+    recorded,
     refuse_differences,
+    survives,
 )
-from augengine.progress import Watcher
 from augengine.storage import Access
 from augengine.tiling.jobs import make_jobs
 from augengine.tiling.listing import ListedSlide

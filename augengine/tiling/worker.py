@@ -13,12 +13,12 @@ from typing import Any
 from augengine.annotations import Labels
 from augengine.errors import ContentError, ShardError, SourceError, TargetError, WorkerError
 from augengine.fleet import HELD_JOBS
-from augengine.job.members import Encoded, count_classes, count_pixels, encode_pixels
-from augengine.job.shard_builder import ShardBuilder
 from augengine.jobs import Job, Report, failure_reason
-from augengine.pictures.encode import encode_mask
-from augengine.plan import Fence
+from augengine.pictures.encode import encode_mask, encode_pixels
 from augengine.shards import members_of
+from augengine.shards.builder import ShardBuilder
+from augengine.shards.counted import Encoded, count_classes, count_pixels
+from augengine.shards.fence import Fence
 from augengine.slides import Scale, Slide, open_slide
 from augengine.spec import canonical_json
 from augengine.storage import Access, path_of

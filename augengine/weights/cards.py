@@ -23,6 +23,9 @@ DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 CARD_FORMAT = 1
 
+MPP_TOLERANCE = 0.2
+"""How far a source's um/px may be off the generators' own, as a share of theirs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
@@ -177,6 +180,11 @@ def list_weights(roots: Sequence[Path]) -> list[WeightsPair]:
         WeightsError: One is incomplete, damaged or mislabelled.
     """
     return [_read_pair(folder, *pair) for pair, folder in sorted(_pair_folders(roots).items())]
+
+
+def mpp_fits(mpp: float, own: float) -> bool:
+    """Whether a source of ``mpp`` um/px suits generators trained at ``own`` um/px."""
+    return abs(mpp / own - 1) <= MPP_TOLERANCE
 
 
 def read_card(file: Path) -> Card:

@@ -11,11 +11,11 @@ from augengine.chain import ChainName, make_chain
 from augengine.chain.base import Chain, ChainSpec, Translators
 from augengine.dataset import AugmentRequest
 from augengine.dataset.engines import find_engines
+from augengine.dataset.load import chain_batch
 from augengine.dataset.resolve import resolve
 from augengine.dataset.run import make_plan, worker_spec
+from augengine.dataset.worker import Worker
 from augengine.engines.backends import BackendName
-from augengine.job import Worker
-from augengine.job.load import chain_batch
 from augengine.jobs import Job, Report
 from augengine.spec import ImageFormat, Precision
 from benchmarks.rounds import Contender

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from augengine.errors import SpecError, WeightsError
-from augengine.job import mpp_fits
 from augengine.stains import find_stain
-from augengine.weights.cards import Direction, WeightsPair
+from augengine.weights.cards import Direction, WeightsPair, mpp_fits
 from train.finish import WEIGHTS
 from train.table1.plan import Plan
 from train.unet.online import find_pair

@@ -10,11 +10,10 @@ from augengine.engines.backends import pick_backend
 from augengine.engines.base import Engine, EngineSpec
 from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
-from augengine.job import mpp_fits
 from augengine.machine import cpu_threads
 from augengine.spec import round_side
 from augengine.stains import Stain
-from augengine.weights.cards import DIRECTIONS, Direction, WeightsPair, find_weights
+from augengine.weights.cards import DIRECTIONS, Direction, WeightsPair, find_weights, mpp_fits
 from augengine.weights.home import home, weight_roots
 from train.unet.tiles import Tile
 

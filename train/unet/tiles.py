@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from augengine.dataset.check import passes_through
 from augengine.errors import ContentError, SourceError
-from augengine.job.check import passes_through
 from augengine.listing import Entry
 from augengine.sample import SOURCE_VARIANT, Sample
 from augengine.shards.read import IMAGE_EXTS, MASK_EXTS, parse_meta

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from augengine.plan.plan import Kind, Plan, committed, read_plan, write_plan
+from augengine.runs.plan import Kind, Plan, committed, read_plan, write_plan
 from augengine.storage import AnyPath
 
 

@@ -8,11 +8,11 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from augengine.errors import ContentError, ShardError
-from augengine.job.members import Encoded, Statistics
 from augengine.jobs import Job, Report
-from augengine.plan import Fence
 from augengine.sample import Failure
 from augengine.shards import layout
+from augengine.shards.counted import Encoded, Statistics
+from augengine.shards.fence import Fence
 from augengine.shards.records import withdraw, write_report
 from augengine.shards.write import ShardWriter, publish
 from augengine.storage import AnyPath

@@ -2,58 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augengine.chain.pair import EnginesSpec
 from augengine.draws.noise import NOISE_VERSION
-from augengine.errors import ContentError
-from augengine.job.spec import EnginesSpec
-from augengine.pictures.encode import encode_image, encode_mask
-from augengine.pictures.images import Decoder, mask_is_canonical, read_mask
-from augengine.pictures.pixels import channel_sums
+from augengine.pictures.encode import ANY_SIDE, decode_own, encode_mask, encode_pixels
+from augengine.pictures.images import mask_is_canonical, read_mask
 from augengine.sample import SOURCE_VARIANT, Sample, variant_key
 from augengine.shards import members_of
-from augengine.spec import AugmentSpec, ImageFormat, canonical_json
+from augengine.shards.counted import Encoded, Statistics, count_classes, count_pixels
+from augengine.shards.write import Members
+from augengine.spec import AugmentSpec, canonical_json
 
-Members = Sequence[tuple[str, bytes]]
 _SAME_FORMAT = {"jpeg": "jpg"}
-_LOSSY = "jpg"
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Sums over the images and masks of some samples; exact integers, so that they add up in any order."""
-
-    pixels: int = 0
-    channel_sum: tuple[int, int, int] = (0, 0, 0)
-    channel_sum_sq: tuple[int, int, int] = (0, 0, 0)
-    class_pixels: Mapping[int, int] = field(default_factory=dict)
-
-    def __add__(self, other: Statistics) -> Statistics:
-        return Statistics(
-            self.pixels + other.pixels,
-            _add3(self.channel_sum, other.channel_sum),
-            _add3(self.channel_sum_sq, other.channel_sum_sq),
-            dict(Counter(self.class_pixels) + Counter(other.class_pixels)),
-        )
-
-
-def _add3(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[int, int, int]:
-    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A source sample ready to be written: the members of each of its variants, adjacent."""
-
-    variants: tuple[tuple[str, Members], ...]
-    statistics: Statistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,50 +87,16 @@ def _images(
     """Variant, sigma, encoded image, and the pixels that a reader of it sees."""
     if drawn is None or spec.include_source:
         own = _SAME_FORMAT.get(sample.image_ext, sample.image_ext) == spec.image_format
-        pixels = _decode(sample.image)
+        pixels = decode_own(sample.image)
         yield SOURCE_VARIANT, 0.0, *((sample.image, pixels) if own else encode_pixels(pixels, spec.image_format))
     if drawn is not None:
         for k, (pixels, sigma) in enumerate(zip(drawn.images_khwc, drawn.sigmas, strict=True), start=1):
             yield k, sigma, *encode_pixels(pixels, spec.image_format)
 
 
-def encode_pixels(pixels: NDArray[np.uint8], image_format: ImageFormat) -> tuple[bytes, NDArray[np.uint8]]:
-    """An image encoded, and the pixels that a reader of it sees: others where the format loses some."""
-    data = encode_image(pixels, image_format)
-    return data, _decode(data) if image_format == _LOSSY else pixels
-
-
-# One decoder a thread: making one costs more than decoding with it.
-_thread = threading.local()
-# Sizes were checked against the run's own limit when the sample was read.
-_ANY_SIDE = 1 << 16
-
-
-def _decode(data: bytes) -> NDArray[np.uint8]:
-    if not hasattr(_thread, "decoder"):
-        _thread.decoder = Decoder(threads=1, max_side=_ANY_SIDE)
-    decoder: Decoder = _thread.decoder
-    (pixels,) = decoder.decode([data])
-    if isinstance(pixels, ContentError):
-        raise pixels
-    return pixels
-
-
 def _mask(sample: Sample) -> tuple[bytes | None, dict[int, int]]:
     if sample.mask is None:
         return None, {}
-    pixels = read_mask(sample.mask, max_side=_ANY_SIDE)
+    pixels = read_mask(sample.mask, max_side=ANY_SIDE)
     data = sample.mask if mask_is_canonical(sample.mask) else encode_mask(pixels)
     return data, count_classes(pixels)
-
-
-def count_classes(mask: NDArray[np.uint8]) -> dict[int, int]:
-    """Class id -> pixels of a mask, uint8 (H, W)."""
-    counts = np.bincount(mask.ravel(), minlength=1)
-    return {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
-
-
-def count_pixels(pixels: NDArray[np.uint8], class_pixels: Mapping[int, int]) -> Statistics:
-    """The sums over an image, uint8 (H, W, 3), beside those of its mask."""
-    (r, g, b), (rr, gg, bb) = channel_sums(pixels)
-    return Statistics(pixels.shape[0] * pixels.shape[1], (r, g, b), (rr, gg, bb), class_pixels)

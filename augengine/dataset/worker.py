@@ -16,14 +16,14 @@ from contextlib import contextmanager, suppress
 from typing import Self
 
 from augengine.chain.base import Chain
+from augengine.dataset.check import check_sample, passes_through
+from augengine.dataset.load import load_chain
+from augengine.dataset.publisher import Batch, Entry, Publisher
+from augengine.dataset.spec import WorkerSpec
 from augengine.errors import WorkerError
-from augengine.job.check import check_sample, passes_through
-from augengine.job.load import load_chain
-from augengine.job.publisher import Batch, Entry, Publisher
-from augengine.job.shard_builder import ShardBuilder
-from augengine.job.spec import WorkerSpec
 from augengine.jobs import Job, Report
 from augengine.sample import Failure, Sample
+from augengine.shards.builder import ShardBuilder
 from augengine.sources import source_from_json
 from augengine.storage import path_of
 

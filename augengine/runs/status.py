@@ -6,12 +6,13 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from augengine.accounts.record import RunRecord, read_record
-from augengine.accounts.recorder import RECORD_SECONDS
-from augengine.accounts.shard_account import Account, take_account
 from augengine.errors import ShardError
-from augengine.plan import Owner, Plan, lock_holder, read_any_plan
 from augengine.progress import counted
+from augengine.runs.account import Account, take_account
+from augengine.runs.plan import Plan, read_any_plan
+from augengine.runs.record import RunRecord, read_record
+from augengine.runs.recorder import RECORD_SECONDS
+from augengine.runs.target import Owner, lock_holder
 from augengine.storage import AnyPath
 
 SILENT_SECONDS = 12 * RECORD_SECONDS

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from augengine.chain import make_chain
 from augengine.chain.base import Chain, ChainSpec, Outcome, Request, Translators
+from augengine.chain.pair import EnginesSpec
+from augengine.dataset.spec import WorkerSpec
 from augengine.engines.gpu_memory import free_bytes
 from augengine.engines.store import EngineStore
 from augengine.errors import AugengineError, EngineError
-from augengine.job.spec import EnginesSpec, WorkerSpec
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath
 from augengine.weights.home import home

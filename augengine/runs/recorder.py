@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from augengine.accounts.record import RunRecord, RunState, write_record
 from augengine.errors import TargetError, TargetInUse
 from augengine.jobs import Report, failure_reason
 from augengine.progress import Watcher, WorkerState
+from augengine.runs.record import RunRecord, RunState, write_record
 from augengine.storage import AnyPath
 
 RECORD_SECONDS = 5.0

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from augengine.errors import TargetError, TargetInUse
-from augengine.plan.hold import Hold
-from augengine.plan.remote import open_remote
+from augengine.runs.hold import Hold
+from augengine.runs.remote import open_remote
 from augengine.shards.layout import OWN_FOLDER, lock_file, plan_file, spool_folder
 from augengine.shards.write import target_errors
 from augengine.spec import canonical_json

@@ -1,12 +1,10 @@
-"""What a run knows of its hold of a target: it, and its workers on other machines, stop when another took it over."""
+"""Whose a dataset is: looked at before every publication, so that what another run took over is not written to."""
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from augengine.errors import TargetInUse
@@ -38,31 +36,6 @@ class Fence:
         found = read_whole(lock_file(self.folder))
         if run_of(found) != self.run:
             raise taken_over(self.folder, found)
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A run's hold of a target.
-
-    Attributes:
-        was_killed: Whether the run before was killed, or crashed: it left its lock.
-        fence: For the workers.
-        lost: Set when the lock was found to be another's.
-    """
-
-    was_killed: bool
-    fence: Fence = field(default_factory=Fence)
-    lost: threading.Event = field(default_factory=threading.Event)
-
-    def checking(self, tell: Callable[[int], None]) -> Callable[[int], None]:
-        """What is told of progress, and stops the run once the hold is lost."""
-
-        def told(samples: int) -> None:
-            if self.lost.is_set():
-                self.fence.check()
-            tell(samples)
-
-        return told
 
 
 def run_of(found: bytes | None) -> str | None:

@@ -1,18 +1,13 @@
-"""All that a worker needs, as one value that can be sent to another process."""
+"""The pair of engines that a chain runs, as a plan records it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from augengine.chain import ChainName
-from augengine.plan import Fence
-from augengine.spec import AugmentSpec, Precision
-from augengine.storage import Access
-
-MPP_TOLERANCE = 0.2
-"""How far a source's um/px may be off the generators' own, as a share of theirs."""
+from augengine.chain.base import ChainName
+from augengine.spec import Precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,37 +47,3 @@ class EnginesSpec:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`."""
         return cls(**{**data, "weights": tuple(data["weights"])})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSpec:
-    """What a worker does with every job.
-
-    Attributes:
-        target: The dataset's folder.
-        spec: What to augment and how.
-        source: The source, as its json.
-        engines: The engines to run.
-        store: Folder of the engine store.
-        threads: CPU threads for everything this worker does.
-        device_id: GPU, or None on a CPU.
-        access: What reaches its store, on any machine.
-        fence: Looked at before a shard is published.
-        max_side: Largest side of an image that is decoded, in pixels.
-    """
-
-    target: str
-    spec: AugmentSpec
-    source: Mapping[str, Any]
-    engines: EnginesSpec
-    store: str
-    threads: int = 1
-    device_id: int | None = None
-    access: Access = field(default_factory=Access)
-    fence: Fence = field(default_factory=Fence)
-    max_side: int = 1024
-
-
-def mpp_fits(mpp: float, own: float) -> bool:
-    """Whether a source of ``mpp`` um/px suits generators trained at ``own`` um/px."""
-    return abs(mpp / own - 1) <= MPP_TOLERANCE

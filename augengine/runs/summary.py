@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from augengine.accounts.retry import Retry
-from augengine.accounts.shard_account import Account, ShardAccount, take_account
 from augengine.jobs import Report
-from augengine.plan import Plan
 from augengine.progress import counted
+from augengine.runs.account import Account, ShardAccount, take_account
+from augengine.runs.plan import Plan
+from augengine.runs.retry import Retry
 from augengine.shards.layout import spool_folder, summary_file, summary_text_file
 from augengine.shards.records import write_file, write_json
 from augengine.storage import AnyPath

@@ -12,11 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
+from augengine.dataset.spec import WorkerSpec
 from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.base import Backend, EngineSpec
 from augengine.engines.store import EngineStore, StoredEngine
 from augengine.errors import EngineError, WeightsError, WrongDevice
-from augengine.job.spec import WorkerSpec
 from augengine.pictures.encode import encoder_version
 from augengine.weights.home import home
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from augengine.errors import TargetError, TargetInUse
-from augengine.plan.hold import Fence, Hold, run_of, writer_of
+from augengine.runs.hold import Hold
+from augengine.shards.fence import Fence, run_of, writer_of
 from augengine.shards.layout import SHARD_ENDINGS, lock_file, plan_file
 from augengine.shards.write import target_errors
 from augengine.spec import canonical_json

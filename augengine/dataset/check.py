@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+from augengine.dataset.spec import WorkerSpec
 from augengine.errors import ContentError, SpecError
-from augengine.job.spec import WorkerSpec, mpp_fits
 from augengine.listing import Listing
 from augengine.pictures.images import check_image, read_size
 from augengine.sample import Failure, Sample
 from augengine.spec import AugmentSpec
+from augengine.weights.cards import mpp_fits
 
 
 def check_sample(sample: Sample, worker: WorkerSpec) -> Sample | Failure:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from augengine.chain.base import Chain, Request
+from augengine.chain.pair import EnginesSpec
+from augengine.dataset.load import find_store
+from augengine.dataset.members import Drawn
+from augengine.dataset.spec import WorkerSpec
 from augengine.errors import EngineError, ShardError
-from augengine.job import EnginesSpec, WorkerSpec
-from augengine.job.load import find_store
-from augengine.job.members import Drawn
 from augengine.machine import cpu_threads
-from augengine.plan import Plan, read_plan
+from augengine.runs import Plan, read_plan
 from augengine.sample import Failure, Sample
 from augengine.sources import SampleSet
 from augengine.spec import AugmentSpec

@@ -7,12 +7,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
-from augengine.accounts import Recorder, Retry
 from augengine.fleet.base import Executor, Outfit, StartWorker, WorkerSpec
 from augengine.fleet.local import run_local
 from augengine.fleet.pool import run_ray
 from augengine.jobs import Report
-from augengine.plan import Hold, Plan, leave_out, quarantine
+from augengine.runs.hold import Hold
+from augengine.runs.plan import Plan
+from augengine.runs.quarantine import leave_out, quarantine
+from augengine.runs.recorder import Recorder
+from augengine.runs.retry import Retry
 from augengine.storage import AnyPath
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Job, Report
-from augengine.plan.jobs import estimate_bytes
+from augengine.runs.planning import estimate_bytes
 from augengine.shards.layout import index_file, plan_file, spool_folder, tar_file
 from augengine.shards.records import read_json, read_report, write_json
 from augengine.shards.write import target_errors

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from augengine.errors import ShardError, SpecError
 from augengine.jobs import Job, Report
-from augengine.plan import Plan, committed, forget, remembered
+from augengine.runs.plan import Plan, committed
+from augengine.runs.quarantine import forget, remembered
 from augengine.storage import AnyPath
 
 _NOTHING = "leave out --retry-failed to begin a dataset"

@@ -6,11 +6,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from augengine.dataset.existing import Dataset, draw, open_dataset
+from augengine.dataset.check import passes_through
+from augengine.dataset.load import load_chain
+from augengine.dataset.members import encode_sample
+from augengine.dataset.reopen import Dataset, draw, open_dataset
 from augengine.errors import ShardError
-from augengine.job.check import passes_through
-from augengine.job.load import load_chain
-from augengine.job.members import encode_sample
 from augengine.jobs import Job
 from augengine.sample import Failure, Sample
 from augengine.shards.layout import index_file, tar_file

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from augengine.chain.base import Request, Variants
+from augengine.dataset.members import Drawn, encode_sample
+from augengine.dataset.spec import WorkerSpec
 from augengine.errors import TargetError
-from augengine.job.members import Drawn, encode_sample
-from augengine.job.shard_builder import ShardBuilder
-from augengine.job.spec import WorkerSpec
 from augengine.jobs import Report, failure_reason
 from augengine.sample import Failure, Sample
+from augengine.shards.builder import ShardBuilder
 
 _WAITING_BATCHES = 4
 """Batches that may wait for the encoders before the chain stops: bounds the memory."""

@@ -9,7 +9,8 @@ from typing import Literal
 
 from augengine.errors import ShardError
 from augengine.jobs import Job, Report
-from augengine.plan import Plan, committed, remembered
+from augengine.runs.plan import Plan, committed
+from augengine.runs.quarantine import remembered
 from augengine.shards.layout import report_file
 from augengine.storage import AnyPath
 

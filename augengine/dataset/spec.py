@@ -1,0 +1,41 @@
+"""All that a worker needs, as one value that can be sent to another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from augengine.chain.pair import EnginesSpec
+from augengine.shards.fence import Fence
+from augengine.spec import AugmentSpec
+from augengine.storage import Access
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpec:
+    """What a worker does with every job.
+
+    Attributes:
+        target: The dataset's folder.
+        spec: What to augment and how.
+        source: The source, as its json.
+        engines: The engines to run.
+        store: Folder of the engine store.
+        threads: CPU threads for everything this worker does.
+        device_id: GPU, or None on a CPU.
+        access: What reaches its store, on any machine.
+        fence: Looked at before a shard is published.
+        max_side: Largest side of an image that is decoded, in pixels.
+    """
+
+    target: str
+    spec: AugmentSpec
+    source: Mapping[str, Any]
+    engines: EnginesSpec
+    store: str
+    threads: int = 1
+    device_id: int | None = None
+    access: Access = field(default_factory=Access)
+    fence: Fence = field(default_factory=Fence)
+    max_side: int = 1024

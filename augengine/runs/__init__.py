@@ -1,0 +1,61 @@
+"""A run: its plan and lock, what is missing, the accounts of what became of every sample, and one outcome."""
+
+from augengine.runs.account import Account, Loss, ShardAccount, take_account
+from augengine.runs.hold import Hold
+from augengine.runs.missing import Crew, make_missing, survives
+from augengine.runs.mixed import begun_plan
+from augengine.runs.plan import (
+    Plan,
+    check_growing_plan,
+    check_plan,
+    committed,
+    differences,
+    read_any_plan,
+    read_plan,
+    refuse_differences,
+    write_plan,
+)
+from augengine.runs.planning import make_jobs
+from augengine.runs.quarantine import forget, leave_out, quarantine, remembered
+from augengine.runs.recorder import Recorder, recorded
+from augengine.runs.retry import Retry, choose_retry
+from augengine.runs.status import Status, read_status
+from augengine.runs.summary import close_account, write_summary
+from augengine.runs.target import Owner, lock_holder, open_target
+
+__all__ = [
+    "Account",
+    "Crew",
+    "Hold",
+    "Loss",
+    "Owner",
+    "Plan",
+    "Recorder",
+    "Retry",
+    "ShardAccount",
+    "Status",
+    "begun_plan",
+    "check_growing_plan",
+    "check_plan",
+    "choose_retry",
+    "close_account",
+    "committed",
+    "differences",
+    "forget",
+    "leave_out",
+    "lock_holder",
+    "make_jobs",
+    "make_missing",
+    "open_target",
+    "quarantine",
+    "read_any_plan",
+    "read_plan",
+    "read_status",
+    "recorded",
+    "refuse_differences",
+    "remembered",
+    "survives",
+    "take_account",
+    "write_plan",
+    "write_summary",
+]
