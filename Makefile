@@ -54,15 +54,15 @@ check: lint test ## all that continuous integration runs
 # Hours on a CPU. What it replaces, and only if it is better, is committed by hand: WEIGHTS_OPTIONS=--replace
 DATA ?= ../shared/data/hannover
 weights: .venv/installed-dev ## train the package's pairs anew and compare them: DATA=folder WEIGHTS_OPTIONS=...
-	$(BIN)/python -m train.weights --data $(DATA) --resume $(WEIGHTS_OPTIONS)
+	$(BIN)/augengine train weights --data $(DATA) --resume $(WEIGHTS_OPTIONS)
 
 # Hours on a CPU; typed again, it goes on. PHANTOM_OPTIONS="--steps 40000 --stain cd68"
 phantom-weights: .venv/installed-dev ## train pairs on drawn tissue and measure the paper's findings: PHANTOM_OPTIONS=...
-	$(BIN)/python -m train.phantom_weights --out runs/phantom --resume $(PHANTOM_OPTIONS)
+	$(BIN)/augengine train phantom-weights --out runs/phantom --resume $(PHANTOM_OPTIONS)
 
 # An hour or more on two cores, once `make phantom-weights` has run; typed again, it goes on. TABLE1_OPTIONS=--full: see docs/table1.md
 table1: .venv/installed-dev ## the paper's Table 1 and its controls on drawn tissue: docs/table1.md
-	OMP_NUM_THREADS=1 $(BIN)/python -m train.table1 --workers 2 $(TABLE1_OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/augengine train table1 --workers 2 $(TABLE1_OPTIONS)
 
 clean: ## remove the environment and what the demo made
 	rm -rf .venv demo demo.png

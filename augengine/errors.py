@@ -20,7 +20,7 @@
     │   ├── TargetInUse        another run holds its lock
     │   └── PlanMismatch       it holds a dataset made from another input or another spec
     ├── WorkerError            a worker that died or could not be started
-    └── TrainingError          a training that diverged, or that cannot go on from its checkpoint
+    └── TrainingError          a training that cannot begin, diverged, or cannot go on from its checkpoint
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 
 from augengine.pictures.encode import encode_image
-from train.data.pictures import Pictures
-from train.data.places import find_pictures
-from train.tiles import cut_tiles
+from augengine_train.data.pictures import Pictures
+from augengine_train.data.places import find_pictures
+from augengine_train.validate.tiles import cut_tiles
 
 FIELD_MPP, TILE_MPP = 0.25, 0.5
 

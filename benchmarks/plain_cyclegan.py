@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from train.networks import DiscriminatorPair, GeneratorPair
-from train.recipe import TrainingRecipe
+from augengine_train.cyclegan.networks import DiscriminatorPair, GeneratorPair
+from augengine_train.cyclegan.recipe import TrainingRecipe
 
 
 class PlainCycleGan:

@@ -19,12 +19,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from augengine_train.cyclegan.recipe import TrainingRecipe, zhu2017
+from augengine_train.cyclegan.schedule import Schedule
+from augengine_train.cyclegan.step import Batch, CycleGan, MixedPrecision, PrecisionOption
 from benchmarks.machine import machine_facts, versions
 from benchmarks.plain_cyclegan import PlainCycleGan
 from benchmarks.rounds import Contender, Seconds, interleave, ratio, row
-from train.recipe import TrainingRecipe, zhu2017
-from train.schedule import Schedule
-from train.step import Batch, CycleGan, MixedPrecision, PrecisionOption
 
 RESULT = Path(__file__).parent / "results" / "train_step.json"
 

@@ -16,7 +16,7 @@ from types import ModuleType
 
 # torch looks for optree in the packages' metadata, which are not hidden.
 STAY = ("torch", "triton", "numpy", "onnx", "cupy-cuda13x", "pytest", "setuptools", "augengine", "optree")
-_OURS = ("augengine", "train", "tests", "benchmarks", "nvidia")
+_OURS = ("augengine", "augengine_train", "tests", "benchmarks", "nvidia")
 _PARTS_OF_NVIDIA = ("nvidia.dali", "nvidia.nvimgcodec")
 
 

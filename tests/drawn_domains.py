@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from augengine_train.data import Domain, UnpairedCrops
 from tests.pictures import encode, tissue
-from train.data import Domain, UnpairedCrops
 
 
 def write(folder: Path, **sizes: tuple[int, int]) -> Path:

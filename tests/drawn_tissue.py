@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train.losses import Lambdas
-from train.recipe import TrainingRecipe, zhu2017
+from augengine_train.cyclegan.losses import Lambdas
+from augengine_train.cyclegan.recipe import TrainingRecipe, zhu2017
 
 Pixels = NDArray[np.float32]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from augengine.stains import BUILT_IN
+from augengine_train.validate import Validation, measure
 from tests.pictures import stained, tissue
-from train.validate import Validation, measure
 
 CD68 = BUILT_IN["cd68"]
 SIGMAS = (0.01, 0.05, 0.2)

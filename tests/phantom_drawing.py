@@ -1,6 +1,6 @@
 """What the phantom draws now, in few numbers; ``python -m tests.phantom_drawing`` writes them beside this file.
 
-To be typed with every raise of `train.phantom.series.DRAWING_VERSION`, and at no other time.
+To be typed with every raise of `augengine_train.phantom.series.DRAWING_VERSION`, and at no other time.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from train.phantom import Correlation, Field, Series, draw_field
-from train.phantom.series import DRAWING_VERSION
-from train.phantom.spec import STAINS
+from augengine_train.phantom import Correlation, Field, Series, draw_field
+from augengine_train.phantom.series import DRAWING_VERSION
+from augengine_train.phantom.spec import STAINS
 
 FILE = Path(__file__).with_suffix(".json")
 BLOCKS = 4

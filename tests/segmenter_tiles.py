@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from augengine.shards import ShardWriter
+from augengine_train.unet.recipe import UnetRecipe
 from tests.pictures import Pixels, encode, tissue
-from train.unet.recipe import UnetRecipe
 
 
 def tiny_recipe(**changes: Any) -> UnetRecipe:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from augengine_train.loop.checkpoints import Checkpoints
+from augengine_train.loop.rhythm import Rhythm
+from augengine_train.unet import Cohort, Fit, Rule, StoredVariants, find_tiles, make_training
+from augengine_train.unet.run import WEIGHTS
 from tests.segmenter_tiles import names, tiny_recipe, write_tiles
-from train.checkpoints import Checkpoints
-from train.rhythm import Rhythm
-from train.unet import Cohort, Fit, Rule, StoredVariants, find_tiles, make_training
-from train.unet.run import WEIGHTS
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import numpy as np
 from accelerate import Accelerator
 from torch import nn
 
+from augengine_train.cyclegan.checkpoint import TrainingRun
+from augengine_train.cyclegan.trainer import Judgement, Trainer
+from augengine_train.loop.checkpoints import Checkpoints
+from augengine_train.loop.rhythm import Rhythm
 from tests.drawn_tissue import DrawnCrops, tiny_recipe
-from train.checkpoint import TrainingRun
-from train.checkpoints import Checkpoints
-from train.rhythm import Rhythm
-from train.trainer import Judgement, Trainer
 
 OFTEN = Rhythm(log=1, checkpoint=4, validate=2)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from augengine_train.experiments.table1.data import Tissue
+from augengine_train.experiments.table1.plan import Plan
 from tests.segmenter_tiles import names, tiny_recipe, write_tiles
-from train.table1.data import Tissue
-from train.table1.plan import Plan
 
 
 def toy(**changes: Any) -> Plan:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from augengine.errors import TargetError
+from augengine_train.experiments.cells import CellLog, run_cells
 from tests.small_cells import double
-from train.cells import CellLog, run_cells
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -16,14 +16,14 @@ from click.testing import CliRunner, Result
 
 from augengine.errors import SourceError, SpecError, StainError
 from augengine.stains import BUILT_IN, Stain, find_stain, recommend_eps
+from augengine_train.experiments.choose_eps import Choice
+from augengine_train.experiments.choose_eps.__main__ import main, table
+from augengine_train.experiments.choose_eps.tenth import draw_share, write_sources
+from augengine_train.unet.run import find_card
+from augengine_train.unet.tiles import Tile, find_tiles
 from tests.datasets import record
 from tests.segmenter_tiles import names, write_tiles
 from tests.small_generator import write_small_pair
-from train.choose_eps import Choice
-from train.choose_eps.__main__ import main, table
-from train.choose_eps.tenth import draw_share, write_sources
-from train.unet.run import find_card
-from train.unet.tiles import Tile, find_tiles
 
 CHOICE = Choice(
     stain="cd68", f1={0.0: (0.5, 0.6), 0.01: (0.6, 0.7), 0.05: (0.7, 0.8), 0.3: (0.8, 0.7), 0.9: (0.1,)}, tiles=("a",)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from augengine_train.experiments.table1 import gathering
+from augengine_train.experiments.table1.analysis import analyse
+from augengine_train.experiments.table1.plan import Plan
+from augengine_train.experiments.table1.report import table
 from tests.docs_tables import DOCS, Found, numbers, row, two
 from tests.typed_lines import ROOT
-from train.table1 import gathering
-from train.table1.analysis import analyse
-from train.table1.plan import Plan
-from train.table1.report import table
 
 PAIRS = ("cd68-half-um", "cd68", "cd34")
 """The columns of the phantom page's tables."""

@@ -6,29 +6,20 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 import torch
 
-from augengine.cli.main import main as augengine
 from tests.datasets import members
 from tests.small_generator import write_small_pair
 from tests.test_docs import blocks
 from tests.typed_lines import ROOT, type_in_process
-from train.phantom.__main__ import main as phantom
-from train.unet.__main__ import main as unet
-from train.unet.drift import main as drift
 
-COMMANDS: dict[str, click.Command] = {
-    "augengine": augengine,
-    "train.phantom": phantom,
-    "train.unet": unet,
-    "train.unet.drift": drift,
-}
-TOY_OF = {
-    "augengine": "--allow-mpp",
-    "train.phantom": "--count=10 --side=64",
-    "train.unet": "--width 2 --depth 2 --crop 16 --steps 1",
+TOYS = {
+    "augengine augment": "--allow-mpp",
+    "augengine probe": "--allow-mpp",
+    "augengine preview": "--allow-mpp",
+    "augengine train phantom": "--count=10 --side=64",
+    "augengine train unet": "--width 2 --depth 2 --crop 16 --steps 1",
 }
 
 
@@ -42,12 +33,12 @@ def typed() -> list[str]:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder where every command was typed once."""
     folder, threads = tmp_path_factory.mktemp("phantom"), torch.get_num_threads()
-    for weights in ("runs", "train"):
-        write_small_pair(folder / weights / "phantom" / "weights")
+    for weights in ("runs/phantom/weights", "augengine/weights/sample"):
+        write_small_pair(folder / weights)
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        type_in_process(typed(), COMMANDS, TOY_OF)
+        type_in_process(typed(), TOYS)
     yield folder
     torch.set_num_threads(threads)
 

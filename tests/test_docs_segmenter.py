@@ -7,31 +7,27 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 import torch
 
 from augengine.cli.main import main as augengine
 from augengine.stains import Stain
+from augengine_train.experiments.choose_eps.__main__ import main as choose_eps
+from augengine_train.experiments.table1.__main__ import main as table1
+from augengine_train.unet.__main__ import main as unet
+from augengine_train.unet.drift import main as drift
+from augengine_train.unet.run import find_card
 from tests.segmenter_tiles import names, write_tiles
 from tests.small_generator import write_small_pair
 from tests.test_docs import blocks
 from tests.typed_lines import ROOT, type_in_process
-from train.choose_eps.__main__ import main as choose_eps
-from train.table1.__main__ import main as table1
-from train.unet.__main__ import main as unet
-from train.unet.drift import main as drift
-from train.unet.run import find_card
 
 PAGE = ROOT / "docs" / "segmenter.md"
-COMMANDS: dict[str, click.Command] = {
-    "augengine": augengine,
-    "train.unet": unet,
-    "train.unet.drift": drift,
-    "train.choose_eps": choose_eps,
-}
 TOY = "--recipe small --width 2 --depth 2 --crop 32 --steps 1"
-TOY_OF = {"train.unet": TOY, "train.choose_eps": f"{TOY} --repeats 1 --grid 0.05 --variants 1"}
+TOYS = {
+    "augengine train unet": TOY,
+    "augengine train choose-eps": f"{TOY} --repeats 1 --grid 0.05 --variants 1",
+}
 """Typed after the page's own options."""
 
 
@@ -54,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("AUGENGINE_HOME", str(folder / "home"))
-        type_in_process(typed(), COMMANDS, TOY_OF)
+        type_in_process(typed(), TOYS)
         yield folder
     torch.set_num_threads(threads)
 
@@ -80,7 +76,7 @@ def test_tiles_become_shards_segmenters_and_an_eps(trained: Path) -> None:
 def test_every_option_that_the_page_names_exists(page: str) -> None:
     offered = {
         option
-        for command in (*COMMANDS.values(), *augengine.commands.values(), table1)
+        for command in (*augengine.commands.values(), unet, drift, choose_eps, table1)
         for parameter in command.params
         for option in parameter.opts
     }

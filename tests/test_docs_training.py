@@ -36,15 +36,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / "fields" / stain / f"{i}.png").write_bytes(encode(tissue(400, 400, seed=first + i)))
     (folder / "tiles").mkdir()
     (folder / "tiles" / "a.png").write_bytes(encode(tissue(128, 128)))
-    type_lines(typed(), folder, toys={"python -m train.cyclegan": TOY})
+    type_lines(typed(), folder, toys={"augengine train cyclegan": TOY})
     return folder
 
 
 @pytest.mark.e2e
 def test_fields_become_generators_and_these_shards(trained: Path) -> None:
     assert [shlex.split(line)[:3] for line in typed()[:2]] == [
-        ["python", "-m", "train.cyclegan"],
-        ["python", "-m", "train.validate"],
+        ["augengine", "train", "cyclegan"],
+        ["augengine", "train", "validate"],
     ]
     assert (trained / "runs/cd68/weights/pas-cd68/to-reference.onnx").is_file()
     assert (trained / "look.png").is_file()
@@ -55,11 +55,11 @@ def test_fields_become_generators_and_these_shards(trained: Path) -> None:
 @pytest.mark.parametrize("module", ["cyclegan", "validate", "weights"])
 def test_every_option_that_the_page_names_exists(module: str) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", f"train.{module}", "--help"]
+    command = [sys.executable, "-m", "augengine", "train", module, "--help"]
     said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
     offered = set(re.findall(r"--[a-z][a-z-]+", said))
     for line in typed():
-        if f"train.{module} " in line:
+        if line.startswith(f"augengine train {module} "):
             assert set(re.findall(r"--[a-z][a-z-]+", line)) <= offered
     named = {"cyclegan": {"--patients", "--markers", "--resume", "--holdout"}, "validate": {"--kid-features"}}
     assert named.get(module, {"--replace"}) <= offered

@@ -15,13 +15,13 @@ from augengine.errors import SpecError
 from augengine.pictures.colour import concentrations
 from augengine.pictures.markers import derive_threshold, dice, marker_mask
 from augengine.stains import BUILT_IN
-from train.phantom import Correlation, Field, FieldSpec, Patient, Series, Slide, draw_field
-from train.phantom.anatomy import GLOMERULUS_RADIUS_UM, SCLEROTIC_SHRINKS_TO, Anatomy, draw_anatomy
-from train.phantom.draws import keyed, smooth_noise, thin_out
-from train.phantom.frame import MARGIN_UM, Frame
-from train.phantom.markers import KINDS, draw_markers
-from train.phantom.packing import OPEN, OUT, SCLEROTIC, Packing, pack
-from train.phantom.spec import STAINS, PhantomStain
+from augengine_train.phantom import Correlation, Field, FieldSpec, Patient, Series, Slide, draw_field
+from augengine_train.phantom.anatomy import GLOMERULUS_RADIUS_UM, SCLEROTIC_SHRINKS_TO, Anatomy, draw_anatomy
+from augengine_train.phantom.draws import keyed, smooth_noise, thin_out
+from augengine_train.phantom.frame import MARGIN_UM, Frame
+from augengine_train.phantom.markers import KINDS, draw_markers
+from augengine_train.phantom.packing import OPEN, OUT, SCLEROTIC, Packing, pack
+from augengine_train.phantom.spec import STAINS, PhantomStain
 
 BLUR_PX = 8
 """More than the optics' reach and a marker's soft edge together, at 0.5 um/px."""

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-from train.data import open_domain
-from train.phantom import FieldSpec, draw_field
-from train.phantom.compare import REAL, Colours, Spots, main
-from train.phantom.spec import PhantomStain
+from augengine_train.data import open_domain
+from augengine_train.phantom import FieldSpec, draw_field
+from augengine_train.phantom.compare import REAL, Colours, Spots, main
+from augengine_train.phantom.spec import PhantomStain
 
 
 def draw(stain: PhantomStain, seed: int, *, side: int) -> NDArray[np.uint8]:

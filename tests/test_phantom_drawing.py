@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from augengine_train.phantom.markers import KINDS
+from augengine_train.phantom.series import DRAWING_VERSION
 from tests.phantom_drawing import FILE, measure
-from train.phantom.markers import KINDS
-from train.phantom.series import DRAWING_VERSION
 
 LIMITS: Mapping[str, Any] = {"colours": {"abs": 0.2}, "roughness": {"rel": 0.003}, "pixels": {"rel": 0.003, "abs": 2}}
 """What processors may differ by."""

@@ -6,8 +6,8 @@ import pytest
 
 from augengine.weights.cards import find_weights
 from augengine.weights.home import SAMPLE_WEIGHTS
-from train.findings import Findings
-from train.phantom_weights import LIMITS, Tissue, measure_phantoms
+from augengine_train.cyclegan.findings import Findings
+from augengine_train.cyclegan.phantom_pairs import LIMITS, Tissue, measure_phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

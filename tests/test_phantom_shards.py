@@ -15,11 +15,11 @@ from augengine.jobs import Job
 from augengine.pictures.images import read_mask
 from augengine.sample import Sample
 from augengine.sources import open_source
+from augengine_train.data import Patients, open_domain
+from augengine_train.phantom import MARKER_EXT, Correlation, Drawn, Series, draw_field, write_series
+from augengine_train.phantom.__main__ import main
 from tests.datasets import digests, members
 from tests.pictures import decode
-from train.data import Patients, open_domain
-from train.phantom import MARKER_EXT, Correlation, Drawn, Series, draw_field, write_series
-from train.phantom.__main__ import main
 
 SIDE = 40
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from augengine.errors import SourceError, SpecError
 from augengine.stains import BUILT_IN
 from augengine.weights.cards import DIRECTIONS, find_weights
-from train.data import Domain
-from train.findings import Findings, KnownField, find_out
-from train.fit import Effort, PairFit, train_pair
-from train.phantom import FieldSpec, draw_field
-from train.phantom_weights import LIMITS, Tissue, main
+from augengine_train.cyclegan.findings import Findings, KnownField, find_out
+from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
+from augengine_train.cyclegan.phantom_pairs import LIMITS, Tissue, main
+from augengine_train.data import Domain
+from augengine_train.phantom import FieldSpec, draw_field
 
 
 def run(out: Path, *more: str) -> Result:

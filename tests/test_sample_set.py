@@ -23,11 +23,11 @@ from augengine.sources.sample_set import NOTE, TAR
 from augengine.stains import BUILT_IN
 from augengine.weights.cards import find_weights
 from augengine.weights.home import SAMPLE_WEIGHTS, weight_roots
+from augengine_train.phantom.sample_set import TILES, sample_fields
 from tests.datasets import Listener, members, record
 from tests.pictures import decode
 from tests.sources import read_all
 from tests.typed_lines import ROOT
-from train.phantom.sample_set import TILES, sample_fields
 
 CD68 = BUILT_IN["cd68"]
 KEYS = [f"kidney_{number}" for number in range(1, TILES + 1)]

@@ -17,18 +17,18 @@ from augengine.errors import PlanMismatch, SourceError, SpecError
 from augengine.spec import NoiseSpec
 from augengine.stains import BUILT_IN
 from augengine.weights.cards import find_weights
+from augengine_train.experiments.table1.__main__ import describe_tissue, run
+from augengine_train.experiments.table1.data import arm_folder, find_cohort, prepare, tissues
+from augengine_train.experiments.table1.drawing import draw_phantoms
+from augengine_train.experiments.table1.plan import BESIDES, Plan, full, scaled
+from augengine_train.phantom.series import DRAWING_VERSION
+from augengine_train.unet.arms import draw_control, write_control
+from augengine_train.unet.online import open_translators
+from augengine_train.unet.shown import OnlineVariants, StoredVariants
+from augengine_train.unet.tiles import find_tiles
 from tests.segmenter_tiles import tiny_recipe, write_tiles
 from tests.small_generator import write_small_pair
 from tests.table1_toy import draw, toy
-from train.phantom.series import DRAWING_VERSION
-from train.table1.__main__ import describe_tissue, run
-from train.table1.data import arm_folder, find_cohort, prepare, tissues
-from train.table1.drawing import draw_phantoms
-from train.table1.plan import BESIDES, Plan, full, scaled
-from train.unet.arms import draw_control, write_control
-from train.unet.online import open_translators
-from train.unet.shown import OnlineVariants, StoredVariants
-from train.unet.tiles import find_tiles
 
 CD68 = BUILT_IN["cd68"]
 NOISE = NoiseSpec(eps=0.3, seed=2)

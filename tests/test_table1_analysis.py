@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from scipy import stats
 
 from augengine.errors import SpecError
-from train.cells import Cell, Result
-from train.table1.analysis import _holm, analyse, detectable_effect, power_of, sign_flip_p
-from train.table1.plan import Plan, scaled
-from train.table1.report import table
-from train.table1.reread import main
-from train.table1.run import seed_of
+from augengine_train.experiments.cells import Cell, Result
+from augengine_train.experiments.table1.analysis import _holm, analyse, detectable_effect, power_of, sign_flip_p
+from augengine_train.experiments.table1.plan import Plan, scaled
+from augengine_train.experiments.table1.report import table
+from augengine_train.experiments.table1.reread import main
+from augengine_train.experiments.table1.run import seed_of
 
 
 def results(plan: Plan, gain: Any) -> list[Result]:

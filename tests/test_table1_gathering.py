@@ -13,14 +13,14 @@ from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import variant_key
 from augengine.shards import ShardWriter, members_of
 from augengine.spec import canonical_json
+from augengine_train.data.decoding import PlaceReader
+from augengine_train.experiments.claim import claim
+from augengine_train.experiments.table1.data import arm_folder, prepare, train_folder
+from augengine_train.experiments.table1.drawing import draw_phantoms
+from augengine_train.experiments.table1.gathering import count, main
+from augengine_train.experiments.table1.plan import Plan
+from augengine_train.unet.tiles import find_tiles
 from tests.table1_toy import toy
-from train.claim import claim
-from train.data.decoding import PlaceReader
-from train.table1.data import arm_folder, prepare, train_folder
-from train.table1.drawing import draw_phantoms
-from train.table1.gathering import count, main
-from train.table1.plan import Plan
-from train.unet.tiles import find_tiles
 
 
 def test_shares_and_what_is_kept_are_counted_by_part() -> None:
@@ -83,4 +83,4 @@ def test_erased_markers_are_missed_where_they_were_erased(experiment: tuple[Plan
 def test_without_an_experiment_there_is_a_hint(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["--out", str(tmp_path)])
     assert done.exit_code != 0
-    assert "python -m train.table1" in done.output
+    assert "augengine train table1" in done.output

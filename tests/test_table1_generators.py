@@ -9,11 +9,11 @@ from click.testing import CliRunner
 
 from augengine.errors import SpecError, WeightsError
 from augengine.weights.cards import find_weights
+from augengine_train.experiments.table1.__main__ import main, run
+from augengine_train.experiments.table1.drawing import draw_phantoms
+from augengine_train.experiments.table1.generators import digest_generators
 from tests.small_generator import write_small_pair
 from tests.table1_toy import toy
-from train.table1.__main__ import main, run
-from train.table1.drawing import draw_phantoms
-from train.table1.generators import digest_generators
 
 
 def test_the_digests_are_of_each_stains_own_pair(tmp_path: Path) -> None:

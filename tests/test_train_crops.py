@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader
 
 from augengine.errors import SourceError, SpecError
 from augengine.stains import BUILT_IN
+from augengine_train.data import Domain, MarkerPreference, UnpairedCrops, open_domain
 from tests.drawn_domains import crops, domain, write
 from tests.pictures import Pixels, spotted, tissue
-from train.data import Domain, MarkerPreference, UnpairedCrops, open_domain
 
 
 def is_within(crop: torch.Tensor, image: Pixels) -> bool:

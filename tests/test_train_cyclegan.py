@@ -1,4 +1,4 @@
-"""The command ``python -m train.cyclegan``: from two folders to a pair that augments."""
+"""The command ``augengine train cyclegan``: from two folders to a pair that augments."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from augengine.cli.main import main as augengine
 from augengine.errors import CheckpointError
 from augengine.pictures.encode import encode_image
 from augengine.weights.cards import find_weights
+from augengine_train.cyclegan.__main__ import main
+from augengine_train.cyclegan.checkpoint import TrainingCard, load_generator
+from augengine_train.cyclegan.pairs import load_pair
 from tests.drawn_tissue import density, in_reference_colours, in_stain_colours
-from train.checkpoint import TrainingCard, load_generator
-from train.cyclegan import main
-from train.pairs import load_pair
 
 SMALL = ["--width", "4", "--blocks", "1", "--crop", "32", "--precision", "float32"]
 RECIPE = """base = "zhu2017"
@@ -74,7 +74,7 @@ def spawn(*arguments: str) -> subprocess.Popen[bytes]:
 
 
 def finish(arguments: list[str]) -> None:
-    run = spawn("train.cyclegan", *arguments)
+    run = spawn("augengine_train.cyclegan.__main__", *arguments)
     _, said = run.communicate(timeout=120)
     assert run.returncode == 0, said.decode()
 
@@ -116,7 +116,7 @@ def test_a_killed_training_goes_on_as_if_it_had_never_stopped(fields: Path, tmp_
     steps = ["--steps", "40", "--checkpoint-every", "5", "--validate-every", "1000"]
     # All in processes of their own, with one thread each: sums over two threads round otherwise.
     finish(options(fields, tmp_path / "whole", *steps))
-    killed = spawn("train.cyclegan", *options(fields, tmp_path / "parts", *steps))
+    killed = spawn("augengine_train.cyclegan.__main__", *options(fields, tmp_path / "parts", *steps))
     while not list((tmp_path / "parts" / "checkpoints").glob("step-*")):
         assert killed.poll() is None, killed.communicate()[1].decode()
         time.sleep(0.02)
@@ -131,7 +131,7 @@ def test_a_killed_training_goes_on_as_if_it_had_never_stopped(fields: Path, tmp_
 def test_two_processes_with_one_image_each_are_one_with_two(fields: Path, tmp_path: Path) -> None:
     """True until the pools swap, since each process has its own."""
     steps = ["--steps", "4", "--checkpoint-every", "2", "--holdout", "0"]
-    together = spawn("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "train.cyclegan",
+    together = spawn("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "augengine_train.cyclegan",
                      *options(fields, tmp_path / "two", *steps))  # fmt: skip
     _, said = together.communicate(timeout=120)
     assert together.returncode == 0, said.decode()

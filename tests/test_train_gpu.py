@@ -9,11 +9,11 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from augengine_train.cyclegan.checkpoint import TrainingRun
+from augengine_train.cyclegan.step import PrecisionOption
+from augengine_train.cyclegan.trainer import Trainer
+from augengine_train.loop.rhythm import Rhythm
 from tests.drawn_tissue import DrawnCrops, tiny_recipe
-from train.checkpoint import TrainingRun
-from train.rhythm import Rhythm
-from train.step import PrecisionOption
-from train.trainer import Trainer
 
 pytestmark = pytest.mark.gpu
 

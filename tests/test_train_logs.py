@@ -10,8 +10,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from augengine.errors import TargetError
-from train import logs
-from train.logs import Bar, Logs, read_validations
+from augengine_train.loop import logs
+from augengine_train.loop.logs import Bar, Logs, read_validations
 
 
 def test_tensorboard_shows_losses_validations_and_grids(tmp_path: Path) -> None:

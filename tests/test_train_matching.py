@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from augengine.errors import SourceError
 from augengine.pictures.encode import encode_image
+from augengine_train.data.matched_tiles import SIDE, kept_names, write_matched_tiles
+from augengine_train.data.matching import Look, match_look
+from augengine_train.phantom import Series, draw_field
 from tests.pictures import decode
-from train.data.matched_tiles import SIDE, kept_names, write_matched_tiles
-from train.data.matching import Look, match_look
-from train.phantom import Series, draw_field
 
 
 def pas(number: int, side: int = 256) -> NDArray[np.uint8]:

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from augengine.errors import SpecError
 from augengine.generator import Recipe
+from augengine_train.cyclegan.losses import Lambdas, adversarial, discriminator_loss, generator_losses, weigh
+from augengine_train.cyclegan.networks import Cycles, DiscriminatorPair, GeneratorPair, PatchDiscriminator, init_normal
+from augengine_train.cyclegan.pool import ImagePool
+from augengine_train.cyclegan.recipe import TrainingRecipe, find_recipe, icube, zhu2017
+from augengine_train.cyclegan.schedule import Schedule
 from tests.drawn_tissue import tiny_recipe
-from train.losses import Lambdas, adversarial, discriminator_loss, generator_losses, weigh
-from train.networks import Cycles, DiscriminatorPair, GeneratorPair, PatchDiscriminator, init_normal
-from train.pool import ImagePool
-from train.recipe import TrainingRecipe, find_recipe, icube, zhu2017
-from train.schedule import Schedule
 
 
 def parameters(module: nn.Module) -> int:

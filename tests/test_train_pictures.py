@@ -16,9 +16,9 @@ from augengine.errors import SourceError
 from augengine.pictures.markers import derive_threshold, marker_mask
 from augengine.pictures.resample import resample, resampled_size
 from augengine.stains import BUILT_IN
+from augengine_train.data import Holdout, open_domain
 from tests.drawn_domains import write
 from tests.pictures import encode, tissue
-from train.data import Holdout, open_domain
 
 
 def write_tar(file: Path, members: dict[str, bytes]) -> Path:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from augengine.errors import SourceError, SpecError
+from augengine_train.data import Domain, Holdout, Patients, open_domain
+from augengine_train.data.crops import summary
+from augengine_train.data.decoding import PlaceReader
+from augengine_train.data.places import Place
+from augengine_train.validate.tiles import cut_tiles
 from tests.drawn_domains import crops, domain, write
 from tests.pictures import Pixels, encode, tissue
-from train.data import Domain, Holdout, Patients, open_domain
-from train.data.crops import summary
-from train.data.decoding import PlaceReader
-from train.data.places import Place
-from train.tiles import cut_tiles
 
 
 def test_a_card_tells_other_pixels_and_other_splits_apart(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from accelerate import Accelerator
 from torch import nn
 
 from augengine.errors import SpecError
+from augengine_train.cyclegan.losses import Lambdas
+from augengine_train.cyclegan.step import Batch, CycleGan, MixedPrecision
 from benchmarks.plain_cyclegan import PlainCycleGan
 from tests.drawn_tissue import LIGHT, DrawnCrops, tiny_recipe
-from train.losses import Lambdas
-from train.step import Batch, CycleGan, MixedPrecision
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

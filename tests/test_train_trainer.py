@@ -16,14 +16,14 @@ from augengine.engines.onnx_types import read_model
 from augengine.errors import CheckpointError, SpecError, TargetError, TrainingError
 from augengine.importing.export import run_onnx
 from augengine.weights.cards import find_weights
+from augengine_train.cyclegan.checkpoint import TrainingCard, load_generator
+from augengine_train.cyclegan.finish import export_run, to_tile
+from augengine_train.cyclegan.step import CycleGan
+from augengine_train.cyclegan.trainer import Judgement, Trainer
+from augengine_train.loop.checkpoints import STATE
+from augengine_train.loop.rhythm import Rhythm
 from tests.drawn_tissue import DrawnCrops, density, in_reference_colours, in_stain_colours, tiny_recipe
 from tests.small_trainer import find, judge_by_step, make_run, make_trainer
-from train.checkpoint import TrainingCard, load_generator
-from train.checkpoints import STATE
-from train.finish import export_run, to_tile
-from train.rhythm import Rhythm
-from train.step import CycleGan
-from train.trainer import Judgement, Trainer
 
 FILES = {"to-reference.safetensors", "from-reference.safetensors", "card.json"}
 

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from augengine.errors import CheckpointError, TargetError, TrainingError
+from augengine_train.loop.checkpoints import STATE, load_state
+from augengine_train.loop.rhythm import Rhythm
 from tests.small_trainer import find, make_run, make_trainer
-from train.checkpoints import STATE, load_state
-from train.rhythm import Rhythm
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

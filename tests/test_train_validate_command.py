@@ -1,4 +1,4 @@
-"""The command ``python -m train.validate``: the tiles it measures on, the grid it draws, and what it refuses."""
+"""The command ``augengine train validate``: the tiles it measures on, the grid it draws, and what it refuses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from augengine.engines.onnx_types import read_model
 from augengine.errors import SourceError, TargetError, WeightsError
 from augengine.importing.export import run_onnx
 from augengine.pictures.encode import encode_image
+from augengine.pictures.files import write_png
+from augengine_train.cyclegan.pairs import load_pair
+from augengine_train.validate import Validation
+from augengine_train.validate.__main__ import main
+from augengine_train.validate.grid import sample_grid
+from augengine_train.validate.tiles import cut_tiles, to_input, translate
 from tests.known_networks import Forget
 from tests.pictures import stained, tissue
 from tests.small_generator import write_small_pair
-from train.grid import sample_grid, write_grid
-from train.pairs import load_pair
-from train.tiles import cut_tiles, to_input, translate
-from train.validate import Validation
-from train.validate.__main__ import main
 
 
 def test_tiles_cover_a_strip_in_nearly_equal_parts_that_divide_by_four() -> None:
@@ -50,10 +51,10 @@ def test_a_grid_shows_both_cycles(tmp_path: Path) -> None:
     assert (cells[3] == b[0]).all()
     assert (cells[4] == b[0]).all()
     assert (cells[5] == 255).all()
-    write_grid(tmp_path / "new" / "grid.png", grid)
+    write_png(tmp_path / "new" / "grid.png", grid)
     assert (tmp_path / "new" / "grid.png").read_bytes() == encode_image(grid, "png")
     with pytest.raises(TargetError, match="cannot write"):
-        write_grid(tmp_path / "new" / "grid.png" / "below.png", grid)
+        write_png(tmp_path / "new" / "grid.png" / "below.png", grid)
 
 
 def test_stored_weights_are_the_networks_they_were(small_weights: Path) -> None:

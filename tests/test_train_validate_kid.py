@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from augengine.errors import CheckpointError
+from augengine_train.cyclegan.judge import held_out_judge
+from augengine_train.data import Domain
+from augengine_train.validate.kid import kernel_distance, load_features
 from tests.known_networks import CD68, Find, Hide, measured
 from tests.pictures import stained, tissue
-from train.data import Domain
-from train.judge import held_out_judge
-from train.validate.kid import kernel_distance, load_features
 
 
 class Means(nn.Module):

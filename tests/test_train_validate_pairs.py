@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from augengine.errors import CheckpointError, SpecError
+from augengine_train.cyclegan.pairs import load_pair
+from augengine_train.data import Holdout, open_domain
+from augengine_train.validate import Validation, measure
+from augengine_train.validate.tiles import to_input
 from tests.known_networks import CD68, SIGMAS, Find, Forget, Hide, measured
 from tests.pictures import stained
-from train.data import Holdout, open_domain
-from train.pairs import load_pair
-from train.tiles import to_input
-from train.validate import Validation, measure
 
 
 class Diverged(nn.Module):

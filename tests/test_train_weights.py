@@ -13,13 +13,21 @@ from augengine.errors import WeightsError
 from augengine.pictures.encode import encode_image
 from augengine.stains import BUILT_IN
 from augengine.weights.cards import DIRECTIONS, find_weights
+from augengine_train.cyclegan.judge import score
+from augengine_train.cyclegan.package_pairs import (
+    LIMITS,
+    MOST_BYTES,
+    NO_GLOMERULUS,
+    is_better,
+    main,
+    replace_pairs,
+    table,
+)
+from augengine_train.data.matched_tiles import SIDE
+from augengine_train.phantom import FieldSpec, draw_field
+from augengine_train.validate import CycleError, Validation
 from tests.pictures import tissue
 from tests.small_generator import write_small_pair
-from train.data.matched_tiles import SIDE
-from train.judge import score
-from train.phantom import FieldSpec, draw_field
-from train.validate import CycleError, Validation
-from train.weights import LIMITS, MOST_BYTES, NO_GLOMERULUS, is_better, main, replace_pairs, table
 
 
 @pytest.fixture(scope="module")

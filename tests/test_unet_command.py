@@ -1,4 +1,4 @@
-"""The command ``python -m train.unet``: it trains, measures, augments online, and refuses in a line with a hint."""
+"""The command ``augengine train unet``: it trains, measures, augments online, and refuses in a line with a hint."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from augengine_train.unet import Cohort
+from augengine_train.unet.__main__ import main
+from augengine_train.unet.fit import measure
 from tests.datasets import make
 from tests.segmenter_tiles import names, write_tiles
 from tests.segmenter_trainings import cohort as cohort
 from tests.segmenter_trainings import trained as trained
 from tests.segmenter_trainings import weights
-from train.unet import Cohort
-from train.unet.__main__ import main
-from train.unet.fit import measure
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -15,12 +15,12 @@ from augengine.sample import variant_key
 from augengine.shards import ShardWriter, members_of
 from augengine.spec import canonical_json
 from augengine.stains import BUILT_IN
+from augengine_train.data.decoding import PlaceReader
+from augengine_train.unet import Cohort, StoredVariants, make_training
+from augengine_train.unet.fit import Fit
+from augengine_train.unet.shown import Rule
+from augengine_train.unet.tiles import Tile, find_tiles
 from tests.segmenter_tiles import names, tiny_recipe, write_tiles
-from train.data.decoding import PlaceReader
-from train.unet import Cohort, StoredVariants, make_training
-from train.unet.fit import Fit
-from train.unet.shown import Rule
-from train.unet.tiles import Tile, find_tiles
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -16,18 +16,18 @@ from augengine.jobs import Report
 from augengine.patients import Patients
 from augengine.shards import ShardWriter, write_report
 from augengine.stains import BUILT_IN, find_stain
+from augengine_train.data.decoding import PlaceReader
+from augengine_train.unet.cohort import Cohort, parse_classes, split_by_patients
+from augengine_train.unet.foreground import ForegroundMasks, check_masks
+from augengine_train.unet.items import Looks, TrainingItems, epochs_of, steps_of
+from augengine_train.unet.online import open_translators
+from augengine_train.unet.shown import Rule, StoredVariants
+from augengine_train.unet.standard import Standard, measure_standard
+from augengine_train.unet.stored import check_stored
+from augengine_train.unet.tiles import find_tiles
 from tests.datasets import make, record
 from tests.pictures import encode
 from tests.segmenter_tiles import glomerulus, names, tiny_recipe, write_tiles
-from train.data.decoding import PlaceReader
-from train.unet.cohort import Cohort, parse_classes, split_by_patients
-from train.unet.foreground import ForegroundMasks, check_masks
-from train.unet.items import Looks, TrainingItems, epochs_of, steps_of
-from train.unet.online import open_translators
-from train.unet.shown import Rule, StoredVariants
-from train.unet.standard import Standard, measure_standard
-from train.unet.stored import check_stored
-from train.unet.tiles import find_tiles
 
 GREY = Standard(mean=(0.5, 0.5, 0.5), deviation=(0.2, 0.2, 0.2))
 EPOCHS = 3

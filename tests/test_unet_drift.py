@@ -15,12 +15,12 @@ from click.testing import CliRunner
 
 from augengine.errors import SourceError
 from augengine.shards import ShardWriter
+from augengine_train.loop.rhythm import Rhythm
+from augengine_train.unet import Cohort, Fit, Rule, StoredVariants, Tile, find_tiles, make_training
+from augengine_train.unet.drift import find_drift, main
+from augengine_train.unet.fit import measure, open_view
 from tests.pictures import Pixels, encode
 from tests.segmenter_tiles import glomerulus, names, tiny_recipe, write_tiles
-from train.rhythm import Rhythm
-from train.unet import Cohort, Fit, Rule, StoredVariants, Tile, find_tiles, make_training
-from train.unet.drift import find_drift, main
-from train.unet.fit import measure, open_view
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from train.unet import Counts, Measures
-from train.unet.measures import compare
-from train.unet.shrinking import shrink_image, shrink_mask
+from augengine_train.unet import Counts, Measures
+from augengine_train.unet.measures import compare
+from augengine_train.unet.shrinking import shrink_image, shrink_mask
 
 
 def box(*squares: tuple[int, int, int], side: int = 20) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

@@ -13,11 +13,11 @@ from torch import nn
 from augengine.errors import SpecError
 from augengine.pictures.colour import unmixing_matrix
 from augengine.stains import BUILT_IN
+from augengine_train.unet.augmentations import apply
+from augengine_train.unet.draws import Affine, Draws, Enhance, draw, draw_stain_jitter
+from augengine_train.unet.network import Unet
+from augengine_train.unet.recipe import UnetRecipe, find_recipe, icube, small
 from tests.segmenter_tiles import glomerulus, tiny_recipe
-from train.unet.augmentations import apply
-from train.unet.draws import Affine, Draws, Enhance, draw, draw_stain_jitter
-from train.unet.network import Unet
-from train.unet.recipe import UnetRecipe, find_recipe, icube, small
 
 CD68 = BUILT_IN["cd68"]
 STILL = Affine(rotation_deg=0, shift_x=0, shift_y=0, zoom=1, flip_x=False, flip_y=False)

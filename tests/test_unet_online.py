@@ -13,17 +13,17 @@ from click.testing import CliRunner, Result
 
 from augengine.spec import NoiseSpec
 from augengine.stains import BUILT_IN
+from augengine_train.loop.checkpoints import Checkpoints
+from augengine_train.unet.__main__ import main
+from augengine_train.unet.cohort import Tiles
+from augengine_train.unet.items import Looks, TrainingItems, steps_of
+from augengine_train.unet.online import open_translators
+from augengine_train.unet.run import WEIGHTS
+from augengine_train.unet.shown import OnlineVariants, Rule, StoredVariants
+from augengine_train.unet.standard import Standard
+from augengine_train.unet.tiles import find_tiles, pass_over
 from tests.datasets import keys, make
 from tests.segmenter_tiles import names, tiny_recipe, write_tiles
-from train.checkpoints import Checkpoints
-from train.unet.__main__ import main
-from train.unet.cohort import Tiles
-from train.unet.items import Looks, TrainingItems, steps_of
-from train.unet.online import open_translators
-from train.unet.run import WEIGHTS
-from train.unet.shown import OnlineVariants, Rule, StoredVariants
-from train.unet.standard import Standard
-from train.unet.tiles import find_tiles, pass_over
 
 GREY = Standard(mean=(0.5, 0.5, 0.5), deviation=(0.2, 0.2, 0.2))
 EPOCHS = 3

@@ -12,16 +12,16 @@ from click.testing import CliRunner, Result
 
 from augengine.errors import SourceError
 from augengine.shards import ShardWriter
+from augengine_train.loop.checkpoints import Checkpoints
+from augengine_train.unet import Cohort, Fit, Rule, StoredVariants, find_tiles, make_training, measure
+from augengine_train.unet.__main__ import main
+from augengine_train.unet.cohort import Tiles
+from augengine_train.unet.drift import find_drift
+from augengine_train.unet.drift import main as drift
+from augengine_train.unet.fit import open_view
+from augengine_train.unet.run import SegmenterCard, describe_data, find_card
 from tests.pictures import encode
 from tests.segmenter_tiles import glomerulus, names, tiny_recipe, write_tiles
-from train.checkpoints import Checkpoints
-from train.unet import Cohort, Fit, Rule, StoredVariants, find_tiles, make_training, measure
-from train.unet.__main__ import main
-from train.unet.cohort import Tiles
-from train.unet.drift import find_drift
-from train.unet.drift import main as drift
-from train.unet.fit import open_view
-from train.unet.run import SegmenterCard, describe_data, find_card
 
 TOY = ["--recipe", "small", "--width", 2, "--depth", 2, "--crop", 32, "--steps", 1, "--stain", "cd68"]
 

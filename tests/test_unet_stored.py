@@ -13,13 +13,13 @@ from click.testing import CliRunner, Result
 
 from augengine.errors import SourceError
 from augengine.shards import ShardWriter
+from augengine_train.unet.__main__ import main
+from augengine_train.unet.run import find_card
+from augengine_train.unet.stored import count_stored
+from augengine_train.unet.tiles import Tile, find_tiles
 from tests.datasets import make
 from tests.pictures import encode
 from tests.segmenter_tiles import glomerulus, names, write_tiles
-from train.unet.__main__ import main
-from train.unet.run import find_card
-from train.unet.stored import count_stored
-from train.unet.tiles import Tile, find_tiles
 
 TOY = ["--recipe", "small", "--width", 2, "--depth", 2, "--crop", 32, "--steps", 1, "--stain", "cd68"]
 

@@ -13,17 +13,17 @@ import pytest
 import torch
 
 from augengine.errors import CheckpointError, SourceError, TargetError, TrainingError
+from augengine_train.data.kept import Kept
+from augengine_train.loop.checkpoints import Checkpoints
+from augengine_train.unet import Cohort, Measures, StoredVariants, load_segmenter, make_training
+from augengine_train.unet.fit import measure
+from augengine_train.unet.predict import predict
+from augengine_train.unet.run import SegmenterCard
+from augengine_train.unet.training import SegmenterTraining
 from tests.segmenter_tiles import tiny_recipe
 from tests.segmenter_trainings import cohort as cohort
 from tests.segmenter_trainings import fit, weights
 from tests.segmenter_trainings import trained as trained
-from train.checkpoints import Checkpoints
-from train.data.kept import Kept
-from train.unet import Cohort, Measures, StoredVariants, load_segmenter, make_training
-from train.unet.fit import measure
-from train.unet.predict import predict
-from train.unet.run import SegmenterCard
-from train.unet.training import SegmenterTraining
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import click
 from click.testing import CliRunner
+
+from augengine.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,16 +35,11 @@ def type_lines(lines: Iterable[str], folder: Path, *, toys: Mapping[str, str] | 
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
-def type_in_process(lines: Iterable[str], commands: Mapping[str, click.Command], toys: Mapping[str, str]) -> None:
-    """The same in this process and the current folder, which saves the starts.
-
-    Args:
-        lines: As a page shows them.
-        commands: ``augengine`` or a module's name -> its command.
-        toys: The same name -> options typed after the line's own, of which the last counts.
-    """
+def type_in_process(lines: Iterable[str], toys: Mapping[str, str]) -> None:
+    """The same for ``augengine ...`` lines in this process and the current folder, which saves the starts."""
     for line in lines:
-        words = shlex.split(line)
-        name, arguments = (words[0], words[1:]) if words[0] in commands else (words[2], words[3:])
-        done = CliRunner().invoke(commands[name], [*arguments, *shlex.split(toys.get(name, ""))])
+        added = [toy for start, toy in toys.items() if line.startswith(start)]
+        words = shlex.split(" ".join([line, *added]))
+        assert words[0] == "augengine", line
+        done = CliRunner().invoke(main, words[1:])
         assert done.exit_code == 0, f"{line}\n{done.output}"

@@ -28,6 +28,7 @@ from augengine.cli.dataset import (
     verify_command,
 )
 from augengine.cli.probing import preview_command, probe_command
+from augengine.cli.train import train_command
 from augengine.compiling import DEFAULT_SIZE, build_stains
 from augengine.dataset import AugmentRequest, augment, predict
 from augengine.engines.backends import BackendName
@@ -284,3 +285,4 @@ main.add_command(verify_command)
 main.add_command(replay_command)
 main.add_command(sheet_command)
 main.add_command(status_command)
+main.add_command(train_command)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from augengine.engines.base import Backend, EngineSpec
 from augengine.engines.store import EngineStore, StoredEngine
 from augengine.errors import EngineError, WeightsError, WrongDevice
 from augengine.pictures.encode import encoder_version
+from augengine.storage.atomic import draft_of
 from augengine.weights.home import home
 
 Fetch = Callable[[str], bytes]
@@ -112,7 +112,8 @@ def _weights(digest: str, fetch: Fetch) -> Path:
     file = home() / "weights" / "digests" / f"{digest}.onnx"
     try:
         if not file.is_file() or _digest(file.read_bytes()) != digest:
-            _write(file, _checked(fetch(digest), digest))
+            with draft_of(file) as draft:
+                draft.write_bytes(_checked(fetch(digest), digest))
     except OSError as error:
         hint = "AUGENGINE_HOME on the node must be a folder with room"
         raise WeightsError(f"cannot keep weights in {file.parent}: {error.strerror}", hint=hint) from error
@@ -123,16 +124,6 @@ def _checked(data: bytes, digest: str) -> bytes:
     if _digest(data) != digest:
         raise WeightsError(f"the weights {digest} arrived damaged: their digest differs", hint="run it again")
     return data
-
-
-def _write(file: Path, data: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    spool = file.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        spool.write_bytes(data)
-        spool.replace(file)
-    finally:
-        spool.unlink(missing_ok=True)
 
 
 def _digest(data: bytes) -> str:

@@ -14,9 +14,9 @@ from augengine.dataset.members import Drawn
 from augengine.dataset.reopen import ANY_SIDE, Dataset, draw, open_dataset
 from augengine.engines.base import Engine
 from augengine.engines.fidelity import run_on_host
-from augengine.errors import ContentError, ShardError, SpecError, TargetError
+from augengine.errors import ContentError, ShardError, SpecError
 from augengine.pictures.arrays import Mask, RgbImage
-from augengine.pictures.encode import encode_image
+from augengine.pictures.files import write_png
 from augengine.pictures.images import Decoder, read_mask
 from augengine.pictures.pages import Row, contact_sheet
 from augengine.sample import Sample
@@ -50,10 +50,7 @@ def draw_sheet(folder: AnyPath, out: Path, *, rows: int = 3) -> Path:
     spec = dataset.spec
     title = f"augengine: {spec.stain} by way of {spec.reference}, eps {spec.noise.eps:g}"
     sheet = contact_sheet(drawn, stain=spec.stain, reference=spec.reference, title=title)
-    try:
-        out.write_bytes(encode_image(sheet, "png"))
-    except OSError as error:
-        raise TargetError(f"cannot write {out}: {error.strerror}", hint="name another file with --out") from error
+    write_png(out, sheet)
     return out
 
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from augengine.errors import TargetError
+from augengine.storage.atomic import write_whole
+
+_HINT = "name another place with --out"
 
 
 def make_folder(folder: Path) -> None:
@@ -27,11 +30,8 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         TargetError: One cannot be written.
     """
     for file, data in contents.items():
-        try:
-            file.write_bytes(data)
-        except OSError as error:
-            raise _refusal(file, error) from error
+        write_whole(file, data, hint=_HINT)
 
 
 def _refusal(path: Path, error: OSError) -> TargetError:
-    return TargetError(f"cannot write {path}: {error.strerror}", hint="name another place with --out")
+    return TargetError(f"cannot write {path}: {error.strerror}", hint=_HINT)

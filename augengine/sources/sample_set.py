@@ -16,7 +16,7 @@ STAIN = "cd68"
 """The stain that the tiles are drawn in, and the only one that the sample set serves."""
 
 TAR = Path(__file__).parent / "sample_set.tar"
-"""Written by ``python -m train.phantom.sample_set``."""
+"""Written by ``augengine train sample-set``."""
 
 NOTE = (
     "no --in: the sample set is used, eight tiles of drawn CD68 tissue, and the generators trained on such drawings; "

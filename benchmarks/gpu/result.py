@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from augengine.storage.atomic import write_whole
 from benchmarks.gpu.part import Part, Setting, attempt
 from benchmarks.gpu.targets import add_shares, targets
 
@@ -45,10 +46,7 @@ class Result:
         """Write all of it, whole or not at all."""
         add_shares(self.parts)
         result = {**self.facts, "parts": self.parts, "targets": targets(self.parts)}
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.file.with_suffix(".part")
-        draft.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        draft.replace(self.file)
+        write_whole(self.file, json.dumps(result, indent=2) + "\n")
 
     def _is_over(self) -> bool:
         return self.seconds is not None and self.clock() - self._began > self.seconds

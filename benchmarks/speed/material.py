@@ -16,8 +16,8 @@ from augengine.engines.store import EngineStore
 from augengine.generator import Generator
 from augengine.pictures.encode import encode_image
 from augengine.spec import NoiseSpec, Precision
+from augengine_train.phantom import Series, draw_field
 from benchmarks.speed.networks import REFERENCE, STAIN, Networks
-from train.phantom import Series, draw_field
 
 __all__ = ["NOISE", "REFERENCE", "STAIN", "Material", "Size", "precisions"]
 

@@ -1,1 +1,0 @@
-"""Making weights: it imports augengine, never the reverse."""

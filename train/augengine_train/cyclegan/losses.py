@@ -1,0 +1,66 @@
+"""The losses of a CycleGAN as functions on tensors: least squares, cycle and identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional
+
+from augengine_train.cyclegan.networks import Cycles
+
+Losses = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Lambdas:
+    """Weights of the cycle and of the identity losses at a step."""
+
+    cycle: float
+    identity: float
+
+
+def adversarial(judgement: Tensor, *, real: bool) -> Tensor:
+    """Least squares: the mean squared distance of a discriminator's map from 1 (real) or 0."""
+    return (judgement - float(real)).square().mean()
+
+
+def l1(image: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference."""
+    return functional.l1_loss(image, target)
+
+
+def generator_losses(
+    cycles: Cycles, reference: Tensor, stain: Tensor, judged_reference: Tensor, judged_stain: Tensor
+) -> Losses:
+    """Each loss of both generators, not yet weighted.
+
+    Args:
+        cycles: What the generators made.
+        reference: The real images of the reference stain.
+        stain: The real images of the stain.
+        judged_reference: What its discriminator makes of ``cycles.fake_reference``.
+        judged_stain: The same of ``cycles.fake_stain``.
+    """
+    losses = {
+        "fool_reference": adversarial(judged_reference, real=True),
+        "fool_stain": adversarial(judged_stain, real=True),
+        "cycle_reference": l1(cycles.back_reference, reference),
+        "cycle_stain": l1(cycles.back_stain, stain),
+    }
+    if cycles.same_reference is not None and cycles.same_stain is not None:
+        losses["identity_reference"] = l1(cycles.same_reference, reference)
+        losses["identity_stain"] = l1(cycles.same_stain, stain)
+    return losses
+
+
+def weigh(losses: Losses, lambdas: Lambdas) -> Tensor:
+    """The one number that the generators descend."""
+    weights = {"fool": 1.0, "cycle": lambdas.cycle, "identity": lambdas.identity}
+    terms = [weights[name.partition("_")[0]] * loss for name, loss in losses.items()]
+    return sum(terms[1:], start=terms[0])
+
+
+def discriminator_loss(judged_real: Tensor, judged_fake: Tensor) -> Tensor:
+    """Half the sum of both errors: a discriminator learns half as fast as the generators."""
+    return 0.5 * (adversarial(judged_real, real=True) + adversarial(judged_fake, real=False))

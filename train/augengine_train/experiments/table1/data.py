@@ -1,0 +1,251 @@
+"""The experiment's tissue on disk: which source shards there must be, who draws them, and what the arms make of them.
+
+::
+
+    {data}/cd68/repeat-0/test/                 the same in both worlds: markers know nothing of glomeruli
+    {data}/cd68/repeat-0/shift/train/          markers gather in glomeruli
+    {data}/cd68/repeat-0/shift/validation/     likewise: who trains on such patients validates on such
+    {data}/cd68/repeat-0/same/...              nowhere
+    {out}/arms/cd68/repeat-0/shift/paper/      variants, written once and read by every training
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from augengine.dataset import AugmentRequest, augment
+from augengine.errors import SourceError, WorkerError
+from augengine.patients import Split
+from augengine.progress import Watcher
+from augengine.spec import NoiseSpec
+from augengine.stains import find_stain
+from augengine_train.data.decoding import PlaceReader
+from augengine_train.experiments.cells import Cell
+from augengine_train.experiments.table1.plan import Arm, Plan, World
+from augengine_train.unet.arms import write_control
+from augengine_train.unet.cohort import Cohort, Tiles
+from augengine_train.unet.foreground import ForegroundMasks, check_masks
+from augengine_train.unet.online import open_translators
+from augengine_train.unet.predict import shown_part
+from augengine_train.unet.tiles import find_tiles
+
+_FIRST_PATIENT = 1000
+"""`make phantom-weights` trains and measures its generators on patients below."""
+
+_ENGINES = ("reconstruction", "input-noise-cycled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tissue:
+    """One folder of source shards that the experiment needs.
+
+    Attributes:
+        stain: Of the tissue.
+        repeat: Every repeat has tissue and patients of its own.
+        split: What it is for.
+        world: None for test tissue, which both worlds share.
+        patients, first_patient: Whose; no two of a repeat's splits share one.
+        tiles: Of each patient.
+        side: px.
+        mpp: um/px.
+        correlation: Markers a mm2 within glomeruli over those outside; 1 is none.
+        seed: Equal in both worlds: the same anatomy, other markers.
+    """
+
+    stain: str
+    repeat: int
+    split: Split
+    world: World | None
+    patients: int
+    first_patient: int
+    tiles: int
+    side: int
+    mpp: float
+    correlation: float
+    seed: int
+
+    def folder(self, data: Path) -> Path:
+        """Where its shards are."""
+        place = data / self.stain / f"repeat-{self.repeat}"
+        return place / self.split if self.world is None else place / self.world / self.split
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return asdict(self)
+
+
+Drawer = Callable[[Tissue, Path], None]
+"""Draws tissue as source shards into a folder; what is there already it keeps."""
+
+
+def tissues(plan: Plan) -> Iterator[Tissue]:
+    """All that the experiment needs."""
+    for repeat in range(plan.repeats):
+        for stain in plan.stains:
+            yield _tissue(plan, stain, repeat, "test", None)
+            for world in plan.worlds:
+                yield _tissue(plan, stain, repeat, "train", world)
+                yield _tissue(plan, stain, repeat, "validation", world)
+
+
+def _tissue(plan: Plan, stain: str, repeat: int, split: Split, world: World | None) -> Tissue:
+    counts = {"train": plan.train_patients, "validation": plan.validation_patients, "test": plan.test_patients}
+    # A unit of the analysis is a stain's repeat: no two units share a patient, with each other or with the generators.
+    before = _FIRST_PATIENT + (repeat * len(plan.stains) + plan.stains.index(stain)) * sum(counts.values())
+    starts = {"train": 0, "validation": counts["train"], "test": counts["train"] + counts["validation"]}
+    return Tissue(
+        stain=stain,
+        repeat=repeat,
+        split=split,
+        world=world,
+        patients=counts[split],
+        first_patient=before + starts[split],
+        tiles=plan.tiles,
+        side=plan.side,
+        mpp=plan.mpp,
+        correlation=plan.correlation if world == "shift" else 1.0,
+        seed=plan.seed,
+    )
+
+
+def prepare(plan: Plan, data: Path, draw: Drawer | None, note: Callable[[str], None]) -> None:
+    """Draw what is missing; without a drawer only see that all is there.
+
+    Raises:
+        SourceError: A folder has no shards, shards with other counts than the plan, or no glomerulus.
+    """
+    for tissue in tissues(plan):
+        folder = tissue.folder(data)
+        if draw is not None:
+            note(f"tissue {folder}")
+            draw(tissue, folder)
+        if not any(folder.glob("*.tar")):
+            raise SourceError(
+                f"there are no source shards in {folder}", hint="--list says what each folder should hold"
+            )
+        tiles = find_tiles([str(folder)])
+        _check(tissue, tiles, folder)
+        _check_glomeruli(plan, tissue, tiles, folder)
+
+
+def _check_glomeruli(plan: Plan, tissue: Tissue, tiles: Tiles, folder: Path) -> None:
+    """Before the first training, not at the cell whose few patients show none."""
+    masks = ForegroundMasks((1,), PlaceReader())
+    try:
+        if tissue.split == "train":
+            check_masks(_patients_of(plan, min(plan.fractions), tiles), masks)
+        else:
+            check_masks(tiles, masks, tissue.split, lambda mask: shown_part(mask, plan.recipe))
+    except SourceError as error:
+        hint = "draw other tissue: another --seed, or a plan with more tiles or patients"
+        raise SourceError(f"{folder}: {error.message}", hint=hint) from error
+
+
+def _patients_of(plan: Plan, percent: int, tiles: Tiles) -> Tiles:
+    kept = sorted({tile.patient for tile in tiles})[: plan.patients_of(percent)]
+    return tuple(tile for tile in tiles if tile.patient in kept)
+
+
+def _check(tissue: Tissue, tiles: Tiles, folder: Path) -> None:
+    patients = len({tile.patient for tile in tiles} - {""})
+    wanted, found = (tissue.patients, tissue.patients * tissue.tiles), (patients, len(tiles))
+    if wanted != found:
+        raise SourceError(
+            f"{folder} holds {found[1]} tiles of {found[0]} patients, the plan wants {wanted[1]} of {wanted[0]}",
+            hint="draw it anew, or change the plan",
+        )
+
+
+def find_cohort(plan: Plan, cell: Cell, data: Path, out: Path) -> Cohort:
+    """A cell's tiles: the first patients of the training tissue with their arm's variants, and the whole of the others.
+
+    Raises:
+        SourceError: Shards are missing.
+    """
+    training = train_folder(cell, data)
+    return Cohort(
+        train=_patients_of(plan, cell["percent"], find_training_tiles(cell, data, out)),
+        validation=find_tiles([str(training.with_name("validation"))]),
+        test=find_tiles([str(training.parent.with_name("test"))]),
+    )
+
+
+def find_training_tiles(cell: Cell, data: Path, out: Path) -> Tiles:
+    """The whole training tissue of a cell's world, stain and repeat with the variants of its arm.
+
+    Raises:
+        SourceError: Shards are missing.
+    """
+    shards = [train_folder(cell, data)]
+    if cell["arm"] != "baseline":
+        shards.append(arm_folder(cell, out))
+    return find_tiles([str(each) for each in shards])
+
+
+def train_folder(cell: Cell, data: Path) -> Path:
+    """Where the training tissue of a cell's world, stain and repeat is."""
+    return data / str(cell["stain"]) / f"repeat-{cell['repeat']}" / str(cell["world"]) / "train"
+
+
+def arm_folder(cell: Cell, out: Path) -> Path:
+    """Where an arm's variants of a world's training tissue are."""
+    return out / "arms" / str(cell["stain"]) / f"repeat-{cell['repeat']}" / str(cell["world"]) / str(cell["arm"])
+
+
+def write_arms(plan: Plan, data: Path, out: Path, weights: Path, watcher: Watcher) -> None:
+    """Write the variants of every arm that are not there yet.
+
+    Raises:
+        WeightsError, EngineError: No generators, or they cannot be run.
+        WorkerError: Augmenting failed.
+    """
+    for cell in plan.cells():
+        if cell["percent"] == plan.fractions[0] and cell["arm"] != "baseline":
+            source, target = train_folder(cell, data), arm_folder(cell, out)
+            _write_arm(plan, cell["arm"], cell["stain"], source, target, weights, watcher)
+
+
+def _write_arm(
+    plan: Plan, arm: Arm, stain_name: str, source: Path, target: Path, weights: Path, watcher: Watcher
+) -> None:
+    if arm == "paper":
+        _augment(plan, stain_name, source, target, weights, watcher)
+        return
+    assert arm != "baseline"
+    file = target / f"{stain_name}-000000.tar"
+    if file.is_file():
+        return
+    watcher.note(f"variants {target}")
+    stain, tiles = find_stain(stain_name), find_tiles([str(source)])
+    translators = open_translators(stain, tiles, weights) if arm in _ENGINES else None
+    noise = NoiseSpec(eps=plan.eps, seed=plan.seed)
+    # All reconstructions of a tile are equal: one serves, and the coin that shows it is the same.
+    variants = 1 if arm == "reconstruction" else plan.variants
+    try:
+        write_control(arm, tiles, file, stain=stain, noise=noise, variants=variants, translators=translators)
+    finally:
+        if translators is not None:
+            translators.close()
+
+
+# In float32 and on the plain chain, as the controls are: the arms differ by what they show alone.
+def _augment(plan: Plan, stain: str, source: Path, target: Path, weights: Path, watcher: Watcher) -> None:
+    request = AugmentRequest(
+        stain=stain,
+        source=str(source),
+        out=target,
+        eps=plan.eps,
+        variants=plan.variants,
+        seed=plan.seed,
+        mpp=plan.mpp,
+        weights=weights,
+        precision="float32",
+        chain="plain",
+        workers=1,
+    )
+    summary = augment(request, watcher)
+    if not summary.complete():
+        raise WorkerError(f"augmenting {source} failed: {summary.failure_lines()[0]}", hint="run it again")

@@ -1,0 +1,89 @@
+"""A numbered series of fields: which patient and which seeds each has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from augengine.errors import SpecError
+from augengine_train.phantom.draws import derive_seed
+from augengine_train.phantom.patients import Patient
+from augengine_train.phantom.spec import UNCORRELATED, Correlation, FieldSpec, PhantomStain
+
+DRAWING_VERSION = 2
+"""Written into every folder; raised whenever the same spec gives other pixels (tests/test_phantom_drawing.py)."""
+
+MOST_FIELDS = 1_000_000
+_MOST_PATIENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Fields 0 ... ``count`` - 1, dealt to patients in turn.
+
+    A field is a pure function of the seed, its patient, its number among that patient's and the options of drawing: a
+    longer series begins with the shorter one's fields, and two stains of one seed show the same tissue. Generators
+    that are trained on unpaired pictures need two seeds.
+
+    Attributes:
+        stain: pas, cd68 or cd34.
+        count: How many fields.
+        side: Of each, in pixels.
+        mpp: um/px.
+        seed: Root of every field's seeds.
+        patients: How many people they are of.
+        first_patient: Number of the first of them: two series without a person in common differ in it.
+        correlation: How many markers glomeruli hold.
+    """
+
+    stain: PhantomStain
+    count: int
+    side: int = 512
+    mpp: float = 0.5
+    seed: int = 0
+    patients: int = 1
+    first_patient: int = 0
+    correlation: Correlation = UNCORRELATED
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= MOST_FIELDS:
+            raise SpecError(f"a series has 1 to {MOST_FIELDS} fields, got {self.count}")
+        if not 1 <= self.patients <= _MOST_PATIENTS:
+            raise SpecError(f"a series is of 1 to {_MOST_PATIENTS} patients, got {self.patients}")
+        if self.patients > self.count:
+            hint = "draw more fields, or of fewer patients"
+            raise SpecError(f"{self.count} fields cannot be of {self.patients} patients", hint=hint)
+        self.spec(0)
+
+    def spec(self, number: int) -> FieldSpec:
+        """What field ``number`` is drawn from."""
+        patient, own = self._own(number)
+        return FieldSpec(
+            side=self.side,
+            mpp=self.mpp,
+            stain=self.stain,
+            patient=patient,
+            anatomy_seed=derive_seed(self.seed, f"anatomy of patient {patient}, field {own}"),
+            marker_seed=derive_seed(self.seed, f"markers of {self.stain} of patient {patient}, field {own}"),
+            correlation=self.correlation,
+        )
+
+    def key(self, number: int) -> str:
+        """The key of field ``number``: ``p03_00017``."""
+        patient, own = self._own(number)
+        return f"{Patient.of(patient).name}_{own:05d}"
+
+    def _own(self, number: int) -> tuple[int, int]:
+        return self.first_patient + number % self.patients, number // self.patients
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values, with the drawing's version."""
+        return asdict(self) | {"drawing_version": DRAWING_VERSION}
+
+
+def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """How two series as json differ, a phrase each."""
+    names = sorted(wanted.keys() | found.keys())
+    return [f"{name} {found.get(name)} there, {wanted.get(name)} wanted" for name in names
+            if wanted.get(name) != found.get(name)]  # fmt: skip

@@ -1,0 +1,91 @@
+"""What a field is drawn from: a frozen value, and how markers relate to glomeruli."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from augengine.errors import SpecError
+from augengine_train.phantom.draws import SEED_BITS
+
+PhantomStain = Literal["pas", "cd68", "cd34"]
+STAINS: tuple[PhantomStain, ...] = get_args(PhantomStain)
+
+LEAST_SIDE, MOST_SIDE = 16, 4096
+LEAST_MPP, MOST_MPP = 0.1, 4.0
+MOST_UM = 2048.0
+"""Of a field's side: the geometry of a larger one would take gigabytes."""
+
+_MOST_FACTOR = 1000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlation:
+    """How many markers glomeruli hold, against the tissue around them.
+
+    Attributes:
+        glomeruli: Expected markers a mm2 within the capsules of open glomeruli, over that outside of glomeruli; 1 is
+            no correlation, 0 keeps glomeruli free of markers.
+        sclerotic: The same of sclerotic glomeruli.
+    """
+
+    glomeruli: float = 1.0
+    sclerotic: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("glomeruli", "sclerotic"):
+            if not 0 <= getattr(self, name) <= _MOST_FACTOR:
+                hint = "1 is no correlation, 4 puts four times as many markers into glomeruli"
+                value = getattr(self, name)
+                raise SpecError(f"the correlation with {name} is a factor in [0, 1000], got {value}", hint=hint)
+
+    def to_json(self) -> dict[str, float]:
+        """As plain json values."""
+        return asdict(self)
+
+
+UNCORRELATED = Correlation()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldSpec:
+    """One field; its pixels are a pure function of these values.
+
+    Attributes:
+        side: In pixels.
+        mpp: um/px.
+        stain: pas, cd68 or cd34.
+        patient: Number of the patient, from 0; decides the traits of the tissue and of the slide.
+        anatomy_seed: Decides tubules, glomeruli, vessels and nuclei.
+        marker_seed: Decides the markers and nothing else; PAS does not show them.
+        correlation: How many markers glomeruli hold.
+    """
+
+    side: int = 512
+    mpp: float = 0.5
+    stain: PhantomStain
+    patient: int = 0
+    anatomy_seed: int
+    marker_seed: int
+    correlation: Correlation = UNCORRELATED
+
+    def __post_init__(self) -> None:
+        if not LEAST_SIDE <= self.side <= MOST_SIDE:
+            raise SpecError(f"a field's side is {LEAST_SIDE} to {MOST_SIDE} px, got {self.side}")
+        if not LEAST_MPP <= self.mpp <= MOST_MPP:
+            hint = "0.5 is what the generators are trained at"
+            raise SpecError(f"a field's um/px are {LEAST_MPP} to {MOST_MPP}, got {self.mpp}", hint=hint)
+        if self.side * self.mpp > MOST_UM:
+            hint = "draw more fields instead of larger ones"
+            raise SpecError(f"a field is at most {MOST_UM:g} um wide, got {self.side * self.mpp:g}", hint=hint)
+        if self.stain not in STAINS:
+            raise SpecError(f"phantoms are drawn in {', '.join(STAINS)}, got {self.stain!r}")
+        if self.patient < 0:
+            raise SpecError(f"patients are numbered from 0, got {self.patient}")
+        for name in ("anatomy_seed", "marker_seed"):
+            if not 0 <= getattr(self, name) < 1 << SEED_BITS:
+                raise SpecError(f"{name} is a whole number in [0, 2**{SEED_BITS}), got {getattr(self, name)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return asdict(self)

@@ -1,0 +1,55 @@
+"""Whose tiles a segmenter has seen: measured on them again, it looks better than it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from augengine_train.unet.tiles import Tile
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The tiles that a training used, by name.
+
+    Attributes:
+        patients: Of whom, sorted; none where the tiles say none.
+        tiles: Their keys, sorted.
+    """
+
+    patients: tuple[str, ...]
+    tiles: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tiles: Iterable[Tile]) -> Self:
+        """Those tiles and their patients."""
+        found = list(tiles)
+        patients = {tile.patient for tile in found} - {""}
+        return cls(patients=tuple(sorted(patients)), tiles=tuple(sorted(tile.key for tile in found)))
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return {name: list(names) for name, names in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(patients=tuple(data["patients"]), tiles=tuple(data["tiles"]))
+
+    def describe_again(self, tiles: Sequence[Tile], how: str) -> str:
+        """A line about those of some tiles that are seen again, or whose patients are; empty if there are none.
+
+        Args:
+            tiles: What is to be measured.
+            how: What the tiles of this value were used for.
+        """
+        patients, keys = set(self.patients), set(self.tiles)
+        again = [tile for tile in tiles if tile.patient in patients or tile.key in keys]
+        if not again:
+            return ""
+        names = sorted({tile.patient if tile.patient in patients else tile.key for tile in again})
+        some = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        return f"{len(again)} of {len(tiles)} tiles are of what the model was {how}, which flatters it: {some}"

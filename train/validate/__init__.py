@@ -1,9 +1,0 @@
-"""How good a pair of generators is on tissue it has not seen, in numbers; also ``python -m train.validate``."""
-
-from __future__ import annotations
-
-from augengine.measures import CycleError
-from train.validate.passes import measure
-from train.validate.report import Validation
-
-__all__ = ["CycleError", "Validation", "measure"]
