@@ -44,7 +44,8 @@ def test_a_grid_without_overlap_covers_each_place_once(frame: Frame) -> None:
 def test_neighbours_in_a_grid_overlap_as_asked(frame: Frame, overlap: int) -> None:
     columns = sorted({x for x, _ in grid(frame, overlap=overlap)})
     gaps = [b - a for a, b in itertools.pairwise(columns)]
-    assert all(abs(gap - (frame.side - overlap)) <= frame.step for gap in gaps)
+    # Corners are rounded to whole steps, the last one downwards, so that its tile stays within the slide.
+    assert all(abs(gap - (frame.side - overlap)) <= 1.5 * frame.step for gap in gaps)
 
 
 @given(FRAMES, st.floats(-50, 1500), st.floats(-50, 1500))
