@@ -36,9 +36,9 @@ from augengine.dataset.worker import Worker
 from augengine.fleet import run_local, run_ray
 from augengine.jobs import Job, Report
 from benchmarks.machine import machine_facts, versions
-from tests.datasets import Listener
-from tests.pictures import write_folder
-from tests.small_generator import write_small_pair
+from tests.support.datasets import Listener
+from tests.support.pictures import write_folder
+from tests.support.small_generator import write_small_pair
 
 RESULT = Path(__file__).parent / "results" / "fleet.json"
 WORKERS = 2

@@ -31,8 +31,8 @@ from benchmarks.machine import machine_facts, versions
 from benchmarks.small_cluster import SmallCluster
 from benchmarks.soak_seen import Life, Seen, resident_mib
 from benchmarks.soak_store import Target, stale_spools, target
-from tests.datasets import digests, keys, leftovers
-from tests.small_generator import write_small_pair
+from tests.support.datasets import digests, keys, leftovers
+from tests.support.small_generator import write_small_pair
 
 RESULTS = Path(__file__).parent / "results"
 SIDE = 64

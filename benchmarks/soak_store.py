@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from augengine.storage import AnyPath, UrlPath, spool_of
-from tests.store_server import Store, store
+from tests.support.store_server import Store, store
 
 Kind = Literal["disk", "s3"]
 

@@ -5,7 +5,7 @@ contenders take turns within one run: a loop over OpenSlide and one over libvips
 with our encoder but without masks, json, digests, shards or reports; our worker with one thread and with all; and the
 best loop and our worker again in one process a core, which shows what the cores can give to anybody.
 The median over the rounds counts. The ``kidney.tif`` of the stored result is what
-`tests.real_pyramid.write_real_pyramid` makes of 4 x 5 PAS regions. It writes ``benchmarks/results/tiles.json``.
+`tests.support.real_pyramid.write_real_pyramid` makes of 4 x 5 PAS regions. It writes ``benchmarks/results/tiles.json``.
 """
 
 from __future__ import annotations

@@ -14,31 +14,15 @@ import pytest
 from augengine.engines.driver import why_no_driver
 from augengine.engines.trt_packages import UNLISTED
 from augengine.storage import UrlPath
-from tests.signal_stack import what_is_wrong
-from tests.small_generator import write_small_pair
+from tests.support.places import ROOT, SHARED_DATA
+from tests.support.signal_stack import what_is_wrong
+from tests.support.small_generator import write_small_pair
 
 if TYPE_CHECKING:
-    from tests.store_server import Store
+    from tests.support.store_server import Store
 
 if why_no_driver():
     os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it when it is first imported, by torch perhaps
-
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
-
-
-WITH_RAY = (
-    "accounts",
-    "clusters",
-    "fleet",
-    "hostile",
-    "late_nodes",
-    "readers",
-    "seclusion",
-    "soak",
-    "storage",
-    "tiling",
-)
-"""Files whose tests start clusters, each with processes for every core; by their beginnings."""
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +68,7 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def s3_server() -> Iterator[Store]:
     """An S3 server, at which the environment points."""
-    from tests.store_server import store  # moto takes a second
+    from tests.support.store_server import store  # moto takes a second
 
     with store() as running:
         yield running
@@ -98,10 +82,11 @@ def s3_folder(s3_server: Store) -> Iterator[UrlPath]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes the tests of a file stay together, and those that start Ray take turns."""
+    """With several processes the tests of a file stay together, and files with tests that start Ray take turns."""
+    with_ray = {item.path for item in items if item.get_closest_marker("ray")}
     for item in items:
-        name = item.path.stem.removeprefix("test_")
-        item.add_marker(pytest.mark.xdist_group("ray" if name.startswith(WITH_RAY) else name))
+        name = item.path.relative_to(ROOT / "tests").with_suffix("").as_posix()
+        item.add_marker(pytest.mark.xdist_group("ray" if item.path in with_ray else name))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,13 +14,13 @@ _GRAPH = ("cupy", "nvidia.dali", "nvidia.nvimgcodec", "cv2", "PIL")
 _JOB = (*_GRAPH, "fsspec", "braceexpand", "skimage")
 
 FILES: Mapping[str, Sequence[str]] = {
-    "tests/test_fused.py": ("torch", "triton"),
-    "tests/test_noise_gpu.py": ("cupy",),
-    "tests/test_engine_torch.py": ("torch", "cupy"),
-    "tests/test_engine_tensorrt.py": ("tensorrt|tensorrt_rtx", "cupy"),
-    "tests/test_chain_gpu.py": _GRAPH,
-    "tests/test_augment_gpu.py": _JOB,
-    "tests/test_train_gpu.py": ("torch", "accelerate", "scipy", "tensorboard"),
+    "tests/engines/test_fused.py": ("torch", "triton"),
+    "tests/chain/test_noise_gpu.py": ("cupy",),
+    "tests/engines/test_torch.py": ("torch", "cupy"),
+    "tests/engines/test_tensorrt.py": ("tensorrt|tensorrt_rtx", "cupy"),
+    "tests/chain/test_dali_gpu.py": _GRAPH,
+    "tests/dataset/test_run_gpu.py": _JOB,
+    "tests/augengine_train/cyclegan/test_trainer_gpu.py": ("torch", "accelerate", "scipy", "tensorboard"),
 }
 """File -> the packages without which it is ``missing``; of names joined by ``|`` one is enough."""
 

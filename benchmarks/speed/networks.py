@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from augengine.engines.onnx_types import read_model, weights_of
 from augengine.generator import Generator, Recipe, generator_from
 from augengine.weights.cards import DIRECTIONS
-from tests.small_generator import random_generator, write_pair
+from tests.support.small_generator import random_generator, write_pair
 
 STAIN: Final = "cd68"
 REFERENCE: Final = "pas"

@@ -20,7 +20,7 @@ from augengine.jobs import Job, Report
 from augengine.spec import ImageFormat, Precision
 from benchmarks.rounds import Contender
 from benchmarks.speed.material import NOISE, STAIN, Material
-from tests.datasets import Listener
+from tests.support.datasets import Listener
 
 _AHEAD = 2
 _NULL_CALLS = 2

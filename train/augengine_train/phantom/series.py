@@ -12,7 +12,7 @@ from augengine_train.phantom.patients import Patient
 from augengine_train.phantom.spec import UNCORRELATED, Correlation, FieldSpec, PhantomStain
 
 DRAWING_VERSION = 2
-"""Written into every folder; raised whenever the same spec gives other pixels (tests/test_phantom_drawing.py)."""
+"""Written into every folder; raised whenever the same spec gives other pixels (a test tells)."""
 
 MOST_FIELDS = 1_000_000
 _MOST_PATIENTS = 10_000

@@ -1,0 +1,164 @@
+"""The command behind `make weights`, at toy size: trains, compares, and replaces only what is better and fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from augengine.errors import WeightsError
+from augengine.pictures.encode import encode_image
+from augengine.stains import BUILT_IN
+from augengine.weights.cards import DIRECTIONS, find_weights
+from augengine_train.cyclegan.judge import score
+from augengine_train.cyclegan.package_pairs import (
+    LIMITS,
+    MOST_BYTES,
+    NO_GLOMERULUS,
+    is_better,
+    main,
+    replace_pairs,
+    table,
+)
+from augengine_train.data.matched_tiles import SIDE
+from augengine_train.phantom import FieldSpec, draw_field
+from augengine_train.validate import CycleError, Validation
+from tests.support.pictures import tissue
+from tests.support.small_generator import write_small_pair
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fields as the real set has them: 0.25 um/px, to be halved; the strip is 36 px then."""
+    folder = tmp_path_factory.mktemp("hannover")
+    (folder / "fields_40x").mkdir()
+    for seed, name in enumerate(("pas", "cd34")):
+        field = tissue(360, 360, seed=seed)
+        field[seed::90, ::7] = np.array([250, 200, 220]) * np.exp(-np.array(BUILT_IN["cd34"].chromogen))
+        (folder / "fields_40x" / f"{name}.png").write_bytes(encode_image(field, "png"))
+    return folder
+
+
+def train(data: Path, out: Path, weights: Path, *more: str) -> Result:
+    size = ("--steps=2", "--width=4", "--blocks=1", "--crop=32", "--stain=cd34")
+    return CliRunner().invoke(main, [f"--data={data}", f"--out={out}", f"--weights={weights}", *size, *more])
+
+
+def validation(dice: float, error: float) -> Validation:
+    cycle = CycleError(l1=error, rms=error)
+    return Validation(
+        stain="cd34",
+        reference="pas",
+        reference_tiles=1,
+        stain_tiles=1,
+        cycle_reference=cycle,
+        cycle_stain=cycle,
+        marker_threshold=0.05,
+        marker_dice=dice,
+        marker_area=0.1,
+        marker_area_cycled=0.1,
+        marker_area_translated=0.1,
+        contrast_real=80,
+        contrast_hidden=5,
+        rim=1.0,
+        sigmas=(0.05,),
+        response=(0.01,),
+        agreement=(0.9,),
+        faithful=(0.8,),
+        area=(0.1,),
+    )
+
+
+def test_it_trains_measures_and_leaves_what_is_not_better(data: Path, tmp_path: Path) -> None:
+    write_small_pair(tmp_path / "weights", stain="cd34")
+    before = find_weights("pas", "cd34", [tmp_path / "weights"]).digests
+    done = train(data, tmp_path / "runs", tmp_path / "weights", "--replace")
+    assert done.exit_code == 0, done.output
+    assert "pas-cd34, held-out strips" in done.output
+    assert "better than what is committed: none" in done.output
+    assert find_weights("pas", "cd34", [tmp_path / "weights"]).digests == before
+    made = find_weights("pas", "cd34", [tmp_path / "runs" / "cd34" / "weights"])
+    assert {made.cards[direction].limits for direction in DIRECTIONS} == {f"{LIMITS}; {NO_GLOMERULUS}"}
+    assert made.mpp == 0.5
+    again = train(data, tmp_path / "runs", tmp_path / "weights", "--resume")
+    assert again.exit_code == 0, again.output
+    assert find_weights("pas", "cd34", [tmp_path / "runs" / "cd34" / "weights"]).digests == made.digests
+
+
+def test_more_pictures_of_pas_are_matched_and_trained_on(data: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        picture = draw_field(FieldSpec(stain="pas", side=SIDE, anatomy_seed=1, marker_seed=1)).image
+        (tmp_path / "pas" / "images").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pas" / "images" / f"{name}.png").write_bytes(encode_image(picture, "png"))
+    more = (f"--pas={tmp_path / 'pas'}", "--leave-out=two", "--upsampling=nearest")
+    done = train(data, tmp_path / "runs", tmp_path / "weights", *more)
+    assert done.exit_code == 0, done.output
+    pictures = sorted(file.name for file in (tmp_path / "runs" / "data" / "pas").glob("*.png"))
+    assert pictures == ["field.png", "one_y0000_x0000.png"]
+    card = find_weights("pas", "cd34", [tmp_path / "runs" / "cd34" / "weights"]).cards["to-reference"]
+    assert card.recipe["upsampling"] == "nearest"
+    assert "pas without two" in card.training
+    assert card.limits == LIMITS
+
+
+def test_what_is_replaced_is_found_as_a_pair(tmp_path: Path) -> None:
+    write_small_pair(tmp_path / "weights", stain="cd34", seed=0)
+    write_small_pair(tmp_path / "runs" / "cd34" / "weights", stain="cd34", seed=5)
+    replace_pairs(["cd34"], tmp_path / "runs", tmp_path / "weights")
+    new = find_weights("pas", "cd34", [tmp_path / "runs" / "cd34" / "weights"])
+    assert find_weights("pas", "cd34", [tmp_path / "weights"]).digests == new.digests
+
+
+def test_weights_too_large_for_the_package_are_not_copied(tmp_path: Path) -> None:
+    write_small_pair(tmp_path / "weights", stain="cd34")
+    before = find_weights("pas", "cd34", [tmp_path / "weights"]).digests
+    pair = write_small_pair(tmp_path / "runs" / "cd34" / "weights", stain="cd34", seed=5)
+    with (pair / "to-reference.onnx").open("ab") as file:
+        file.truncate(MOST_BYTES)
+    with pytest.raises(WeightsError, match=r"would be 24.* MB, the package holds 24"):
+        replace_pairs(["cd34"], tmp_path / "runs", tmp_path / "weights")
+    assert find_weights("pas", "cd34", [tmp_path / "weights"]).digests == before
+
+
+def test_better_is_a_lower_score_with_markers_found() -> None:
+    good = validation(dice=0.9, error=0.1)
+    assert is_better(good, None)
+    assert is_better(good, validation(dice=0.8, error=0.1))
+    assert is_better(good, validation(dice=0.9, error=0.15))
+    assert not is_better(good, good)
+    assert not is_better(validation(dice=0.7, error=0.01), validation(dice=0.6, error=0.3))
+    assert not is_better(replace(good, marker_dice=None), None)
+    assert score(good) == pytest.approx(0.25 + 0.25 * 0.9)
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "agreement", "cost"),
+    [((0.05, 0.2), (0.9, 0.4), 0.1), ((0.05,), (None,), 0.25), ((), (), 0.25)],
+)
+def test_what_responds_more_to_the_strongest_noise_is_better(
+    sigmas: tuple[float, ...], agreement: tuple[float | None, ...], cost: float
+) -> None:
+    other = (0.1,) * len(sigmas)
+    good = validation(dice=0.9, error=0.1)
+    found = replace(good, sigmas=sigmas, agreement=agreement, response=other, faithful=other, area=other)
+    assert score(found) == pytest.approx(0.25 + cost)
+    assert score(replace(found, marker_dice=None)) == pytest.approx(0.2)
+
+
+def test_the_table_shows_every_number_of_both() -> None:
+    lines = table(validation(dice=0.9, error=0.1), validation(dice=0.8, error=0.2))
+    assert lines[0].split()[-2:] == ["new", "committed"]
+    assert "0.900       0.800" in next(line for line in lines if line.startswith("marker Dice"))
+    assert any(line.startswith("agreement at sigma 0.05") for line in lines)
+    assert table(validation(0.9, 0.1), None)[1].endswith("-")
+
+
+def test_data_that_are_not_there_are_named(tmp_path: Path) -> None:
+    done = train(tmp_path / "nothing", tmp_path / "runs", tmp_path / "weights")
+    assert done.exit_code == 2
+    assert "there is no" in done.output

@@ -1,0 +1,89 @@
+"""Pages say what the results beside them hold: tables of docs/ against docs/results/."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from augengine_train.experiments.table1 import gathering
+from augengine_train.experiments.table1.analysis import analyse
+from augengine_train.experiments.table1.plan import Plan
+from augengine_train.experiments.table1.report import table
+from tests.support.docs_tables import DOCS, Found, numbers, row, two
+from tests.support.places import ROOT
+
+PAIRS = ("cd68-half-um", "cd68", "cd34")
+"""The columns of the phantom page's tables."""
+
+PHANTOM: dict[str, Callable[[Found], list[str]]] = {
+    "um/px": lambda f: [f"{f['run']['mpp']:g}"],
+    "steps": lambda f: [f"{f['run']['steps']:,}".replace(",", " ")],
+    "marker Dice of b and b' without noise": lambda f: two(f["validation"]["marker_dice"]),
+    "Dice with the true markers": lambda f: two(f["truth_real"], f["truth_cycled"]),
+    "markers stand out by": lambda f: [f"{f['validation'][k]:.0f}" for k in ("contrast_real", "contrast_hidden")],
+    "two draws agree": lambda f: two(*f["validation"]["agreement"]),
+    "at 0.2 over that at 0.01": lambda f: two(f["validation"]["agreement"][2] / f["validation"]["agreement"][0]),
+    "Dice of one draw with b": lambda f: two(*f["validation"]["faithful"]),
+    "SSIM of the haematoxylin": lambda f: two(f["ssim_cycled"], *f["ssim_noisy"][1:]),
+    "cycle error": lambda f: [f"{f['validation'][k]['l1']:.3f}" for k in ("cycle_reference", "cycle_stain")],
+}
+
+
+DRIFT: dict[str, Callable[[list[Found]], list[str]]] = {
+    "F1 by pixel on the tiles themselves": lambda each: [f"{each[0]['own']['pixels']['f1']:.3f}"],
+    "lost on variants": lambda each: [f"{f['lost']:.3f}" for f in each],
+    "Dice of what is found in a variant": lambda each: two(*(f["agreement"]["f1"] for f in each)),
+}
+
+
+@pytest.mark.parametrize("start", DRIFT)
+@pytest.mark.parametrize(("column", "pair"), list(enumerate(PAIRS, 1)))
+def test_the_phantoms_page_says_how_far_masks_drift(start: str, column: int, pair: str) -> None:
+    page = (DOCS / "phantom.md").read_text(encoding="utf-8")
+    found = json.loads((DOCS / "results" / f"phantom-drift-{pair}.json").read_text())
+    assert list(found) == ["looked-0.000001/", "looked-0.05/", "looked-0.2/"]
+    assert numbers(row(page, start)[column]) == DRIFT[start](list(found.values()))
+
+
+@pytest.mark.parametrize("start", PHANTOM)
+@pytest.mark.parametrize(("column", "pair"), list(enumerate(PAIRS, 1)))
+def test_the_phantoms_table_says_what_was_found(start: str, column: int, pair: str) -> None:
+    page = (DOCS / "phantom.md").read_text(encoding="utf-8")
+    found = json.loads((DOCS / "results" / f"phantom-{pair}.json").read_text())
+    assert numbers(row(page, start)[column]) == PHANTOM[start](found)
+
+
+def test_readme_says_what_table_1_found() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    analysis = json.loads((DOCS / "results" / "table1.json").read_text())["analysis"]
+    gain, low, high = two(*(analysis["primary"][name] for name in ("mean", "low", "high")))
+    assert f"F1 rises by {gain} (95 % {low} ... {high}," in readme
+    (same,) = (each for each in analysis["secondary"] if each["name"] == "paper - baseline, same")
+    assert same["verdict"] == "not shown"
+    assert f"no change is shown ({' ... '.join(two(same['low'], same['high']))})" in readme
+
+
+def test_table_1_says_what_its_first_run_found() -> None:
+    first = json.loads((DOCS / "results" / "table1-first.json").read_text())
+    primary = analyse(Plan.from_json(first["plan"]), first["cells"]).lines()[0]
+    assert f'"{primary}"' in (DOCS / "table1.md").read_text(encoding="utf-8")
+
+
+def test_table_1_says_what_became_of_the_markers() -> None:
+    page = (DOCS / "table1.md").read_text(encoding="utf-8")
+    for line in gathering.lines(json.loads((DOCS / "results" / "table1-gathering.json").read_text())["gathering"]):
+        assert line in page, line
+
+
+def test_table_1_says_what_its_cells_say() -> None:
+    """The verdict's lines are reckoned anew from the committed cells."""
+    page = (DOCS / "table1.md").read_text(encoding="utf-8")
+    said = json.loads((DOCS / "results" / "table1.json").read_text())
+    plan = Plan.from_json(said["plan"])
+    analysis = analyse(plan, said["cells"])
+    for line in analysis.lines():
+        assert line in page, line
+    for line in table(plan, said["cells"])[:-2]:  # without its legend
+        assert line in page, line

@@ -1,0 +1,159 @@
+"""What README and docs tell people to type is typed here, in an empty folder, in order."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from augengine.cli.main import main
+from augengine.stains import Stain
+from tests.support.pictures import class_ids, encode, stained
+from tests.support.places import ROOT
+from tests.support.typed_lines import type_lines
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# These need fields, slides, real or drawn tissue, a store or a cluster: tests/test_docs_*.py; of the last two,
+# tests/test_{storage,clusters}.py run like commands, not the lines as typed.
+TYPED_ELSEWHERE = {"clusters.md", "storage.md", "phantom.md", "training.md", "segmenter.md", "tiling.md", "results.md"}
+SIDE = 64
+TILES = 6
+
+# One epoch over the shards of the current folder: which sources came, and what their masks hold.
+_EPOCH = """
+import json, sys
+from pathlib import Path
+from torch.utils.data import DataLoader
+import loader
+
+def ids(mask):
+    return mask.tolist()
+
+if __name__ == "__main__":
+    shards = [str(file) for file in sorted(Path(sys.argv[1]).glob("*.tar"))]
+    epochs = [list(DataLoader(loader.epoch_of(shards, epoch), batch_size=None)) for epoch in range(3)]
+    shapes = {tuple(image.shape) for epoch in epochs for image, _ in epoch}
+    print(json.dumps({"shapes": sorted(shapes), "masks": [[ids(mask) for _, mask in epoch] for epoch in epochs]}))
+"""
+
+
+def blocks(page: Path, language: str = "") -> list[str]:
+    """The code blocks of a page in a language."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [text for its_language, text in found if its_language == language]
+
+
+def typed() -> list[str]:
+    """The command lines of the pages that need no pictures of their own, without their remarks."""
+    pages = [page for page in PAGES if page.name not in TYPED_ELSEWHERE]
+    lines = [line for page in pages for block in blocks(page) for line in block.splitlines()]
+    return [line.partition("#")[0].strip() for line in lines if line.startswith("augengine ")]
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty home and a folder with `tiles/`, where every command was typed once."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    (folder / "tiles").mkdir()
+    for i in range(TILES):
+        (folder / "tiles" / f"tile_{i}.png").write_bytes(encode(stained(SIDE, seed=i)))
+        (folder / "tiles" / f"tile_{i}_mask.png").write_bytes(encode(class_ids(SIDE, SIDE, seed=i)))
+    type_lines(typed(), folder)
+    return folder
+
+
+@pytest.mark.e2e
+def test_every_command_line_of_the_docs_runs_as_typed(newcomer: Path) -> None:
+    assert len(typed()) >= 5
+    assert {path.name for path in newcomer.glob("*/*.tar")} == {"cd68-000000.tar"}
+
+
+@pytest.mark.e2e
+def test_the_demo_makes_shards_and_a_picture(tmp_path: Path) -> None:
+    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe
+    lines = [line.strip().replace("$(BIN)/", "") for line in recipe[1].splitlines()]
+    for line in lines:
+        assert line.startswith("augengine "), line
+        command = [sys.executable, "-m", *shlex.split(line)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    with Image.open(tmp_path / "demo.png") as picture:
+        assert picture.size > (1000, 500)
+    assert "demo.png" in done.stdout
+
+
+def test_every_command_that_the_docs_name_exists() -> None:
+    named = {name for page in PAGES for name in re.findall(r"`augengine ([a-z][\w-]*)", page.read_text())}
+    assert named <= set(main.commands)
+    assert named
+
+
+@pytest.mark.e2e
+def test_the_loader_of_the_readme_shows_every_source_once_an_epoch(newcomer: Path) -> None:
+    (code,) = blocks(ROOT / "README.md", "python")
+    (newcomer / "loader.py").write_text(code)
+    (newcomer / "epoch.py").write_text(_EPOCH)
+    command = [sys.executable, "epoch.py", "my-shards"]
+    done = subprocess.run(command, cwd=newcomer, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["shapes"] == [[SIDE, SIDE, 3]]
+    truth = sorted(class_ids(SIDE, SIDE, seed=i).tolist() for i in range(TILES))
+    assert [sorted(epoch) for epoch in said["masks"]] == [truth] * 3
+
+
+def test_the_loader_of_the_readme_is_for_the_number_of_variants_that_it_makes() -> None:
+    (code,) = blocks(ROOT / "README.md", "python")
+    (line,) = [line for line in typed() if line.startswith("augengine augment") and "--in tiles/" in line]
+    assert f"K, SEED = {shlex.split(line)[shlex.split(line).index('--variants') + 1]}, " in code
+    assert "--include-source" in line
+
+
+def test_the_stain_of_the_readme_is_a_stain(tmp_path: Path) -> None:
+    (text,) = blocks(ROOT / "README.md", "toml")
+    file = tmp_path / "cd3.toml"
+    file.write_text(text)
+    stain = Stain.from_toml(file)
+    assert (stain.name, stain.reference, stain.recommended_eps) == ("cd3", "pas", 0.05)
+
+
+def test_every_make_target_that_the_docs_name_exists() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"(?:^|`)make ([a-z0-9-]+)", page.read_text(), re.MULTILINE)}
+    assert {"demo", "install", "test", "check"} <= named <= targets
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text())
+        assert [link for link in links if not (page.parent / link).exists()] == [], page.name
+
+
+def test_every_file_and_name_of_contributing_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = set(re.findall(r"`((?:augengine|tests|docs|train|benchmarks)/[\w./]*)`", text)) - {
+        "augengine/engines/_name.py"
+    }
+    assert len(paths) > 15
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+    named = {
+        "augengine/annotations/__init__.py": ("open_labels",),
+        "augengine/dataset/request.py": ("AugmentRequest",),
+        "augengine/cli/train.py": ("COMMANDS",),
+        "augengine/stains.py": ("BUILT_IN",),
+        "augengine/engines/backends.py": ("BackendName", "backends()"),
+        "augengine/engines/base.py": ("Backend", "Engine"),
+        "augengine/sources/__init__.py": ("open_source",),
+    }
+    for file, names in named.items():
+        source = (ROOT / file).read_text()
+        for name in names:
+            assert f"`{name}`" in text
+            assert re.search(rf"^(def|class) {name.removesuffix('()')}\b|^{name}\b", source, re.MULTILINE), (file, name)
