@@ -23,7 +23,6 @@ class EnginesSpec:
         mpp: um/px the generators were trained at.
         why: Why this precision, in a sentence.
         chain: Which chain runs them; two chains may differ by a grey level.
-        mixed: Other classes of machine may take part, each with its own engines, which its samples name.
     """
 
     to_reference: str
@@ -36,12 +35,10 @@ class EnginesSpec:
     mpp: float
     why: str
     chain: ChainName = "dali"
-    mixed: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values; ``mixed`` only where it is so, as plans had no such field once."""
-        fields = asdict(self) | {"weights": list(self.weights)}
-        return fields if self.mixed else {name: value for name, value in fields.items() if name != "mixed"}
+        """As plain json values."""
+        return asdict(self) | {"weights": list(self.weights)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -95,9 +95,6 @@ _backend = click.option(
 )
 _seed = click.option("--seed", type=int, default=0, show_default=True, help="Root of every draw.")
 _ray = click.option("--ray", "ray_address", metavar="ADDRESS", help="Join this Ray cluster: HOST:PORT, or auto.")
-_mixed = click.option(
-    "--allow-mixed", is_flag=True, help="Accept nodes whose bytes differ; samples name what made them."
-)
 _format = click.option(
     "--format",
     "image_format",
@@ -150,7 +147,6 @@ def build_engines_command(
 @_seed
 @click.option("--workers", default="auto", show_default=True, help="How many; auto: one a GPU, or one on a CPU.")
 @_ray
-@_mixed
 @_format
 @click.option("--samples-per-shard", type=int, help="Source samples a shard; by default about 256 MB of output.")
 @click.option(
@@ -238,7 +234,6 @@ def _workers(text: str) -> int | None:
 @click.option("--tiles-per-shard", type=int, help="By default about 256 MB.")
 @click.option("--workers", default="auto", show_default=True, help="How many; auto: one for every eight cores.")
 @_ray
-@_mixed
 @retry_failed_option
 @_allow_failures
 @as_json_option

@@ -33,7 +33,7 @@ def find_engines(run: Run, planned: EnginesSpec | None, watcher: Watcher) -> tup
         return _resume(run, planned, watcher)
     store = EngineStore(home() / "engines")
     chosen = choose_pair(_built(run, store, watcher), run.spec.noise.eps, run.request.precision)
-    engines = replace(chosen, chain=run.request.chain, mixed=run.request.allow_mixed)
+    engines = replace(chosen, chain=run.request.chain)
     watcher.note(f"engines: {engines.backend}, {engines.precision} ({engines.why})")
     return store, engines
 
@@ -103,11 +103,6 @@ def check_request(run: Run, planned: EnginesSpec) -> None:
         raise PlanMismatch(
             f"the dataset in {run.request.out} was begun with the chain {planned.chain}, now it is {run.request.chain}",
             hint=f"--chain {planned.chain}, or choose another folder",
-        )
-    if run.request.allow_mixed and not planned.mixed:
-        raise PlanMismatch(
-            f"the dataset in {run.request.out} was begun on machines of one class, now mixed ones are asked for",
-            hint="leave out --allow-mixed, or choose another folder",
         )
     if (run.weights.digests["to-reference"], run.weights.digests["from-reference"]) != planned.weights:
         raise PlanMismatch(

@@ -31,13 +31,11 @@ class EngineOutfit:
     Attributes:
         backend: Name of the backend.
         files: The generators on the driver's machine: digest -> file.
-        allow_mixed: Accept that another class of machine makes engines of other ids; each sample names its own.
         reads: None but the source.
     """
 
     backend: str
     files: Mapping[str, str] = field(default_factory=dict)
-    allow_mixed: bool = False
     reads: tuple[str, ...] = ()
 
     def machine(self) -> str:
@@ -56,7 +54,7 @@ class EngineOutfit:
             fetch: Brings weights that this node lacks.
 
         Raises:
-            WrongDevice: This machine makes other engines, and the classes may not be mixed.
+            WrongDevice: This machine makes other engines than the run's.
             WeightsError: Weights arrived damaged, or cannot be written.
             EngineError: An engine cannot be built.
         """
@@ -64,10 +62,10 @@ class EngineOutfit:
         with _one_at_a_time(own.root):
             pair = [self._engine(own, worker, index, fetch) for index in (0, 1)]
         engines = replace(worker.engines, to_reference=pair[0].id, from_reference=pair[1].id)
-        if engines != worker.engines and not self.allow_mixed:
+        if engines != worker.engines:
             raise WrongDevice(
                 f"this node ({self.machine()}) makes other engines than the run's",
-                hint="use nodes of one kind and versions, or --allow-mixed",
+                hint="use nodes of one kind and versions",
             )
         return replace(worker, store=str(own.root), engines=engines)
 

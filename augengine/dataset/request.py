@@ -29,7 +29,6 @@ class AugmentRequest:
         workers: How many; None for one a GPU, or one on a CPU (in a cluster: a node).
         ray_address: A running cluster.
         retry_failed: Make shards that lack samples anew.
-        allow_mixed: Accept nodes whose bytes differ; each sample names its engines.
         max_side: Longest side of an image, pixels.
     """
 
@@ -56,5 +55,4 @@ class AugmentRequest:
     workers: int | None = None
     ray_address: str | None = None
     retry_failed: bool = False
-    allow_mixed: bool = False
     max_side: int = 1024

@@ -32,13 +32,13 @@ from augengine.runs import (
     Plan,
     Recorder,
     Retry,
-    begun_plan,
     check_plan,
     choose_retry,
     close_account,
     committed,
     make_missing,
     open_target,
+    read_plan,
     recorded,
     survives,
 )
@@ -55,7 +55,7 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
     """
     run = resolve(request, watcher)
     with open_target(request.out) as hold:
-        before = begun_plan(request.out, allow_mixed=request.allow_mixed)
+        before = read_plan(request.out)
         planned = None if before is None else planned_engines(request.out, before)
         if planned is not None:
             check_request(run, planned)
@@ -136,7 +136,7 @@ def _execute(
 def engine_outfit(run: Run, engines: EnginesSpec) -> EngineOutfit:
     """What each node of a joined cluster needs for these engines."""
     files = {run.weights.digests[each]: str(run.weights.path(each).absolute()) for each in DIRECTIONS}
-    return EngineOutfit(backend=engines.backend, files=files, allow_mixed=engines.mixed)
+    return EngineOutfit(backend=engines.backend, files=files)
 
 
 def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int) -> WorkerSpec:

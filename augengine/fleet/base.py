@@ -57,11 +57,6 @@ class Outfit(Protocol):
         """Local paths that workers read, beside the jobs' sources."""
         ...
 
-    @property
-    def allow_mixed(self) -> bool:
-        """Whether nodes may differ in what decides bytes."""
-        ...
-
     def machine(self) -> str:
         """What of this machine decides bytes, in words."""
         ...

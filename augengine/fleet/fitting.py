@@ -67,7 +67,7 @@ class Fitting:
         return "" if node_id in self.asked else not_arrived(node_id, self.probe)
 
     def _trouble(self, seen: Seen) -> str:
-        if seen.trouble or self.outfit is None or self.outfit.allow_mixed or seen.machine == self.machine:
+        if seen.trouble or self.outfit is None or seen.machine == self.machine:
             return seen.trouble
         return f"its bytes would differ, it is {seen.machine}; the run's are of {self.machine}"
 

@@ -136,13 +136,13 @@ def check_nodes(nodes: Sequence[Node], seen: Sequence[Seen], probe: Probe, outfi
 
     Raises:
         WorkerError: A node cannot read what the driver wrote, or the driver what it wrote.
-        SpecError: Machines of several classes, not asked for.
+        SpecError: Machines of several classes.
     """
     for node, each in zip(nodes, seen, strict=True):
         if trouble := each.trouble or not_arrived(node.id, probe):
             hint = "every node needs input and output under the same paths: a shared file system, or s3://"
             raise WorkerError(f"node {node.host}: {trouble}", hint=hint)
-    if outfit is not None and not outfit.allow_mixed:
+    if outfit is not None:
         _check_classes(nodes, seen, outfit.machine())
 
 
@@ -159,7 +159,7 @@ def _check_classes(nodes: Sequence[Node], seen: Sequence[Seen], here: str) -> No
         classes.setdefault(each.machine, []).append(node.host)
     if len(classes) > 1:
         named = "; ".join(f"{_some(hosts)}: {machine}" for machine, hosts in sorted(classes.items()))
-        hint = "nodes of one kind give equal bytes; --allow-mixed records in each sample what made it"
+        hint = "nodes of one kind and versions give equal bytes: run one dataset per kind of machine"
         raise SpecError(f"the machines are of {len(classes)} classes, whose bytes differ ({named})", hint=hint)
 
 

@@ -3,7 +3,6 @@
 from augengine.runs.account import Account, Loss, ShardAccount, take_account
 from augengine.runs.hold import Hold
 from augengine.runs.missing import Crew, make_missing, survives
-from augengine.runs.mixed import begun_plan
 from augengine.runs.plan import (
     Plan,
     check_growing_plan,
@@ -34,7 +33,6 @@ __all__ = [
     "Retry",
     "ShardAccount",
     "Status",
-    "begun_plan",
     "check_growing_plan",
     "check_plan",
     "choose_retry",

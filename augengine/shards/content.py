@@ -66,8 +66,6 @@ class Planned:
     @classmethod
     def _of_augmented(cls, plan: Mapping[str, Any]) -> Self:
         spec, engines = plan["spec"], plan["engines"]
-        # Of mixed machines each names its own engines, which nobody else can know.
-        named = () if engines.get("mixed") else ("to_reference", "from_reference")
         return cls(
             counts=_counts(plan),
             image_format=str(spec["image_format"]),
@@ -76,7 +74,7 @@ class Planned:
                 "stain": spec["stain"],
                 "eps": spec["noise"]["eps"],
                 "seed": spec["noise"]["seed"],
-                **{f"engine_{name}": engines[name] for name in named},
+                **{f"engine_{name}": engines[name] for name in ("to_reference", "from_reference")},
                 "precision": engines["precision"],
             },
             fields=JSON_FIELDS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from augengine.pictures.encode import encoder_version
@@ -21,12 +21,10 @@ class TileOutfit:
 
     Attributes:
         reads: Slides and annotations.
-        allow_mixed: Accept that nodes differ; each tile names what made it.
         files: None.
     """
 
     reads: tuple[str, ...] = ()
-    allow_mixed: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
 
     def machine(self) -> str:
@@ -35,5 +33,5 @@ class TileOutfit:
         return f"{platform.machine()}, {own}, {readers_version()}, {encoder_version()}"
 
     def fit(self, worker: TileWorkerSpec, fetch: Callable[[str], bytes]) -> TileWorkerSpec:  # noqa: ARG002 - the seam's
-        """The worker's spec as it holds on this node."""
-        return replace(worker, machine=self.machine()) if self.allow_mixed else worker
+        """The worker's spec as it is: nodes whose bytes differ are refused before."""
+        return worker

@@ -32,7 +32,6 @@ class TileRequest:
         tiles_per_shard: None for about 256 MB.
         workers: How many; None for one in every eight cores.
         ray_address: A running cluster.
-        allow_mixed: Accept nodes whose bytes differ; each tile names what made it.
         retry_failed: Make shards that lack samples anew.
     """
 
@@ -58,7 +57,6 @@ class TileRequest:
     tiles_per_shard: int | None = None
     workers: int | None = None
     ray_address: str | None = None
-    allow_mixed: bool = False
     retry_failed: bool = False
 
 

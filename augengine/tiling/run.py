@@ -18,13 +18,13 @@ from augengine.runs import (
     Plan,
     Recorder,
     Retry,
-    begun_plan,
     check_growing_plan,
     choose_retry,
     close_account,
     committed,
     make_missing,
     open_target,
+    read_plan,
     recorded,
     refuse_differences,
     survives,
@@ -56,7 +56,7 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
     run = resolve(request)
     plan = _empty_plan(run)
     with open_target(request.out) as hold:
-        before = begun_plan(request.out, "tile", allow_mixed=request.allow_mixed)
+        before = read_plan(request.out, "tile")
         safe = survives(_shares(run)[0], request.ray_address)
         retry = choose_retry(request.out, before, asked=request.retry_failed, survives=safe)
         if before is not None:
@@ -84,7 +84,7 @@ def _empty_plan(run: TileRun) -> Plan:
         kind="tile",
         spec=run.spec.to_json(),
         source={"kind": "slides"} | slides,
-        engines={"mixed": True} if run.request.allow_mixed else {},
+        engines={},
         encoder=encoder_version(),
         jobs=(),
     )
@@ -112,7 +112,7 @@ def _execute(
     run: TileRun, plan: Plan, done: Mapping[str, Report], retry: Retry, hold: Hold, recorder: Recorder
 ) -> dict[str, Report]:
     workers, threads = _shares(run)
-    outfit = TileOutfit(allow_mixed=run.request.allow_mixed, reads=_files(run.slides))
+    outfit = TileOutfit(reads=_files(run.slides))
     worker = TileWorkerSpec(
         target=str(run.request.out.absolute()),
         spec=run.spec,
@@ -120,7 +120,6 @@ def _execute(
         threads=threads,
         access=Access.of_environment(run.request.out),
         fence=hold.fence,
-        machine=outfit.machine() if outfit.allow_mixed else "",
     )
     crew = Crew(worker=worker, start=TileWorker, workers=workers, address=run.request.ray_address, outfit=outfit)
     return make_missing(run.request.out, plan, done, crew, retry, hold, recorder)

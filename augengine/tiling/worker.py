@@ -42,7 +42,6 @@ class TileWorkerSpec:
         threads: CPU threads.
         device_id: None: tiles are cut on CPUs.
         access: What reaches its store, on any machine.
-        machine: Written into each tile's json, where machines may differ: what of this one decides bytes.
         fence: Looked at before a shard is published.
     """
 
@@ -52,7 +51,6 @@ class TileWorkerSpec:
     threads: int = 1
     device_id: int | None = None
     access: Access = field(default_factory=Access)
-    machine: str = ""
     fence: Fence = field(default_factory=Fence)
 
 
@@ -145,7 +143,6 @@ class _Opened:
     spec: TileSpec
     survey: Survey
     places: tuple[Place, ...]
-    machine: str
 
     def cut(self, key: str, place: Place) -> Encoded:
         """Read and encode one tile.
@@ -157,7 +154,7 @@ class _Opened:
         pixels = self.slide.read(place.x, place.y, self.scale, height=size, width=size)
         image, seen = encode_pixels(pixels, self.spec.image_format)
         mask, counts = self._mask(place)
-        record = canonical_json(tile_json(self.survey, place, self.machine))
+        record = canonical_json(tile_json(self.survey, place))
         members = members_of(image, self.spec.image_format, mask=mask, json=record, extras={})
         return Encoded(((key, members),), count_pixels(seen, counts))
 
@@ -171,13 +168,12 @@ class _Opened:
         return encode_mask(mask), count_classes(mask)
 
 
-def tile_json(survey: Survey, place: Place, machine: str = "") -> dict[str, Any]:
+def tile_json(survey: Survey, place: Place) -> dict[str, Any]:
     """The json of a tile: where it is from. Its corner and ``downsample`` are in level-0 pixels, ``mpp`` in um/px.
 
     Args:
         survey: Of its slide.
         place: Where it is.
-        machine: What made it, where machines may differ.
     """
     slide = survey.slide
     record: dict[str, Any] = {
@@ -188,7 +184,6 @@ def tile_json(survey: Survey, place: Place, machine: str = "") -> dict[str, Any]
         "downsample": survey.downsample,
         "class": place.kind,
     }
-    record |= {"machine": machine} if machine else {}
     return record | ({"patient": slide.patient, "split": slide.split} if slide.patient else {})
 
 
@@ -205,7 +200,6 @@ def _open(worker: TileWorkerSpec, job: Job, stack: ExitStack) -> _Opened:
         worker.spec,
         survey,
         survey.places[job.first : job.first + job.count],
-        worker.machine,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,13 +17,10 @@ from augengine.errors import SpecError, WorkerError
 from augengine.fleet import fitting
 from augengine.fleet.cluster import find_nodes, join
 from augengine.fleet.nodes import Node, Seen, check_nodes, crew, look, write_probe
-from augengine.shards.verify import verify
-from augengine.tiling.outfit import TileOutfit
-from tests.support.datasets import digests, keys, leftovers, make, members, record
+from tests.support.datasets import digests, leftovers, make
 from tests.support.node_cluster import WITHOUT_TOKENS, node_cluster, with_version
 from tests.support.pictures import write_folder
 from tests.support.slide_files import specimen, write_slide
-from tests.support.tilings import cut
 
 NAMES = [f"tile_{i:02d}" for i in range(12)]
 OPTIONS = {"samples_per_shard": 1, "variants": 1}
@@ -120,13 +116,12 @@ def test_a_living_node_that_cannot_work_is_not_waited_for(tmp_path: Path, monkey
         fitting.fitting(cluster.ray, worker, [], None).__enter__()
 
 
-def test_classes_are_refused_by_name_unless_mixed_ones_are_allowed() -> None:
+def test_classes_are_refused_by_name() -> None:
     nodes, probe = [_node(1), _node(2)], write_probe("s3://bucket/out", [])
     outfit = EngineOutfit(backend="openvino")
     seen = [Seen(machine=outfit.machine(), trouble=""), Seen(machine="cpu-other", trouble="")]
     with pytest.raises(SpecError, match=r"host2: cpu-other"):
         check_nodes(nodes, seen, probe, outfit)
-    check_nodes(nodes, seen, probe, EngineOutfit(backend="openvino", allow_mixed=True))
 
 
 @pytest.fixture(scope="module")
@@ -165,46 +160,28 @@ def test_nodes_get_weights_by_digest_and_give_the_bytes_of_one_machine(
 @pytest.mark.e2e
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_node_with_another_compiler_is_refused_or_recorded_in_each_of_its_samples(
+def test_a_node_with_another_compiler_is_refused(
     homes: tuple[Path, Path], tiles: Path, small_weights: Path, tmp_path: Path
 ) -> None:
     other = with_version(tmp_path / "packages", "openvino", "2020.1")
     with node_cluster(str(homes[0]), f"{homes[1]}={other}") as nodes:
         run = _join(nodes.address, tiles, tmp_path / "out", small_weights)
-        assert run.returncode == 2
-        assert "the machines are of 2 classes" in run.stderr
-        assert "openvino 2020.1" in run.stderr
-        run = _join(nodes.address, tiles, tmp_path / "out", small_weights, "--allow-mixed")
-        assert run.returncode == 0, run.stderr
-    out = tmp_path / "out"
-    assert verify(out).ok
-    made_by = {record(out, key)["engine_to_reference"] for key in keys(out)}
-    assert len(keys(out)) == len(NAMES)
-    assert len(made_by) == 2
+    assert run.returncode == 2
+    assert "the machines are of 2 classes" in run.stderr
+    assert "openvino 2020.1" in run.stderr
+    assert "one dataset per kind of machine" in run.stderr
 
 
 @pytest.mark.e2e
 @pytest.mark.ray
 @pytest.mark.slow
-def test_nodes_with_another_library_cut_no_tiles_or_are_named_in_each(homes: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_node_with_another_library_cuts_no_tiles(homes: tuple[Path, Path], tmp_path: Path) -> None:
     slide, out = write_slide(tmp_path / "slide.tif", specimen()), tmp_path / "out"
     other = with_version(tmp_path / "packages", "pillow", "1.0")
     with node_cluster(str(homes[0]), f"{homes[1]}={other}") as nodes:
         command = ["tile", slide, "--out", out, "--size", 64, "--tiles-per-shard", 2, "--ray", nodes.address]
         refused = _run(*command)
-        assert (refused.returncode, "pillow 1.0" in refused.stderr) == (2, True)
-        taken = _run(*command, "--allow-mixed")
-        assert taken.returncode == 0, taken.stderr
-    assert verify(out).ok
-    here = TileOutfit().machine()
-    there = re.sub(r"pillow [\d.]+", "pillow 1.0", here)
-    assert {record(out, key)["machine"] for key in keys(out)} <= {here, there}
-    assert cut(slide, tmp_path / "clean", tiles_per_shard=2).complete()
-    assert _images(out) == _images(tmp_path / "clean")
-
-
-def _images(out: Path) -> dict[str, bytes]:
-    return {name: data for name, data in members(out).items() if name.endswith(".png")}
+    assert (refused.returncode, "pillow 1.0" in refused.stderr) == (2, True)
 
 
 def _join(address: str, tiles: Path, out: Path, weights: Path, *more: str) -> subprocess.CompletedProcess[str]:

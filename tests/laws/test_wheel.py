@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,12 @@ def run(*command: object, folder: Path, home: Path | None = None) -> str:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an environment, ``venv``, that holds the wheel and what it needs, and no torch."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT, folder=folder)
+    source = folder / "source"  # setuptools leaves a build folder there, from which a later wheel would take old files
+    for name in ("augengine", "train"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(ROOT / name, source / name)
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source, folder=folder)
     (wheel,) = folder.glob("augengine-*.whl")
     run(sys.executable, "-m", "venv", "venv", folder=folder)
     constraints = ROOT / "constraints.txt"
