@@ -8,6 +8,7 @@ from typing import Any
 from augengine.chain.pair import EnginesSpec
 from augengine.jobs import Report
 from augengine.progress import counted
+from augengine.runs import Outcome
 from augengine.storage import AnyPath
 
 
@@ -44,67 +45,59 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a run left: every shard of the plan has a report here, those of earlier runs included.
+    """What a run of `augment` left.
 
     Attributes:
-        folder: The dataset.
-        reports: One a job.
-        resumed: How many shards were committed before this run.
-        seconds: Of this run's augmenting.
+        outcome: What became of every sample and shard.
         engines: What ran.
     """
 
-    folder: AnyPath
-    reports: tuple[Report, ...]
-    resumed: int
-    seconds: float
+    outcome: Outcome
     engines: EnginesSpec
+
+    @property
+    def folder(self) -> AnyPath:
+        """The dataset."""
+        return self.outcome.folder
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """One report per shard of the plan, those of earlier runs included."""
+        return self.outcome.reports
+
+    @property
+    def resumed(self) -> int:
+        """Shards that were committed before this run."""
+        return self.outcome.resumed
 
     @property
     def samples_out(self) -> int:
         """Samples written."""
-        return sum(report.samples_out for report in self.reports)
+        return self.outcome.samples_out
 
     @property
     def failed_samples(self) -> int:
         """Samples dropped."""
-        return sum(len(report.failures) for report in self.reports)
+        return self.outcome.failed_samples
 
     @property
     def failed_shards(self) -> int:
         """Shards that could not be made."""
-        return sum(bool(report.error) for report in self.reports)
+        return self.outcome.failed_shards
 
     def complete(self, allow_failures: int = 0) -> bool:
         """Whether every shard was made, with at most that many bad samples."""
-        return self.failed_shards == 0 and self.failed_samples <= allow_failures
+        return self.outcome.complete(allow_failures)
 
     def failure_lines(self) -> list[str]:
         """Each dropped sample and each failed shard, with its reason."""
-        shards = [f"{report.output}: {report.error}" for report in self.reports if report.error]
-        return shards + [f"{bad.key}: {bad.reason}" for report in self.reports for bad in report.failures]
+        return self.outcome.failure_lines()
 
     def sentence(self) -> str:
         """For a person."""
-        made = len(self.reports) - self.failed_shards
-        text = f"{counted(self.samples_out, 'sample')} in {counted(made, 'shard')} in {self.folder}/"
-        text += f", {self.engines.precision}"
-        text += f", {counted(self.resumed, 'shard')} from an earlier run" if self.resumed else ""
-        text += f", {counted(self.failed_samples, 'bad sample')}" if self.failed_samples else ""
-        return text + (f", {counted(self.failed_shards, 'shard')} failed: run again" if self.failed_shards else "")
+        made = f"{counted(self.samples_out, 'sample')} {self.outcome.in_shards()}"
+        return f"{made}, {self.engines.precision}{self.outcome.shortfall()}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain json values."""
-        return {
-            "folder": str(self.folder),
-            "shards": len(self.reports) - self.failed_shards,
-            "shards_failed": self.failed_shards,
-            "shards_resumed": self.resumed,
-            "samples_in": sum(report.samples_in for report in self.reports),
-            "samples_out": self.samples_out,
-            "bytes": sum(report.size for report in self.reports),
-            "seconds": round(self.seconds, 3),
-            "precision": self.engines.precision,
-            "why": self.engines.why,
-            "failures": self.failure_lines(),
-        }
+        return self.outcome.to_json() | {"precision": self.engines.precision, "why": self.engines.why}

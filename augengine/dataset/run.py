@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -21,27 +19,10 @@ from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.driver import gpu_count
 from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
-from augengine.fleet import MAY_CRASH
-from augengine.jobs import Report
 from augengine.machine import cpu_threads
 from augengine.pictures.encode import encoder_version
 from augengine.progress import Watcher
-from augengine.runs import (
-    Crew,
-    Hold,
-    Plan,
-    Recorder,
-    Retry,
-    check_plan,
-    choose_retry,
-    close_account,
-    committed,
-    make_missing,
-    open_target,
-    read_plan,
-    recorded,
-    survives,
-)
+from augengine.runs import Crew, Hold, Plan, carry_out, check_plan, choose_retry, open_target, read_plan, survives
 from augengine.shards.write import target_errors
 from augengine.storage import Access
 from augengine.weights.cards import DIRECTIONS
@@ -67,22 +48,9 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         check_plan(request.out, plan, may_change=retry.outputs)
         with target_errors(request.out):
             store = keep_plans(store, engines, request.out)
-        done = {name: each for name, each in committed(request.out, plan).items() if name not in retry.outputs}
-        if hold.was_killed and not safe:
-            watcher.warn(MAY_CRASH)
-        with recorded(request.out, watcher) as recorder:
-            recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
-            began = time.monotonic()
-            made = _execute(run, plan, engines, store, done, retry, hold, recorder)
-            seconds = time.monotonic() - began
-            holding = done | close_account(request.out, plan, made, retry, resumed=len(done), seconds=seconds)
-    return Summary(
-        folder=request.out,
-        reports=tuple(holding[job.output] for job in plan.jobs),
-        resumed=len(done),
-        seconds=seconds,
-        engines=engines,
-    )
+        crew = _crew(run, engines, store, hold)
+        outcome = carry_out(request.out, plan, crew, retry, hold, watcher)
+    return Summary(outcome=outcome, engines=engines)
 
 
 def predict(request: AugmentRequest, watcher: Watcher) -> Prediction:
@@ -112,25 +80,15 @@ def make_plan(run: Run, engines: EnginesSpec) -> Plan:
     )
 
 
-def _execute(
-    run: Run,
-    plan: Plan,
-    engines: EnginesSpec,
-    store: EngineStore,
-    done: Mapping[str, Report],
-    retry: Retry,
-    hold: Hold,
-    recorder: Recorder,
-) -> dict[str, Report]:
+def _crew(run: Run, engines: EnginesSpec, store: EngineStore, hold: Hold) -> Crew:
     workers, threads = _shares(run)
-    crew = Crew(
+    return Crew(
         worker=replace(worker_spec(run, engines, store, threads), fence=hold.fence),
         start=Worker,
         workers=workers,
         address=run.request.ray_address,
         outfit=engine_outfit(run, engines),
     )
-    return make_missing(run.request.out, plan, done, crew, retry, hold, recorder)
 
 
 def engine_outfit(run: Run, engines: EnginesSpec) -> EngineOutfit:

@@ -2,7 +2,8 @@
 
 from augengine.runs.account import Account, Loss, ShardAccount, take_account
 from augengine.runs.hold import Hold
-from augengine.runs.missing import Crew, make_missing, survives
+from augengine.runs.missing import Crew, survives
+from augengine.runs.outcome import Outcome
 from augengine.runs.plan import (
     Plan,
     check_growing_plan,
@@ -16,10 +17,9 @@ from augengine.runs.plan import (
 )
 from augengine.runs.planning import make_jobs
 from augengine.runs.quarantine import forget, leave_out, quarantine, remembered
-from augengine.runs.recorder import Recorder, recorded
 from augengine.runs.retry import Retry, choose_retry
+from augengine.runs.run import carry_out
 from augengine.runs.status import Status, read_status
-from augengine.runs.summary import close_account, write_summary
 from augengine.runs.target import Owner, lock_holder, open_target
 
 __all__ = [
@@ -27,33 +27,30 @@ __all__ = [
     "Crew",
     "Hold",
     "Loss",
+    "Outcome",
     "Owner",
     "Plan",
-    "Recorder",
     "Retry",
     "ShardAccount",
     "Status",
+    "carry_out",
     "check_growing_plan",
     "check_plan",
     "choose_retry",
-    "close_account",
     "committed",
     "differences",
     "forget",
     "leave_out",
     "lock_holder",
     "make_jobs",
-    "make_missing",
     "open_target",
     "quarantine",
     "read_any_plan",
     "read_plan",
     "read_status",
-    "recorded",
     "refuse_differences",
     "remembered",
     "survives",
     "take_account",
     "write_plan",
-    "write_summary",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from augengine.errors import ShardError
 from augengine.jobs import Job, Report
@@ -98,8 +98,31 @@ class Account:
 
     @property
     def samples_in(self) -> int:
-        """Source samples that runs are through with: written + failed + quarantined."""
-        return self.total("planned") - self.total("left")
+        """Source samples of the plan: written + failed + quarantined + left."""
+        return self.total("planned")
+
+    def samples(self) -> dict[str, int]:
+        """What became of the source samples, and how many samples were written: the same keys in every json."""
+        found = {name: self.total(name) for name in ("written", "failed", "quarantined", "left")}
+        return {"in": self.samples_in, **found, "out": self.total("samples_out")}
+
+    def states(self) -> dict[str, int]:
+        """What became of the shards: the same keys in every json."""
+        found = {state: self.in_state(state) for state in get_args(ShardState)}
+        return {"planned": len(self.shards), **found}
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain json values."""
+        return {
+            "samples": self.samples(),
+            "shards": self.states(),
+            "bytes": self.total("size"),
+            "failures": [
+                {"shard": output, "key": loss.key, "reason": loss.reason, "quarantined": loss.quarantined}
+                for output, loss in self.losses()
+            ],
+            "failed_shards": {shard.output: shard.error for shard in self.shards if shard.state == "failed"},
+        }
 
     def losses(self) -> list[tuple[str, Loss]]:
         """Each missing sample that has a name, with its shard."""

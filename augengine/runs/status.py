@@ -94,14 +94,10 @@ class Status:
             "folder": str(self.folder),
             "kind": self.plan.kind,
             "standing": self.standing,
-            "shards": {state: account.in_state(state) for state in ("done", "failed", "left")}
-            | {"running": len(self.running)},
-            "samples": {name: account.total(name) for name in ("planned", "left", "written", "failed", "quarantined")}
-            | {"in": account.samples_in, "out": account.total("samples_out")},
-            "bytes": account.total("size"),
+            **account.to_json(),
+            "running": self.running,
             "lock": None if self.holder is None else asdict(self.holder) | {"is": self.holder_is},
             "run": None if record is None else record.to_json() | self._pace(record),
-            "failed_shards": {shard.output: shard.error for shard in account.shards if shard.error},
         }
 
     def _pace(self, record: RunRecord) -> dict[str, float | None]:

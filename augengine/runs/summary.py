@@ -7,9 +7,9 @@ from typing import Any
 
 from augengine.jobs import Report
 from augengine.progress import counted
-from augengine.runs.account import Account, ShardAccount, take_account
+from augengine.runs.account import ShardAccount, take_account
+from augengine.runs.outcome import Outcome
 from augengine.runs.plan import Plan
-from augengine.runs.retry import Retry
 from augengine.shards.layout import spool_folder, summary_file, summary_text_file
 from augengine.shards.records import write_file, write_json
 from augengine.storage import AnyPath
@@ -20,74 +20,58 @@ _REASONS_SHOWN = 20
 
 
 def write_summary(
-    folder: AnyPath, plan: Plan, *, errors: Mapping[str, str], resumed: int, seconds: float, retried: int = 0
-) -> Account:
+    folder: AnyPath,
+    plan: Plan,
+    reports: tuple[Report, ...],
+    *,
+    errors: Mapping[str, str],
+    resumed: int,
+    retried: int,
+    seconds: float,
+) -> Outcome:
     """Take the account of a dataset at the end of a run and write it down.
 
     Args:
         folder: The dataset, locked by us.
         plan: Its plan.
+        reports: One report per job, in the plan's order.
         errors: Why shards failed in this run: output -> reason.
         resumed: Shards that were committed before it.
-        seconds: How long it took.
         retried: Shards with failures that were tried again.
+        seconds: How long it took.
 
     Raises:
         ShardError: A report's counts do not add up.
         TargetError: It cannot be written.
     """
     account = take_account(folder, plan, errors)
-    run = {"seconds": round(seconds, 3), "shards_resumed": resumed, "shards_retried": retried}
-    value = summary_json(account, plan, errors) | {"run": run}
+    outcome = Outcome(
+        folder=folder, account=account, reports=reports, resumed=resumed, retried=retried, seconds=seconds
+    )
+    value = summary_json(outcome, plan, errors)
     write_json(summary_file(folder), value, spool_folder(folder))
     text = "\n".join(_lines(value)) + "\n"
     write_file(summary_text_file(folder), text.encode(), spool_folder(folder))
-    return account
+    return outcome
 
 
-def close_account(
-    folder: AnyPath, plan: Plan, made: Mapping[str, Report], retry: Retry, *, resumed: int, seconds: float
-) -> dict[str, Report]:
-    """Settle what was tried again, and write the summary of a run.
-
-    Args:
-        folder, plan, resumed, seconds: See `write_summary`.
-        made: The reports of this run: output -> report.
-        retry: What of them was tried again.
-
-    Returns:
-        The reports that hold now, of the shards that the run made.
-    """
-    holding = retry.settle(folder, made)
-    errors = {output: report.error for output, report in made.items() if report.error}
-    write_summary(folder, plan, errors=errors, resumed=resumed, seconds=seconds, retried=len(retry.before))
-    return holding
-
-
-def summary_json(account: Account, plan: Plan, errors: Mapping[str, str]) -> dict[str, Any]:
-    """The account as plain json values: samples in = written + failed + quarantined.
+def summary_json(outcome: Outcome, plan: Plan, errors: Mapping[str, str]) -> dict[str, Any]:
+    """The outcome as plain json values, and what a program needs besides to check a dataset.
 
     A retry that failed as a whole left the shard as it was: it is done, and named under ``retries_failed``.
     """
+    account = outcome.account
     done = {shard.output for shard in account.shards if shard.state == "done"}
+    own = {name: value for name, value in outcome.to_json().items() if name != "folder"}
     return {
         "version": SUMMARY_VERSION,
         "kind": plan.kind,
         "plan": plan.digest,
-        "samples": {name: account.total(name) for name in ("planned", "left", "written", "failed", "quarantined")}
-        | {"in": account.samples_in, "out": account.total("samples_out")},
-        "shards": {state: account.in_state(state) for state in ("done", "failed", "left")},
-        "bytes": account.total("size"),
-        "failures": [_loss(output, loss.key, loss.reason, loss.quarantined) for output, loss in account.losses()],
-        "failed_shards": {shard.output: shard.error for shard in account.shards if shard.state == "failed"},
+        **own,
         "retries_failed": {output: reason for output, reason in errors.items() if output in done},
         "by_reason": {reason: len(names) for reason, names in account.by_reason().items()},
         "digests": {shard.output: _digest(shard) for shard in account.shards if shard.state == "done"},
     }
-
-
-def _loss(output: str, key: str, reason: str, quarantined: bool) -> dict[str, Any]:
-    return {"shard": output, "key": key, "reason": reason, "quarantined": quarantined}
 
 
 def _digest(shard: ShardAccount) -> dict[str, Any]:

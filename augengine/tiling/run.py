@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from augengine.fleet import MAY_CRASH
-from augengine.jobs import Report
 from augengine.machine import cpu_threads
 from augengine.pictures.encode import encoder_version
 from augengine.progress import Watcher
@@ -16,16 +13,11 @@ from augengine.runs import (
     Crew,
     Hold,
     Plan,
-    Recorder,
-    Retry,
+    carry_out,
     check_growing_plan,
     choose_retry,
-    close_account,
-    committed,
-    make_missing,
     open_target,
     read_plan,
-    recorded,
     refuse_differences,
     survives,
 )
@@ -64,17 +56,8 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
         surveys = _survey_all(run, watcher)
         plan = replace(plan, jobs=make_jobs(surveys, run.spec, request.tiles_per_shard))
         check_growing_plan(request.out, plan)
-        done = {name: each for name, each in committed(request.out, plan).items() if name not in retry.outputs}
-        if hold.was_killed and not safe:
-            watcher.warn(MAY_CRASH)
-        with recorded(request.out, watcher) as recorder:
-            recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
-            began = time.monotonic()
-            made = _execute(run, plan, done, retry, hold, recorder)
-            seconds = time.monotonic() - began
-            holding = done | close_account(request.out, plan, made, retry, resumed=len(done), seconds=seconds)
-    reports = tuple(holding[job.output] for job in plan.jobs)
-    return TileSummary(folder=request.out, surveys=tuple(surveys), reports=reports, resumed=len(done))
+        outcome = carry_out(request.out, plan, _crew(run, hold), retry, hold, watcher)
+    return TileSummary(outcome=outcome, surveys=tuple(surveys))
 
 
 def _empty_plan(run: TileRun) -> Plan:
@@ -108,9 +91,7 @@ def _said(survey: Survey, number: int, of: int) -> str:
     return f"slide {number}/{of} {survey.slide.key}: {outcome}"
 
 
-def _execute(
-    run: TileRun, plan: Plan, done: Mapping[str, Report], retry: Retry, hold: Hold, recorder: Recorder
-) -> dict[str, Report]:
+def _crew(run: TileRun, hold: Hold) -> Crew:
     workers, threads = _shares(run)
     outfit = TileOutfit(reads=_files(run.slides))
     worker = TileWorkerSpec(
@@ -121,8 +102,7 @@ def _execute(
         access=Access.of_environment(run.request.out),
         fence=hold.fence,
     )
-    crew = Crew(worker=worker, start=TileWorker, workers=workers, address=run.request.ray_address, outfit=outfit)
-    return make_missing(run.request.out, plan, done, crew, retry, hold, recorder)
+    return Crew(worker=worker, start=TileWorker, workers=workers, address=run.request.ray_address, outfit=outfit)
 
 
 def _files(slides: Sequence[ListedSlide]) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def test_a_complete_run_leaves_with_0_and_says_what_it_made(tiles: Path, small_w
 def test_json_is_alone_on_standard_output(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
     result = call(*augment_options(tiles, tmp_path / "out", small_weights, "--json"))
     said = json.loads(result.stdout)
-    assert (said["samples_in"], said["samples_out"], said["failures"]) == (4, 4, [])
+    assert (said["samples"]["in"], said["samples"]["out"], said["failures"]) == (4, 4, [])
     assert result.stderr == ""
 
 
@@ -263,6 +263,6 @@ def test_an_interrupted_run_leaves_with_130_and_is_gone_on_with(
     assert 0 < committed < 60
     for folder in (out, clean):
         result = call(*augment_options(source, folder, small_weights, *more, "--json"))
-        assert json.loads(result.stdout)["shards_resumed"] == (committed if folder == out else 0)
+        assert json.loads(result.stdout)["run"]["shards_resumed"] == (committed if folder == out else 0)
     assert verify(out).ok
     assert digests(out) == digests(clean)

@@ -18,8 +18,9 @@ from augengine.cli.main import main
 from augengine.errors import ShardError
 from augengine.jobs import Report
 from augengine.progress import WorkerState
-from augengine.runs import Recorder, open_target, read_status, recorded
+from augengine.runs import open_target, read_status
 from augengine.runs.record import read_record, write_record
+from augengine.runs.recorder import Recorder, recorded
 from augengine.shards.layout import lock_file, report_file, run_file
 from tests.support.datasets import Listener, make
 from tests.support.pictures import write_folder
@@ -67,7 +68,8 @@ def test_a_running_dataset_says_what_is_in_hand_its_rate_and_who_holds_it(datase
         status = read_status(dataset)
         said = json.loads(call(dataset, "--json").output)
     assert (status.standing, status.running, status.holder_is) == ("running", ["cd68-000002"], "alive")
-    assert said["shards"] == {"done": 2, "failed": 0, "left": 1, "running": 1}
+    assert said["shards"] == {"planned": 3, "done": 2, "failed": 0, "left": 1}
+    assert len(said["running"]) == 1
     assert said["lock"]["pid"] == os.getpid()
     assert said["run"]["rate"] > 0
     assert said["run"]["seconds_left"] > 0
@@ -77,7 +79,7 @@ def test_a_run_that_was_killed_is_interrupted_though_its_record_says_running(dat
     code = f"""
 import os, signal
 from pathlib import Path
-from augengine.runs import recorded
+from augengine.runs.recorder import recorded
 from augengine.runs import open_target
 from tests.support.datasets import Listener
 with open_target(Path({str(dataset)!r})), recorded(Path({str(dataset)!r}), Listener()) as recorder:

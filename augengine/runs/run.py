@@ -1,0 +1,51 @@
+"""A plan carried out: what is committed already, what is tried again, the shards that are missing, the account."""
+
+from __future__ import annotations
+
+import time
+
+from augengine.fleet import MAY_CRASH
+from augengine.progress import Watcher
+from augengine.runs.hold import Hold
+from augengine.runs.missing import Crew, make_missing, survives
+from augengine.runs.outcome import Outcome
+from augengine.runs.plan import Plan, committed
+from augengine.runs.recorder import recorded
+from augengine.runs.retry import Retry
+from augengine.runs.summary import write_summary
+from augengine.storage import AnyPath
+
+
+def carry_out(folder: AnyPath, plan: Plan, crew: Crew, retry: Retry, hold: Hold, watcher: Watcher) -> Outcome:
+    """Make the shards of a plan that are not there yet, and write down what became of all of them.
+
+    Args:
+        folder: The dataset, held by us; its plan is written already.
+        plan: Its plan.
+        crew: Who makes shards.
+        retry: What is tried again.
+        hold: Our hold of the folder.
+        watcher: Told how far it is.
+
+    Raises:
+        AugengineError: The target cannot be written, or workers cannot be started; finished shards stay.
+    """
+    done = {name: report for name, report in committed(folder, plan).items() if name not in retry.outputs}
+    if hold.was_killed and not survives(crew.workers, crew.address):
+        watcher.warn(MAY_CRASH)
+    with recorded(folder, watcher) as recorder:
+        recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
+        began = time.monotonic()
+        made = make_missing(folder, plan, done, crew, retry, hold, recorder)
+        seconds = time.monotonic() - began
+        reports = done | retry.settle(folder, made)
+        errors = {output: report.error for output, report in made.items() if report.error}
+        return write_summary(
+            folder,
+            plan,
+            tuple(reports[job.output] for job in plan.jobs),
+            errors=errors,
+            resumed=len(done),
+            retried=len(retry.before),
+            seconds=seconds,
+        )
