@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
 from augengine.errors import SpecError
@@ -39,25 +39,19 @@ class NoiseSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AugmentSpec:
-    """Everything that decides a dataset's content besides its input, its engines and the encoder.
+class AugmentOptions:
+    """The options of a run that decide a dataset's content: a request has them, and the spec that is made of it.
 
     Attributes:
-        stain: Name of the source's stain.
-        reference: Name of the stain between (PAS in the paper).
-        noise: The noise on the intermediate translation.
         variants: Variants of each source sample (K); they cost 1 + K passes.
         include_source: Write the source too, as ``k-v0000``.
-        image_format: Of the images written; png is lossless.
+        image_format: Format of the images written; png and webp are lossless.
         mpp: um/px of the source where its own json does not say; None if unknown.
         allow_mpp: Accept a um/px more than 20 % off the generators' own.
         skip_classes: Samples of these classes pass through untouched, as ``k-v0000`` alone.
         limit: Only the first samples of the source; None for all.
     """
 
-    stain: str
-    reference: str
-    noise: NoiseSpec
     variants: int = 1
     include_source: bool = False
     image_format: ImageFormat = "png"
@@ -65,6 +59,21 @@ class AugmentSpec:
     allow_mpp: bool = False
     skip_classes: tuple[str, ...] = ()
     limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentSpec(AugmentOptions):
+    """Everything that decides a dataset's content besides its input, its engines and the encoder.
+
+    Attributes:
+        stain: Name of the source's stain.
+        reference: Name of the stain between (PAS in the paper).
+        noise: The noise on the intermediate translation.
+    """
+
+    stain: str
+    reference: str
+    noise: NoiseSpec
 
     def __post_init__(self) -> None:
         if not 1 <= self.variants <= 9999:
@@ -95,6 +104,11 @@ def round_side(pixels: int) -> int:
 def digest(value: Any) -> str:
     """blake2b (16 bytes, hex) of a json value in its canonical form."""
     return hashlib.blake2b(canonical_json(value), digest_size=16).hexdigest()
+
+
+def options_of(base: type, value: Any) -> dict[str, Any]:
+    """The fields that a value shares with ``base``, a dataclass that it derives from, by name."""
+    return {field.name: getattr(value, field.name) for field in fields(base)}
 
 
 def canonical_json(value: Any) -> bytes:

@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from augengine.dataset import AugmentRequest
+from augengine.dataset.crew import worker_spec
 from augengine.dataset.engines import find_engines
+from augengine.dataset.planning import make_plan
 from augengine.dataset.resolve import resolve
-from augengine.dataset.run import make_plan, worker_spec
 from augengine.dataset.spec import WorkerSpec
 from augengine.dataset.worker import Worker
 from augengine.fleet import run_local, run_ray

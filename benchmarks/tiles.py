@@ -35,9 +35,10 @@ from augengine.pictures.encode import encode_image
 from augengine.slides import open_slide
 from augengine.tiling.jobs import make_jobs
 from augengine.tiling.listing import list_slides
+from augengine.tiling.opened import TileWorkerSpec
 from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey, survey_slide
-from augengine.tiling.worker import TileWorker, TileWorkerSpec
+from augengine.tiling.worker import TileWorker
 from benchmarks.machine import machine_facts, versions
 from benchmarks.rounds import ratio
 

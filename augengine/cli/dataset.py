@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from augengine.cli.console import print_json, print_verification
+from augengine.cli.options import as_json_option
 from augengine.dataset import draw_sheet, replay
 from augengine.errors import EXIT_FAILURES
 from augengine.runs import read_status
@@ -17,11 +18,6 @@ from augengine.shards.verify import verify
 from augengine.storage import AnyPath, path_of
 
 WATCH_SECONDS = 5.0
-
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
-retry_failed_option = click.option(
-    "--retry-failed", is_flag=True, help="Make shards anew that lack samples or failed; the others stay as they are."
-)
 
 
 @click.command("status")

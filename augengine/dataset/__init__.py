@@ -4,9 +4,10 @@ A run goes request -> resolved and checked -> engines -> plan -> shards -> summa
 """
 
 from augengine.dataset.outcome import Prediction, Summary
+from augengine.dataset.prediction import predict
 from augengine.dataset.remake import Replayed, replay
 from augengine.dataset.request import AugmentRequest
-from augengine.dataset.run import augment, predict
+from augengine.dataset.run import augment
 from augengine.dataset.sheet import draw_sheet
 
 __all__ = [

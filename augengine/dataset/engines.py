@@ -7,7 +7,7 @@ from dataclasses import replace
 from augengine.chain.pair import EnginesSpec
 from augengine.compiling import BuiltPair, Tiles, build_pairs, choose_pair
 from augengine.dataset.load import find_store
-from augengine.dataset.resolve import Run
+from augengine.dataset.resolved import Run
 from augengine.engines.store import EngineStore
 from augengine.errors import PlanMismatch, WrongDevice
 from augengine.progress import Watcher

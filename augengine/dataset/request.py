@@ -7,45 +7,38 @@ from pathlib import Path
 
 from augengine.chain import ChainName
 from augengine.engines.backends import BackendName
-from augengine.spec import ImageFormat, Precision
+from augengine.spec import AugmentOptions, Precision
 from augengine.storage import AnyPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AugmentRequest:
-    """What a user asks for; the command line's options, one to one.
+class AugmentRequest(AugmentOptions):
+    """What a user asks `augment` for; the command line's options, one to one.
 
     Attributes:
         stain: Name of the source's stain, or a stain file.
         out: Folder of the dataset, on a disk or on a store.
         eps: Upper bound of the noise's deviation; None takes the stain's recommended one.
+        seed: Random seed; the same seed gives the same dataset.
         source: Folder or shards, by path or URL, or None for the sample set.
         masks, mask_suffix: Where a folder's masks are.
-        variants, include_source, seed, image_format, mpp, allow_mpp, skip_classes, limit: See `AugmentSpec`.
-        samples_per_shard: Source samples a shard; None for about 256 MB of output.
+        samples_per_shard: Source samples per shard; None for about 256 MB of output.
         weights: Folder searched first.
         backend, precision, chain: What runs; None lets the noise budget choose the precision.
         no_build: Refuse to compile a missing engine.
-        workers: How many; None for one a GPU, or one on a CPU (in a cluster: a node).
+        workers: How many; None for one per GPU, or one on a CPU (in a cluster: one per node).
         ray_address: A running cluster.
-        retry_failed: Make shards that lack samples anew.
-        max_side: Longest side of an image, pixels.
+        retry_failed: Make shards anew that lack samples.
+        max_side: Longest side of an image, in pixels.
     """
 
     stain: str
     out: AnyPath
     eps: float | None = None
+    seed: int = 0
     source: str | None = None
     masks: AnyPath | None = None
     mask_suffix: str = "_mask"
-    variants: int = 1
-    include_source: bool = False
-    seed: int = 0
-    image_format: ImageFormat = "png"
-    mpp: float | None = None
-    allow_mpp: bool = False
-    skip_classes: tuple[str, ...] = ()
-    limit: int | None = None
     samples_per_shard: int | None = None
     weights: Path | None = None
     backend: BackendName = "auto"

@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from augengine.compiling import generators_for
 from augengine.dataset.check import check_source_mpp
 from augengine.dataset.request import AugmentRequest
+from augengine.dataset.resolved import Run
 from augengine.engines.backends import pick_backend
-from augengine.engines.base import Backend
 from augengine.errors import SourceError, SpecError
 from augengine.fleet import check_address
-from augengine.jobs import Job
 from augengine.listing import Listing, check_sides
 from augengine.progress import Watcher, counted
 from augengine.runs import make_jobs
-from augengine.sources import SampleSet, Source, open_source
-from augengine.sources.sample_set import NOTE
-from augengine.spec import AugmentSpec, NoiseSpec, round_side
-from augengine.stains import Stain, find_stain
-from augengine.weights.cards import WeightsPair, find_weights
-from augengine.weights.home import home, weight_roots
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A request, resolved and checked; nothing is written yet."""
-
-    request: AugmentRequest
-    stain: Stain
-    spec: AugmentSpec
-    source: Source
-    listing: Listing
-    jobs: tuple[Job, ...]
-    weights: WeightsPair
-    backend: Backend
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the engines."""
-        height, width = self.listing.largest
-        return round_side(height), round_side(width)
+from augengine.sources import open_source
+from augengine.spec import AugmentOptions, AugmentSpec, NoiseSpec, options_of
+from augengine.stains import Stain
+from augengine.weights.home import find_own_stain, reference_of
 
 
 def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
@@ -49,7 +25,7 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
         AugengineError: It is refused, with the reason and the next step.
     """
     check_address(request.ray_address)
-    stain = find_stain(request.stain, home() / "stains")
+    stain = find_own_stain(request.stain)
     spec = _spec(request, stain, watcher)
     source = open_source(
         request.source,
@@ -57,13 +33,10 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
         masks=None if request.masks is None else str(request.masks),
         mask_suffix=request.mask_suffix,
     )
-    on_sample_set = isinstance(source, SampleSet)
-    weights = find_weights(spec.reference, spec.stain, weight_roots(request.weights, sample_set=on_sample_set))
+    weights = generators_for(stain, source, request.weights, watcher.note)
     listing = _checked(source.scan(), request, watcher)
     jobs = make_jobs(listing, spec, samples_per_shard=request.samples_per_shard)
     check_source_mpp(listing, weights.mpp, stated=spec.mpp, allowed=spec.allow_mpp, warn=watcher.warn)
-    if on_sample_set:
-        watcher.note(NOTE)
     backend = pick_backend(request.backend, watcher.note)
     return Run(
         request=request,
@@ -78,8 +51,7 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
 
 
 def _spec(request: AugmentRequest, stain: Stain, watcher: Watcher) -> AugmentSpec:
-    if stain.reference is None:
-        raise SpecError(f"{stain.name} is a reference stain", hint="name the stain of your source, as cd68")
+    reference = reference_of(stain)
     eps = request.eps if request.eps is not None else stain.recommended_eps
     if eps is None:
         raise SpecError(f"nobody measured an eps for {stain.name}", hint="give --eps; the paper's best value is 0.05")
@@ -87,15 +59,9 @@ def _spec(request: AugmentRequest, stain: Stain, watcher: Watcher) -> AugmentSpe
         watcher.warn(f"eps {eps:g} is above {stain.realistic_eps:g}, where {stain.name} stops looking real")
     return AugmentSpec(
         stain=stain.name,
-        reference=stain.reference,
+        reference=reference,
         noise=NoiseSpec(eps=eps, seed=request.seed),
-        variants=request.variants,
-        include_source=request.include_source,
-        image_format=request.image_format,
-        mpp=request.mpp,
-        allow_mpp=request.allow_mpp,
-        skip_classes=request.skip_classes,
-        limit=request.limit,
+        **options_of(AugmentOptions, request),
     )
 
 

@@ -7,13 +7,10 @@ from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
-from augengine.chain.batches import pad_to
-from augengine.chain.translate import normalise, quantise
+from augengine.chain.shown import intermediate_rgb
 from augengine.dataset.load import load_chain
 from augengine.dataset.members import Drawn
 from augengine.dataset.reopen import ANY_SIDE, Dataset, draw, open_dataset
-from augengine.engines.base import Engine
-from augengine.engines.fidelity import run_on_host
 from augengine.errors import ContentError, ShardError, SpecError
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.files import write_png
@@ -63,7 +60,7 @@ def _rows(dataset: Dataset, rows: int) -> Iterator[Row]:
                 yield Row(
                     key=sample.key,
                     source=image,
-                    intermediate=_intermediate(chain.engines.to_reference, image),
+                    intermediate=intermediate_rgb(chain.engines.to_reference, image),
                     variants_khwc=variants.images_khwc,
                     sigmas=variants.sigmas,
                     mask=_mask(sample, image),
@@ -92,9 +89,3 @@ def _spread(dataset: Dataset, rows: int) -> Iterator[Sample]:
                 for i, sample in enumerate(source.read(job))
                 if (i % step == 0) == spread and isinstance(sample, Sample)
             )
-
-
-def _intermediate(engine: Engine, image: RgbImage) -> RgbImage:
-    """A' in 8 bits, for the eye."""
-    x = normalise([pad_to(image, engine.height, engine.width)])
-    return quantise(run_on_host(engine, x))[0, : image.shape[0], : image.shape[1]]

@@ -14,8 +14,9 @@ from augengine.pictures.encode import encode_image
 from augengine.pictures.markers import MarkerRule, chromogen
 from augengine.pictures.pages import Cell, draw_page, heat_map
 from augengine.probing.output import make_folder, write_files
+from augengine.probing.reference import marker_rule
 from augengine.probing.request import PreviewRequest
-from augengine.probing.specimen import OnNote, Specimen, marker_rule, open_specimen
+from augengine.probing.specimen import OnNote, Specimen, open_specimen
 
 _EPS = 0.05
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from augengine.pictures.encode import encoder_version
 from augengine.slides import readers_version
-from augengine.tiling.worker import TileWorkerSpec
+from augengine.tiling.opened import TileWorkerSpec
 
 _DECIDE_BYTES = ("augengine", "numpy", "pillow", "shapely")
 """What computes tiles and masks from what is read."""

@@ -10,16 +10,15 @@ from augengine.annotations import class_key
 from augengine.errors import SpecError
 from augengine.fleet import check_address
 from augengine.patients import Patients
-from augengine.pictures.colour import TISSUE_DENSITY
-from augengine.spec import ImageFormat
+from augengine.spec import options_of
 from augengine.storage import AnyPath
 from augengine.tiling.listing import ListedSlide, list_slides
-from augengine.tiling.spec import TileSpec
+from augengine.tiling.spec import TileOptions, TileSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TileRequest:
-    """What a user asks for; the command line's options, one to one.
+class TileRequest(TileOptions):
+    """What a user asks `tile` for; the command line's options, one to one.
 
     Attributes:
         slides: Files, folders that are searched, globs.
@@ -27,33 +26,17 @@ class TileRequest:
         annotations: Folder of annotation files; None looks beside each slide, if there are classes.
         classes: ``name=id`` each, or several with commas between.
         patients: CSV file with the columns file, patient and split.
-        mpp, size, overlap, slide_mpp, default_class, centred_on, negatives, background, random, min_tissue,
-            tissue_density, seed, image_format, allow_dark: See `TileSpec`.
         tiles_per_shard: None for about 256 MB.
         workers: How many; None for one in every eight cores.
         ray_address: A running cluster.
-        retry_failed: Make shards that lack samples anew.
+        retry_failed: Make shards anew that lack samples.
     """
 
     slides: tuple[str, ...]
     out: AnyPath
-    mpp: float = 0.5
-    size: int = 508
-    overlap: int = 0
-    slide_mpp: float | None = None
     annotations: Path | None = None
     classes: tuple[str, ...] = ()
-    default_class: str | None = None
-    centred_on: str | None = None
-    negatives: int = 0
-    background: int = 0
-    random: int = 0
     patients: Path | None = None
-    min_tissue: float = 0.5
-    tissue_density: float = TISSUE_DENSITY
-    seed: int = 0
-    image_format: ImageFormat = "png"
-    allow_dark: bool = False
     tiles_per_shard: int | None = None
     workers: int | None = None
     ray_address: str | None = None
@@ -93,23 +76,13 @@ def resolve(request: TileRequest) -> TileRun:
 
 
 def _spec(request: TileRequest) -> TileSpec:
-    return TileSpec(
-        mpp=request.mpp,
-        size=request.size,
-        overlap=request.overlap,
-        slide_mpp=request.slide_mpp,
-        classes=parse_classes(request.classes),
-        default_class=None if request.default_class is None else class_key(request.default_class),
-        centred_on=None if request.centred_on is None else class_key(request.centred_on),
-        negatives=request.negatives,
-        background=request.background,
-        random=request.random,
-        min_tissue=request.min_tissue,
-        tissue_density=request.tissue_density,
-        seed=request.seed,
-        image_format=request.image_format,
-        allow_dark=request.allow_dark,
-    )
+    named = {name: _class_key(getattr(request, name)) for name in ("default_class", "centred_on")}
+    options = options_of(TileOptions, request) | named
+    return TileSpec(classes=parse_classes(request.classes), **options)
+
+
+def _class_key(name: str | None) -> str | None:
+    return None if name is None else class_key(name)
 
 
 def parse_classes(texts: Sequence[str]) -> tuple[tuple[str, int], ...]:

@@ -24,11 +24,12 @@ from augengine.runs import (
 from augengine.storage import Access
 from augengine.tiling.jobs import make_jobs
 from augengine.tiling.listing import ListedSlide
+from augengine.tiling.opened import TileWorkerSpec
 from augengine.tiling.outcome import TileSummary
 from augengine.tiling.outfit import TileOutfit
 from augengine.tiling.request import TileRequest, TileRun, resolve
 from augengine.tiling.survey import Survey, survey_slide
-from augengine.tiling.worker import TileWorker, TileWorkerSpec
+from augengine.tiling.worker import TileWorker
 
 _THREADS_A_WORKER = 8
 """Threads that one process keeps busy: what Python itself does to a tile is short, but not nothing."""

@@ -18,34 +18,32 @@ TISSUE = "tissue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TileSpec:
-    """Which tiles, and how they are written.
+class TileOptions:
+    """The options of `tile` that decide which tiles there are: a request has them, and the spec that is made of it.
 
-    Without ``centred_on`` and ``random`` it is a grid over the tissue.
+    Without ``centred_on`` and ``random`` the tiles are a grid over the tissue.
 
     Attributes:
         mpp: um/px of the tiles.
-        size: Their side, px.
-        overlap: Of neighbours in the grid, px.
+        size: Side of the tiles, in pixels.
+        overlap: Overlap between neighbouring tiles of the grid, in pixels.
         slide_mpp: um/px of level 0, for slides that do not say so; it goes before what a slide says.
-        classes: Class name and its id in the masks, 1 ... 255; where objects overlap the later class wins.
-        default_class: What annotated objects without a class are; None leaves them out, by name.
-        centred_on: Class that a tile is centred on, one an object.
+        default_class: The class of annotated objects without one; None leaves them out, by name.
+        centred_on: Class that tiles are centred on, one tile per object.
         negatives: Random tissue tiles without that class, for each of its objects.
-        background: Random tiles without tissue, a slide.
-        random: Random tissue tiles, a slide; instead of a grid.
+        background: Random tiles without tissue, per slide.
+        random: Random tissue tiles per slide, instead of a grid.
         min_tissue: Least share of tissue in a tissue tile, in (0, 1].
         tissue_density: Mean optical density from which on there is tissue.
-        seed: Root of every draw.
-        image_format: Of the tiles; png and webp are lossless.
+        seed: Random seed; the same seed gives the same tiles.
+        image_format: Format of the tiles; png and webp are lossless.
         allow_dark: Take slides with a dark ground, which are fluorescence as a rule; all of them is tissue then.
     """
 
-    mpp: float
+    mpp: float = 0.5
     size: int = 508
     overlap: int = 0
     slide_mpp: float | None = None
-    classes: tuple[tuple[str, int], ...] = ()
     default_class: str | None = None
     centred_on: str | None = None
     negatives: int = 0
@@ -56,6 +54,17 @@ class TileSpec:
     seed: int = 0
     image_format: ImageFormat = "png"
     allow_dark: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileSpec(TileOptions):
+    """Which tiles, and how they are written.
+
+    Attributes:
+        classes: Class name and its id in the masks, 1 ... 255; where objects overlap the later class wins.
+    """
+
+    classes: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         _check_scale(self.mpp, self.slide_mpp)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from augengine.errors import WeightsError
+from augengine.errors import SpecError, WeightsError
+from augengine.stains import Stain, find_stain
 
 SAMPLE_WEIGHTS = Path(__file__).parent / "sample"
 """Root of the pair that knows the drawn tissue of the sample set. Only a run on the sample set looks here."""
@@ -36,3 +37,23 @@ def weight_roots(extra: Path | None = None, *, sample_set: bool = False) -> tupl
     if sample_set:
         return named or (SAMPLE_WEIGHTS,)
     return (*named, home() / "weights", Path(__file__).parent)
+
+
+def find_own_stain(name: str) -> Stain:
+    """The stain of this name, the user's own in ``home() / "stains"`` too, or of a TOML file.
+
+    Raises:
+        StainError: Nothing of that name.
+    """
+    return find_stain(name, home() / "stains")
+
+
+def reference_of(stain: Stain) -> str:
+    """The stain that a stain is translated to.
+
+    Raises:
+        SpecError: It is a reference stain itself.
+    """
+    if stain.reference is None:
+        raise SpecError(f"{stain.name} is a reference stain", hint="name a stain that is translated to it, as cd68")
+    return stain.reference

@@ -10,10 +10,11 @@ from contextlib import ExitStack, closing
 from augengine.chain import ChainName, make_chain
 from augengine.chain.base import Chain, ChainSpec, Translators
 from augengine.dataset import AugmentRequest
+from augengine.dataset.crew import worker_spec
 from augengine.dataset.engines import find_engines
 from augengine.dataset.load import chain_batch
+from augengine.dataset.planning import make_plan
 from augengine.dataset.resolve import resolve
-from augengine.dataset.run import make_plan, worker_spec
 from augengine.dataset.worker import Worker
 from augengine.engines.backends import BackendName
 from augengine.jobs import Job, Report

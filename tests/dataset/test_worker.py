@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from augengine.chain.pair import EnginesSpec
+from augengine.dataset.crew import worker_spec
 from augengine.dataset.engines import find_engines
 from augengine.dataset.load import gpu_batch, load_chain
+from augengine.dataset.planning import make_plan
 from augengine.dataset.resolve import resolve
-from augengine.dataset.run import make_plan, worker_spec
 from augengine.dataset.spec import WorkerSpec
 from augengine.dataset.worker import Worker
 from augengine.errors import ShardError

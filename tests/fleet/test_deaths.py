@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from augengine.dataset import augment
+from augengine.dataset.crew import worker_spec
 from augengine.dataset.engines import find_engines
+from augengine.dataset.planning import make_plan
 from augengine.dataset.resolve import resolve
-from augengine.dataset.run import make_plan, worker_spec
 from augengine.errors import ShardError
 from augengine.fleet import MAY_CRASH, Rules, Watchdog, run_ray
 from augengine.jobs import Job, Report

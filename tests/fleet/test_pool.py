@@ -116,9 +116,10 @@ def test_an_interrupted_run_leaves_nothing_half_written(
 def test_a_failed_shard_is_reported_and_its_neighbours_are_made(
     execute: Callable[..., Iterator[Report]], tiles: Path, small_weights: Path, tmp_path: Path
 ) -> None:
+    from augengine.dataset.crew import worker_spec
     from augengine.dataset.engines import find_engines
+    from augengine.dataset.planning import make_plan
     from augengine.dataset.resolve import resolve
-    from augengine.dataset.run import make_plan, worker_spec
 
     listener = Listener()
     run = resolve(request(tiles, tmp_path / "out", small_weights, limit=3, **OPTIONS), listener)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pickle
 import re
@@ -19,12 +20,16 @@ PACKAGE = ROOT / "augengine"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 330
 MOST_AT_THE_ROOT = 34
+MOST_OWN_IMPORTS = 14
+TRAINING = ROOT / "train/augengine_train"
 
 # Package -> the files that may import it, relative to augengine/.
 OWNERS: dict[str, set[str]] = {
     "PIL": {"pictures/images.py", "pictures/pages.py", "pictures/resample.py", "tiling/thumbnail.py"},
     "braceexpand": {"sources/tars.py"},
-    "click": {"cli/main.py", "cli/probing.py", "cli/dataset.py", "cli/train.py"},
+    "click": {
+        f"cli/{name}.py" for name in ("augment", "dataset", "importing", "main", "options", "probing", "tile", "train")
+    },
     "cupy": {"engines/gpu_memory.py"},
     "cv2": {"pictures/encode.py", "pictures/pixels.py"},
     "fsspec": {"shards/read.py", "sources/tars.py", "storage/url.py"},
@@ -101,6 +106,20 @@ def test_the_root_of_the_package_is_small() -> None:
 def test_a_file_fits_in_the_head() -> None:
     lengths = {_name(file): len(file.read_text().splitlines()) for file in FILES}
     assert not {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE}
+
+
+def _own_modules(file: Path, package: str) -> set[str]:
+    """The modules of its own package that a file imports, each once."""
+    nodes = ast.walk(ast.parse(file.read_text()))
+    modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {module for module in modules if module.partition(".")[0] == package}
+
+
+@pytest.mark.parametrize("package", [PACKAGE, TRAINING], ids=lambda folder: folder.name)
+def test_no_module_knows_half_the_house(package: Path) -> None:
+    counts = {file: len(_own_modules(file, package.name)) for file in package.rglob("*.py")}
+    assert len(counts) > 50
+    assert not {file.name: count for file, count in counts.items() if count > MOST_OWN_IMPORTS}
 
 
 def _importers(package: str) -> set[str]:

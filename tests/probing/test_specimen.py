@@ -11,7 +11,9 @@ from augengine.compiling import Tile
 from augengine.errors import SpecError
 from augengine.measures import structure
 from augengine.probing import SpecimenRequest
-from augengine.probing.specimen import open_specimen, reference_tiles, to_inputs, why_left_out
+from augengine.probing.reference import reference_tiles
+from augengine.probing.specimen import open_specimen
+from augengine.probing.tissue_tiles import to_inputs, why_left_out
 from augengine.probing.verdict import DEFAULT_RULE
 from augengine.stains import BUILT_IN
 from benchmarks.halved_tiles import halve

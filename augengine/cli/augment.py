@@ -1,0 +1,108 @@
+"""The commands that make a dataset: `build-engines` and `augment`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import click
+
+from augengine.chain.base import ChainName
+from augengine.cli.console import Console, print_budgets, print_prediction, print_summary
+from augengine.cli.options import (
+    allow_failures_option,
+    as_json_option,
+    backend_option,
+    format_option,
+    parse_workers,
+    ray_option,
+    retry_failed_option,
+    seed_option,
+    weights_option,
+)
+from augengine.compiling import DEFAULT_SIZE, build_stains
+from augengine.dataset import AugmentRequest, augment, predict
+from augengine.engines.backends import BackendName
+from augengine.errors import EXIT_FAILURES
+from augengine.spec import MIN_SIDE, Precision
+from augengine.storage import path_of
+
+
+@click.command("build-engines")
+@click.option("--stain", help="Build this stain's engines only; by default every stain's and the sample set's.")
+@weights_option
+@click.option("--tiles", "tiles", metavar="SOURCE", help="Real tiles to measure on what a lower precision costs.")
+@backend_option
+@click.option(
+    "--size",
+    type=click.IntRange(min=MIN_SIDE),
+    default=DEFAULT_SIZE,
+    show_default=True,
+    help="Side of the images, in pixels.",
+)
+@as_json_option
+def build_engines_command(
+    stain: str | None, weights: Path | None, tiles: str | None, backend: BackendName, size: int, as_json: bool
+) -> None:
+    """Compile generators and measure what each precision costs in fidelity."""
+    with Console(quiet=as_json) as console:
+        pairs = build_stains(stain, weights=weights, tiles=tiles, backend=backend, size=size, on_note=console.note)
+    print_budgets(pairs, as_json=as_json)
+
+
+@click.command("augment")
+@click.option("--stain", required=True, help="Stain of the source: cd68, cd34, hdab, or your own.")
+@click.option("--eps", type=float, help="Largest standard deviation of the noise, in units of the [-1, 1] range.")
+@click.option("--out", "out", type=path_of, required=True, metavar="FOLDER", help="Folder or URL of the output shards.")
+@click.option("--in", "source", help="Folder of images, source shards, or a URL; by default the sample set.")
+@click.option("--masks", type=path_of, metavar="FOLDER", help="Folder or URL of masks, parallel to the images.")
+@click.option("--mask-suffix", default="_mask", show_default=True, help="What a mask's name adds to its image's name.")
+@click.option("--variants", type=int, default=1, show_default=True, help="Number of variants of each sample.")
+@click.option("--include-source", is_flag=True, help="Write the source samples too, as k-v0000.")
+@click.option("--skip-class", "skip_classes", multiple=True, help="Copy samples of this class unchanged; repeatable.")
+@seed_option
+@click.option(
+    "--workers", default="auto", show_default=True, help="Number of workers; auto: one per GPU, or one on a CPU."
+)
+@ray_option
+@format_option
+@click.option("--samples-per-shard", type=int, help="Source samples per shard; by default about 256 MB of output.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", *get_args(Precision)]),
+    default="auto",
+    show_default=True,
+    help="Precision inside the generators; auto: the fastest whose error does less than a tenth of eps.",
+)
+@click.option(
+    "--chain",
+    type=click.Choice(get_args(ChainName)),
+    default="dali",
+    show_default=True,
+    help="DALI's graph, or plain arrays, which the graph is checked against.",
+)
+@weights_option
+@backend_option
+@click.option("--no-build", is_flag=True, help="Refuse to compile an engine that is missing.")
+@click.option("--mpp", type=float, help="um/px of the source, where it does not say so itself.")
+@click.option("--allow-mpp", is_flag=True, help="Accept um/px that are far from the generators' own.")
+@click.option("--max-side", type=int, default=1024, show_default=True, help="Longest side of an image, in pixels.")
+@click.option("--limit", type=int, help="Take only this many samples, the first ones.")
+@retry_failed_option
+@allow_failures_option
+@click.option("--dry-run", is_flag=True, help="Predict samples, gigabytes and minutes; write nothing.")
+@as_json_option
+def augment_command(
+    dry_run: bool, as_json: bool, allow_failures: int, workers: str, precision: str, **options: Any
+) -> None:
+    """Write augmented shards of a stain's images."""
+    chosen = cast(Precision | None, None if precision == "auto" else precision)
+    request = AugmentRequest(workers=parse_workers(workers), precision=chosen, **options)
+    with Console(quiet=as_json) as console:
+        if dry_run:
+            print_prediction(predict(request, console), as_json=as_json)
+            return
+        summary = augment(request, console)
+    print_summary(summary, as_json=as_json)
+    sys.exit(0 if summary.complete(allow_failures) else EXIT_FAILURES)

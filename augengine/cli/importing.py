@@ -1,0 +1,43 @@
+"""The command `import`: a generator trained elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from augengine.cli.console import Console
+from augengine.cli.options import as_json_option
+from augengine.importing import ImportRequest, import_checkpoint
+from augengine.weights.cards import DIRECTIONS
+from augengine.weights.recipe import Padding, RecipeName, Upsampling
+
+
+@click.command("import")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--stain", required=True, help="Stain of the generator: cd68, cd34, hdab, or your own.")
+@click.option("--direction", type=click.Choice(DIRECTIONS), required=True, help="Which way it translates.")
+@click.option("--reference", help="Reference stain; refused if it is not the stain's own.")
+@click.option("--mpp", type=float, help="um/px that it was trained at; by default the other direction's, or 0.5.")
+@click.option("--training", metavar="TEXT", help="What it was trained on, and how; goes on its card.")
+@click.option("--entry", metavar="NAME", help="Which generator, where the file holds several, such as netG_A.")
+@click.option(
+    "--recipe",
+    type=click.Choice(get_args(RecipeName)),
+    help="icube has a ReLU after each residual addition, which no checkpoint shows.",
+)
+@click.option("--upsampling", type=click.Choice(get_args(Upsampling)), help="How sides double, where no tensor shows.")
+@click.option("--padding", type=click.Choice(get_args(Padding)), help="Padding of the blocks, where no tensor shows.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Where to write; by default $AUGENGINE_HOME/weights.")
+@click.option("--tiles", metavar="SOURCE", help="Real tiles of the stain, to notice exchanged directions on.")
+@click.option("--force", is_flag=True, help="Replace what is there; accept what looks exchanged.")
+@as_json_option
+def import_command(as_json: bool, **options: Any) -> None:
+    """Store a generator that was trained elsewhere: .pth, .safetensors or .onnx."""
+    with Console(quiet=as_json) as console:
+        imported = import_checkpoint(ImportRequest(**options), console.note)
+        for warning in imported.warnings:
+            console.warn(warning)
+    click.echo(json.dumps(imported.to_json()) if as_json else "\n".join(imported.lines()))

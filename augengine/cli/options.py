@@ -1,0 +1,56 @@
+"""Options that several commands share, each with one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from augengine.engines.backends import BackendName
+from augengine.spec import ImageFormat
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
+retry_failed_option = click.option(
+    "--retry-failed", is_flag=True, help="Make shards anew that failed or lack samples; the others stay as they are."
+)
+weights_option = click.option(
+    "--weights", type=click.Path(path_type=Path), help="Folder of generators, searched before the others."
+)
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(get_args(BackendName)),
+    default="auto",
+    show_default=True,
+    help="What runs the generators; auto takes the fastest that this machine has.",
+)
+seed_option = click.option(
+    "--seed", type=int, default=0, show_default=True, help="Random seed; the same seed gives the same output."
+)
+ray_option = click.option(
+    "--ray", "ray_address", metavar="ADDRESS", help="Join this running Ray cluster: HOST:PORT, or auto."
+)
+format_option = click.option(
+    "--format",
+    "image_format",
+    type=click.Choice(get_args(ImageFormat)),
+    default="png",
+    show_default=True,
+    help="Image format of the output; png and webp are lossless.",
+)
+allow_failures_option = click.option(
+    "--allow-failures",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Number of samples that may fail while the exit status is still 0.",
+)
+
+
+def parse_workers(text: str) -> int | None:
+    """The value of ``--workers``: a number of at least 1, or None for ``auto``."""
+    if text == "auto":
+        return None
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise click.BadParameter(f"{text!r} is neither auto nor a number of at least 1", param_hint="--workers")

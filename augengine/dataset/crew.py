@@ -1,0 +1,67 @@
+"""Who makes a dataset's shards: how many workers, what each of them does, and what its node needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from augengine.chain.pair import EnginesSpec
+from augengine.dataset.outfit import EngineOutfit
+from augengine.dataset.resolved import Run
+from augengine.dataset.spec import WorkerSpec
+from augengine.dataset.worker import Worker
+from augengine.engines.driver import gpu_count
+from augengine.engines.store import EngineStore
+from augengine.errors import SpecError
+from augengine.machine import cpu_threads
+from augengine.runs import Crew, Hold
+from augengine.storage import Access
+from augengine.weights.cards import DIRECTIONS
+
+
+def make_crew(run: Run, engines: EnginesSpec, store: EngineStore, hold: Hold) -> Crew:
+    """The workers of a run."""
+    workers, threads = shares(run)
+    return Crew(
+        worker=replace(worker_spec(run, engines, store, threads), fence=hold.fence),
+        start=Worker,
+        workers=workers,
+        address=run.request.ray_address,
+        outfit=engine_outfit(run, engines),
+    )
+
+
+def engine_outfit(run: Run, engines: EnginesSpec) -> EngineOutfit:
+    """What each node of a joined cluster needs for these engines."""
+    files = {run.weights.digests[each]: str(run.weights.path(each).absolute()) for each in DIRECTIONS}
+    return EngineOutfit(backend=engines.backend, files=files)
+
+
+def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int) -> WorkerSpec:
+    """What every worker of a run does; ``threads`` are one worker's share."""
+    return WorkerSpec(
+        target=str(run.request.out.absolute()),
+        spec=run.spec,
+        source=run.source.to_json(),
+        engines=engines,
+        store=str(store.root.absolute()),
+        threads=threads,
+        device_id=0 if _on_gpu(run) else None,
+        max_side=run.request.max_side,
+        access=Access.of_environment(run.request.out, run.request.source, run.request.masks),
+    )
+
+
+def shares(run: Run) -> tuple[int | None, int]:
+    """How many workers, and the CPU threads of each: one a GPU; on a CPU one worker uses every core best."""
+    workers = run.request.workers
+    if run.request.ray_address is not None:
+        return workers, 1  # the cluster's nodes say how many fit, and their threads
+    if workers is None:
+        workers = gpu_count() if _on_gpu(run) else 1
+    if _on_gpu(run) and workers > gpu_count():
+        raise SpecError(f"{workers} workers, but {gpu_count()} GPUs", hint="one worker a GPU: --workers auto")
+    return workers, max(1, cpu_threads() // workers)
+
+
+def _on_gpu(run: Run) -> bool:
+    return run.backend.device_class().startswith("cuda")

@@ -1,0 +1,34 @@
+"""A request that is known to make sense, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from augengine.dataset.request import AugmentRequest
+from augengine.engines.base import Backend
+from augengine.jobs import Job
+from augengine.listing import Listing
+from augengine.sources import Source
+from augengine.spec import AugmentSpec, round_side
+from augengine.stains import Stain
+from augengine.weights.cards import WeightsPair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A request, resolved and checked; nothing is written yet."""
+
+    request: AugmentRequest
+    stain: Stain
+    spec: AugmentSpec
+    source: Source
+    listing: Listing
+    jobs: tuple[Job, ...]
+    weights: WeightsPair
+    backend: Backend
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the engines."""
+        height, width = self.listing.largest
+        return round_side(height), round_side(width)

@@ -1,0 +1,55 @@
+"""What a specimen is compared with: real tiles of the reference stain, and what counts as a marker."""
+
+from __future__ import annotations
+
+from augengine.compiling import Tiles
+from augengine.dataset.check import check_source_mpp
+from augengine.draws.noise import FloatImage
+from augengine.errors import SourceError
+from augengine.pictures.markers import MarkerRule, derive_threshold
+from augengine.probing.request import SpecimenRequest
+from augengine.probing.specimen import Specimen
+from augengine.probing.tissue_tiles import scan, showing_tissue, to_inputs
+
+_LEAST_REFERENCE = 64
+"""px; spectra of larger tiles have the same rings, whatever their sizes."""
+
+
+def reference_tiles(text: str, specimen: Specimen, request: SpecimenRequest) -> list[FloatImage]:
+    """Real tiles of the reference stain, float32 (3, H, W) in [-1, 1].
+
+    They are as large as the specimen's, or as the smallest of them: a tile mirrored to a larger size has another
+    spectrum.
+
+    Args:
+        text: The source.
+        specimen: What they are to be compared with.
+        request: What was asked for; its um/px hold for this source too.
+
+    Raises:
+        SourceError: None can be read, none shows tissue, or one is too small.
+        SpecError: Their um/px are far from the generators' own.
+    """
+    try:
+        source, listing = scan(text, specimen.weights.reference)
+    except SourceError as error:
+        raise SourceError(error.message, hint=error.hint.replace("--in ", "--reference-in ")) from error
+    own = specimen.weights.mpp
+    check_source_mpp(listing, own, stated=request.mpp, allowed=request.allow_mpp, warn=lambda _: None)
+    # The stain only names what a surrogate is recoloured to, and a source that was given is none.
+    tiles = Tiles(source=source, listing=listing, stain=specimen.stain)
+    wanted = specimen.tiles[0].image_hwc.shape[:2]
+    height, width = (min(side, least) for side, least in zip(wanted, listing.smallest, strict=True))
+    if (height, width) != wanted and min(height, width) < _LEAST_REFERENCE:
+        raise SourceError(
+            f"the smallest image in {text} is {width} x {height} px: no spectrum to compare with",
+            hint=f"leave out those below {_LEAST_REFERENCE} px",
+        )
+    shown, _ = showing_tissue(tiles, request.tiles, height, width)
+    return to_inputs(shown)
+
+
+def marker_rule(specimen: Specimen, threshold: float | None) -> MarkerRule:
+    """What counts as a marker: from that concentration on, or from the one that the tiles tell."""
+    found = derive_threshold(specimen.images, specimen.stain) if threshold is None else threshold
+    return MarkerRule(stain=specimen.stain, threshold=found)

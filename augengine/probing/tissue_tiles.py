@@ -1,0 +1,74 @@
+"""Tiles that show tissue: what generators can be looked at on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from augengine.chain.translate import normalise
+from augengine.compiling import Tile, Tiles
+from augengine.draws.noise import FloatImage
+from augengine.errors import SourceError
+from augengine.listing import Listing
+from augengine.pictures.colour import tissue_mask
+from augengine.sample import Failure
+from augengine.sources import Source, open_source
+
+LEAST_TISSUE = 0.05
+"""Share of a tile that must be tissue: below it there is a rim, and nothing to say about markers."""
+
+# Grey levels; a tile of one colour, compression included, deviates less.
+_LEAST_DEVIATION = 1.0
+
+
+def to_inputs(tiles: Sequence[Tile]) -> list[FloatImage]:
+    """float32 (3, H, W) in [-1, 1] of each tile."""
+    return list(normalise([tile.image_hwc for tile in tiles]))
+
+
+def scan(text: str | None, stain: str) -> tuple[Source, Listing]:
+    """A source and what it holds.
+
+    Raises:
+        SourceError: It is missing, or holds no readable image.
+    """
+    source = open_source(text, stain=stain)
+    listing = source.scan()
+    if not any(listing.largest):
+        raise SourceError(f"no readable image in {text}", hint="png, jpg, tif, webp and bmp are read")
+    return source, listing
+
+
+def showing_tissue(tiles: Tiles, count: int, height: int, width: int) -> tuple[tuple[Tile, ...], tuple[Failure, ...]]:
+    """Up to ``count`` tiles that show tissue, and why others were passed over.
+
+    Raises:
+        SourceError: None shows any.
+    """
+    shown: list[Tile] = []
+    left_out: list[Failure] = []
+    for found in map(_judged, tiles.each(count, height, width)):
+        if isinstance(found, Failure):
+            left_out.append(found)
+        else:
+            shown.append(found)
+        if len(shown) == count:
+            break
+    if not shown:
+        first = f"{left_out[0].key}: {left_out[0].reason}" if left_out else "there is none"
+        raise SourceError(f"none of {len(left_out)} tiles shows tissue ({first})", hint="name tiles that do with --in")
+    return tuple(shown), tuple(left_out)
+
+
+def _judged(found: Tile | Failure) -> Tile | Failure:
+    if isinstance(found, Failure) or not (reason := why_left_out(found)):
+        return found
+    return Failure(found.key, reason)
+
+
+def why_left_out(tile: Tile) -> str:
+    """Why a tile has nothing to look at, in a sentence; empty if it has."""
+    if float(tile.image_hwc.std(axis=(0, 1)).max()) < _LEAST_DEVIATION:
+        return "the tile is of one colour"
+    if (tissue := float(tissue_mask(tile.image_hwc).mean())) < LEAST_TISSUE:
+        return f"{tissue:.1%} of the tile is tissue, {LEAST_TISSUE:.0%} is needed"
+    return ""
