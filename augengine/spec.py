@@ -14,6 +14,9 @@ ImageFormat = Literal["png", "jpg", "webp"]
 Precision = Literal["float32", "float16", "bfloat16"]
 
 MIN_SIDE = 16
+MAX_SIDE = 1 << 15
+"""Longest side of an image that any command decodes, in pixels; one that is square takes 3.2 GB decoded."""
+
 SIDE_MULTIPLE = 4
 """A generator halves an image twice, so its sides divide by 4."""
 
@@ -50,6 +53,7 @@ class AugmentOptions:
         allow_mpp: Accept a um/px more than 20 % off the generators' own.
         skip_classes: Samples of these classes pass through untouched, as ``k-v0000`` alone.
         limit: Only the first samples of the source; None for all.
+        max_side: Longest side of an image, in pixels; longer ones are left out, by name.
     """
 
     variants: int = 1
@@ -59,6 +63,7 @@ class AugmentOptions:
     allow_mpp: bool = False
     skip_classes: tuple[str, ...] = ()
     limit: int | None = None
+    max_side: int = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +89,12 @@ class AugmentSpec(AugmentOptions):
             raise SpecError(f"mpp must be in (0, 100) um/px, got {self.mpp}", hint="0.5 is that of a 20x slide")
         if self.limit is not None and self.limit < 1:
             raise SpecError(f"limit must be at least 1, got {self.limit}", hint="leave out --limit to take all samples")
+        if not MIN_SIDE <= self.max_side <= MAX_SIDE:
+            hint = "cut larger images into tiles with `augengine tile`"
+            raise SpecError(f"max-side must be {MIN_SIDE} ... {MAX_SIDE} px, got {self.max_side}", hint=hint)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self) | {"skip_classes": list(self.skip_classes)}
 
     @classmethod

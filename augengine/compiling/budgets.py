@@ -35,7 +35,7 @@ def build_pairs(
     """Compile what is missing in each precision, and measure what was not measured.
 
     Args:
-        weights, backend, height, width, precisions, may_build, on_note: As `compile_pairs` takes them.
+        weights, backend, height, width, precisions, may_build, on_note: The arguments of `compile_pairs`.
         store: Where engines and budgets are kept.
         tiles: Tiles of the stain; read only when something is measured.
         measure_again: Measure also what has a stored budget.
@@ -44,7 +44,7 @@ def build_pairs(
         One pair a precision, fastest first; float32 is always among them.
 
     Raises:
-        EngineError: As in `compile_pairs`.
+        EngineError: `compile_pairs` raised it.
     """
     pairs = compile_pairs(
         weights, backend, store, height=height, width=width, precisions=precisions, may_build=may_build, on_note=on_note

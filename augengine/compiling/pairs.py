@@ -29,7 +29,7 @@ class BuiltPair:
     Attributes:
         weights: The generators they were made from.
         backend: Name of the backend.
-        precision: Of the arithmetic inside.
+        precision: Precision of the arithmetic inside the engines.
         height, width: Static size, pixels.
         to_reference, from_reference: Engine ids.
         budget: Against float32; None for float32 itself, and where no tile could be read.
@@ -45,7 +45,7 @@ class BuiltPair:
     budget: Budget | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {
             "stain": self.weights.stain,
             "sample_set": self.weights.of_sample_set,

@@ -8,7 +8,7 @@ from augengine.compiling.budgets import build_pairs
 from augengine.compiling.pairs import BuiltPair, OnNote
 from augengine.compiling.tiles import Tiles
 from augengine.engines.backends import BackendName, pick_backend
-from augengine.engines.store import EngineStore
+from augengine.engines.store import own_store
 from augengine.errors import SpecError
 from augengine.sources import SampleSet, open_source
 from augengine.spec import round_side
@@ -46,7 +46,7 @@ def build_stains(
         hint = "name theirs with --stain: on another stain's tiles the numbers would be wrong"
         raise SpecError("the tiles are of one stain, and every stain would be measured on them", hint=hint)
     roots, picked = weight_roots(weights), pick_backend(backend, on_note)
-    side, store = round_side(size), EngineStore(home() / "engines")
+    side, store = round_side(size), own_store()
     built = []
     for pair, its_stain in _pairs(stain, roots):
         source = open_source(tiles, stain=its_stain.name) if tiles else SampleSet()

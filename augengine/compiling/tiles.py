@@ -20,10 +20,10 @@ from augengine.pictures.images import Decoder
 from augengine.sample import Failure, Sample
 from augengine.sources import SampleSet, Source
 from augengine.sources.sample_set import STAIN
+from augengine.spec import MAX_SIDE
 from augengine.stains import BUILT_IN, Stain
 
 _DRAWN = BUILT_IN[STAIN]
-_LARGEST_SIDE = 1 << 16  # its size was checked against the run's limit when it was listed
 _TRIES = 8
 """How many samples are tried for each tile wanted, where some cannot be read."""
 
@@ -71,7 +71,7 @@ class Tiles:
 
         It ends after eight times as many: a source full of bad samples is not read to its end.
         """
-        decoder = Decoder(threads=1, max_side=_LARGEST_SIDE)
+        decoder = Decoder(threads=1, max_side=MAX_SIDE)
         for unit, ordinal in islice(_spread(self.listing, count), _TRIES * count):
             for sample in self.source.read(_one(unit, ordinal)):
                 yield sample if isinstance(sample, Failure) else self._tile(sample, decoder, height, width)

@@ -17,7 +17,7 @@ from augengine.weights.cards import mpp_fits
 def check_sample(sample: Sample, worker: WorkerSpec) -> Sample | Failure:
     """The sample itself, or why it is bad: its image's header, its mask's size, its um/px."""
     try:
-        size = check_image(sample.image, max_side=worker.max_side)
+        size = check_image(sample.image, max_side=worker.spec.max_side)
         _check_side(size, worker)
         _check_mask(sample, size)
         _check_mpp(sample, worker)

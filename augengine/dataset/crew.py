@@ -46,7 +46,6 @@ def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int
         store=str(store.root.absolute()),
         threads=threads,
         device_id=0 if _on_gpu(run) else None,
-        max_side=run.request.max_side,
         access=Access.of_environment(run.request.out, run.request.source, run.request.masks),
     )
 

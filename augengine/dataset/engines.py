@@ -8,12 +8,11 @@ from augengine.chain.pair import EnginesSpec
 from augengine.compiling import BuiltPair, Tiles, build_pairs, choose_pair
 from augengine.dataset.load import find_store
 from augengine.dataset.resolved import Run
-from augengine.engines.store import EngineStore
+from augengine.engines.store import EngineStore, own_store
 from augengine.errors import PlanMismatch, WrongDevice
 from augengine.progress import Watcher
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath, UrlPath
-from augengine.weights.home import home
 
 
 def find_engines(run: Run, planned: EnginesSpec | None, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:
@@ -31,7 +30,7 @@ def find_engines(run: Run, planned: EnginesSpec | None, watcher: Watcher) -> tup
     """
     if planned is not None:
         return _resume(run, planned, watcher)
-    store = EngineStore(home() / "engines")
+    store = own_store()
     chosen = choose_pair(_built(run, store, watcher), run.spec.noise.eps, run.request.precision)
     engines = replace(chosen, chain=run.request.chain)
     watcher.note(f"engines: {engines.backend}, {engines.precision} ({engines.why})")
@@ -71,7 +70,7 @@ def _resume(run: Run, planned: EnginesSpec, watcher: Watcher) -> tuple[EngineSto
         for engine in (planned.to_reference, planned.from_reference):
             store.check(engine)
         return store, planned
-    store = EngineStore(home() / "engines")
+    store = own_store()
     built = {(pair.to_reference, pair.from_reference) for pair in _built(run, store, watcher)}
     if (planned.to_reference, planned.from_reference) not in built:
         raise WrongDevice(

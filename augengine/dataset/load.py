@@ -28,7 +28,9 @@ _GPU_BYTES_A_VALUE = 48
 Noise 4, a ring of three outputs 12, DALI's copy, two sums and casts twice 28, and what tells finite numbers."""
 
 _GPU_SHARE = 0.5
-"""Of what is free once the engines are loaded; a generator's own planes come with its first batch."""
+"""Share of the GPU memory that batches may take of what is free once the engines are loaded.
+
+The rest is for the generators' own planes, which are allocated with the first batch."""
 
 
 class LoadedChain:
@@ -43,11 +45,11 @@ class LoadedChain:
         self.batch, self.depth = chain.batch, chain.depth
 
     def put(self, requests: Sequence[Request]) -> None:
-        """See `Chain`."""
+        """Implement `Chain`."""
         self._chain.put(requests)
 
     def get(self) -> list[Outcome]:
-        """See `Chain`."""
+        """Implement `Chain`."""
         return self._chain.get()
 
     def close(self) -> None:
@@ -78,7 +80,7 @@ def chain_batch(engines: Translators, variants: int, threads: int, *, device_id:
     """Source images a batch of the chain, as far as all their variants fit into memory.
 
     Args:
-        engines: Of the chain, loaded.
+        engines: The chain's two engines, loaded.
         variants: K.
         threads: CPU threads.
         device_id: The GPU's ordinal; ignored on a CPU.
@@ -93,7 +95,7 @@ def cpu_batch(threads: int, values: int) -> int:
     """Enough images to keep every thread busy, as far as their variants fit into the memory meant for them.
 
     Args:
-        threads: Of the engines.
+        threads: CPU threads of the engines.
         values: 8-bit values of all variants of an image.
     """
     return max(1, min(max(4, 2 * threads), _BATCH_BYTES // (_BYTES_A_VALUE * values)))
@@ -123,7 +125,8 @@ def _load_translators(worker: WorkerSpec) -> Translators:
 def find_store(dataset: AnyPath, engines: EnginesSpec) -> EngineStore | None:
     """The store that holds a dataset's engines: the user's, or its own; None if neither does.
 
-    Of a dataset, which others may have written, only plans are taken: their ids hold the digest of their bytes.
+    Others may have written the dataset, so only plans are taken from its own store: their ids hold the digest of
+    their bytes.
     """
     users = EngineStore(home() / "engines")
     own = [EngineStore(dataset / OWN_FOLDER / "engines")] if isinstance(dataset, Path) else []

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augengine.chain.base import Variants
 from augengine.chain.pair import EnginesSpec
 from augengine.draws.noise import NOISE_VERSION
-from augengine.pictures.encode import ANY_SIDE, decode_own, encode_mask, encode_pixels
+from augengine.pictures.encode import decode_own, encode_mask, encode_pixels
 from augengine.pictures.images import mask_is_canonical, read_mask
 from augengine.sample import SOURCE_VARIANT, Sample, variant_key
 from augengine.shards import members_of
 from augengine.shards.counted import Encoded, Statistics, count_classes, count_pixels
 from augengine.shards.write import Members
-from augengine.spec import AugmentSpec, canonical_json
+from augengine.spec import MAX_SIDE, AugmentSpec, canonical_json
 
 _SAME_FORMAT = {"jpeg": "jpg"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """The variants of a sample as the chain made them: uint8 (K, H, W, 3) and the K sigmas drawn."""
-
-    images_khwc: NDArray[np.uint8]
-    sigmas: tuple[float, ...]
-
-
-def encode_sample(sample: Sample, drawn: Drawn | None, spec: AugmentSpec, engines: EnginesSpec) -> Encoded:
+def encode_sample(sample: Sample, drawn: Variants | None, spec: AugmentSpec, engines: EnginesSpec) -> Encoded:
     """Encode a sample's variants, its source where that is included, and its masks.
 
     Args:
@@ -82,7 +74,7 @@ def sample_json(
 
 
 def _images(
-    sample: Sample, drawn: Drawn | None, spec: AugmentSpec
+    sample: Sample, drawn: Variants | None, spec: AugmentSpec
 ) -> Iterator[tuple[int, float, bytes, NDArray[np.uint8]]]:
     """Variant, sigma, encoded image, and the pixels that a reader of it sees."""
     if drawn is None or spec.include_source:
@@ -97,6 +89,6 @@ def _images(
 def _mask(sample: Sample) -> tuple[bytes | None, dict[int, int]]:
     if sample.mask is None:
         return None, {}
-    pixels = read_mask(sample.mask, max_side=ANY_SIDE)
+    pixels = read_mask(sample.mask, max_side=MAX_SIDE)
     data = sample.mask if mask_is_canonical(sample.mask) else encode_mask(pixels)
     return data, count_classes(pixels)

@@ -19,7 +19,7 @@ class Prediction:
     Attributes:
         samples_in, samples_out: Source samples, and samples written.
         shards: How many.
-        gigabytes: Of output, estimated from the pixels.
+        gigabytes: Size of the output in GB, estimated from the pixels.
         minutes: From one measured pass.
         engines: What would run, in words.
     """
@@ -32,7 +32,7 @@ class Prediction:
     engines: str
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def sentence(self) -> str:
@@ -99,5 +99,5 @@ class Summary:
         return f"{made}, {self.engines.precision}{self.outcome.shortfall()}"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return self.outcome.to_json() | {"precision": self.engines.precision, "why": self.engines.why}

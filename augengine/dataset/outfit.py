@@ -14,11 +14,11 @@ from typing import cast
 from augengine.dataset.spec import WorkerSpec
 from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.base import Backend, EngineSpec
-from augengine.engines.store import EngineStore, StoredEngine
+from augengine.engines.store import EngineStore, StoredEngine, own_store
 from augengine.errors import EngineError, WeightsError, WrongDevice
 from augengine.pictures.encode import encoder_version
 from augengine.storage.atomic import draft_of
-from augengine.weights.home import home
+from augengine.weights.home import open_home
 
 Fetch = Callable[[str], bytes]
 """Gives the bytes of the file with this digest, from the driver."""
@@ -50,7 +50,7 @@ class EngineOutfit:
         Several workers of a node may ask at once: one builds, the others wait for it.
 
         Args:
-            worker: As the driver knows it.
+            worker: The worker's spec with the driver's store.
             fetch: Brings weights that this node lacks.
 
         Raises:
@@ -58,7 +58,7 @@ class EngineOutfit:
             WeightsError: Weights arrived damaged, or cannot be written.
             EngineError: An engine cannot be built.
         """
-        own = EngineStore(home() / "engines")
+        own = own_store()
         with _one_at_a_time(own.root):
             pair = [self._engine(own, worker, index, fetch) for index in (0, 1)]
         engines = replace(worker.engines, to_reference=pair[0].id, from_reference=pair[1].id)
@@ -107,7 +107,7 @@ def _one_at_a_time(root: Path) -> Iterator[None]:
 
 def _weights(digest: str, fetch: Fetch) -> Path:
     """The generator with this digest in this node's own store; fetched if it is missing or damaged."""
-    file = home() / "weights" / "digests" / f"{digest}.onnx"
+    file = open_home() / "weights" / "digests" / f"{digest}.onnx"
     try:
         if not file.is_file() or _digest(file.read_bytes()) != digest:
             with draft_of(file) as draft:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from augengine.chain.base import Request, Variants
-from augengine.dataset.members import Drawn, encode_sample
+from augengine.dataset.members import encode_sample
 from augengine.dataset.spec import WorkerSpec
 from augengine.errors import TargetError
 from augengine.jobs import Report, failure_reason
@@ -31,7 +31,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ShardPart:
     """Entries of one shard, in source order; ``last`` closes the shard."""
 
     shard: ShardBuilder
@@ -61,7 +61,7 @@ class Publisher:
         self.samples_done = 0
         """Source samples finished so far, good and bad; those of a failed shard are taken back."""
 
-    def publish(self, batch: Batch, outcomes: Sequence[Outcome]) -> None:
+    def publish(self, batch: ShardPart, outcomes: Sequence[Outcome]) -> None:
         """Take over a batch; waits while too many others are before it.
 
         Args:
@@ -93,12 +93,12 @@ class Publisher:
         if isinstance(failure, Failure):
             return lambda: shard.drop(failure)
         assert isinstance(sample, Sample)
-        drawn = Drawn(images_khwc=outcome.images_khwc, sigmas=outcome.sigmas) if isinstance(outcome, Variants) else None
+        drawn = outcome if isinstance(outcome, Variants) else None
         encoded = self._encoders.submit(encode_sample, sample, drawn, self._spec.spec, self._spec.engines)
         read = sample.image, sample.mask or b""
         return lambda: shard.add(sample.key, read, encoded.result)
 
-    def _publish(self, batch: Batch, steps: Sequence[_Step]) -> None:
+    def _publish(self, batch: ShardPart, steps: Sequence[_Step]) -> None:
         shard = batch.shard
         try:
             if not shard.done.done():

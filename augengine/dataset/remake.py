@@ -9,7 +9,7 @@ from typing import Any
 from augengine.dataset.check import passes_through
 from augengine.dataset.load import load_chain
 from augengine.dataset.members import encode_sample
-from augengine.dataset.reopen import Dataset, draw, open_dataset
+from augengine.dataset.reopen import Reopened, draw, reopen
 from augengine.errors import ShardError
 from augengine.jobs import Job
 from augengine.sample import Failure, Sample
@@ -24,7 +24,7 @@ class Replayed:
     """A sample made again, beside what the dataset holds.
 
     Attributes:
-        key: Of the sample, variant suffix included.
+        key: The sample's key, variant suffix included.
         shard: Where it stands.
         differing: Extensions of the members whose bytes differ, or that only one side has.
     """
@@ -44,7 +44,7 @@ class Replayed:
         return f"{self.key} in {self.shard}: {verdict}"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {"key": self.key, "shard": self.shard, "same": self.same, "differing": list(self.differing)}
 
 
@@ -59,7 +59,7 @@ def replay(folder: AnyPath, key: str) -> Replayed:
         ShardError: No dataset, no such sample, or its source is no longer what it was.
         EngineError: Its engines are missing here, or belong to another machine.
     """
-    dataset = open_dataset(folder)
+    dataset = reopen(folder)
     job = _find(dataset, key)
     sample = _source_of(dataset, job, key)
     made = _make(dataset, sample).get(key, {})
@@ -68,7 +68,7 @@ def replay(folder: AnyPath, key: str) -> Replayed:
     return Replayed(key=key, shard=job.output, differing=tuple(differing))
 
 
-def _find(dataset: Dataset, key: str) -> Job:
+def _find(dataset: Reopened, key: str) -> Job:
     for job in dataset.plan.jobs:
         index = index_file(dataset.folder, job.output)
         if f" {key}." in (read_whole(index) or b"").decode(errors="replace"):
@@ -76,7 +76,7 @@ def _find(dataset: Dataset, key: str) -> Job:
     raise ShardError(f"no sample {key!r} in {dataset.folder}", hint="its variant suffix belongs to the key: k-v0001")
 
 
-def _source_of(dataset: Dataset, job: Job, key: str) -> Sample:
+def _source_of(dataset: Reopened, job: Job, key: str) -> Sample:
     wanted = key.rpartition("-v")[0]
     for sample in source_from_json(dataset.plan.source).read(job):
         if sample.key == wanted and isinstance(sample, Sample):
@@ -86,7 +86,7 @@ def _source_of(dataset: Dataset, job: Job, key: str) -> Sample:
     )
 
 
-def _make(dataset: Dataset, sample: Sample) -> dict[str, dict[str, bytes]]:
+def _make(dataset: Reopened, sample: Sample) -> dict[str, dict[str, bytes]]:
     """Everything that became of a source: key -> extension -> bytes."""
     drawn = None
     if not passes_through(sample, dataset.spec):

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from augengine.chain.base import Chain, Request
+from augengine.chain.base import Chain, Outcome, Request
 from augengine.chain.pair import EnginesSpec
 from augengine.dataset.load import find_store
-from augengine.dataset.members import Drawn
 from augengine.dataset.spec import WorkerSpec
 from augengine.errors import EngineError, ShardError
 from augengine.machine import cpu_threads
 from augengine.runs import Plan, read_plan
-from augengine.sample import Failure, Sample
+from augengine.sample import Sample
 from augengine.sources import SampleSet
 from augengine.spec import AugmentSpec
 from augengine.storage import AnyPath
 
-ANY_SIDE = 1 << 16
-"""No limit on an image's side: what is in a dataset was within its own."""
-
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class Reopened:
     """A folder that `augment` wrote, its plan, and a worker that makes the same bytes."""
 
     folder: AnyPath
@@ -35,7 +31,7 @@ class Dataset:
         return self.worker.spec
 
 
-def open_dataset(folder: AnyPath) -> Dataset:
+def reopen(folder: AnyPath) -> Reopened:
     """Open a dataset.
 
     Raises:
@@ -59,9 +55,8 @@ def open_dataset(folder: AnyPath) -> Dataset:
         engines=engines,
         store=str(store.root),
         threads=cpu_threads(),
-        max_side=ANY_SIDE,
     )
-    return Dataset(folder, plan, worker)
+    return Reopened(folder, plan, worker)
 
 
 def planned_engines(folder: AnyPath, plan: Plan) -> EnginesSpec:
@@ -77,8 +72,8 @@ def planned_engines(folder: AnyPath, plan: Plan) -> EnginesSpec:
         raise ShardError(f"the plan of {folder} has unknown or missing fields: {error}", hint=hint) from error
 
 
-def draw(chain: Chain, sample: Sample) -> Drawn | Failure:
+def draw(chain: Chain, sample: Sample) -> Outcome:
     """The variants of one source."""
     chain.put([Request(key=sample.key, image=sample.image)])
     (outcome,) = chain.get()
-    return outcome if isinstance(outcome, Failure) else Drawn(images_khwc=outcome.images_khwc, sigmas=outcome.sigmas)
+    return outcome

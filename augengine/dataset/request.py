@@ -29,7 +29,6 @@ class AugmentRequest(AugmentOptions):
         workers: How many; None for one per GPU, or one on a CPU (in a cluster: one per node).
         ray_address: A running cluster.
         retry_failed: Make shards anew that lack samples.
-        max_side: Longest side of an image, in pixels.
     """
 
     stain: str
@@ -48,4 +47,3 @@ class AugmentRequest(AugmentOptions):
     workers: int | None = None
     ray_address: str | None = None
     retry_failed: bool = False
-    max_side: int = 1024

@@ -7,17 +7,19 @@ from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
+from augengine.chain.base import Variants
 from augengine.chain.shown import intermediate_rgb
 from augengine.dataset.load import load_chain
-from augengine.dataset.members import Drawn
-from augengine.dataset.reopen import ANY_SIDE, Dataset, draw, open_dataset
+from augengine.dataset.reopen import Reopened, draw, reopen
 from augengine.errors import ContentError, ShardError, SpecError
 from augengine.pictures.arrays import Mask, RgbImage
+from augengine.pictures.encode import decode_own
 from augengine.pictures.files import write_png
-from augengine.pictures.images import Decoder, read_mask
+from augengine.pictures.images import read_mask
 from augengine.pictures.pages import Row, contact_sheet
 from augengine.sample import Sample
 from augengine.sources import source_from_json
+from augengine.spec import MAX_SIDE
 from augengine.storage import AnyPath
 
 
@@ -40,7 +42,7 @@ def draw_sheet(folder: AnyPath, out: Path, *, rows: int = 3) -> Path:
     """
     if rows < 1:
         raise SpecError(f"a sheet has at least one row, asked for {rows}")
-    dataset = open_dataset(folder)
+    dataset = reopen(folder)
     drawn = list(islice(_rows(dataset, rows), rows))
     if not drawn:
         raise ShardError(f"no source of {folder} can be drawn", hint="see why: augengine verify")
@@ -51,12 +53,12 @@ def draw_sheet(folder: AnyPath, out: Path, *, rows: int = 3) -> Path:
     return out
 
 
-def _rows(dataset: Dataset, rows: int) -> Iterator[Row]:
+def _rows(dataset: Reopened, rows: int) -> Iterator[Row]:
     with closing(load_chain(dataset.worker)) as chain:
         for sample in _spread(dataset, rows):
             variants = draw(chain, sample)
-            (image,) = Decoder(threads=1, max_side=ANY_SIDE).decode([sample.image])
-            if isinstance(variants, Drawn) and not isinstance(image, ContentError):
+            image = decode_own(sample.image)
+            if isinstance(variants, Variants):
                 yield Row(
                     key=sample.key,
                     source=image,
@@ -72,12 +74,12 @@ def _mask(sample: Sample, image: RgbImage) -> Mask | None:
     if sample.mask is None:
         return None
     with suppress(ContentError):
-        mask = read_mask(sample.mask, max_side=ANY_SIDE)
+        mask = read_mask(sample.mask, max_side=MAX_SIDE)
         return mask if mask.shape == image.shape[:2] else None
     return None
 
 
-def _spread(dataset: Dataset, rows: int) -> Iterator[Sample]:
+def _spread(dataset: Reopened, rows: int) -> Iterator[Sample]:
     """Sources, shard after shard; within one those first that are spread over it."""
     source = source_from_json(dataset.plan.source)
     for job in dataset.plan.jobs:

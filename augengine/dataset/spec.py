@@ -26,7 +26,6 @@ class WorkerSpec:
         device_id: GPU, or None on a CPU.
         access: What reaches its store, on any machine.
         fence: Looked at before a shard is published.
-        max_side: Largest side of an image that is decoded, in pixels.
     """
 
     target: str
@@ -38,4 +37,3 @@ class WorkerSpec:
     device_id: int | None = None
     access: Access = field(default_factory=Access)
     fence: Fence = field(default_factory=Fence)
-    max_side: int = 1024

@@ -18,7 +18,7 @@ from typing import Self
 from augengine.chain.base import Chain
 from augengine.dataset.check import check_sample, passes_through
 from augengine.dataset.load import load_chain
-from augengine.dataset.publisher import Batch, Entry, Publisher
+from augengine.dataset.publisher import Entry, Publisher, ShardPart
 from augengine.dataset.spec import WorkerSpec
 from augengine.errors import WorkerError
 from augengine.jobs import Job, Report
@@ -43,7 +43,7 @@ class Worker:
         self._spec = spec
         self._source = source_from_json(spec.source)
         self._chain: Chain | None = None
-        self._in_chain: deque[Batch] = deque()
+        self._in_chain: deque[ShardPart] = deque()
         self._publisher = Publisher(spec)
         self._jobs: queue.SimpleQueue[ShardBuilder | None] = queue.SimpleQueue()
         self._unfinished: set[ShardBuilder] = set()
@@ -132,18 +132,18 @@ class Worker:
         for sample in self._source.read(shard.job):
             entries.append(self._entry(sample))
             if len(entries) == self._ready_chain().batch:
-                self._put(Batch(shard, tuple(entries), last=False))
+                self._put(ShardPart(shard, tuple(entries), last=False))
                 entries = []
             if self._stopping or shard.done.done():
                 return
-        self._put(Batch(shard, tuple(entries), last=True))
+        self._put(ShardPart(shard, tuple(entries), last=True))
 
     def _entry(self, sample: Sample | Failure) -> Entry:
         if isinstance(sample, Sample):
             sample = check_sample(sample, self._spec)
         return Entry(sample, isinstance(sample, Sample) and not passes_through(sample, self._spec.spec))
 
-    def _put(self, batch: Batch) -> None:
+    def _put(self, batch: ShardPart) -> None:
         chain = self._ready_chain()
         while len(self._in_chain) >= chain.depth:
             self._take()

@@ -24,6 +24,7 @@ from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
 from augengine.engines.fidelity import Budget
 from augengine.errors import BackendUnavailable, EngineError, WrongDevice
 from augengine.spec import digest
+from augengine.weights.home import open_home
 
 _MANIFEST = "manifest.json"
 _BUDGETS = "budgets"
@@ -201,6 +202,15 @@ class EngineStore:
         if _sound(aside, engine=final.name):
             _renamed(aside, final)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def own_store() -> EngineStore:
+    """The user's own engines: the folder ``engines`` of `augengine.weights.home.open_home`.
+
+    Raises:
+        SpecError: Another version of augengine made that home, in another format.
+    """
+    return EngineStore(open_home() / "engines")
 
 
 def _unique(folder: Path) -> Path:

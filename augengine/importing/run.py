@@ -16,7 +16,7 @@ from augengine.importing.incoming import Incoming, read_incoming
 from augengine.importing.request import CycleErrors, Imported, ImportRequest
 from augengine.stains import Stain, find_stain
 from augengine.weights.cards import DIRECTIONS, Card, Direction, Parity, file_digest, read_card
-from augengine.weights.home import home
+from augengine.weights.home import home, open_home
 
 DEFAULT_MPP = 0.5
 _UNSTATED = "imported; not stated"
@@ -47,7 +47,7 @@ class _Place:
 
 
 def run_import(request: ImportRequest, on_note: Callable[[str], None]) -> Imported:
-    """See `augengine.importing.import_checkpoint`."""
+    """Implement `augengine.importing.import_checkpoint`."""
     place = _place(request)
     if not request.checkpoint.exists():
         raise CheckpointError(f"there is no {request.checkpoint}", hint="name a checkpoint file")
@@ -81,7 +81,7 @@ def _place(request: ImportRequest) -> _Place:
             hint="leave out --reference, or write a stain of your own: a TOML file, see the README",
         )
     reference = find_stain(stain.reference, stains)
-    root = home() / "weights" if request.weights is None else request.weights
+    root = open_home() / "weights" if request.weights is None else request.weights
     place = _Place(root=root, stain=stain, reference=reference, direction=request.direction)
     if place.target.exists() and not request.force:
         raise WeightsError(f"{place.target} is there already", hint="--force replaces it")

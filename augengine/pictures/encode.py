@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from augengine.errors import ContentError, SpecError
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.images import Decoder
-from augengine.spec import ImageFormat
+from augengine.spec import MAX_SIDE, ImageFormat
 
 # Spelled out rather than left to OpenCV's defaults, which changed between its versions. PNG: 160/s at 512 px; the
 # better filters save 6 % and halve the speed, since the noise of histology leaves nothing for deflate to find.
@@ -81,8 +81,6 @@ def encode_pixels(pixels: NDArray[np.uint8], image_format: ImageFormat) -> tuple
 
 # One decoder a thread: making one costs more than decoding with it.
 _thread = threading.local()
-# Sizes were checked against the run's own limit when the sample was read.
-ANY_SIDE = 1 << 16
 
 
 def decode_own(data: bytes) -> NDArray[np.uint8]:
@@ -92,7 +90,7 @@ def decode_own(data: bytes) -> NDArray[np.uint8]:
         ContentError: It is damaged.
     """
     if not hasattr(_thread, "decoder"):
-        _thread.decoder = Decoder(threads=1, max_side=ANY_SIDE)
+        _thread.decoder = Decoder(threads=1, max_side=MAX_SIDE)
     decoder: Decoder = _thread.decoder
     (pixels,) = decoder.decode([data])
     if isinstance(pixels, ContentError):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from augengine.compiling import BuiltPair, budget_tiles, compile_pairs, measure_pair
-from augengine.engines.store import EngineStore
+from augengine.engines.store import EngineStore, own_store
 from augengine.probing.report import Cost
 from augengine.probing.specimen import OnNote, Specimen
-from augengine.weights.home import home
 
 
 def measure_costs(specimen: Specimen, note: OnNote) -> tuple[Cost, ...]:
@@ -19,7 +18,7 @@ def measure_costs(specimen: Specimen, note: OnNote) -> tuple[Cost, ...]:
     Raises:
         EngineError: A compiler refuses, or an engine fails.
     """
-    exact, store = specimen.exact, EngineStore(home() / "engines")
+    exact, store = specimen.exact, own_store()
     pairs = compile_pairs(
         specimen.weights, specimen.backend, store, height=exact.height, width=exact.width, on_note=note
     )

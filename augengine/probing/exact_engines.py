@@ -13,11 +13,10 @@ from augengine.draws.noise import FloatImage
 from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.base import Backend, Engine
 from augengine.engines.fidelity import run_on_host
-from augengine.engines.store import EngineStore
+from augengine.engines.store import own_store
 from augengine.errors import EngineError
 from augengine.measures import Translate
 from augengine.weights.cards import WeightsPair
-from augengine.weights.home import home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,7 @@ def exact_engines(
     Raises:
         AugengineError: No backend, or a compiler that refuses.
     """
-    backend, store = pick_backend(backend_name), EngineStore(home() / "engines")
+    backend, store = pick_backend(backend_name), own_store()
     (built,) = compile_pairs(weights, backend, store, height=height, width=width, precisions=(), on_note=note)
     loaded = load_pair(built, store)
     try:

@@ -12,12 +12,10 @@ from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Job, Report
 from augengine.runs.planning import estimate_bytes
 from augengine.shards.layout import index_file, plan_file, spool_folder, tar_file
-from augengine.shards.records import read_json, read_report, write_json
+from augengine.shards.records import PLAN_FORMAT, read_plan_json, read_report, write_json
 from augengine.shards.write import target_errors
 from augengine.spec import AugmentSpec, canonical_json, digest
 from augengine.storage import REQUESTS_AT_A_TIME, AnyPath, UrlPath, in_order, size_of, write_if_absent
-
-PLAN_VERSION = 1
 
 _NAMED_DIFFERENCES = 3
 _DAMAGED = "choose another folder for the output; the shards in this one can still be read"
@@ -47,7 +45,7 @@ class Plan:
     engines: Mapping[str, Any]
     encoder: str
     jobs: tuple[Job, ...]
-    version: int = PLAN_VERSION
+    version: int = PLAN_FORMAT
     kind: Kind = "augment"
 
     @property
@@ -63,11 +61,11 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Of all of it: equal digests, equal plans."""
+        """Digest of the whole plan: plans with equal digests are equal."""
         return digest(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {
             "version": self.version,
             "kind": self.kind,
@@ -118,11 +116,7 @@ def read_any_plan(folder: AnyPath) -> Plan | None:
     file = plan_file(folder)
     if size_of(file) is None:
         return None
-    data = read_json(file, hint=_DAMAGED)
-    version = data.get("version") if isinstance(data, dict) else None
-    if version != PLAN_VERSION:
-        hint = "go on with the version that began it, or choose another folder"
-        raise PlanMismatch(f"{file} has the format {version}, this version writes {PLAN_VERSION}", hint=hint)
+    data = read_plan_json(file, hint=_DAMAGED)
     try:
         if data.get("kind", "augment") == "augment":
             AugmentSpec.from_json(data["spec"])
@@ -136,7 +130,7 @@ def check_plan(folder: AnyPath, plan: Plan, *, may_change: Collection[str] = ())
 
     Args:
         folder: The dataset.
-        plan: Of this run.
+        plan: The plan of this run.
         may_change: Names of shards that are made anew: files of their input may have been mended since.
 
     Returns:

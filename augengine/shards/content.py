@@ -14,6 +14,7 @@ from augengine.errors import ContentError
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.images import read_mask
 from augengine.sample import MASK_EXT, variant_key
+from augengine.spec import MAX_SIDE
 
 JSON_FIELDS = (
     "source_key", "stain", "reference", "variant", "eps", "sigma", "seed", "noise_version",
@@ -24,8 +25,6 @@ JSON_FIELDS = (
 TILE_FIELDS = ("mpp", "slide", "x", "y", "downsample", "class")
 """What the json of every tile states."""
 
-MAX_SIDE = 1 << 14
-
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -33,7 +32,8 @@ class Planned:
 
     Attributes:
         counts: Shard -> source samples.
-        image_format: Of the images.
+        image_format: Format of the images.
+        max_side: Longest side that an image may have, in pixels.
         each: Samples that a good source becomes; 0 where some classes pass through, so that it depends.
         fields: What the json of each sample must hold.
         said: What it must say.
@@ -42,6 +42,7 @@ class Planned:
 
     counts: Mapping[str, int]
     image_format: str
+    max_side: int
     each: int
     fields: tuple[str, ...]
     said: Mapping[str, Any]
@@ -57,6 +58,7 @@ class Planned:
         return cls(
             counts=_counts(plan),
             image_format=str(plan["spec"]["image_format"]),
+            max_side=_side(plan["spec"]["size"]),
             each=1,
             fields=TILE_FIELDS,
             said={},
@@ -69,6 +71,7 @@ class Planned:
         return cls(
             counts=_counts(plan),
             image_format=str(spec["image_format"]),
+            max_side=_side(spec["max_side"]),
             each=0 if spec["skip_classes"] else int(spec["variants"]) + int(spec["include_source"]),
             said={
                 "stain": spec["stain"],
@@ -80,6 +83,12 @@ class Planned:
             fields=JSON_FIELDS,
             variants=True,
         )
+
+
+def _side(pixels: Any) -> int:
+    if not 0 < int(pixels) <= MAX_SIDE:
+        raise ValueError(f"a longest side of at most {MAX_SIDE} px: {pixels!r}")
+    return int(pixels)
 
 
 def _counts(plan: Mapping[str, Any]) -> dict[str, int]:
@@ -103,7 +112,7 @@ def check_sample(
     mask: Mask | None = None
     if MASK_EXT in members:
         try:
-            mask = read_mask(members[MASK_EXT], max_side=MAX_SIDE)
+            mask = read_mask(members[MASK_EXT], max_side=planned.max_side)
         except ContentError as error:
             yield error.message
     if isinstance(image, ContentError):
@@ -160,7 +169,7 @@ class Sums:
             self.class_pixels.update({int(i): int(counts[i]) for i in np.flatnonzero(counts)})
 
     def as_reported(self) -> dict[str, Any]:
-        """As the fields of a report."""
+        """Return the sums and counts under their names in a report."""
         return {
             "pixels": self.pixels,
             "channel_sum": tuple(self.channel_sum),

@@ -18,7 +18,7 @@ class Fence:
 
     Attributes:
         folder: The dataset on a store; None on a disk, whose lock is the process itself and cannot be taken over.
-        run: Of the run that holds it.
+        run: Id of the run that holds the folder.
     """
 
     folder: UrlPath | None = None

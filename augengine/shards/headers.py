@@ -25,7 +25,7 @@ class CheckedHeader(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """As tarfile has it.
+        """Parse a header as tarfile does, and refuse sizes and types that no sample needs.
 
         Raises:
             tarfile.ReadError: A negative size, a file with holes, or an extension of more than `MAX_EXTENSION_BYTES`.
@@ -44,7 +44,7 @@ def check_extent(tar: tarfile.TarFile, info: tarfile.TarInfo, whole: int | None)
     """Refuse a member that reaches beyond its tar (a stream would be read for minutes), or too many globals.
 
     Args:
-        tar: As far as it was read.
+        tar: The tar, read up to this member's header.
         info: The member read last.
         whole: Bytes of the tar, or None if unknown.
 

@@ -85,7 +85,7 @@ def read_tar(url: str, first: int, count: int, excluded: Mapping[int, str]) -> I
         One outcome a sample, in order.
 
     Raises:
-        SourceError: As `scan_tar`, or it holds fewer samples than asked for.
+        SourceError: It cannot be read or is damaged, as in `scan_tar`, or it holds fewer samples than asked for.
     """
     with _open(url, "r|") as (tar, file):
         groups = enumerate(groupby(_members(tar, url, _size(file)), key=itemgetter(0)))
@@ -102,7 +102,7 @@ def read_members(url: str, key: str) -> dict[str, bytes]:
     """The members of one sample as they are, by extension; empty if the tar has no such key.
 
     Raises:
-        SourceError: As `scan_tar`.
+        SourceError: It cannot be read or is damaged, as in `scan_tar`.
         ContentError: It is larger than any should be.
     """
     with _open(url, "r:") as (tar, file):

@@ -7,12 +7,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from augengine.errors import ShardError
+from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Report
 from augengine.shards.layout import index_file, report_file, spool_folder, tar_file
 from augengine.shards.write import publish, target_errors
 from augengine.spec import canonical_json
 from augengine.storage import AnyPath, delete, read_whole, size_of
+
+PLAN_FORMAT = 2
+"""Format of a dataset's plan, its field ``version``."""
 
 MAX_RECORD_BYTES = 1 << 29
 """Largest plan or report that is read from a disk: parsed, it takes about ten times as much memory."""
@@ -88,6 +91,25 @@ def write_file(file: AnyPath, data: bytes, spool: Path) -> None:
             unfinished.unlink(missing_ok=True)
             raise
     publish(unfinished, file)
+
+
+def read_plan_json(file: AnyPath, *, hint: str) -> Any:
+    """The json value of a dataset's plan.
+
+    Args:
+        file: The plan.
+        hint: The next step for a user whose plan cannot be read.
+
+    Raises:
+        ShardError: It cannot be read.
+        PlanMismatch: It has another format than `PLAN_FORMAT`.
+    """
+    plan = read_json(file, hint=hint)
+    found = plan.get("version") if isinstance(plan, dict) else None
+    if found != PLAN_FORMAT:
+        hint = "use the version of augengine that wrote it, or choose another folder; its shards can still be read"
+        raise PlanMismatch(f"{file} has the format {found}, this version writes {PLAN_FORMAT}", hint=hint)
+    return plan
 
 
 def read_json(file: AnyPath, *, hint: str = _REMAKE) -> Any:

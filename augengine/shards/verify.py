@@ -15,18 +15,19 @@ from augengine.jobs import Report
 from augengine.machine import cpu_threads
 from augengine.pictures.images import Decoder, read_size
 from augengine.sample import printable
-from augengine.shards.content import MAX_SIDE, Planned, Sums, check_sample
+from augengine.shards.content import Planned, Sums, check_sample
 from augengine.shards.headers import TAR_ERRORS, CheckedHeader, check_extent
 from augengine.shards.layout import OWN_FOLDER, index_file, plan_file, tar_file
 from augengine.shards.read import MAX_MEMBERS, MAX_SAMPLE_BYTES
-from augengine.shards.records import read_json, read_report
+from augengine.shards.records import read_plan_json, read_report
 from augengine.shards.write import INDEX_VERSION
 from augengine.storage import AnyPath, names, open_whole, read_whole, size_of
 
 _BATCH = 16
-_BATCH_PX = 1 << 26  # 200 MB decoded; a single image may have MAX_SIDE squared
+_BATCH_PX = 1 << 26  # 200 MB decoded; a single image may have the square of the plan's longest side
 _BATCH_BYTES = 1 << 27  # encoded; a single sample may have MAX_SAMPLE_BYTES
 _MOST_PROBLEMS = 20
+_READABLE = "the plan is damaged; the shards can still be read, but not verified"
 
 Members = dict[str, bytes]
 
@@ -62,9 +63,10 @@ def verify(folder: AnyPath, *, threads: int | None = None) -> Verification:
 
     Raises:
         ShardError: The folder holds no dataset, or its plan cannot be read.
+        PlanMismatch: Another version of augengine wrote the plan, in another format.
     """
     planned = _read_plan(folder)
-    decoder = Decoder(threads=threads or cpu_threads(), max_side=MAX_SIDE)
+    decoder = Decoder(threads=threads or cpu_threads(), max_side=planned.max_side)
     problems = list(_foreign_files(folder, list(planned.counts)))
     keys: Counter[str] = Counter()
     samples = failures = 0
@@ -83,7 +85,7 @@ def _read_plan(folder: AnyPath) -> Planned:
     if size_of(file) is None:
         hint = "give the folder that `augengine augment --out` wrote; other WebDatasets cannot be verified"
         raise ShardError(f"{folder} holds no plan ({OWN_FOLDER}/{file.name})", hint=hint)
-    plan = read_json(file)
+    plan = read_plan_json(file, hint=_READABLE)
     try:
         return Planned.of(plan)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from augengine.errors import SpecError, WeightsError
@@ -12,13 +13,56 @@ SAMPLE_WEIGHTS = Path(__file__).parent / "sample"
 """Root of the pair that knows the drawn tissue of the sample set. Only a run on the sample set looks here."""
 
 
+HOME_FORMAT = 1
+"""Format of the folder that `home` names; the folder's file ``format`` holds this number."""
+
+_FORMAT_FILE = "format"
+
+
 def home() -> Path:
-    """Where augengine keeps weights and engines: ``$AUGENGINE_HOME``, or the user's data folder."""
+    """Where augengine keeps weights and engines: ``$AUGENGINE_HOME``, or the user's data folder.
+
+    Raises:
+        SpecError: Another version of augengine made the folder, in another format.
+    """
+    folder = _home()
+    _check_format(folder)
+    return folder
+
+
+def open_home() -> Path:
+    """The folder that `home` names, made and marked with its format, for whoever writes there.
+
+    Raises:
+        SpecError: Another version of augengine made the folder, in another format.
+    """
+    folder, file = home(), _home() / _FORMAT_FILE
+    with suppress(OSError):  # on a disk that cannot be written, whoever writes there says so better
+        folder.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            file.write_text(f"{HOME_FORMAT}\n")
+    return folder
+
+
+def _home() -> Path:
     if own := os.environ.get("AUGENGINE_HOME"):
         return Path(own).expanduser()
     from platformdirs import user_data_path  # not needed, and so not asked for, where the variable is set
 
     return user_data_path("augengine")
+
+
+def _check_format(folder: Path) -> None:
+    """Refuse another format's folder. One without a number was made by hand; an empty file is just being written."""
+    try:
+        found = (folder / _FORMAT_FILE).read_text(errors="replace").strip()
+    except OSError:
+        return
+    if found not in ("", str(HOME_FORMAT)):
+        raise SpecError(
+            f"{folder} has the format {found[:20]!r}, this version of augengine reads {HOME_FORMAT}",
+            hint="use the version that made it, or name another folder in AUGENGINE_HOME",
+        )
 
 
 def weight_roots(extra: Path | None = None, *, sample_set: bool = False) -> tuple[Path, ...]:

@@ -10,13 +10,13 @@ import numpy as np
 from augengine.chain.translate import run_engine
 from augengine.compiling import BuiltPair, Tiles, build_pairs
 from augengine.engines.backends import pick_backend
-from augengine.engines.store import EngineStore
+from augengine.engines.store import EngineStore, own_store
 from augengine.machine import cpu_threads
 from augengine.sources import open_source
 from augengine.sources.sample_set import STAIN
 from augengine.stains import BUILT_IN
 from augengine.weights.cards import find_weights
-from augengine.weights.home import home, weight_roots
+from augengine.weights.home import weight_roots
 from benchmarks.rounds import Contender, interleave, row
 
 TRAINED = STAIN
@@ -27,7 +27,7 @@ _IMAGES = 8
 
 def trained_rows(side: int, rounds: int) -> dict[str, dict[str, Any]]:
     """Precision -> rate of one pass of the committed pair, and the sigma that its error equals; null beyond measure."""
-    source, store = open_source(None, stain=TRAINED), EngineStore(home() / "engines")
+    source, store = open_source(None, stain=TRAINED), own_store()
     tiles = Tiles(source=source, listing=source.scan(), stain=BUILT_IN[TRAINED], known=True)
     weights = find_weights("pas", TRAINED, weight_roots(sample_set=True))
     pairs = build_pairs(weights, pick_backend("auto"), store, height=side, width=side, tiles=tiles)

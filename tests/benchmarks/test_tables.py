@@ -14,7 +14,7 @@ from benchmarks.speed.tables import Target, rows_table, targets_table, trained_t
 
 
 def result(**changes: Any) -> dict[str, Any]:
-    """Of one size, in which the engine misses its target and nothing else does."""
+    """A result of one size, in which the engine misses its target and nothing else does."""
     rates = {"G_BA, bfloat16": (4.0, 0.7), "G_AB, bfloat16, 1 variants": (4.0, 0.95), "whole job, png": (3.0, 0.6)}
     rates |= {"eager loop, float32": (1.0, 0.5), "eager loop, bfloat16, channels_last": (1.5, 0.2)}
     rows: dict[str, Any] = {

@@ -91,7 +91,7 @@ def test_the_kernel_is_cuda(tmp_path: Path) -> None:
 
 
 class Refused(Exception):
-    """As CuPy's CompileException, which derives from nothing narrower."""
+    """Stands for CuPy's CompileException, which also derives from nothing narrower than Exception."""
 
 
 class Kernel:

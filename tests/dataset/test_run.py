@@ -25,6 +25,7 @@ from augengine.errors import (
 )
 from augengine.runs import open_target
 from augengine.shards.verify import verify
+from augengine.spec import MAX_SIDE
 from augengine.weights.home import home
 from tests.support.datasets import Listener, digests, keys, leftovers, make, members, record, request
 from tests.support.pictures import class_ids, decode, encode, tissue, write_folder
@@ -207,6 +208,7 @@ def test_requests_that_make_no_sense_are_refused(tiles: Path, small_weights: Pat
     _refused(SpecError, request(tiles, out, small_weights, stain="pas"), "reference stain")
     _refused(SpecError, request(tiles, out, small_weights, mpp=0.25), "0.25 um/px")
     _refused(SourceError, request(tiles, out, small_weights, max_side=32), "larger than 32 px")
+    _refused(SpecError, request(tiles, out, small_weights, max_side=MAX_SIDE + 1), "max-side must be 16 ... 32768 px")
     _refused(WeightsError, request(tiles, out, tmp_path / "none"), "does not exist")
     _refused(SourceError, AugmentRequest(stain="cd34", eps=0.05, out=out), "sample set")
     assert not out.exists()

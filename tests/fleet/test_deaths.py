@@ -47,7 +47,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(
     tiles: Path, out: Path, weights: Path, *, workers: int, rules: Rules = QUICK, bad: dict[int, str] | None = None
 ) -> dict[str, Report]:
-    """What `augment` does, with the deadly worker; ``bad``: ordinals of the second shard that are listed as bad."""
+    """Run `augment` with the deadly worker and `OPTIONS`, as `run_deadly` does."""
     return run_deadly(tiles, out, weights, workers=workers, rules=rules, bad=bad, **OPTIONS)
 
 
@@ -61,7 +61,10 @@ def run_deadly(
     bad: dict[int, str] | None = None,
     **options: Any,
 ) -> dict[str, Report]:
-    """See `_run`."""
+    """Run what `augment` does, with the deadly worker, and return the reports by the shards' names.
+
+    ``bad`` holds the ordinals in the second shard that are listed as bad, with the reason.
+    """
     listener = Listener()
     run = resolve(request(tiles, out, weights, **options), listener)
     with open_target(out):

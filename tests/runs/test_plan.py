@@ -13,6 +13,7 @@ from augengine.jobs import Report
 from augengine.runs import Plan, check_plan, committed, read_plan, write_plan
 from augengine.shards import write_report
 from augengine.shards.layout import index_file, plan_file, report_file, tar_file
+from augengine.shards.records import PLAN_FORMAT
 from augengine.spec import NoiseSpec
 from tests.support.plans import SPEC, a_plan, folder_listing
 
@@ -75,10 +76,10 @@ def test_a_damaged_or_foreign_plan_is_refused(tmp_path: Path) -> None:
     plan_file(tmp_path).write_text(whole[:-20])
     with pytest.raises(ShardError, match="cannot be read"):
         read_plan(tmp_path)
-    plan_file(tmp_path).write_text(json.dumps({**json.loads(whole), "version": 2}))
-    with pytest.raises(PlanMismatch, match="format 2"):
+    plan_file(tmp_path).write_text(json.dumps({**json.loads(whole), "version": 1}))
+    with pytest.raises(PlanMismatch, match="format 1"):
         read_plan(tmp_path)
-    plan_file(tmp_path).write_text(json.dumps({"version": 1, "jobs": [{}]}))
+    plan_file(tmp_path).write_text(json.dumps({"version": PLAN_FORMAT, "jobs": [{}]}))
     with pytest.raises(ShardError, match="fields"):
         read_plan(tmp_path)
 

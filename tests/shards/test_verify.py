@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augengine.errors import ShardError
+from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Report
 from augengine.runs import Plan, make_jobs, write_plan
 from augengine.sample import Failure, variant_key
 from augengine.shards import ShardWriter, Verification, Written, members_of, read_report, verify, write_report
 from augengine.shards.content import JSON_FIELDS, Planned
 from augengine.shards.layout import index_file, plan_file, report_file, tar_file
-from augengine.spec import AugmentSpec, NoiseSpec, canonical_json
+from augengine.shards.records import PLAN_FORMAT
+from augengine.spec import MAX_SIDE, AugmentSpec, NoiseSpec, canonical_json
 from tests.support.pictures import class_ids, encode, tissue
 from tests.support.plans import folder_listing
 
@@ -181,6 +182,33 @@ def test_a_folder_without_a_plan_or_with_a_damaged_one_is_refused(tmp_path: Path
     with pytest.raises(ShardError, match="holds no plan") as caught:
         verify(tmp_path / "elsewhere")
     assert "augment --out" in caught.value.hint
-    plan_file(dataset).write_text(json.dumps({"jobs": [{}]}))
+    plan_file(dataset).write_text(json.dumps({"version": PLAN_FORMAT, "jobs": [{}]}))
     with pytest.raises(ShardError, match="lacks 'spec'"):
+        verify(dataset)
+
+
+def state_longest_side(folder: Path, pixels: int) -> None:
+    plan = json.loads(plan_file(folder).read_text())
+    plan["spec"]["max_side"] = pixels
+    plan_file(folder).write_text(json.dumps(plan))
+
+
+def test_the_plan_says_how_long_a_side_may_be(dataset: Path) -> None:
+    wide = {"k3-v0001": members(3, image=encode(tissue(4, 2000)), mask=encode(class_ids(4, 2000)))}
+    assert any("the longest side allowed is 1024" in problem for problem in rewrite(dataset, wide).problems)
+    state_longest_side(dataset, 2000)
+    assert not any("the longest side allowed" in problem for problem in verify(dataset).problems)
+
+
+@pytest.mark.parametrize("pixels", [0, -1, MAX_SIDE + 1])
+def test_no_plan_allows_a_side_that_no_command_decodes(dataset: Path, pixels: int) -> None:
+    state_longest_side(dataset, pixels)
+    with pytest.raises(ShardError, match="longest side"):
+        verify(dataset)
+
+
+def test_a_plan_of_another_format_is_refused_by_its_number(dataset: Path) -> None:
+    plan = json.loads(plan_file(dataset).read_text())
+    plan_file(dataset).write_text(json.dumps({**plan, "version": PLAN_FORMAT + 1}))
+    with pytest.raises(PlanMismatch, match=f"has the format {PLAN_FORMAT + 1}, this version writes {PLAN_FORMAT}"):
         verify(dataset)

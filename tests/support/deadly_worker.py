@@ -29,7 +29,7 @@ def start(spec: WorkerSpec) -> DeadlyWorker:
 
 
 class DeadlyWorker(Worker):
-    """See the file's beginning."""
+    """The real worker, reading from a source whose samples may kill it; see the file's beginning."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         super().__init__(spec)
@@ -37,7 +37,7 @@ class DeadlyWorker(Worker):
         self._is_bad = _is_first(os.environ.get("TEST_BAD_ONCE", ""))
 
     def submit(self, job: Job, *, publishes: bool = True) -> Future[Report]:
-        """As ever, unless this worker is bad."""
+        """Take a job as the real worker does; a bad worker fails it instead."""
         if not self._is_bad:
             return super().submit(job, publishes=publishes)
         failed: Future[Report] = Future()
@@ -52,15 +52,15 @@ class _DeadlySource:
         self._source = source
 
     def scan(self) -> Listing:
-        """As the other's."""
+        """Return the listing of the other source."""
         return self._source.scan()
 
     def to_json(self) -> dict[str, Any]:
-        """As the other's."""
+        """Return the plain JSON values of the other source."""
         return self._source.to_json()
 
     def read(self, job: Job) -> Iterator[Sample | Failure]:
-        """As the other's, if one survives it."""
+        """Give the samples of the other source, as long as reading them is survived."""
         for sample in self._source.read(job):
             if isinstance(sample, Sample):
                 _strike(sample.key)

@@ -44,7 +44,7 @@ class Numbered(nn.Module):
         up: ``transposed``, or the mode of an interpolation.
         up_pad: A reflection in front of the convolution behind an interpolation.
         relu: After each addition.
-        bias: Of every convolution but the last.
+        bias: Whether every convolution but the last has a bias.
         ends_pad: A reflection in front of the first and the last convolution; they pad with zeros themselves without.
     """
 

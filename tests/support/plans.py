@@ -28,7 +28,7 @@ def tar_listing(*samples: int) -> Listing:
 
 
 def a_plan(listing: Listing | None = None, spec: AugmentSpec = SPEC, samples_per_shard: int = 4) -> Plan:
-    """Of a folder of ten images, four a shard, unless said otherwise."""
+    """A plan for a folder of ten images, four per shard, unless said otherwise."""
     return Plan(
         spec=spec.to_json(),
         source={"kind": "folder", "folder": "/in"},

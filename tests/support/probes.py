@@ -27,7 +27,7 @@ def call(*arguments: object) -> Result:
 
 
 def options(tiles: Path, weights: Path, *more: object) -> list[object]:
-    """Of both commands, for tiles of CD68 at 0.5 um/px."""
+    """Options of `probe` and `preview` alike, for tiles of CD68 at 0.5 um/px."""
     return ["--stain", "cd68", "--in", tiles, "--weights", weights, "--mpp", 0.5, *more]
 
 

@@ -12,7 +12,7 @@ from shapely.affinity import translate
 from tests.support.slide_files import mosaic, write_jpeg_pyramid
 
 MPP = 0.5
-"""As the test's slides state it; the regions' own um/px are not known so exactly."""
+"""Resolution that the test's slides state, in um per pixel; that of the regions is not known so exactly."""
 
 CLASS = "glomerulus"
 

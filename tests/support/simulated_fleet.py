@@ -51,7 +51,7 @@ class Fleet:
         workers: How many.
         faults: What is wrong.
         seed: Decides who is next.
-        rules: Of the ledger.
+        rules: Rules of the ledger.
     """
 
     def __init__(

@@ -145,7 +145,7 @@ def write_small_pair(
         folder: A root as ``--weights`` takes it.
         stain: The stain.
         reference: Its reference stain.
-        seed: Of the random weights; the two directions differ.
+        seed: Random seed of the weights; the two directions differ.
         identity: Generators that return their input instead.
         mpp: um/px that the cards say.
 

@@ -19,7 +19,7 @@ def type_lines(lines: Iterable[str], folder: Path, *, toys: Mapping[str, str] | 
     """Run ``augengine ...`` and ``python -m ...`` lines in a folder, with a home of their own; each has to succeed.
 
     Args:
-        lines: As a page shows them.
+        lines: The lines as a page shows them.
         folder: Where they are typed.
         toys: What a line begins with -> options typed after its own, of which the last counts: for toy sizes.
     """

@@ -27,9 +27,8 @@ def worker(folder: Path, *, source: Mapping[str, Any] | None = None, max_side: i
     )
     return WorkerSpec(
         target=str(folder),
-        spec=AugmentSpec(stain="cd68", reference="pas", noise=NoiseSpec(eps=0.05)),
+        spec=AugmentSpec(stain="cd68", reference="pas", noise=NoiseSpec(eps=0.05), max_side=max_side),
         source=source or {"kind": "sample-set"},
         engines=engines,
         store=str(folder / "engines"),
-        max_side=max_side,
     )

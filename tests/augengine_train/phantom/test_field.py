@@ -139,7 +139,7 @@ def test_tubules_interstitium_and_lumina_share_the_field_as_in_a_kidney() -> Non
 
 @cache
 def packing_with_both_kinds() -> Packing:
-    """Of a field with an open glomerulus and a sclerotic one."""
+    """The packing of a field with an open glomerulus and a sclerotic one."""
     for seed in range(400):
         anatomy = draw_anatomy(420, seed, Patient.of(6))
         inside = [each for each in anatomy.glomeruli if 0 < min(each.y_um, each.x_um) < max(each.y_um, each.x_um) < 420]

@@ -7,12 +7,8 @@ import os
 from augengine.errors import ContentError, SourceError
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.images import Decoder, read_mask
+from augengine.spec import MAX_SIDE
 from augengine_train.data.places import Place
-
-"""(H, W, 3), 8-bit R, G, B."""
-
-MAX_SIDE = 16384
-"""Longest side of a picture, in pixels: 800 MB decoded. Larger ones are slides, for `augengine tile`."""
 
 _REPAIR = "repair or remove it"
 

@@ -13,7 +13,8 @@ from augengine.machine import cpu_threads
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.images import check_image
 from augengine.pictures.resample import resample, resampled_size, whole_scale
-from augengine_train.data.decoding import MAX_SIDE, PlaceReader
+from augengine.spec import MAX_SIDE
+from augengine_train.data.decoding import PlaceReader
 from augengine_train.data.kept import BUDGET, Kept
 from augengine_train.data.places import Place, refuse_bad
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from augengine.chain.base import Translators
 from augengine.engines.backends import pick_backend
 from augengine.engines.base import Engine, EngineSpec
-from augengine.engines.store import EngineStore
+from augengine.engines.store import own_store
 from augengine.errors import SpecError
 from augengine.machine import cpu_threads
 from augengine.spec import round_side
 from augengine.stains import Stain
 from augengine.weights.cards import DIRECTIONS, Direction, WeightsPair, find_weights, mpp_fits
-from augengine.weights.home import home, weight_roots
+from augengine.weights.home import weight_roots
 from augengine_train.unet.tiles import Tile
 
 
@@ -69,7 +69,7 @@ def open_translators(
     pair = find_pair(stain, weight_roots(weights))
     _check_mpp(tiles, pair.mpp, on_warn)
     height, width = (round_side(max(sides)) for sides in zip(*((t.height, t.width) for t in tiles), strict=True))
-    backend, store = pick_backend(), EngineStore(home() / "engines")
+    backend, store = pick_backend(), own_store()
     spec = EngineSpec(precision="float32", height=height, width=width, batch=backend.static_batch(height, width))
     engines: list[Engine] = []
     for direction in DIRECTIONS:

@@ -12,7 +12,7 @@ import click
 from augengine.errors import SpecError
 from augengine.stains import Stain, find_stain, recommend_eps
 from augengine.storage.atomic import write_whole
-from augengine.weights.home import home
+from augengine.weights.home import home, open_home
 from augengine_train.experiments.choose_eps.choice import UNAUGMENTED, Choice
 from augengine_train.experiments.choose_eps.grid import GRID, Search, search
 from augengine_train.experiments.choose_eps.tenth import Unit
@@ -92,7 +92,7 @@ def _obey(
 
 
 def _recommend(found: Stain, eps: float, stain: str) -> None:
-    file = Path(stain) if stain.endswith(".toml") else home() / "stains" / f"{found.name}.toml"
+    file = Path(stain) if stain.endswith(".toml") else open_home() / "stains" / f"{found.name}.toml"
     was = "changed" if file.exists() else "made"
     recommend_eps(found, eps, file)
     click.echo(f"{was} {file}: recommended_eps = {eps:g}, all else as it was")
