@@ -35,7 +35,7 @@ class Job:
     excluded: Mapping[int, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self) | {"excluded": {str(k): v for k, v in sorted(self.excluded.items())}}
 
     @classmethod
@@ -83,7 +83,7 @@ class Report:
     class_pixels: Mapping[int, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self) | {"class_pixels": {str(k): v for k, v in sorted(self.class_pixels.items())}}
 
     @classmethod

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from augengine.digests import json_digest
 from augengine.errors import ContentError, SourceError
 from augengine.sample import check_key
-from augengine.spec import digest
 
-MOST_LARGE = 0.1
+MAX_LARGE_SHARE = 0.1
 """Share of images beyond which large ones are no accident."""
 
-MOST_UNPACKED = 1100
+MAX_UNPACKED_RATIO = 1100
 """Bytes of pixels for a byte of file beyond which a large image's header is not believed: deflate makes 1032 of one,
 JPEG a few hundred, tissue less than 40."""
 
@@ -122,15 +122,15 @@ def _check(entry: Entry, source: str, taken: dict[str, str]) -> Entry:
 def check_sides(listing: Listing, max_side: int) -> Listing:
     """The source without the few images whose headers promise more than ``max_side`` pixels: ``reason`` says so.
 
-    Of many that are as large as they say somebody wanted tiles.
+    Where many images are really that large, it is an error instead: they should have been cut into tiles.
 
     Raises:
-        SourceError: More than `MOST_LARGE` of the images are, but for headers that cannot be true; it names the first.
+        SourceError: More than `MAX_LARGE_SHARE` of the images are, by headers that can be true; it names the first.
     """
     good = [entry for entry in listing.entries() if not entry.reason]
     large = [entry for entry in good if max(entry.height, entry.width) > max_side]
     true = [entry for entry in large if not _is_bomb(entry)]
-    if len(true) > MOST_LARGE * len(good):
+    if len(true) > MAX_LARGE_SHARE * len(good):
         first = true[0]
         raise SourceError(
             f"{len(true)} of {listing.samples} images are larger than {max_side} px, "
@@ -141,7 +141,7 @@ def check_sides(listing: Listing, max_side: int) -> Listing:
 
 
 def _is_bomb(entry: Entry) -> bool:
-    return 3 * entry.height * entry.width > MOST_UNPACKED * entry.size
+    return 3 * entry.height * entry.width > MAX_UNPACKED_RATIO * entry.size
 
 
 def _without_large(unit: Unit, max_side: int) -> Unit:
@@ -157,4 +157,4 @@ def _without_large(unit: Unit, max_side: int) -> Unit:
 
 def digest_entries(entries: Sequence[Entry]) -> str:
     """Digest over the names and sizes of some entries' files."""
-    return digest([list(map(list, entry.files)) for entry in entries])
+    return json_digest([list(map(list, entry.files)) for entry in entries])

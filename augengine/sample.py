@@ -13,7 +13,7 @@ MAX_MEMBER_BYTES = 100
 
 SOURCE_VARIANT = 0
 MASK_EXT = "seg.png"
-_LONGEST_OWN_EXT = MASK_EXT
+_MAX_OWN_EXT = MASK_EXT
 _VARIANT_SUFFIX_BYTES = len("-v0001")
 
 
@@ -92,7 +92,7 @@ def check_key(key: str, extensions: tuple[str, ...] = ()) -> str:
         raise ContentError(f"the key {key[:120]!r} is empty or holds a dot, slash, space or unprintable character")
     if odd := [ext for ext in extensions if not ext.isprintable() or any(bad in ext for bad in "/\\ ")]:
         raise ContentError(f"its member .{odd[0][:40]!r} has a slash, space or unprintable character in its extension")
-    longest = max((_LONGEST_OWN_EXT, *extensions), key=lambda ext: len(ext.encode()))
+    longest = max((_MAX_OWN_EXT, *extensions), key=lambda ext: len(ext.encode()))
     room = MAX_MEMBER_BYTES - _VARIANT_SUFFIX_BYTES - 1 - len(longest.encode())
     if (size := len(key.encode())) > room:
         raise ContentError(

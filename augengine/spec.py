@@ -1,9 +1,7 @@
-"""What to augment and how: frozen values that check themselves, and their digest."""
+"""What to augment and how: frozen values that check themselves."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
@@ -109,16 +107,6 @@ def round_side(pixels: int) -> int:
     return max(MIN_SIDE, -(-pixels // SIDE_MULTIPLE) * SIDE_MULTIPLE)
 
 
-def digest(value: Any) -> str:
-    """blake2b (16 bytes, hex) of a json value in its canonical form."""
-    return hashlib.blake2b(canonical_json(value), digest_size=16).hexdigest()
-
-
 def options_of(base: type, value: Any) -> dict[str, Any]:
     """The fields that a value shares with ``base``, a dataclass that it derives from, by name."""
     return {field.name: getattr(value, field.name) for field in fields(base)}
-
-
-def canonical_json(value: Any) -> bytes:
-    """Json with sorted keys and no spaces: the same value, the same bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

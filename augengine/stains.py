@@ -19,7 +19,7 @@ HAEMATOXYLIN: Vector = (0.65, 0.70, 0.29)
 """Optical density of haematoxylin in R, G, B (Ruifrok and Johnston 2001)."""
 
 
-_LEAST_ANGLE = 2.0  # degrees; the built-in chromogens are 29 to 37 from haematoxylin
+_MIN_ANGLE = 2.0  # degrees; the built-in chromogens are 29 to 37 from haematoxylin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Stain:
         for vector in (self.chromogen, self.counterstain):
             if len(vector) != 3 or min(vector) < 0 or max(vector) <= 0:
                 raise SpecError(f"a stain vector has three optical densities >= 0, not all 0, got {vector}")
-        if _angle(self.chromogen, self.counterstain) < _LEAST_ANGLE:
+        if _angle(self.chromogen, self.counterstain) < _MIN_ANGLE:
             raise SpecError(
                 f"the chromogen {self.chromogen} and the counterstain {self.counterstain} are one colour: no "
                 "deconvolution tells them apart"
@@ -145,7 +145,7 @@ def _parse(text: str, file: Path) -> Stain:
 
 
 _TEXT, _NUMBER, _VECTOR = "a text", "a number", "three optical densities, of R, G and B"
-_LARGEST = 1e6
+_MAX_VALUE = 1e6
 _MEANT = {
     "name": _TEXT,
     "reference": _TEXT,
@@ -177,7 +177,7 @@ def _is(meant: str, value: object) -> bool:
         return isinstance(value, str)
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return abs(value) < _LARGEST  # not true of nan
+    return abs(value) < _MAX_VALUE  # not true of nan
 
 
 # Chromogen vectors: DAB from Ruifrok and Johnston 2001; PAS magenta and the red CD34 chromogen in the same frame.

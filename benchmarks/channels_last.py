@@ -17,7 +17,7 @@ SIDE = 32
 
 
 def gradient(net: nn.Sequential, x: Tensor) -> Tensor:
-    """Of the first layer's weights, for a loss that weighs every output differently; float64."""
+    """Gradient of the first layer's weights, as float64, for a loss that weighs every output differently."""
     net = copy.deepcopy(net)
     y = net(x)
     weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).reshape(y.shape)

@@ -108,7 +108,7 @@ def pinned(work: Work, core: int) -> float:
 
 
 def alone(work: Work, cores: Sequence[int], folder: Path) -> float:
-    """As many processes as cores, each with its part of the work; their rates together."""
+    """Samples per second of as many processes as cores, each with its part of the work, added up."""
     spawn = multiprocessing.get_context("spawn")
     parts = [work.part(number, WORKERS).into(folder / str(core)) for number, core in enumerate(cores)]
     with ProcessPoolExecutor(len(cores), spawn) as pool:

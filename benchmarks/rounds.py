@@ -18,7 +18,7 @@ class Contender:
     """Something to time.
 
     Attributes:
-        name: Of its row.
+        name: Name of its row.
         run: One call, complete when it returns.
         images: Source images a call.
         gflop: Arithmetic of the generators a call, 10^9 operations; 0 if none run.
@@ -69,8 +69,8 @@ def row(contender: Contender, seconds: Sequence[float], peaks: dict[str, float])
     """What is written of a contender.
 
     Args:
-        contender: It.
-        seconds: Of its rounds.
+        contender: The contender.
+        seconds: Duration of each of its rounds.
         peaks: Precision -> GFLOP/s of this machine's matrix product, measured in the same run.
     """
     rates = [contender.images / value for value in seconds]

@@ -77,7 +77,7 @@ class Assumed:
 
     @property
     def variants_per_second(self) -> float:
-        """Of one GPU: K variants cost 1 + K passes."""
+        """Variants that one GPU makes per second: K variants cost 1 + K passes."""
         return self.tflops * 1000 / (self.gflop * (1 + self.variants) / self.variants)
 
 

@@ -65,9 +65,9 @@ class Soak:
         folder: Holds the tiles and the weights.
         out: Where the dataset goes.
         shards: How many.
-        samples: In each, their variants not counted.
-        every_seconds: Between two faults.
-        seed: Of what is killed.
+        samples: Source samples per shard.
+        every_seconds: Seconds between two faults.
+        seed: Random seed of what is killed.
     """
 
     def __init__(

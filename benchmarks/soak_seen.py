@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MOST_GROWTH_MIB = 50.0
-"""Of a driver, from its first shard to its last, and of the workers over a long run."""
-FEWEST_MARKS = 100
+MAX_GROWTH_MIB = 50.0
+"""Most that memory may grow, in MiB: a driver's between its first and last shard, the workers' over a long run."""
+MIN_MARKS = 100
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -42,7 +42,7 @@ class Life:
         return round(1000 * (cpu_after - cpu_before) / (last - first), 2)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {
             "shards_at_its_end": self.marks[-1][0] if self.marks else 0,
             "exit": self.exit,
@@ -53,7 +53,7 @@ class Life:
     def growth_mib(self) -> float | None:
         """Memory at the last shard over that after a third of them, when all is loaded; None for short lives."""
         later = self.marks[len(self.marks) // 3 :]
-        return round(later[-1][2] - later[0][2], 1) if len(later) >= FEWEST_MARKS else None
+        return round(later[-1][2] - later[0][2], 1) if len(later) >= MIN_MARKS else None
 
 
 @dataclass(slots=True)
@@ -75,8 +75,8 @@ class Seen:
         """Whose memory is not flat, in sentences; what was too short to be measured has not grown."""
         drivers = [life.growth_mib() or 0.0 for life in self.lives]
         return {
-            "the workers' memory grows": (self.worker_growth_mib() or 0.0) > MOST_GROWTH_MIB,
-            "a driver's memory grows": max(drivers) > MOST_GROWTH_MIB,
+            "the workers' memory grows": (self.worker_growth_mib() or 0.0) > MAX_GROWTH_MIB,
+            "a driver's memory grows": max(drivers) > MAX_GROWTH_MIB,
         }
 
 

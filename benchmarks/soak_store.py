@@ -20,7 +20,7 @@ from tests.support.store_server import Store, store
 Kind = Literal["disk", "s3"]
 
 SHARES = {"500": 0.03, "lost": 0.01, "cut": 0.01, "slow": 0.03}
-"""Of all requests."""
+"""Kind of fault -> share of all requests that it hits."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Target:
     faults: Counter[str] = field(default_factory=Counter)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values; empty for a disk."""
+        """Return plain JSON values; empty for a disk."""
         if self.server is None:
             return {}
         return {"store": {"requests": self.server.requests, "faults": dict(sorted(self.faults.items()))}}
@@ -54,9 +54,9 @@ def target(kind: Kind, folder: Path, seed: int) -> Iterator[Target]:
     """The place to soak; for S3 the environment points at its server, here and in every process started from now on.
 
     Args:
-        kind: Which.
-        folder: For what lies on the disk.
-        seed: Of the faults.
+        kind: A disk, or an S3 server.
+        folder: Holds what lies on the disk.
+        seed: Random seed of the faults.
     """
     if kind == "disk":
         yield Target(folder / "out")

@@ -13,7 +13,7 @@ from augengine.annotations.geometry import FARTHEST, ellipse
 from augengine.annotations.raster import Floats
 from augengine.errors import SourceError
 
-MOST_TAKEN_OUT = 200_000
+MAX_NEGATIVE_PAIRS = 200_000
 """Negative regions that meet others, each with each: every pair costs 0.1 ms."""
 
 _NO_AREA = {"3": "an arrow", "4": "a ruler"}
@@ -51,9 +51,9 @@ def _read_layer(i: int, layer: Element) -> Iterator[Drawn]:
             drawn = _drawn(where, _class(layer, region), region, negatives)
             yield drawn
             taken += len(drawn.minus)
-            if taken > MOST_TAKEN_OUT:
+            if taken > MAX_NEGATIVE_PAIRS:
                 hint = "export fewer regions at a time"
-                raise SourceError(f"negative regions of layer {i} meet others {MOST_TAKEN_OUT} times", hint=hint)
+                raise SourceError(f"negative regions of layer {i} meet others {MAX_NEGATIVE_PAIRS} times", hint=hint)
 
 
 def _numbers(ring: list[Any]) -> Floats | None:

@@ -118,7 +118,7 @@ def check_tile(x: float, y: float, downsample: float, height: int, width: int, c
     """Refuse what `Labels.mask` cannot draw.
 
     Raises:
-        SpecError: See there.
+        SpecError: An id outside 0 to 255, a tile without pixels, or numbers that are not finite.
     """
     if not (abs(x) < float("inf") and abs(y) < float("inf") and 0 < downsample < float("inf")):
         raise SpecError(f"a tile at ({x}, {y}) with downsample {downsample} has no place on a slide")

@@ -32,7 +32,7 @@ def area(drawn: Drawn, crossings: Crossings) -> BaseGeometry:
 
     Args:
         drawn: The object.
-        crossings: Of all objects of its file.
+        crossings: Counts the crossing edges of all objects of its file.
 
     Raises:
         ContentError: It has no area, coordinates that make no sense, or edges that cross too often.

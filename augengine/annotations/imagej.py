@@ -31,7 +31,7 @@ _ZIP_ERRORS = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, struct.error,
 )  # fmt: skip
 
-MOST_REGIONS = 1 << 19
+MAX_REGIONS = 1 << 19
 """Regions of a zip; zipfile takes half a kilobyte and 30 us for each before anybody can look at one."""
 
 _ENTRY = b"PK\1\2"  # of a zip's directory
@@ -56,8 +56,8 @@ def read_rois(data: bytes, file: Path) -> Iterator[Drawn]:
 
 
 def _unpack(data: bytes, file: Path) -> list[tuple[str, bytes]]:
-    if (count := data.count(_ENTRY)) > MOST_REGIONS:
-        raise SourceError(f"{file} holds {count} files, {MOST_REGIONS} are allowed", hint="save fewer regions")
+    if (count := data.count(_ENTRY)) > MAX_REGIONS:
+        raise SourceError(f"{file} holds {count} files, {MAX_REGIONS} are allowed", hint="save fewer regions")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             inside = [info for info in packed.infolist() if info.filename.lower().endswith(".roi")]

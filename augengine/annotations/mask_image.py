@@ -29,7 +29,7 @@ IN_MEMORY_PX = 1 << 26
 """Masks up to 8192 x 8192 px are held in memory, larger ones read where a tile needs them."""
 
 _STRIP_PX = 1 << 24
-_MOST_COLOURS = 32
+_MAX_COLOURS = 32
 _LUMA = np.array([19595, 38470, 7471], np.uint32)  # ITU-R 601-2 in 1/65536, as Pillow's convert("L") has it
 _AS_CLASS_IDS = "save it as 8-bit greyscale whose values are class ids; a large one as a tiled, pyramidal TIFF"
 
@@ -119,7 +119,7 @@ def _grey_levels(rgb_hwc: NDArray[np.uint8], file: Path) -> Mask:
     """A colour mask as the grey levels that its colours have."""
     packed = rgb_hwc.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     colours, which = np.unique(packed, return_inverse=True)
-    if len(colours) > _MOST_COLOURS:
+    if len(colours) > _MAX_COLOURS:
         raise ContentError(f"{file} has {len(colours)} colours: it is a picture, not a mask", hint=_AS_CLASS_IDS)
     rgb = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=-1)
     levels = ((rgb @ _LUMA + 0x8000) >> 16).astype(np.uint8)
@@ -155,7 +155,7 @@ class MaskLabels:
 
     @cached_property
     def classes(self) -> frozenset[str]:
-        """See `Labels.classes`; the first use scans the whole mask."""
+        """The class ids other than 0 in the mask, as strings; the first use scans the whole mask."""
         return frozenset(str(part.value) for part in self._parts)
 
     @cached_property
@@ -168,7 +168,10 @@ class MaskLabels:
             yield self._read(0, top, self._width, min(rows, self._height - top))
 
     def objects(self, name: str) -> tuple[Box, ...]:
-        """See `Labels.objects`: connected pixels are an object; the first use scans the whole mask."""
+        """A box for each object of a class: connected pixels are one object.
+
+        The first use scans the whole mask.
+        """
         return tuple(self._box(part) for part in self._parts if str(part.value) == class_key(name))
 
     def _box(self, part: Part) -> Box:
@@ -178,7 +181,10 @@ class MaskLabels:
     def mask(
         self, x: float, y: float, *, downsample: float, height: int, width: int, classes: Mapping[str, int]
     ) -> Mask:
-        """See `Labels.mask`: each pixel has the id of the mask's pixel in which its centre lies."""
+        """The class ids of a tile, as in `Labels.mask`.
+
+        Each pixel has the id of the mask's pixel in which its centre lies.
+        """
         check_tile(x, y, downsample, height, width, classes)
         columns = _indices(centres(x, downsample, width), self._scale[0], self._width)
         rows = _indices(centres(y, downsample, height), self._scale[1], self._height)

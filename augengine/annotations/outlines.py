@@ -18,10 +18,10 @@ from augengine.errors import ContentError, SourceError
 from augengine.pictures.arrays import Mask
 from augengine.sample import printable
 
-MOST_VERTICES = 1 << 25
+MAX_VERTICES = 1 << 25
 """Vertices of all objects of a slide, half a gigabyte. Circles need the limit: a short line stands for thousands."""
 
-_LONGEST = 200  # characters that a problem takes over from a file
+_MAX_PROBLEM_CHARACTERS = 200  # characters that a problem takes over from a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class OutlineLabels:
     def mask(
         self, x: float, y: float, *, downsample: float, height: int, width: int, classes: Mapping[str, int]
     ) -> Mask:
-        """See `Labels.mask`."""
+        """Implement `Labels.mask`."""
         check_tile(x, y, downsample, height, width, classes)
         xs, ys = centres(x, downsample, width), centres(y, downsample, height)
         mask = np.zeros((height, width), np.uint8)
@@ -85,7 +85,7 @@ class OutlineLabels:
         return mask
 
     def objects(self, name: str) -> tuple[Box, ...]:
-        """See `Labels.objects`."""
+        """Implement `Labels.objects`."""
         return tuple(outline.box() for outline in self._outlines if outline.name == class_key(name))
 
 
@@ -100,7 +100,7 @@ def outline_labels(
         default_class: The class of objects without one; None makes them problems.
 
     Raises:
-        SourceError: They have more than `MOST_VERTICES` together, or cross themselves too often.
+        SourceError: They have more than `MAX_VERTICES` together, or cross themselves too often.
     """
     outlines: list[Outline] = []
     problems: list[str] = []
@@ -110,11 +110,14 @@ def outline_labels(
             outlines.append(_outline(each, slide_width, slide_height, default_class, crossings))
             vertices += int(shapely.get_num_coordinates(outlines[-1].area))
         except ContentError as error:
-            where, why = printable(each.where[:_LONGEST]), printable(error.message[:_LONGEST])
+            where, why = (
+                printable(each.where[:_MAX_PROBLEM_CHARACTERS]),
+                printable(error.message[:_MAX_PROBLEM_CHARACTERS]),
+            )
             problems.append(f"{where} was skipped: {why}")
-        if vertices > MOST_VERTICES:
+        if vertices > MAX_VERTICES:
             raise SourceError(
-                f"the annotations have more than {MOST_VERTICES} vertices", hint="export the objects that you need"
+                f"the annotations have more than {MAX_VERTICES} vertices", hint="export the objects that you need"
             )
     return OutlineLabels(outlines, problems)
 

@@ -10,7 +10,7 @@ import numpy as np
 from augengine.errors import ContentError
 from augengine.pictures.arrays import Mask
 
-MOST = 1_000_000
+MAX_OBJECTS = 1_000_000
 """Objects of a mask, and parts that later prove to be one; a picture taken for a mask has more."""
 
 _Run = tuple[int, int, int]  # first column, the column after its last, the part it belongs to
@@ -34,7 +34,7 @@ def parts(strips: Iterable[Mask]) -> list[Part]:
         strips: The mask from top to bottom, uint8 (any height, width); 0 is no object.
 
     Raises:
-        ContentError: More than `MOST` objects.
+        ContentError: More than `MAX_OBJECTS` objects.
     """
     joined = _Joined()
     above: list[_Run] = []
@@ -90,8 +90,10 @@ class _Joined:
         return part
 
     def _new(self, value: int, left: int, row: int, right: int) -> int:
-        if len(self._parts) == MOST:
-            raise ContentError(f"the mask has more than {MOST} objects", hint="is it a picture rather than a mask?")
+        if len(self._parts) == MAX_OBJECTS:
+            raise ContentError(
+                f"the mask has more than {MAX_OBJECTS} objects", hint="is it a picture rather than a mask?"
+            )
         self._parts.append(Part(value, left, row, right, row + 1))
         self._parent.append(len(self._parent))
         return len(self._parts) - 1

@@ -10,11 +10,11 @@ from shapely.geometry.base import BaseGeometry
 
 from augengine.errors import ContentError, SourceError
 
-MOST_CROSSINGS = 100_000
+MAX_CROSSINGS = 100_000
 """Pairs of edges of an object that meet, beyond those of neighbours. Measured, random vertices: 2 million pairs, 55 s
 and 2 GB to mend them; 0.2 million, 3 s. An outline drawn by hand has a few."""
 
-MOST_IN_ALL = 500_000
+MAX_CROSSINGS_IN_ALL = 500_000
 """The same over all objects of a file: 57 KB hold four that take 20 s together, a file of 256 MB would take a day."""
 
 _NEIGHBOURS = 8  # pairs an edge has with itself and those beside it, some ends repeated or touching
@@ -31,25 +31,25 @@ class Crossings:
         """Refuse areas whose edges cross too often for them to be mended or united.
 
         Raises:
-            ContentError: More than `MOST_CROSSINGS` pairs of their edges meet.
-            SourceError: More than `MOST_IN_ALL` pairs of all that were checked.
+            ContentError: More than `MAX_CROSSINGS` pairs of their edges meet.
+            SourceError: More than `MAX_CROSSINGS_IN_ALL` pairs of all that were checked.
         """
         edges = _edges(areas)
         tree, step = shapely.STRtree(edges), max(1, _AT_ONCE // max(1, len(edges)))
         crossed = -_NEIGHBOURS * len(edges)
         for start in range(0, len(edges), step):
             crossed += tree.query(edges[start : start + step], predicate="intersects").shape[1]
-            if crossed > MOST_CROSSINGS:
+            if crossed > MAX_CROSSINGS:
                 break
         self._add(max(0, crossed))
-        if crossed > MOST_CROSSINGS:
-            raise ContentError(f"its {len(edges)} edges cross each other more than {MOST_CROSSINGS} times")
+        if crossed > MAX_CROSSINGS:
+            raise ContentError(f"its {len(edges)} edges cross each other more than {MAX_CROSSINGS} times")
 
     def _add(self, crossed: int) -> None:
         self._seen += crossed
-        if self._seen > MOST_IN_ALL:
+        if self._seen > MAX_CROSSINGS_IN_ALL:
             hint = "what drew them? Remove the entangled ones"
-            raise SourceError(f"the outlines cross themselves more than {MOST_IN_ALL} times", hint=hint)
+            raise SourceError(f"the outlines cross themselves more than {MAX_CROSSINGS_IN_ALL} times", hint=hint)
 
 
 def _edges(areas: Iterable[BaseGeometry]) -> np.ndarray[tuple[int], np.dtype[np.object_]]:

@@ -149,7 +149,7 @@ class CudaTranslation:
     def on_dali_stream(
         self, x_nchw: list[Any], key_words: list[Any], sigmas: list[Any], *, idle: bool
     ) -> tuple[list[Any], list[Any]]:
-        """As a call, on DALI's current stream, with a DLPack capsule a sample in and out.
+        """Run a batch on DALI's current stream; inputs and outputs are DLPack capsules, one per sample.
 
         Args:
             x_nchw, key_words, sigmas: One capsule a sample.

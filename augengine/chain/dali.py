@@ -29,7 +29,7 @@ DEPTH = 2
 
 
 class DaliChain:
-    """See `augengine.chain.base.Chain`. One thread puts and gets.
+    """Implement `augengine.chain.base.Chain`. One thread puts and gets.
 
     Args:
         translators: Two engines of one size; where they live decides where the graph runs.

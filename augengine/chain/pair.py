@@ -18,7 +18,7 @@ class EnginesSpec:
         to_reference, from_reference: Engine ids in the store.
         weights: Digests of the two generators' ONNX files, in the same order.
         backend: Name of the backend.
-        precision: Of the arithmetic inside.
+        precision: Precision of the arithmetic inside the engines.
         height, width: Static size in pixels.
         mpp: um/px the generators were trained at.
         why: Why this precision, in a sentence.
@@ -37,7 +37,7 @@ class EnginesSpec:
     chain: ChainName = "dali"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self) | {"weights": list(self.weights)}
 
     @classmethod

@@ -12,7 +12,7 @@ from augengine.errors import AugengineError
 
 
 class PlainChain:
-    """See `augengine.chain.base.Chain`; `get` does the work.
+    """Implements `augengine.chain.base.Chain` on arrays; `get` does the work.
 
     Args:
         translators: Two engines of one size. On a GPU their arrays go there and come back around each batch.

@@ -94,7 +94,7 @@ def run_engine(engine: Engine, x_nchw: Array, out_nchw: Array, *, stream: int = 
     """Run any number of images through an engine, at most its batch at a time.
 
     Raises:
-        EngineError: As the engine raised it.
+        EngineError: The engine raised it.
         ChainError: The engine raised something else.
     """
     for start in range(0, len(x_nchw), engine.batch):

@@ -26,7 +26,7 @@ from augengine.tiling import TileSummary
 
 _LOG_SECONDS = 15.0
 _SHOWN_FAILURES = 20
-_FEWEST_ROWS, _MOST_ROWS = 2, 16
+_MIN_ROWS, _MAX_ROWS = 2, 16
 """One worker is the whole run; more rows than these push all else off a terminal."""
 
 
@@ -106,15 +106,15 @@ class Console:
             self._say_crew()
 
     def _say_crew(self) -> None:
-        for worker in self._crew if len(self._crew) >= _FEWEST_ROWS else ():
+        for worker in self._crew if len(self._crew) >= _MIN_ROWS else ():
             self.note(f"  {worker.sentence()}")
 
     def crew(self, workers: Sequence[WorkerState]) -> None:
         """How each worker is doing: a row each below the bar, or a line each with the next log line."""
         self._crew = workers
-        if self._progress is None or len(workers) < _FEWEST_ROWS:
+        if self._progress is None or len(workers) < _MIN_ROWS:
             return
-        for worker in workers[:_MOST_ROWS]:
+        for worker in workers[:_MAX_ROWS]:
             if worker.place not in self._rows:
                 self._rows[worker.place] = self._progress.add_task("", total=self._total, rate="")
             said = f"{worker.rate:.1f} samples/s" + (f", {worker.failures} failures" if worker.failures else "")

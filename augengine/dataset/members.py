@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from augengine.chain.base import Variants
 from augengine.chain.pair import EnginesSpec
+from augengine.digests import canonical_json
 from augengine.draws.noise import NOISE_VERSION
 from augengine.pictures.encode import decode_own, encode_mask, encode_pixels
 from augengine.pictures.images import mask_is_canonical, read_mask
@@ -17,7 +18,7 @@ from augengine.sample import SOURCE_VARIANT, Sample, variant_key
 from augengine.shards import members_of
 from augengine.shards.counted import Encoded, Statistics, count_classes, count_pixels
 from augengine.shards.write import Members
-from augengine.spec import MAX_SIDE, AugmentSpec, canonical_json
+from augengine.spec import MAX_SIDE, AugmentSpec
 
 _SAME_FORMAT = {"jpeg": "jpg"}
 

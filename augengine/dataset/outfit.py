@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from augengine.dataset.spec import WorkerSpec
+from augengine.digests import bytes_digest
 from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.base import Backend, EngineSpec
 from augengine.engines.store import EngineStore, StoredEngine, own_store
@@ -109,7 +109,7 @@ def _weights(digest: str, fetch: Fetch) -> Path:
     """The generator with this digest in this node's own store; fetched if it is missing or damaged."""
     file = open_home() / "weights" / "digests" / f"{digest}.onnx"
     try:
-        if not file.is_file() or _digest(file.read_bytes()) != digest:
+        if not file.is_file() or bytes_digest(file.read_bytes()) != digest:
             with draft_of(file) as draft:
                 draft.write_bytes(_checked(fetch(digest), digest))
     except OSError as error:
@@ -119,10 +119,6 @@ def _weights(digest: str, fetch: Fetch) -> Path:
 
 
 def _checked(data: bytes, digest: str) -> bytes:
-    if _digest(data) != digest:
+    if bytes_digest(data) != digest:
         raise WeightsError(f"the weights {digest} arrived damaged: their digest differs", hint="run it again")
     return data
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()

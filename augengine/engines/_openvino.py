@@ -24,7 +24,7 @@ from augengine.errors import BackendUnavailable, EngineError
 from augengine.machine import isa_limit
 from augengine.spec import Precision
 
-MOST_IMAGES = 64
+MAX_IMAGES = 64
 """Images of one call. They run one by one; the bound only keeps a caller's arrays sane."""
 
 _MODEL_FILE = "model.onnx"
@@ -46,7 +46,10 @@ class OpenVinoBackend:
         return ""
 
     def version(self) -> str:
-        """As ``openvino 2026.4.1``; read from the package's metadata, so it costs no import."""
+        """Name and version of the package, for example ``openvino 2026.4.1``.
+
+        They are read from the package's metadata, so it costs no import.
+        """
         return f"openvino {_installed_version()}"
 
     def device_class(self) -> str:
@@ -106,7 +109,7 @@ class OpenVinoEngine:
     device = "cpu"
 
     def __init__(self, compiled: Any, spec: EngineSpec) -> None:
-        self.height, self.width, self.batch = spec.height, spec.width, MOST_IMAGES
+        self.height, self.width, self.batch = spec.height, spec.width, MAX_IMAGES
         self._queue: Any = _openvino().AsyncInferQueue(compiled, compiled.get_property("NUM_STREAMS"))
         self._queue.set_callback(_copy_out)
         self._lock = Lock()

@@ -8,13 +8,13 @@ Written against the documented interface; what touches a device is not yet run o
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from augengine.digests import bytes_digest
 from augengine.engines.base import Array, EngineSpec, Manifest, check_batch
 from augengine.engines.driver import ForeignStream, compute_capability, why_no_driver
 from augengine.engines.gpu_memory import load_cupy, why_no_cupy
@@ -52,7 +52,7 @@ class TensorRtBackend:
         return why_no_driver() or why_no_cupy()
 
     def version(self) -> str:
-        """As ``tensorrt_rtx 1.7.1.116``."""
+        """Name and version of the package, for example ``tensorrt_rtx 1.7.1.116``."""
         return f"{self._package().__name__} {self._package().__version__}"
 
     def device_class(self) -> str:
@@ -84,7 +84,7 @@ class TensorRtBackend:
         model = to_bytes(fix_shape(typed, spec.batch, spec.height, spec.width))
         plan = _build_plan(self._package(), model, unlisted=self._unlisted)
         (folder / _PLAN).write_bytes(plan)
-        return hashlib.blake2b(plan, digest_size=16).hexdigest()
+        return bytes_digest(plan)
 
     def load(self, folder: Path, manifest: Manifest, *, threads: int) -> TensorRtEngine:  # noqa: ARG002 - the seam's
         """Load a plan onto the current device.
@@ -226,8 +226,8 @@ def set_target(trt: Any, config: Any, target: str) -> None:
 
     Args:
         trt: The package; nothing is done if it names no targets, as TensorRT proper.
-        config: Of the build.
-        target: ``CURRENT``, or as ``SM89``.
+        config: The build's configuration, to which the target is added.
+        target: ``CURRENT``, or a kind of GPU such as ``SM89``.
 
     Raises:
         EngineError: The package refuses the target.

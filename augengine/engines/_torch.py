@@ -30,7 +30,7 @@ from augengine.errors import BackendUnavailable, EngineError, SpecError, Weights
 from augengine.machine import isa_limit
 from augengine.spec import Precision
 
-MOST_IMAGES = 64
+MAX_IMAGES = 64
 """Images of one call on a CPU. They run one by one; the bound only keeps a caller's arrays sane."""
 
 _MODEL_FILE = "model.onnx"
@@ -54,7 +54,9 @@ class TorchBackend:
         return f"torch would run on the GPU, and {reason}"
 
     def version(self) -> str:
-        """As ``torch 2.13.0+cpu``; on a GPU that fuses the pass, which gives other bits, what fuses it follows.
+        """Name and version of the package, for example ``torch 2.13.0+cpu``.
+
+        On a GPU that fuses the pass, which gives other bits, the version of what fuses it follows.
 
         Read from the packages' metadata, so that without an NVIDIA driver it costs no import.
         """
@@ -126,12 +128,12 @@ class TorchBackend:
 
 
 class _CpuEngine:
-    """See `augengine.engines.base.Engine`."""
+    """Implement `augengine.engines.base.Engine`."""
 
     device = "cpu"
 
     def __init__(self, generator: Any, spec: EngineSpec, threads: int) -> None:
-        self.height, self.width, self.batch = spec.height, spec.width, MOST_IMAGES
+        self.height, self.width, self.batch = spec.height, spec.width, MAX_IMAGES
         self._generator = generator.to(memory_format=_torch().channels_last)
         self._workers: ThreadPoolExecutor | None = _single_threaded_workers(threads)
 

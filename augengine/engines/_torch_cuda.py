@@ -28,7 +28,7 @@ class Placed(NamedTuple):
     Attributes:
         translate: float32 (N, 3, H, W) to the same.
         kind: Its name before an engine's ``how``.
-        memory_format: Of the input that it takes without a copy.
+        memory_format: Memory format of the input that it takes without a copy.
     """
 
     translate: Callable[[Tensor], Tensor]
@@ -58,7 +58,7 @@ def place(generator: Generator, spec: EngineSpec, device: torch.device, *, fused
 
 
 class CudaEngine:
-    """See `augengine.engines.base.Engine`.
+    """Implement `augengine.engines.base.Engine`.
 
     Arrays come through DLPack without a copy. A batch is copied into the engine's own, padded one; rows beyond it
     keep what an earlier batch left, since images do not see each other. The pass over it is recorded at load.

@@ -67,7 +67,7 @@ class EngineSpec:
     """What an engine is made from, but for the weights.
 
     Attributes:
-        precision: Of the arithmetic inside; input and output are always float32.
+        precision: Precision of the arithmetic inside; input and output are always float32.
         height, width: Static, multiples of 4, at least 16.
         batch: Static batch the engine is compiled for.
     """
@@ -106,7 +106,7 @@ class Manifest:
     plan_digest: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self)
 
     @classmethod

@@ -36,7 +36,7 @@ def gpu_count() -> int:
 
 @cache
 def compute_capability() -> tuple[int, int]:
-    """Of the first visible device.
+    """Compute capability of the first visible device, as (major, minor).
 
     Raises:
         BackendUnavailable: No driver, or no device.
@@ -68,7 +68,7 @@ def cuda_version() -> tuple[int, int]:
 
 
 def device_name() -> str:
-    """Of the first visible device; empty without a driver."""
+    """Name of the first visible device; empty without a driver."""
     if why_no_driver():
         return ""
     device, name = ctypes.c_int(), ctypes.create_string_buffer(256)

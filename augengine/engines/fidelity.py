@@ -54,7 +54,7 @@ class Budget:
     Infinity stands for "more than could be measured"; it is null in json.
 
     Attributes:
-        precision: Of the engines measured.
+        precision: Precision of the engines that were measured.
         tiles: How many tiles it was measured on.
         height, width: Their size in pixels.
         surrogate: The tiles were not of this stain, but recoloured from another.
@@ -112,7 +112,7 @@ class Budget:
         return f"the error of {self.precision} {seen}: {side} the budget of {EPS_SHARE * eps:.2g} at eps {eps:g}"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {name: _to_json(value) for name, value in asdict(self).items()}
 
     @classmethod
@@ -137,9 +137,9 @@ def measure(
         reference: float32 engines.
         candidate: The engines to judge, of the same size.
         tiles_nchw: float32 (T, 3, height, width) in [-1, 1], T >= 1, of the stain.
-        precision: Of the candidate; only written down.
-        sigmas: Ascending.
-        seed: Of the noise, which is keyed by the tile's index.
+        precision: Precision of the candidate; only written down.
+        sigmas: Standard deviations of the noise, ascending.
+        seed: Random seed of the noise, which is keyed by the tile's index.
         surrogate: The tiles are recoloured from another stain; only written down.
 
     Raises:
@@ -208,7 +208,7 @@ def run_on_host(engine: Engine, x_nchw: FloatBatch) -> FloatBatch:
 
     Raises:
         BackendUnavailable: The engine is on a GPU, and CuPy is missing.
-        EngineError: As the engine raised it.
+        EngineError: The engine raised it.
     """
     out = np.empty_like(x_nchw)
     for start in range(0, len(x_nchw), engine.batch):

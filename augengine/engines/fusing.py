@@ -10,13 +10,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 REVISION = 1
-"""Of everything in `augengine.engines.fused` that bits depend on: part of what an engine is, so raise it with them."""
+"""Revision of the arithmetic in `augengine.engines.fused`. It is part of an engine's identity.
+
+Raise it with every change there that changes output bits."""
 
 _COMPILERS = ("gcc", "clang")
 
 
 def fusing_version() -> str:
-    """As ``fused 1 by triton 3.6.0``; empty where the kernels cannot be compiled. It costs no import."""
+    """Versions of the kernels and of their compiler, for example ``fused 1 by triton 3.6.0``.
+
+    It is empty where the kernels cannot be compiled, and costs no import.
+    """
     if why_no_launchers(os.environ, Path(sysconfig.get_path("include"))):
         return ""
     try:

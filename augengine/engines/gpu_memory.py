@@ -17,7 +17,7 @@ INSTALL = "pip install 'augengine[rtx]', or 'augengine[gpu]' where NVIDIA's own 
 
 
 _CUDA = (13, 0)
-"""Of the extras' packages; a driver that knows an older one alone runs none of them."""
+"""CUDA version of the packages that the extras install; a driver that knows only older ones runs none of them."""
 
 
 def why_no_cupy() -> str:

@@ -7,7 +7,6 @@ A folder appears under its final name only when it is complete.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -19,11 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from augengine.digests import bytes_digest, json_digest
 from augengine.engines.backends import backends
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
 from augengine.engines.fidelity import Budget
 from augengine.errors import BackendUnavailable, EngineError, WrongDevice
-from augengine.spec import digest
 from augengine.weights.home import open_home
 
 _MANIFEST = "manifest.json"
@@ -50,7 +49,7 @@ class StoredEngine:
 
 def engine_id(manifest: Manifest) -> str:
     """The digest that names an engine: equal for equal weights, backend, machine, shape and plan."""
-    return digest(manifest.to_json())
+    return json_digest(manifest.to_json())
 
 
 class EngineStore:
@@ -286,7 +285,7 @@ def _read_manifest(folder: Path) -> tuple[Manifest, dict[str, Any]]:
 
 def _file_digest(file: Path) -> str:
     try:
-        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+        return bytes_digest(file.read_bytes())
     except OSError as error:
         raise EngineError(f"cannot read {file}: {error.strerror}", hint=_REBUILD) from error
 

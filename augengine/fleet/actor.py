@@ -82,7 +82,7 @@ class Member:
         asked: Its answer to the question how many samples it has done, when it comes. It is used only after its
             first answer: an actor may wait for free CPUs for ever.
         ready: Whether it has answered.
-        samples_done: As last heard.
+        samples_done: How many samples it had done when it last answered.
         samples_told: Those of them that belong to trials it got through.
     """
 

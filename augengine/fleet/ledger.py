@@ -196,7 +196,7 @@ class Ledger:
         return not self._held[place] and not self._standing.is_held_back(place, self._places)
 
     def _may_have(self, place: int, case: _Case) -> bool:
-        """Of all places those where it failed, then died, least often: the next try is made elsewhere."""
+        """Whether the case failed, then died, at no other place less often: the next try is made elsewhere."""
         return case.harm(place) == min(case.harm(other) for other in self._places)
 
     def _failed(self, case: _Case, place: int, report: Report) -> list[Report]:

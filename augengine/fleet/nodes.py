@@ -63,7 +63,7 @@ def crew(nodes: Sequence[Node], workers: int | None, *, on_gpu: bool) -> tuple[i
     """How many workers, and the CPU threads of each: the most with which all of them fit on the nodes.
 
     Args:
-        nodes: Of the cluster.
+        nodes: The cluster's nodes.
         workers: How many are asked for; None for one a GPU, or one a node of CPUs.
         on_gpu: Each needs a GPU.
 

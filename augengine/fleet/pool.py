@@ -54,14 +54,14 @@ def run_ray(
     """Run jobs on Ray actors; see `Executor`. A job may crash its worker: another goes on.
 
     Args:
-        jobs, worker, start, workers, address, on_progress, on_quarantine, on_crew: See `Executor`.
+        jobs, worker, start, workers, address, on_progress, on_quarantine, on_crew: The arguments of `Executor`.
         rules: What is done about faults.
         outfit: What each node of a joined cluster must have.
         on_warning: Told of nodes that joined later, and are not used.
 
     Raises:
         SpecError: The nodes of a joined cluster differ in what decides bytes.
-        TargetError, WorkerError: See `Executor`.
+        TargetError, WorkerError: For the reasons that `Executor` names.
     """
     ledger = Ledger(jobs, rules, on_quarantine)
     samples = sum(job.count for job in jobs)

@@ -38,7 +38,7 @@ class Roster:
 
         Args:
             place: Which.
-            samples: Of the worker that stands there now.
+            samples: How many samples the worker at this place has done.
             ready: Whether it has started.
             holds: Names of its shards.
         """

@@ -16,8 +16,8 @@ class Watchdog:
 
     Attributes:
         floor_seconds: Never less than this: a large shard on slow storage takes minutes to publish.
-        multiple: Of the longest time between two samples so far; for a worker's first sample, of the longest time
-            that a first one took (it loads engines).
+        multiple: Factor on the longest time between two samples so far. For a worker's first sample, which includes
+            loading the engines, it is a factor on the longest time that a first one took.
         first_seconds: Until any worker has finished a sample there is no measure, and this is waited.
     """
 

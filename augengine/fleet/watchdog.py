@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from augengine.fleet.rules import Watchdog
 
-_LONGEST_TICK_SECONDS = 10.0
+_MAX_TICK_SECONDS = 10.0
 """A driver that did not look for longer (stopped, or its caller was busy) heard nothing: that time does not count."""
 
 
@@ -83,7 +83,7 @@ class Pace:
         watched.is_first, watched.since = False, now
 
     def _forgive(self, now: float) -> None:
-        missed = 0.0 if self._looked is None else now - self._looked - _LONGEST_TICK_SECONDS
+        missed = 0.0 if self._looked is None else now - self._looked - _MAX_TICK_SECONDS
         self._looked = now
         if missed > 0:
             for watched in self._watched.values():

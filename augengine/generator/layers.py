@@ -38,12 +38,12 @@ class Layer:
 
     @property
     def weight(self) -> Tensor:
-        """Of a convolution, or the scales of an affine norm."""
+        """The weights of a convolution, or the scales of an affine norm."""
         return self.tensors["weight"]
 
     @property
     def is_convolution(self) -> bool:
-        """By its four dimensions."""
+        """Whether the module is a convolution: its weight has four dimensions."""
         return "weight" in self.tensors and self.weight.ndim == 4
 
     @property

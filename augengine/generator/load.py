@@ -64,7 +64,7 @@ def read_checkpoint(
         recipe: ``icube`` has a ReLU after the residual additions, which no tensor shows; by default icube for
             affine norms, else zhu2017.
         upsampling: Which interpolation, where it is one; by default nearest.
-        padding: Of the residual blocks, where the names do not tell.
+        padding: Padding of the residual blocks, where the names do not tell.
 
     Raises:
         CheckpointError: Unreadable, holding code, none or several generators, or one of another architecture.

@@ -27,10 +27,10 @@ class SampleTiles:
     """Images to try generators on; float32 (N, 3, 128, 128) in [-1, 1].
 
     Attributes:
-        stain: Of the stain.
-        reference: Of its reference, drawn from the sample set; left out of the cycle error where those of the stain
-            are real, since these are not.
-        surrogate: Those of the stain are recoloured too.
+        stain: Tiles of the stain.
+        reference: Tiles of its reference stain, drawn from the sample set. They are not real tissue, so they are
+            left out of the cycle error where the tiles of the stain are real.
+        surrogate: Whether the tiles of the stain are recoloured too.
     """
 
     stain: Images

@@ -19,12 +19,12 @@ from onnx.reference import ReferenceEvaluator
 from augengine.engines.onnx_types import INPUT, OUTPUT, replace_weights, save, store_half, tidy, to_bytes
 from augengine.errors import WeightsError
 from augengine.generator import Generator, run_generator
-from augengine.weights.cards import Card, Direction, Parity, file_digest, write_card
+from augengine.weights.cards import Card, Direction, Parity, digest_weights, write_card
 
 OPSET = 20
 """The lowest with everything the exporter uses for a generator; every backend reads it."""
 
-LARGEST_RMS = 0.01
+MAX_RMS = 0.01
 """A stored form further than this from its checkpoint (1.3 grey levels) is refused."""
 
 _EXPORTER_LOG = "torch.onnx._internal.exporter._registration"
@@ -76,22 +76,22 @@ def write_generator(
     Args:
         stored: Its weights rounded to float16.
         recipe: Its architecture as plain json values; empty if it is not one of ours.
-        parity: Of the stored form, as `compare` measures it.
+        parity: How well the stored form agrees with its checkpoint, as `compare` measures it.
         provenance: What the card will say of it.
         root: A folder of weights; made if missing.
 
     Raises:
         WeightsError: Too far from its checkpoint, or files that cannot be written.
     """
-    if parity.rms > LARGEST_RMS:
+    if parity.rms > MAX_RMS:
         raise WeightsError(
-            f"rounded to float16, the generator is {parity.rms:.2g} RMS off its checkpoint, accepted is {LARGEST_RMS}",
+            f"rounded to float16, the generator is {parity.rms:.2g} RMS off its checkpoint, accepted is {MAX_RMS}",
             hint="its weights are too unequal for the stored form: train it further, with weight decay",
         )
     file = root / f"{provenance.reference}-{provenance.stain}" / f"{provenance.direction}.onnx"
     _make_folder(file.parent)
     save(stored, file)
-    card = Card(**asdict(provenance), recipe=recipe, weights_digest=file_digest(file), parity=parity)
+    card = Card(**asdict(provenance), recipe=recipe, weights_digest=digest_weights(file), parity=parity)
     write_card(card, file.with_suffix(".json"))
     return card
 

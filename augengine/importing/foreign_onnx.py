@@ -27,7 +27,7 @@ from augengine.errors import CheckpointError, WeightsError
 
 LOWEST_OPSET = 11
 
-MOST_VALUES = 1 << 28
+MAX_VALUES = 1 << 28
 """Elements of any value in a graph at 64 x 64 px, 1 GB in float32; a generator's largest has 262 144 there."""
 
 _SMALL = (1, 3, 64, 64)
@@ -132,7 +132,7 @@ def _check_sizes(model: ModelProto, path: Path) -> None:
     small.graph.input[0].CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, _SMALL))
     for value in shape_inference.infer_shapes(small, data_prop=True).graph.value_info:
         sides = [side.dim_value for side in value.type.tensor_type.shape.dim]
-        if math.prod(sides) > MOST_VALUES:
+        if math.prod(sides) > MAX_VALUES:
             raise CheckpointError(f"{path}: {value.name} has the shape {tuple(sides)} for an image of 64 x 64 px")
 
 

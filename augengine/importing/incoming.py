@@ -24,7 +24,7 @@ Images = NDArray[np.float32]
 Translate = Callable[[Images], Images]
 """float32 (N, 3, H, W) in [-1, 1] to the same."""
 
-_LARGEST = 1.5
+_MAX_OUTPUT = 1.5
 _REBUILT = 1e-3
 _OTHER_SIDES = (2, 3, 48, 64)
 
@@ -51,7 +51,7 @@ class Incoming:
         stored: Its stored form.
         recipe: Its architecture as plain json values; empty if it is not one of ours.
         found: What it is, in a line.
-        assumed, warnings: See `augengine.importing.request.Imported`.
+        assumed, warnings: The fields of `augengine.importing.request.Imported`.
         alternatives: What it could be as well, for all that its tensors show.
         generator: In torch, where it is one of ours.
     """
@@ -178,7 +178,7 @@ def _check_behaviour(translate: Translate, tile_nchw: Images, path: Path) -> tup
             f"{path} makes {y.shape} of {tile_nchw.shape} and {both.shape} of {small.shape}, expected equal shapes",
             hint="a generator gives images of the size it takes; export it with dynamic H and W",
         )
-    if not np.isfinite(y).all() or np.abs(y).max() > _LARGEST:
+    if not np.isfinite(y).all() or np.abs(y).max() > _MAX_OUTPUT:
         raise CheckpointError(
             f"{path} gives values from {y.min():.3g} to {y.max():.3g} for an image in [-1, 1], expected the same range",
             hint="export it together with the scaling of its input and output",

@@ -101,7 +101,7 @@ class Imported:
     cycle: CycleErrors | None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         cycle = None if self.cycle is None else asdict(self.cycle) | {"verdict": self.cycle.verdict}
         return {
             "file": str(self.file),

@@ -15,7 +15,7 @@ from augengine.importing.export import Provenance, run_onnx, write_generator
 from augengine.importing.incoming import Incoming, read_incoming
 from augengine.importing.request import CycleErrors, Imported, ImportRequest
 from augengine.stains import Stain, find_stain
-from augengine.weights.cards import DIRECTIONS, Card, Direction, Parity, file_digest, read_card
+from augengine.weights.cards import DIRECTIONS, Card, Direction, Parity, digest_weights, read_card
 from augengine.weights.home import home, open_home
 
 DEFAULT_MPP = 0.5
@@ -147,7 +147,7 @@ def _write(incoming: Incoming, place: _Place, request: ImportRequest, mpp: float
         mpp=mpp,
         training=request.training or _UNSTATED,
         limits=_LIMITS,
-        checkpoint_digest=file_digest(request.checkpoint),
+        checkpoint_digest=digest_weights(request.checkpoint),
     )
     try:
         place.root.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,10 @@ def draw(cycles: Sequence[Cycle], back: Translate, *, sigma: float, seed: int, v
 def control(
     cycles: Sequence[Cycle], masks: Sequence[MarkerMask], rule: MarkerRule, sigma: float, *, seed: int
 ) -> UnderNoise:
-    """As `under_noise`, of the same noise on the reconstruction itself: what a pair that hides nothing would show."""
+    """The measures of `under_noise` with the noise on the reconstruction itself instead of on A'.
+
+    They are what a pair that hides nothing in A' would show.
+    """
     seen = [Cycle(key=cycle.key, real=cycle.real, there=cycle.back, back=cycle.back) for cycle in cycles]
     first, second = (draw(seen, list, sigma=sigma, seed=seed, variant=variant) for variant in (1, 2))
     return under_noise(seen, masks, (first, second), rule, sigma)
@@ -90,7 +93,7 @@ def under_noise(
         masks: Where the real tiles have markers.
         draws: Two draws of each tile.
         rule: What counts as a marker.
-        sigma: Of the noise; only written down.
+        sigma: Standard deviation of the noise; only written down.
     """
     first, second = ([rule.mask(to_rgb(image)) for image in images] for images in draws)
     changes = [rms(image - cycle.back) for cycle, *pair in zip(cycles, *draws, strict=True) for image in pair]

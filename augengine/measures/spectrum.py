@@ -23,7 +23,7 @@ FINE = 0.25
 CORNER = 0.69
 """From here on only the very corners of the spectrum are left: a checkerboard of single pixels stands there."""
 
-_LEAST_POWER = 1e-20  # a flat image has none, and none has no logarithm
+_MIN_POWER = 1e-20  # a flat image has none, and none has no logarithm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ def spectrum(images_chw: Sequence[FloatImage]) -> Spectrum:
     sums, counts = np.sum([_rings(image, edges) for image in images_chw], axis=0)
     seen = counts > 0  # a small image has no frequency in some rings
     middles = (edges[:-1] + edges[1:]) / 2
-    power = np.maximum(sums[seen] / counts[seen], _LEAST_POWER)
+    power = np.maximum(sums[seen] / counts[seen], _MIN_POWER)
     return Spectrum(frequency=tuple(middles[seen].tolist()), power=tuple(power.tolist()))
 
 

@@ -12,7 +12,7 @@ from augengine.pictures.colour import concentrations
 from augengine.stains import Stain
 
 # Below this span of concentrations there is only the camera's noise, and SSIM would compare that.
-_LEAST_SPAN = 0.02
+_MIN_SPAN = 0.02
 _PERCENTILES = (0.5, 99.5)
 
 
@@ -33,7 +33,7 @@ def structure(real: Sequence[RgbImage], made: Sequence[RgbImage], stain: Stain) 
 
     amounts = [_counterstain(image, stain) for image in real]
     low, high = np.percentile(np.concatenate([amount.ravel() for amount in amounts]), _PERCENTILES)
-    span = max(float(high - low), _LEAST_SPAN)
+    span = max(float(high - low), _MIN_SPAN)
     found = [
         structural_similarity(  # type: ignore[no-untyped-call]
             amount, _counterstain(image, stain), data_range=span, gaussian_weights=True, use_sample_covariance=False

@@ -21,7 +21,7 @@ class Wipes:
     """How A' is wiped.
 
     Attributes:
-        jpeg_quality: Of the JPEG; 75 is what most programs write when nothing is said.
+        jpeg_quality: Quality of the JPEG, 1 ... 100; 75 is what most programs write when nothing is said.
         blur_px: Standard deviation of the Gaussian blur, pixels; 1 leaves 29 % of the amplitude at a quarter of a
             cycle a pixel and 1 % at half a cycle, where such codes lie, while nuclei stay.
     """

@@ -64,7 +64,7 @@ def tissue_mask(rgb_hwc: RgbImage, *, threshold: float = TISSUE_DENSITY, smoothi
 
     Args:
         rgb_hwc: uint8 (H, W, 3).
-        threshold: Of the mean optical density.
+        threshold: Tissue has a mean optical density above this.
         smoothing: Deviation of the Gaussian that the density is smoothed with first, px.
 
     Returns:

@@ -27,7 +27,7 @@ _AS_CLASS_IDS = "save the mask as an 8-bit greyscale or palette PNG whose values
 _PNG_MAGIC, _JPEG_MAGIC, _JPEG_SCAN = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xda"
 _PNG_CLASS_IDS = ((8, 0), (8, 3))  # (bit depth, colour type): greyscale and palette
 
-MOST_SCANS = 64
+MAX_SCANS = 64
 """Scans of a JPEG; progressive ones have ten. Each is a pass over the picture: 5000 in 67 KB take 10 s at 1024 px."""
 
 _WARNINGS = threading.Lock()
@@ -84,8 +84,8 @@ def _inspect(data: bytes, max_side: int) -> Any:
 
 
 def _check_scans(data: bytes) -> None:  # inside a scan 0xff is stuffed: these are markers, previews' too
-    if data.startswith(_JPEG_MAGIC) and (scans := data.count(_JPEG_SCAN)) > MOST_SCANS:
-        raise ContentError(f"the image is a JPEG of {scans} scans, {MOST_SCANS} are allowed", hint="save it anew")
+    if data.startswith(_JPEG_MAGIC) and (scans := data.count(_JPEG_SCAN)) > MAX_SCANS:
+        raise ContentError(f"the image is a JPEG of {scans} scans, {MAX_SCANS} are allowed", hint="save it anew")
 
 
 def _check_stream(stream: Any, max_side: int) -> None:

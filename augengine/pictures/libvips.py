@@ -10,7 +10,7 @@ _LOADERS = {
     b"II*\0": _TIFF, b"MM\0*": _TIFF, b"II+\0": _TIFF, b"MM\0+": _TIFF, b"\x89PNG": _PNG, b"\xff\xd8\xff": _JPEG,
 }  # fmt: skip
 
-MOST_WHOLE_PX = 1 << 30
+MAX_WHOLE_PX = 1 << 30
 """Pixels of a PNG or JPEG: libvips decodes it whole, into a temporary file if it is large."""
 
 
@@ -24,13 +24,13 @@ def library_version() -> str:
 def open_picture(file: Path, **options: int) -> Any:
     """A libvips image of a file; nothing of its pixels is read yet.
 
-    Of a TIFF, a damaged tile is an error once: libvips then keeps it as a black one, for everybody who has this image.
-    Open the file anew after an error; give each thread an image of its own. JPEG and PNG are decoded whole: threads
-    should share one.
+    A damaged tile of a TIFF is an error only once: libvips then keeps it as a black one, for everybody who has this
+    image. Open the file anew after an error; give each thread an image of its own. JPEG and PNG are decoded whole:
+    threads should share one.
 
     Args:
         file: The file.
-        options: Of libvips' loader: ``page``, ``subifd``.
+        options: Options of libvips' loader: ``page``, ``subifd``.
 
     Raises:
         pyvips.Error: It cannot be opened, or is neither TIFF, PNG nor JPEG; libvips itself would take SVG and tables
@@ -46,7 +46,7 @@ def open_picture(file: Path, **options: int) -> Any:
     # it may answer from its cache, though the file was written anew.
     fail_on = "warning" if loader == _TIFF else "error"
     image = getattr(pyvips.Image, loader)(str(file), access="random", fail_on=fail_on, revalidate=True, **options)
-    if loader != _TIFF and image.width * image.height > MOST_WHOLE_PX:
+    if loader != _TIFF and image.width * image.height > MAX_WHOLE_PX:
         raise pyvips.Error(f"it has {image.width} x {image.height} px; as a tiled TIFF it could be read in parts")
     return image
 

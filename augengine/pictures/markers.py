@@ -21,8 +21,8 @@ FLOOR = 0.02
 
 # Pixels; bridges the grain of a marker without joining neighbours (a macrophage is about 20 px at 0.5 um/px).
 _SMOOTHING = 1.0
-_MOST_PICTURES = 32
-_MOST_WINDOWS = 16
+_MAX_PICTURES = 32
+_MAX_WINDOWS = 16
 _WINDOW = 2048  # px
 
 
@@ -82,8 +82,8 @@ def derive_threshold(images: Sequence[RgbImage], stain: Stain) -> float:
 
     if not images:
         raise SpecError("a marker threshold needs at least one picture")
-    taken = range(0, len(images), -(-len(images) // _MOST_PICTURES))
-    windows = (window for i in taken for window in _windows(images[i], max(1, _MOST_WINDOWS // len(taken))))
+    taken = range(0, len(images), -(-len(images) // _MAX_PICTURES))
+    windows = (window for i in taken for window in _windows(images[i], max(1, _MAX_WINDOWS // len(taken))))
     amounts = np.concatenate([chromogen(window, stain).ravel() for window in windows])
     return max(FLOOR, float(threshold_otsu(amounts))) if amounts.min() < amounts.max() else FLOOR  # type: ignore[no-untyped-call]
 

@@ -43,7 +43,7 @@ def window(rgb_hwc: RgbImage, *, x: float, y: float, scale: float, height: int, 
         rgb_hwc: uint8 (H, W, 3). For Lanczos it should reach `LANCZOS_REACH` times ``scale`` beyond the window.
         x, y: The window's upper left corner, in pixels of the picture; the first pixel covers [0, 1).
         scale: Pixels of the picture that one of the result is wide.
-        height, width: Of the result.
+        height, width: Size of the result in pixels.
 
     Returns:
         uint8 (height, width, 3); the picture itself where that is all of it.

@@ -37,7 +37,7 @@ def preview(
 
     Raises:
         TargetError: They cannot be written.
-        AugengineError: As in `open_specimen`.
+        AugengineError: `open_specimen` raised it.
     """
     with open_specimen(request.specimen, note=note, warn=warn) as specimen:
         make_folder(request.out.parent)  # before the work, not after it

@@ -11,7 +11,7 @@ from augengine.probing.request import SpecimenRequest
 from augengine.probing.specimen import Specimen
 from augengine.probing.tissue_tiles import scan, showing_tissue, to_inputs
 
-_LEAST_REFERENCE = 64
+_MIN_REFERENCE_SIDE = 64
 """px; spectra of larger tiles have the same rings, whatever their sizes."""
 
 
@@ -40,10 +40,10 @@ def reference_tiles(text: str, specimen: Specimen, request: SpecimenRequest) -> 
     tiles = Tiles(source=source, listing=listing, stain=specimen.stain)
     wanted = specimen.tiles[0].image_hwc.shape[:2]
     height, width = (min(side, least) for side, least in zip(wanted, listing.smallest, strict=True))
-    if (height, width) != wanted and min(height, width) < _LEAST_REFERENCE:
+    if (height, width) != wanted and min(height, width) < _MIN_REFERENCE_SIDE:
         raise SourceError(
             f"the smallest image in {text} is {width} x {height} px: no spectrum to compare with",
-            hint=f"leave out those below {_LEAST_REFERENCE} px",
+            hint=f"leave out those below {_MIN_REFERENCE_SIDE} px",
         )
     shown, _ = showing_tissue(tiles, request.tiles, height, width)
     return to_inputs(shown)

@@ -34,11 +34,11 @@ class Tissue:
         stain, reference: The pair.
         weights: Digests of both generators' ONNX files, to the reference first.
         backend: Ran the float32 engines.
-        height, width: Of a tile, pixels.
+        height, width: Size of a tile in pixels.
         keys: The tiles' samples.
         left_out: Samples that were passed over, and why.
-        surrogate: The tiles are recoloured from another stain.
-        seed: Of the noise.
+        surrogate: Whether the tiles are recoloured from another stain.
+        seed: Random seed of the noise.
     """
 
     stain: str
@@ -108,10 +108,10 @@ class Probe:
         points: By ascending sigma.
         control: The same noise on the reconstruction itself, at the rule's ``responds_at``.
         wiped: What is lost when A' is wiped.
-        spectrum: Of A'.
-        reference_spectrum: Of real tiles of the reference stain; None if none were given.
+        spectrum: Radial spectrum of A'.
+        reference_spectrum: Radial spectrum of real tiles of the reference stain; None if none were given.
         reference_tiles: How many.
-        costs: Of each precision that runs here.
+        costs: What each precision that runs here costs, as noise.
         bounds, rule: What the choice and the verdict were made by.
         choice: The label-free rule for eps, applied to the grid.
         verdict: In words.
@@ -153,7 +153,7 @@ class Probe:
         return [kept_at(point, self.structure, self.markers.area) for point in self.points]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         costs = [{"precision": c.precision, "budget": c.budget and c.budget.to_json()} for c in self.costs]
         derived = {"response_integral": self.response_integral, "about_response": ABOUT_RESPONSE}
         excess = None if self.excess is None else asdict(self.excess)

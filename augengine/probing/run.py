@@ -49,7 +49,7 @@ def probe(request: ProbeRequest, *, note: OnNote = lambda _: None, warn: OnNote 
     Raises:
         SourceError: No tile shows tissue, or none a marker.
         TargetError: The folder cannot be written.
-        AugengineError: As in `open_specimen`.
+        AugengineError: `open_specimen` raised it.
     """
     with open_specimen(request.specimen, note=note, warn=warn) as specimen:
         make_folder(request.out)  # before a minute's work, not after it

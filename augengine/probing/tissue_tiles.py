@@ -13,11 +13,11 @@ from augengine.pictures.colour import tissue_mask
 from augengine.sample import Failure
 from augengine.sources import Source, open_source
 
-LEAST_TISSUE = 0.05
+MIN_TISSUE = 0.05
 """Share of a tile that must be tissue: below it there is a rim, and nothing to say about markers."""
 
 # Grey levels; a tile of one colour, compression included, deviates less.
-_LEAST_DEVIATION = 1.0
+_MIN_DEVIATION = 1.0
 
 
 def to_inputs(tiles: Sequence[Tile]) -> list[FloatImage]:
@@ -67,8 +67,8 @@ def _judged(found: Tile | Failure) -> Tile | Failure:
 
 def why_left_out(tile: Tile) -> str:
     """Why a tile has nothing to look at, in a sentence; empty if it has."""
-    if float(tile.image_hwc.std(axis=(0, 1)).max()) < _LEAST_DEVIATION:
+    if float(tile.image_hwc.std(axis=(0, 1)).max()) < _MIN_DEVIATION:
         return "the tile is of one colour"
-    if (tissue := float(tissue_mask(tile.image_hwc).mean())) < LEAST_TISSUE:
-        return f"{tissue:.1%} of the tile is tissue, {LEAST_TISSUE:.0%} is needed"
+    if (tissue := float(tissue_mask(tile.image_hwc).mean())) < MIN_TISSUE:
+        return f"{tissue:.1%} of the tile is tissue, {MIN_TISSUE:.0%} is needed"
     return ""

@@ -70,13 +70,13 @@ class Bounds:
         return self.broken_area(kept) or self.broken_structure(kept)
 
     def broken_area(self, kept: Kept) -> str:
-        """As `broken`, of the marker area alone."""
+        """Why the marker area is beyond its bound, in words; empty if it is within."""
         if 1 / self.area <= kept.area <= self.area:
             return ""
         return f"at sigma {kept.sigma:g}, the marker area is {kept.area:.2f} times the source's, beyond {self.area:g}"
 
     def broken_structure(self, kept: Kept) -> str:
-        """As `broken`, of the counterstain's structure alone."""
+        """Why too little of the counterstain's structure is left, in words; empty if enough is."""
         if kept.structure >= self.structure:
             return ""
         left = f"{kept.structure:.2f} of the counterstain's structure is left"

@@ -42,7 +42,7 @@ class ShardAccount:
         planned: Source samples.
         losses: The samples that are known by name to be missing.
         error: Why the shard failed.
-        samples_out, size, sha256: Of the tar, where there is one.
+        samples_out, size, sha256: Samples, bytes and SHA-256 of the tar, where there is one.
 
     Raises:
         ShardError: The counts do not add up.
@@ -112,7 +112,7 @@ class Account:
         return {"planned": len(self.shards), **found}
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {
             "samples": self.samples(),
             "shards": self.states(),

@@ -54,14 +54,14 @@ def make_missing(
         done: Names of those that need nothing.
         crew: Who makes them: one worker in this process, many or those of a cluster over Ray.
         retry: What is tried again, samples that killed workers included.
-        hold: Of the folder; once it is lost, the run stops.
+        hold: Hold on the folder; once it is lost, the run stops.
         recorder: Told how far it is.
 
     Returns:
         A report for each shard, by its name; failed ones included.
 
     Raises:
-        AugengineError: See `Executor`; finished shards stay.
+        AugengineError: `Executor` raised it; finished shards stay.
     """
     missing = [job for job in plan.jobs if job.output not in done]
     jobs = leave_out(folder, missing, retried=retry.outputs)

@@ -67,7 +67,7 @@ class Outcome:
         return bad + (f", {counted(self.failed_shards, 'shard')} failed: run again" if self.failed_shards else "")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {
             "folder": str(self.folder),
             **self.account.to_json(),

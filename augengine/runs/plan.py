@@ -8,13 +8,14 @@ from functools import partial
 from itertools import islice
 from typing import Any, Literal, Self
 
+from augengine.digests import canonical_json, json_digest
 from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Job, Report
 from augengine.runs.planning import estimate_bytes
 from augengine.shards.layout import index_file, plan_file, spool_folder, tar_file
 from augengine.shards.records import PLAN_FORMAT, read_plan_json, read_report, write_json
 from augengine.shards.write import target_errors
-from augengine.spec import AugmentSpec, canonical_json, digest
+from augengine.spec import AugmentSpec
 from augengine.storage import REQUESTS_AT_A_TIME, AnyPath, UrlPath, in_order, size_of, write_if_absent
 
 _NAMED_DIFFERENCES = 3
@@ -62,7 +63,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """Digest of the whole plan: plans with equal digests are equal."""
-        return digest(self.to_json())
+        return json_digest(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -25,7 +25,7 @@ def quarantine(folder: AnyPath, job: Job, ordinal: int, reason: str) -> None:
     Args:
         folder: The dataset.
         job: Its job.
-        ordinal: Of the sample within the job's source.
+        ordinal: The sample's ordinal within the job's source.
         reason: Stands in the report.
 
     Raises:
@@ -67,7 +67,7 @@ def leave_out(folder: AnyPath, jobs: Iterable[Job], *, retried: Collection[str] 
 
     Args:
         folder: The dataset.
-        jobs: Of its plan.
+        jobs: The jobs of its plan.
         retried: Names of shards whose remembered samples get another chance.
 
     Raises:

@@ -25,7 +25,7 @@ class RunRecord:
         began, updated: Seconds since 1970 by the driver's clock.
         total, already: Source samples of the plan, and those done before this run.
         done: Source samples that this run is through with, good and bad.
-        workers: Of now, or of the end.
+        workers: How each worker is doing; after the run, how each ended.
         failed: Shards that could not be made: output -> reason.
         error: What stopped it.
     """
@@ -56,7 +56,7 @@ class RunRecord:
         return max(0, self.total - self.already - self.done) / self.rate if self.rate else None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self) | {"workers": [asdict(worker) for worker in self.workers], "failed": dict(self.failed)}
 
     @classmethod

@@ -35,29 +35,29 @@ class Recorder:
         self._written = float("-inf")
 
     def note(self, text: str) -> None:
-        """See `Watcher`."""
+        """Implement `Watcher`."""
         self._watcher.note(text)
 
     def warn(self, text: str) -> None:
-        """See `Watcher`."""
+        """Implement `Watcher`."""
         self._watcher.warn(text)
 
     def begin(self, total: int, already: int) -> None:
-        """See `Watcher`."""
+        """Implement `Watcher`."""
         now = time.time()
         self._record = replace(self._record, began=now, updated=now, total=total, already=already)
         self._write()
         self._watcher.begin(total, already)
 
     def advance(self, samples: int) -> None:
-        """See `Watcher`."""
+        """Implement `Watcher`."""
         self._record = replace(self._record, done=samples)
         if time.monotonic() - self._written >= self._every:
             self._write()
         self._watcher.advance(samples)
 
     def crew(self, workers: Sequence[WorkerState]) -> None:
-        """See `Watcher`."""
+        """Implement `Watcher`."""
         self._record = replace(self._record, workers=tuple(workers))
         self._watcher.crew(workers)
 

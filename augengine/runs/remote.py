@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from augengine.digests import canonical_json
 from augengine.errors import TargetError, TargetInUse
 from augengine.runs.hold import Hold
 from augengine.shards.fence import Fence, run_of, writer_of
 from augengine.shards.layout import SHARD_ENDINGS, lock_file, plan_file
 from augengine.shards.write import target_errors
-from augengine.spec import canonical_json
 from augengine.storage import (
     UrlPath,
     abort_uploads,

@@ -58,7 +58,10 @@ class Status:
 
     @property
     def holder_is(self) -> Literal["alive", "dead", "unknown", ""]:
-        """Of the lock's holder: told by this machine's kernel or by a fresh record; empty if there is none."""
+        """Whether the process that holds the folder's lock is alive; empty if nobody holds it.
+
+        This machine's kernel tells it, or a fresh record.
+        """
         if self.holder is None:
             return ""
         if self.holder.is_dead():
@@ -68,7 +71,7 @@ class Status:
 
     @property
     def standing(self) -> Standing:
-        """In a word."""
+        """State of the run: running, silent, interrupted, stopped, complete, failures or unfinished."""
         if self.holder_is in ("alive", "unknown"):
             return "running" if self.holder_is == "alive" else "silent"
         if self.holder_is == "dead" or (self.record and self.record.state in ("running", "interrupted")):
@@ -88,7 +91,7 @@ class Status:
         return sorted({output for worker in self.record.workers for output in worker.holds})
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         account, record = self.account, self.record
         return {
             "folder": str(self.folder),

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from augengine.digests import canonical_json
 from augengine.errors import TargetError, TargetInUse
 from augengine.runs.hold import Hold
 from augengine.runs.remote import open_remote
 from augengine.shards.layout import OWN_FOLDER, lock_file, plan_file, spool_folder
 from augengine.shards.write import target_errors
-from augengine.spec import canonical_json
 from augengine.storage import AnyPath, UrlPath, read_whole
 
 
@@ -28,7 +28,7 @@ class Owner:
 
     Attributes:
         host: Its name, and its process namespace where the kernel tells: in another one a number says nothing.
-        pid: Of the process.
+        pid: Number of the process.
         start: When that process began, as the kernel counts; tells it from a later one of the same number.
     """
 

@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from augengine.digests import canonical_json
 from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Report
 from augengine.shards.layout import index_file, report_file, spool_folder, tar_file
 from augengine.shards.write import publish, target_errors
-from augengine.spec import canonical_json
 from augengine.storage import AnyPath, delete, read_whole, size_of
 
 PLAN_FORMAT = 2

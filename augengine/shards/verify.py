@@ -26,7 +26,7 @@ from augengine.storage import AnyPath, names, open_whole, read_whole, size_of
 _BATCH = 16
 _BATCH_PX = 1 << 26  # 200 MB decoded; a single image may have the square of the plan's longest side
 _BATCH_BYTES = 1 << 27  # encoded; a single sample may have MAX_SAMPLE_BYTES
-_MOST_PROBLEMS = 20
+_MAX_PROBLEMS = 20
 _READABLE = "the plan is damaged; the shards can still be read, but not verified"
 
 Members = dict[str, bytes]
@@ -137,8 +137,8 @@ class _ShardCheck:
 
     def found(self) -> list[str]:
         """The problems, cut where they would flood the screen."""
-        more = len(self._problems) - _MOST_PROBLEMS
-        return self._problems[:_MOST_PROBLEMS] + ([f"and {more} more problems"] if more > 0 else [])
+        more = len(self._problems) - _MAX_PROBLEMS
+        return self._problems[:_MAX_PROBLEMS] + ([f"and {more} more problems"] if more > 0 else [])
 
     def _say(self, problem: str) -> None:
         self._problems.append(printable(problem))

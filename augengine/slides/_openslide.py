@@ -17,7 +17,7 @@ from augengine.slides.base import Level, Region, make_levels
 
 GENERIC = "generic-tiff"
 
-MOST_TILE_PX = 1 << 28
+MAX_TILE_PX = 1 << 28
 """Pixels of a tile of the file, which is decoded whole; those of scanners have 1 << 16, coarse levels of NDPI one."""
 
 
@@ -55,7 +55,7 @@ class OpenSlideFile:
         self.scanned_from = int(properties.get(bounds[0], 0)), int(properties.get(bounds[1], 0))
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:
-        """See `SlideFile`."""
+        """Implement `SlideFile`."""
         slide, by = self._slide, self._downsamples[level]
         left, top = round(x * by), round(y * by)
         part = (left, top), level, (width, height)
@@ -84,7 +84,7 @@ class OpenSlideFile:
         return rgba
 
     def close(self) -> None:
-        """See `SlideFile`."""
+        """Implement `SlideFile`."""
         self._slide.close()
 
 
@@ -98,9 +98,9 @@ def _open(file: Path, format_name: str) -> openslide.OpenSlide:
 
 def _check_tile(level: int, properties: Mapping[str, str]) -> None:
     width, height = (int(properties.get(f"openslide.level[{level}].tile-{side}", 0)) for side in ("width", "height"))
-    if width * height > MOST_TILE_PX:
+    if width * height > MAX_TILE_PX:
         hint = "save it anew, in tiles of 256 px"
-        raise ContentError(f"it is stored in tiles of {width} x {height} px, {MOST_TILE_PX} are allowed", hint=hint)
+        raise ContentError(f"it is stored in tiles of {width} x {height} px, {MAX_TILE_PX} are allowed", hint=hint)
 
 
 def _mpp(x: str | None, y: str | None) -> tuple[float, float] | None:

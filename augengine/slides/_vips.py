@@ -46,7 +46,7 @@ class VipsFile:
         self.scanned_from = 0, 0
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:
-        """See `SlideFile`."""
+        """Implement `SlideFile`."""
         own = self.levels[level]
         left, top = max(0, x), max(0, y)
         right, bottom = min(own.width, x + width), min(own.height, y + height)
@@ -79,7 +79,7 @@ class VipsFile:
         return regions
 
     def close(self) -> None:
-        """See `SlideFile`."""
+        """Implement `SlideFile`."""
         self._thread = threading.local()
 
 

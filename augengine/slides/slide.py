@@ -18,10 +18,10 @@ from augengine.slides._openslide import GENERIC, OpenSlideFile, detect
 from augengine.slides._openslide import library_version as openslide
 from augengine.slides.base import SlideFile
 
-MOST_ENLARGED = 1.2
+MAX_ENLARGEMENT = 1.2
 """How much finer than its slide a tile may be: enlarging invents no detail."""
 
-_MOST_AT_ONCE = 4096  # pixels of a level, each way: bounds the memory where tiles are much coarser than the level
+_MAX_PIXELS_AT_ONCE = 4096  # pixels of a level, each way: bounds the memory where tiles are much coarser than the level
 _SLACK = 1e-6
 
 _SQUARE = 0.02
@@ -54,7 +54,7 @@ class Slide:
         mpp: um/px of level 0, where the file does not say so, or says something else.
 
     Attributes:
-        width, height: Of level 0, in pixels.
+        width, height: Size of level 0 in pixels.
         mpp: um/px of level 0; None if nobody knows.
 
     Raises:
@@ -87,7 +87,7 @@ class Slide:
         """
         if self.mpp is None:
             raise ContentError(f"{self.path.name} does not state its um/px", hint="say it: --slide-mpp 0.25")
-        if self.mpp > MOST_ENLARGED * mpp:
+        if self.mpp > MAX_ENLARGEMENT * mpp:
             hint = "ask for a coarser --mpp: enlarging invents no detail"
             raise ContentError(
                 f"{self.path.name} has {self.mpp:g} um/px, coarser than the {mpp:g} asked for", hint=hint
@@ -111,7 +111,7 @@ class Slide:
         Raises:
             ContentError: This part of the slide is damaged.
         """
-        block = max(1, int(_MOST_AT_ONCE / scale.factor))
+        block = max(1, int(_MAX_PIXELS_AT_ONCE / scale.factor))
         if max(height, width) <= block:
             return self._read(x, y, scale, height=height, width=width)
         whole = np.empty((height, width, 3), dtype=np.uint8)

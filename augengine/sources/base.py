@@ -33,5 +33,5 @@ class Source(Protocol):
         ...
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values; `source_from_json` makes it again."""
+        """Return plain JSON values; `source_from_json` makes it again."""
         ...

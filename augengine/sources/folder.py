@@ -83,7 +83,7 @@ class FolderSource:
         return Failure(key, reason) if reason else self._read(opened, found, key)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {"kind": self.kind, **asdict(self)}
 
     @cached_property

@@ -43,5 +43,5 @@ class SampleSet:
         return read_tar(str(TAR), job.first, job.count, job.excluded)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {"kind": self.kind}

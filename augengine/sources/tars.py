@@ -18,7 +18,7 @@ from augengine.sample import Failure, Sample, make_key, printable
 from augengine.shards.read import TarListing, read_tar, scan_tar
 from augengine.storage import filesystem_of, is_url, redact, remote_errors
 
-MOST_TARS = 1_000_000
+MAX_TARS = 1_000_000
 _GLOB = "*?["
 _RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)")
 
@@ -49,7 +49,7 @@ class TarsSource:
         return iter(_all_bad(job))
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {"kind": self.kind, "urls": list(self.urls)}
 
 
@@ -95,12 +95,12 @@ def expand(text: str) -> tuple[str, ...]:
     try:
         # Counted first: braceexpand unrolls each range in memory.
         counts = [abs(int(last) - int(first)) + 1 for first, last in _RANGE.findall(text)]
-        small = max(counts, default=0) <= MOST_TARS
-        patterns = list(islice(braceexpand.braceexpand(text), MOST_TARS + 1)) if small else []
+        small = max(counts, default=0) <= MAX_TARS
+        patterns = list(islice(braceexpand.braceexpand(text), MAX_TARS + 1)) if small else []
     except ValueError as error:
         raise SourceError(f"{text!r} is no brace pattern: {error}", hint="write shards-{000000..000009}.tar") from error
-    if not 0 < len(patterns) <= MOST_TARS:
-        raise SourceError(f"{text!r} stands for more than {MOST_TARS} tars")
+    if not 0 < len(patterns) <= MAX_TARS:
+        raise SourceError(f"{text!r} stands for more than {MAX_TARS} tars")
     return tuple(url for pattern in patterns for url in _matches(pattern))
 
 

@@ -56,8 +56,8 @@ class Tree(Protocol):
         """All of a file.
 
         Raises:
-            OSError: Of a disk.
-            SourceError: Of a store, also if the file is not of the size that it was listed with.
+            OSError: A file on a disk cannot be read.
+            SourceError: A file on a store cannot be read, or has another size than it was listed with.
         """
         ...
 
@@ -79,7 +79,7 @@ class LocalTree:
     at_a_time = 1
 
     def names(self, *, leave_out: str | None = None) -> Iterator[str]:
-        """See `Tree`."""
+        """Implement `Tree`."""
         root = Path(self.root)
         resolved, left_out = root.resolve(), Path(leave_out) if leave_out else None
         for folder, folders, files in os.walk(root, onerror=_refuse):
@@ -90,7 +90,7 @@ class LocalTree:
             yield from ((here / name).relative_to(root).as_posix() for name in files if not name.startswith("."))
 
     def size(self, name: str) -> int:
-        """See `Tree`."""
+        """Implement `Tree`."""
         try:
             found = Path(self.root, name).stat()
         except OSError:
@@ -98,7 +98,7 @@ class LocalTree:
         return found.st_size if stat.S_ISREG(found.st_mode) else NO_FILE
 
     def measure(self, name: str) -> tuple[int, int]:
-        """See `Tree`."""
+        """Implement `Tree`."""
         try:
             with Path(self.root, name).open("rb") as stream:
                 return read_size(stream) or (0, 0)
@@ -106,7 +106,7 @@ class LocalTree:
             return 0, 0
 
     def read(self, name: str) -> bytes:
-        """See `Tree`."""
+        """Implement `Tree`."""
         return Path(self.root, name).read_bytes()
 
 
@@ -118,18 +118,18 @@ class StoredTree:
     at_a_time = REQUESTS_AT_A_TIME
 
     def names(self, *, leave_out: str | None = None) -> Iterator[str]:
-        """See `Tree`."""
+        """Implement `Tree`."""
         below = f"{leave_out}/" if leave_out else None
         for name in self._sizes:
             if below is None or not f"{self.root}/{name}".startswith(below):
                 yield name
 
     def size(self, name: str) -> int:
-        """See `Tree`."""
+        """Implement `Tree`."""
         return self._sizes.get(name, NO_FILE)
 
     def measure(self, name: str) -> tuple[int, int]:
-        """See `Tree`."""
+        """Implement `Tree`."""
         head = self._ask(name, end=_HEAD_BYTES) if self.size(name) > 0 else b""
         found = read_size(io.BytesIO(head))
         if found is None and self.size(name) > _HEAD_BYTES:  # a TIFF may describe itself at its end
@@ -137,7 +137,7 @@ class StoredTree:
         return found or (0, 0)
 
     def read(self, name: str) -> bytes:
-        """See `Tree`."""
+        """Implement `Tree`."""
         data = self._ask(name)
         if len(data) != self.size(name):
             hint = "augment into a new folder, or put it back as it was"

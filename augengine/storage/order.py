@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 REQUESTS_AT_A_TIME = 16
-"""Of a process to a store."""
+"""Most requests to a store that one process has under way at once."""
 
 T = TypeVar("T")
 

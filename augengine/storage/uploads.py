@@ -13,7 +13,7 @@ def unfinished_uploads(folder: UrlPath, endings: tuple[str, ...]) -> list[tuple[
 
     Args:
         folder: Where.
-        endings: Of the files' names.
+        endings: What the files' names end with.
 
     Raises:
         TargetError: The store does not answer, or does not allow it.

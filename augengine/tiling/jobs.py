@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from augengine.digests import json_digest
 from augengine.jobs import Job
 from augengine.runs.planning import SHARD_BYTES, encoded_bytes
-from augengine.spec import digest
 from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey
 
@@ -16,9 +16,9 @@ def make_jobs(surveys: Sequence[Survey], spec: TileSpec, tiles_per_shard: int | 
     """One job a shard; a shard holds tiles of one slide.
 
     Args:
-        surveys: Of the slides, in order; those with an error give no job.
+        surveys: One per slide, in order; those with an error give no job.
         spec: Its size and format tell how many tiles make about 256 MB.
-        tiles_per_shard: That many instead.
+        tiles_per_shard: How many tiles a shard holds; None derives it from ``spec``.
     """
     size = tiles_per_shard or max(1, int(SHARD_BYTES / encoded_bytes(spec.size**2, spec.image_format)))
     jobs = (job for survey in surveys if not survey.error for job in _of_slide(survey, size))
@@ -36,7 +36,7 @@ def _of_slide(survey: Survey, size: int) -> Iterator[Job]:
             first=first,
             count=len(places),
             size=slide.size,
-            digest=digest(
+            digest=json_digest(
                 [slide.size, slide.fingerprint, slide.labels_digest, survey.spec, [[p.x, p.y, p.kind] for p in places]]
             ),
             output=f"{name}-{number:06d}",

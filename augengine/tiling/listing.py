@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from augengine.annotations import find_labels
+from augengine.digests import file_sha256
 from augengine.errors import ContentError, SourceError
 from augengine.patients import Patients
 from augengine.sample import check_key, clean_key, make_key, printable
@@ -48,7 +49,7 @@ class ListedSlide:
     error: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self)
 
     @classmethod
@@ -63,7 +64,7 @@ def list_slides(
     """The slides that a user names, in order: files, folders that are searched, globs; each file once.
 
     Args:
-        names: As typed.
+        names: Files, folders and globs, as the user typed them.
         annotations: Folder of annotation files, in folders as the slides or without; None looks beside each slide.
         wants_labels: Whether annotations are needed: a slide without is an error of that slide.
         patients: Whose slides they are.
@@ -135,17 +136,7 @@ def _labelled(slide: ListedSlide, found: Found, annotations: Path | None) -> Lis
     labels = find_labels(path, place)
     if labels is None:
         return replace(slide, error=f"it has no annotation file in {place or path.parent}")
-    return replace(slide, labels=str(labels), labels_digest=file_digest(labels))
-
-
-def file_digest(file: Path) -> str:
-    """sha256 of a file.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return replace(slide, labels=str(labels), labels_digest=file_sha256(labels))
 
 
 def _check_different(slides: Sequence[ListedSlide], name: str, *, hint: str) -> None:

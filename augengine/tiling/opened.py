@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augengine.annotations import Labels
+from augengine.digests import canonical_json, file_sha256
 from augengine.errors import ShardError, SourceError
 from augengine.jobs import Job
 from augengine.pictures.encode import encode_mask, encode_pixels
@@ -16,9 +17,8 @@ from augengine.shards import members_of
 from augengine.shards.counted import Encoded, count_classes, count_pixels
 from augengine.shards.fence import Fence
 from augengine.slides import Scale, Slide, open_slide
-from augengine.spec import canonical_json
 from augengine.storage import Access, path_of
-from augengine.tiling.listing import file_digest, fingerprint
+from augengine.tiling.listing import fingerprint
 from augengine.tiling.places import Place
 from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey, read_survey, slide_labels
@@ -86,7 +86,7 @@ def tile_json(survey: Survey, place: Place) -> dict[str, Any]:
     """The json of a tile: where it is from. Its corner and ``downsample`` are in level-0 pixels, ``mpp`` in um/px.
 
     Args:
-        survey: Of its slide.
+        survey: The survey of its slide.
         place: Where it is.
     """
     slide = survey.slide
@@ -128,6 +128,6 @@ def _check_same(survey: Survey) -> None:
     if fingerprint(Path(slide.path)) != slide.fingerprint:
         hint = "restore it, or tile into another folder"
         raise SourceError(f"{slide.path} is not the slide it was when it was surveyed", hint=hint)
-    if slide.labels is not None and file_digest(Path(slide.labels)) != slide.labels_digest:
+    if slide.labels is not None and file_sha256(Path(slide.labels)) != slide.labels_digest:
         hint = "restore them, or tile into another folder"
         raise SourceError(f"the annotations {slide.labels} were changed after the slide was surveyed", hint=hint)

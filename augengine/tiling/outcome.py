@@ -89,7 +89,7 @@ class TileSummary:
         return f"{text}; pictures of what was chosen: {self.folder}/{OWN_FOLDER}/slides/*.png"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         failed = {survey.slide.key: survey.error for survey in self.surveys if survey.error}
         return self.outcome.to_json() | {
             "complete": self.complete(),

@@ -39,8 +39,8 @@ class Frame:
     """What places are chosen in.
 
     Attributes:
-        width, height: Of the slide, in level-0 pixels.
-        side: Of a tile, in level-0 pixels.
+        width, height: Size of the slide in level-0 pixels.
+        side: Side of a tile in level-0 pixels.
         step: Level-0 pixels that a pixel of the level read is wide: corners lie on whole ones.
     """
 
@@ -96,7 +96,7 @@ def grid(frame: Frame, *, overlap: float) -> list[tuple[int, int]]:
 
     Args:
         frame: The slide.
-        overlap: Of neighbours, in level-0 pixels.
+        overlap: Overlap between neighbouring tiles, in level-0 pixels.
     """
     pitch = frame.side - overlap
     columns, rows = (
@@ -127,7 +127,7 @@ def drawn(
         frame: The slide.
         count: How many are wanted.
         fits: Whether tiles at corners (x, y) are of the wanted kind.
-        seed, key: Of the draws.
+        seed, key: Random seed and key of the draws.
     """
     found: dict[tuple[int, int], None] = {}
     tried = 0

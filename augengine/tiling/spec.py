@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self, get_args
 
+from augengine.digests import json_digest
 from augengine.errors import SpecError
 from augengine.pictures.colour import TISSUE_DENSITY
-from augengine.spec import MIN_SIDE, SIDE_MULTIPLE, ImageFormat, digest
+from augengine.spec import MIN_SIDE, SIDE_MULTIPLE, ImageFormat
 
 MAX_SIZE = 4096
 BACKGROUND = "background"
@@ -115,10 +116,10 @@ class TileSpec(TileOptions):
     @property
     def digest(self) -> str:
         """Equal for equal specs."""
-        return digest(self.to_json())
+        return json_digest(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self) | {"classes": [list(pair) for pair in self.classes]}
 
     @classmethod

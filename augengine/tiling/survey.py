@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.annotations import Box, Labels, open_labels
+from augengine.digests import json_digest
 from augengine.errors import ContentError, ShardError, TargetError
 from augengine.jobs import failure_reason
 from augengine.pictures.encode import encode_image
@@ -19,7 +20,6 @@ from augengine.shards.layout import OWN_FOLDER, spool_folder
 from augengine.shards.records import read_json, write_json
 from augengine.shards.write import publish, target_errors
 from augengine.slides import Scale, Slide, open_slide
-from augengine.spec import digest
 from augengine.storage import AnyPath, size_of
 from augengine.tiling.listing import ListedSlide
 from augengine.tiling.places import Fits, Frame, Place, Rectangle, Tissue, as_places, centred, clear_of, drawn, grid
@@ -27,7 +27,7 @@ from augengine.tiling.spec import BACKGROUND, NEGATIVE, TISSUE, TileSpec
 from augengine.tiling.thumbnail import draw_places, read_thumbnail
 
 _FOLDER = "slides"
-_LONGEST_NAME = 200
+_MAX_NAME = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Survey:
         slide: Which slide.
         spec: Digest of the `TileSpec`.
         format: What kind of file it is.
-        width, height: Of level 0, px.
+        width, height: Size of level 0 in pixels.
         slide_mpp, mpp: um/px of level 0, and of the tiles.
         downsample: Level-0 pixels that a tile's pixel is wide.
         objects: Annotated objects a class.
@@ -61,7 +61,7 @@ class Survey:
     error: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         places = [[place.x, place.y, place.kind] for place in self.places]
         return asdict(self) | {"places": places, "problems": list(self.problems)}
 
@@ -122,7 +122,7 @@ def thumbnail_file(folder: AnyPath, key: str) -> AnyPath:
 
 def _file(folder: AnyPath, key: str, extension: str) -> AnyPath:
     # A key that is refused may be no file's name.
-    name = key if len(key.encode(errors="replace")) <= _LONGEST_NAME and "\\" not in key else digest(key)
+    name = key if len(key.encode(errors="replace")) <= _MAX_NAME and "\\" not in key else json_digest(key)
     return folder / OWN_FOLDER / _FOLDER / f"{name}.{extension}"
 
 

@@ -18,7 +18,7 @@ from augengine.tiling.places import Place, Tissue
 COARSEST_MPP = 8.0
 """um/px that tissue is looked for at: a tubule is about 6 px wide."""
 
-PIXELS_A_TILE, LEAST_PIXELS_A_TILE = 8, 4
+PIXELS_A_TILE, MIN_PIXELS_A_TILE = 8, 4
 """How wide a tile is in a thumbnail, so that its share of tissue means something; at least, on the largest slides."""
 
 SHORTEST, LONGEST = 1000, 4096
@@ -68,15 +68,15 @@ def read_thumbnail(slide: Slide, side: float) -> Thumbnail:
     """Read a slide from its coarsest fitting level, block by block.
 
     Args:
-        slide: Open; its um/px are known.
-        side: Of a tile, in level-0 pixels.
+        slide: An open slide whose um/px are known.
+        side: Side of a tile in level-0 pixels.
 
     Raises:
         ContentError: Nothing of the slide can be read.
     """
     longest = max(slide.width, slide.height)
     wanted = min(COARSEST_MPP / (slide.mpp or 1.0), side / PIXELS_A_TILE, longest / SHORTEST)
-    scale = slide.scale_by(max(1.0, wanted, min(longest / LONGEST, side / LEAST_PIXELS_A_TILE)))
+    scale = slide.scale_by(max(1.0, wanted, min(longest / LONGEST, side / MIN_PIXELS_A_TILE)))
     height, width = (max(1, int(extent / scale.downsample)) for extent in (slide.height, slide.width))
     if max(height, width) > 2 * LONGEST:
         hint = "larger tiles: --size, or a coarser --mpp"
@@ -107,9 +107,9 @@ def draw_places(thumbnail: Thumbnail, places: Sequence[Place], side: float) -> R
     """The thumbnail with the tiles that were chosen, a colour a kind, and a line that counts them.
 
     Args:
-        thumbnail: Of the slide.
+        thumbnail: The slide's thumbnail.
         places: The tiles.
-        side: Of a tile, in level-0 pixels.
+        side: Side of a tile in level-0 pixels.
     """
     shrink = max(1.0, max(thumbnail.rgb_hwc.shape) / _SHOWN)
     height, width = (max(1, round(extent / shrink)) for extent in thumbnail.rgb_hwc.shape[:2])

@@ -5,7 +5,6 @@ Place: ``{root}/{reference}-{stain}/{to-reference,from-reference}.onnx`` with a 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+from augengine.digests import bytes_digest
 from augengine.errors import SpecError, WeightsError
 from augengine.weights.home import SAMPLE_WEIGHTS
 
@@ -84,7 +84,7 @@ class Card:
             raise SpecError(f"a card's stain and reference differ, got {self.stain!r} for both")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self) | {"recipe": dict(self.recipe)}
 
     @classmethod
@@ -213,14 +213,14 @@ def write_card(card: Card, file: Path) -> None:
         raise WeightsError(f"cannot write {file}: {error.strerror}", hint="choose a folder with room") from error
 
 
-def file_digest(file: Path) -> str:
+def digest_weights(file: Path) -> str:
     """blake2b (16 bytes, hex) of a file's bytes.
 
     Raises:
         WeightsError: It cannot be read.
     """
     try:
-        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+        return bytes_digest(file.read_bytes())
     except OSError as error:
         raise WeightsError(f"cannot read {file}: {error.strerror}", hint=_RESTORE) from error
 
@@ -248,7 +248,7 @@ def _read_pair(folder: Path, reference: str, stain: str) -> WeightsPair:
             raise WeightsError(f"half a pair: {file} is missing", hint=_RESTORE)
         card = cards[direction] = read_card(file.with_suffix(".json"))
         _check_place(card, file, (reference, stain, direction))
-        digests[direction] = file_digest(file)
+        digests[direction] = digest_weights(file)
         if digests[direction] != card.weights_digest:
             raise WeightsError(f"{file} is not the file its card describes: the digests differ", hint=_RESTORE)
     if len(found := {card.mpp for card in cards.values()}) > 1:

@@ -58,5 +58,5 @@ def _rounded(value: float) -> float:
 
 
 def name_of_gpu() -> str:
-    """As torch says it, else as the driver says it; empty where there is no GPU."""
+    """Name of the GPU as torch gives it, else as the driver gives it; empty where there is no GPU."""
     return torch.cuda.get_device_name() if torch.cuda.is_available() else device_name()

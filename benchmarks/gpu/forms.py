@@ -23,7 +23,7 @@ from benchmarks.gpu.part import Rows, Setting, engine_facts, require_torch
 from benchmarks.speed.networks import Networks
 
 Run = Callable[[], Any]
-_MOST_ERROR = 1.5
+_MAX_ERROR = 1.5
 _KERNELS = 12
 _NAME = 100
 
@@ -33,11 +33,11 @@ class Form:
     """How torch runs the pass.
 
     Attributes:
-        name: Of the row.
-        fused: By the kernels of `augengine.engines.fused`.
-        compiled: By `torch.compile`.
-        tuned: By the algorithms that cuDNN finds fastest, whose bits may differ from run to run.
-        recorded: As a CUDA graph.
+        name: Name of the row.
+        fused: Whether the kernels of `augengine.engines.fused` run it.
+        compiled: Whether `torch.compile` compiles it.
+        tuned: Whether cuDNN takes the algorithms that it finds fastest, whose bits may differ from run to run.
+        recorded: Whether it is recorded as a CUDA graph.
     """
 
     name: str
@@ -79,7 +79,7 @@ def _of_side(setting: Setting, side: int) -> Iterator[tuple[str, dict[str, Any]]
 
 def judge(row: dict[str, Any], plain: dict[str, Any]) -> dict[str, Any]:
     """A row, ``failed`` if its error is far beyond that of torch's own kernels."""
-    error, most = row.get("rms_error", 0.0), _MOST_ERROR * plain.get("rms_error", math.inf)
+    error, most = row.get("rms_error", 0.0), _MAX_ERROR * plain.get("rms_error", math.inf)
     if error <= most or "failed" in row:
         return row
     return {"failed": f"an error of {error:g} RMS, {most:g} is the most", "row": row}

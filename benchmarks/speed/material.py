@@ -26,11 +26,11 @@ NOISE = NoiseSpec(eps=0.05, seed=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large.
+    """How large the images and the generators are.
 
     Attributes:
-        side: Of the images, px.
-        width, blocks: Of the generators.
+        side: Side of the images in pixels.
+        width, blocks: Width and residual blocks of the generators.
         images: Source images a call of ours: several batches, as a shard has, so that its stages overlap.
         peer_images: Source images a call of a peer; it takes one at a time, so that its rate is the same for many.
     """

@@ -28,9 +28,9 @@ class Loop:
     """A pair of generators as some library runs them.
 
     Attributes:
-        name: Of the row.
+        name: Name of the row.
         there, back: G_BA and G_AB, float32 (1, 3, H, W) each; they give it where they run.
-        precision: Of the arithmetic inside.
+        precision: Precision of the arithmetic inside.
     """
 
     name: str

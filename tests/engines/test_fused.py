@@ -185,7 +185,7 @@ size, counts = {"height": I32, "width": I32}, {"pixels": I32, "parts": I32}
 for C in (4, 64, 128, 256):
     compile(kernels.sum_plane, {"x_nhwc": F16, "sums": F32}, counts, C=C, BLOCK_C=min(C, 64), PIXELS=256)
     compile(kernels.finish_moments, {"x_nhwc": F16, "sums": F32, "moments": F32}, counts | {"epsilon": "fp32"},
-            C=C, BLOCK_C=min(C, 32), MOST_PARTS=256)
+            C=C, BLOCK_C=min(C, 32), MAX_PARTS=256)
     image = {"x_nhwc": F16, "moments": F32, "out_nhwc": F16}
     block = {"C": C, "PIXELS": 4096 // C, "PAD": 1}
     compile(kernels.normalise, image | {"shortcut": F16}, size, scale=None, offset=None, SHORTCUT_PAD=1, RELU=False,
@@ -193,7 +193,7 @@ for C in (4, 64, 128, 256):
     compile(kernels.normalise, image | {"scale": F32, "offset": F32}, size, shortcut=None, SHORTCUT_PAD=0, RELU=True,
             **block)
 compile(kernels.finish_moments, {"x_nhwc": F16, "sums": F32, "moments": F32}, {"pixels": I32, "epsilon": "fp32"},
-        parts=1, C=64, BLOCK_C=64, MOST_PARTS=1)
+        parts=1, C=64, BLOCK_C=64, MAX_PARTS=1)
 compile(kernels.gather_taps, {"x_nchw": F32, "out_nhwc": F16}, size, TAPS=7, C=32, PIXELS=256)
 compile(kernels.sum_taps, {"y_nhwc": F16, "bias": F32, "out_nchw": F32}, size, TAPS=7, C=32, PIXELS=256)
 """

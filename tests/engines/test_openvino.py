@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augengine.engines._openvino import MOST_IMAGES, OpenVinoBackend
+from augengine.engines._openvino import MAX_IMAGES, OpenVinoBackend
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
 from augengine.errors import EngineError
 from augengine.spec import Precision
@@ -37,8 +37,8 @@ class OpenVinoContract(EngineContract):
             other.close()
 
     def test_it_takes_many_images_a_call(self, engine: Engine) -> None:
-        assert engine.batch == MOST_IMAGES
-        x = draw_images(MOST_IMAGES)
+        assert engine.batch == MAX_IMAGES
+        x = draw_images(MAX_IMAGES)
         np.testing.assert_array_equal(self.run(engine, x)[-1:], self.run(engine, x[-1:]))
 
     def test_a_read_only_input_is_fine_and_a_read_only_output_is_not(self, engine: Engine) -> None:

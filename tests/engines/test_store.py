@@ -22,7 +22,7 @@ from augengine.engines.base import EngineSpec
 from augengine.engines.driver import why_no_driver
 from augengine.engines.store import EngineStore, StoredEngine, engine_id
 from augengine.errors import BackendUnavailable, EngineError, SpecError, WeightsError, WrongDevice
-from augengine.weights.cards import file_digest
+from augengine.weights.cards import digest_weights
 from tests.engines.test_fidelity import make_budget
 from tests.support.small_generator import write_identity_generator, write_small_generator
 
@@ -66,7 +66,7 @@ def stored(store: EngineStore, onnx_file: Path) -> StoredEngine:
 def test_what_was_built_is_found_by_what_it_was_made_from(
     store: EngineStore, onnx_file: Path, stored: StoredEngine
 ) -> None:
-    assert store.find(file_digest(onnx_file), BACKEND, SPEC) == stored
+    assert store.find(digest_weights(onnx_file), BACKEND, SPEC) == stored
     assert store.get(stored.id) == stored
     assert stored.id == engine_id(stored.manifest) == stored.folder.name
 

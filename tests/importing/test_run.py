@@ -22,7 +22,7 @@ from augengine.engines.onnx_types import read_model, to_float32, weights_of
 from augengine.generator import as_state, generator_from, run_generator
 from augengine.importing.export import run_onnx, to_onnx
 from augengine.shards.verify import verify
-from augengine.weights.cards import DIRECTIONS, file_digest, find_weights, read_card
+from augengine.weights.cards import DIRECTIONS, digest_weights, find_weights, read_card
 from augengine.weights.recipe import Padding, Recipe, RecipeName, Upsampling
 from tests.generator.test_network import RunsOnLoad
 from tests.support.foreign_generators import Numbered, draw_weights
@@ -70,7 +70,7 @@ def test_every_form_of_file_is_stored_as_the_same_generator(form: str, pair: Pai
     imported = bring_in(file, tmp_path / "weights", recipe=None if form == "onnx" else "icube")
     card = read_card(imported.file.with_suffix(".json"))
     assert card == imported.card
-    assert (Recipe.from_json(card.recipe), card.checkpoint_digest) == (RECIPE, file_digest(file))
+    assert (Recipe.from_json(card.recipe), card.checkpoint_digest) == (RECIPE, digest_weights(file))
     assert (card.stain, card.reference, card.direction, card.mpp) == ("cd68", "pas", "to-reference", 0.5)
     assert 0 < card.parity.rms < 1e-2
     x = STAIN

@@ -18,9 +18,9 @@ from tests.support.places import ROOT
 
 PACKAGE = ROOT / "augengine"
 FILES = sorted(PACKAGE.rglob("*.py"))
-LONGEST_FILE = 330
-MOST_AT_THE_ROOT = 34
-MOST_OWN_IMPORTS = 14
+MAX_FILE = 330
+MAX_AT_THE_ROOT = 34
+MAX_OWN_IMPORTS = 14
 TRAINING = ROOT / "train/augengine_train"
 
 # Package -> the files that may import it, relative to augengine/.
@@ -100,12 +100,34 @@ def test_every_room_of_the_tests_is_a_room_of_the_tree() -> None:
 
 
 def test_the_root_of_the_package_is_small() -> None:
-    assert len([entry for entry in PACKAGE.iterdir() if entry.name != "__pycache__"]) <= MOST_AT_THE_ROOT
+    assert len([entry for entry in PACKAGE.iterdir() if entry.name != "__pycache__"]) <= MAX_AT_THE_ROOT
 
 
 def test_a_file_fits_in_the_head() -> None:
     lengths = {_name(file): len(file.read_text().splitlines()) for file in FILES}
-    assert not {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE}
+    assert not {name: lines for name, lines in lengths.items() if lines > MAX_FILE}
+
+
+def test_limits_are_called_max_and_min() -> None:
+    other = re.compile(r"^ *_?(?:MOST|LEAST|LARGEST|LONGEST|SMALLEST|FEWEST)(?:_[A-Z_]+)?\b.* = ", re.MULTILINE)
+    files = [file for name in ("augengine", "train", "benchmarks") for file in (ROOT / name).rglob("*.py")]
+    assert not {file.name: found for file in files if (found := other.findall(file.read_text()))}
+
+
+def test_no_docstring_begins_with_a_fragment() -> None:
+    fragment = re.compile(r"^(?:Of|As|See|In a word)\b")
+    trees = {file: ast.parse(file.read_text()) for folder in (PACKAGE, TRAINING) for file in folder.rglob("*.py")}
+    texts = ((file.name, _docstring(node)) for file, tree in trees.items() for node in ast.walk(tree))
+    assert not [(name, text) for name, text in texts if text and fragment.match(text)]
+
+
+def _docstring(node: ast.AST) -> str | None:
+    """What documents a module, a class, a function or, written below it, a value."""
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return ast.get_docstring(node)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        return node.value.value
+    return None
 
 
 def _own_modules(file: Path, package: str) -> set[str]:
@@ -119,7 +141,7 @@ def _own_modules(file: Path, package: str) -> set[str]:
 def test_no_module_knows_half_the_house(package: Path) -> None:
     counts = {file: len(_own_modules(file, package.name)) for file in package.rglob("*.py")}
     assert len(counts) > 50
-    assert not {file.name: count for file, count in counts.items() if count > MOST_OWN_IMPORTS}
+    assert not {file.name: count for file, count in counts.items() if count > MAX_OWN_IMPORTS}
 
 
 def _importers(package: str) -> set[str]:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import strategies as st
 
 from augengine.annotations import open_labels
+from augengine.digests import canonical_json
 from augengine.errors import ContentError, SourceError
 from augengine.pictures.images import Decoder, check_image, read_mask, read_size
 from augengine.sample import Failure
 from augengine.shards.read import parse_meta, read_tar, scan_tar
-from augengine.spec import canonical_json
 from tests.support.fuzz_strategies import drawings, fuzz, headers, shards
 
 SIDE = 64

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from augengine.annotations import open_labels
-from augengine.annotations.imagej import MOST_REGIONS
+from augengine.annotations.imagej import MAX_REGIONS
 from augengine.errors import SourceError
 from tests.support.annotation_files import read
 
@@ -74,14 +74,14 @@ def test_a_ring_gone_round_many_times_is_refused(tmp_path: Path) -> None:
 
 
 def test_circles_that_stand_for_too_many_vertices_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("augengine.annotations.outlines.MOST_VERTICES", 100_000)
+    monkeypatch.setattr("augengine.annotations.outlines.MAX_VERTICES", 100_000)
     circle = {"label": "a", "shape_type": "circle", "points": [[50, 40], [9e6, 40]]}
     with pytest.raises(SourceError, match="more than 100000 vertices"):
         read(tmp_path / "x.json", {"shapes": [circle] * 100})
 
 
 def test_negative_regions_that_meet_all_others_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("augengine.annotations.aperio.MOST_TAKEN_OUT", 50)
+    monkeypatch.setattr("augengine.annotations.aperio.MAX_NEGATIVE_PAIRS", 50)
     corners = "".join(f'<Vertex X="{x}" Y="{y}"/>' for x, y in ((1, 1), (9, 1), (9, 9)))
     region = f'<Region NegativeROA="{{}}"><Vertices>{corners}</Vertices></Region>'
     regions = region.format(1) * 10 + region.format(0) * 10
@@ -153,7 +153,7 @@ def test_methods_whose_unpacking_has_no_bound_are_refused(method: int, tmp_path:
 
 def test_a_zip_of_too_many_files_is_refused_by_its_directory(tmp_path: Path) -> None:
     with at_most(300), pytest.raises(SourceError, match="files"):
-        read(tmp_path / "x.zip", _zip(zipfile.ZIP_STORED, 0) + b"PK\1\2" * (MOST_REGIONS + 1))
+        read(tmp_path / "x.zip", _zip(zipfile.ZIP_STORED, 0) + b"PK\1\2" * (MAX_REGIONS + 1))
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e308", "NaN"])

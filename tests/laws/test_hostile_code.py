@@ -12,11 +12,12 @@ import pytest
 
 from augengine.dataset import replay
 from augengine.dataset.load import find_store
+from augengine.digests import bytes_digest
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.base import EngineSpec
 from augengine.engines.store import EngineStore, engine_id
 from augengine.errors import EngineError, WeightsError
-from augengine.weights.cards import file_digest, find_weights
+from augengine.weights.cards import find_weights
 from tests.support.datasets import make
 from tests.support.pictures import write_folder
 from tests.support.places import ROOT
@@ -90,7 +91,7 @@ def test_a_dataset_cannot_bring_an_engine_that_passes_for_the_users(
         manifest = json.loads((store.root / engine / "manifest.json").read_bytes())
         for name in manifest["files"]:
             (forged / engine / name).write_bytes(b"somebody else's")
-            manifest["files"][name] = file_digest(forged / engine / name)
+            manifest["files"][name] = bytes_digest((forged / engine / name).read_bytes())
         (forged / engine / "manifest.json").write_text(json.dumps(manifest))
         assert EngineStore(forged).get(engine)  # its own digests fit
     found = find_store(out, made.engines)

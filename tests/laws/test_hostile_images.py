@@ -12,7 +12,7 @@ from PIL import Image
 
 from augengine.dataset.check import check_sample
 from augengine.errors import ContentError, SourceError
-from augengine.pictures.images import MOST_SCANS, Decoder, check_image, read_mask, read_size
+from augengine.pictures.images import MAX_SCANS, Decoder, check_image, read_mask, read_size
 from augengine.sample import Failure, Sample
 from augengine.slides import open_slide
 from tests.support.pictures import class_ids, encode, tissue
@@ -40,7 +40,7 @@ def _entry(tiff: bytes, tag: int) -> bytes:
 def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded(grey: bool) -> None:
     data = encode(class_ids() if grey else tissue(), "JPEG", progressive=True)
     last = data[data.rindex(b"\xff\xda") : -2]
-    many = data[:-2] + last * (MOST_SCANS + 1) + data[-2:]
+    many = data[:-2] + last * (MAX_SCANS + 1) + data[-2:]
     if grey:
         assert read_mask(data, max_side=64).shape == (48, 64)
         with pytest.raises(ContentError, match="scans"):
@@ -120,7 +120,7 @@ def test_a_slide_in_one_enormous_tile_is_refused(tmp_path: Path) -> None:
 def test_a_picture_too_large_to_be_decoded_whole_is_refused_as_a_slide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("augengine.pictures.libvips.MOST_WHOLE_PX", 1000)
+    monkeypatch.setattr("augengine.pictures.libvips.MAX_WHOLE_PX", 1000)
     Image.fromarray(tissue()).save(tmp_path / "s.png")
     with pytest.raises(SourceError, match="64 x 48 px"):
         open_slide(tmp_path / "s.png", mpp=0.5)

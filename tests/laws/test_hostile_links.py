@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from augengine.digests import canonical_json
 from augengine.errors import ShardError, SourceError, TargetError
 from augengine.runs import open_target
 from augengine.shards.verify import verify
 from augengine.sources import FolderSource
-from augengine.spec import canonical_json
 from augengine.storage import spool_of
 from augengine.tiling.finding import find_slides
 from tests.support.pictures import encode, tissue, write_folder

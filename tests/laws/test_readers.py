@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from augengine.digests import canonical_json
 from augengine.jobs import Report
 from augengine.shards import ShardWriter, members_of, write_report
 from augengine.shards.layout import index_file, tar_file
-from augengine.spec import canonical_json
 from tests.support.pictures import class_ids, decode, encode, tissue
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]

@@ -44,7 +44,7 @@ def test_of_a_slides_worth_of_pixels_windows_are_taken(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(markers, "chromogen", counted)
     monkeypatch.setattr(markers, "_WINDOW", 32)
-    monkeypatch.setattr(markers, "_MOST_WINDOWS", 6)
+    monkeypatch.setattr(markers, "_MAX_WINDOWS", 6)
     assert derive_threshold([picture], CD68) == pytest.approx(whole, rel=0.2)
     assert seen == [(32, 32, 3)] * 6
     seen.clear()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from augengine.digests import canonical_json
 from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Report
 from augengine.runs import Plan, make_jobs, write_plan
@@ -17,7 +18,7 @@ from augengine.shards import ShardWriter, Verification, Written, members_of, rea
 from augengine.shards.content import JSON_FIELDS, Planned
 from augengine.shards.layout import index_file, plan_file, report_file, tar_file
 from augengine.shards.records import PLAN_FORMAT
-from augengine.spec import MAX_SIDE, AugmentSpec, NoiseSpec, canonical_json
+from augengine.spec import MAX_SIDE, AugmentSpec, NoiseSpec
 from tests.support.pictures import class_ids, encode, tissue
 from tests.support.plans import folder_listing
 

@@ -126,5 +126,5 @@ def test_a_tile_read_in_blocks_is_the_tile(picture: Pixels, tmp_path: Path, monk
             scale = slide.scale(mpp)
             whole = slide.read(40, 60, scale, height=120, width=150)
             with monkeypatch.context() as patch:
-                patch.setattr(module, "_MOST_AT_ONCE", 100)
+                patch.setattr(module, "_MAX_PIXELS_AT_ONCE", 100)
                 assert np.abs(slide.read(40, 60, scale, height=120, width=150).astype(int) - whole).max() <= 1

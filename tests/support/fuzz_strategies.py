@@ -18,7 +18,7 @@ BRIEF = settings(max_examples=30, deadline=None, derandomize=True, database=None
 LONG = settings(max_examples=1000, deadline=None, database=None)
 
 
-MOST_BYTES = 48 << 20
+MAX_BYTES = 48 << 20
 """What Python may allocate, numpy included, for a file of some kilobytes; a whole slide's annotations may take more."""
 
 
@@ -29,7 +29,7 @@ def fuzz(strategy: st.SearchStrategy[Any], law: Callable[[Any], None], *, long: 
         tracemalloc.start()
         try:
             law(value)
-            assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
+            assert tracemalloc.get_traced_memory()[1] < MAX_BYTES
         finally:
             tracemalloc.stop()
 

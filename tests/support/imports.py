@@ -8,8 +8,9 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from augengine.cli.main import main
+from augengine.digests import bytes_digest
 from augengine.importing import Imported, ImportRequest, import_checkpoint
-from augengine.weights.cards import Direction, file_digest
+from augengine.weights.cards import Direction
 
 
 def bring_in(checkpoint: Path, root: Path, direction: Direction = "to-reference", **options: Any) -> Imported:
@@ -27,7 +28,7 @@ def call_import(checkpoint: Path, root: Path, direction: Direction, *more: objec
 
 def files_below(root: Path) -> dict[str, str]:
     """The digest of every file, by its path."""
-    return {str(file.relative_to(root)): file_digest(file) for file in root.rglob("*") if file.is_file()}
+    return {str(file.relative_to(root)): bytes_digest(file.read_bytes()) for file in root.rglob("*") if file.is_file()}
 
 
 def refused(result: Result, *words: str) -> None:

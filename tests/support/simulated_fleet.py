@@ -12,7 +12,7 @@ from augengine.fleet.rules import Rules
 from augengine.jobs import Job, Report
 from augengine.sample import Failure
 
-_MOST_STEPS = 20_000
+_MAX_STEPS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class Fleet:
     def run(self) -> list[Report]:
         """The reports, in the order in which jobs were over."""
         reports: list[Report] = []
-        for _ in range(_MOST_STEPS):
+        for _ in range(_MAX_STEPS):
             if not self._ledger.is_open:
                 return reports
             self._welcome()

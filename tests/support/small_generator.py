@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from augengine.weights.cards import DIRECTIONS, Card, Direction, Parity, file_digest, write_card
+from augengine.weights.cards import DIRECTIONS, Card, Direction, Parity, digest_weights, write_card
 
 WIDTH = 4
 BLOCKS = 1
@@ -176,7 +176,7 @@ def _card(file: Path, its_recipe: dict[str, Any], direction: Direction, mpp: flo
         training="none: random weights",
         limits="for tests",
         checkpoint_digest="none",
-        weights_digest=file_digest(file),
+        weights_digest=digest_weights(file),
         parity=Parity(max=0.0, rms=0.0),
     )
 

@@ -15,7 +15,7 @@ from augengine.weights.cards import (
     DIRECTIONS,
     Card,
     Parity,
-    file_digest,
+    digest_weights,
     find_weights,
     list_weights,
     read_card,
@@ -91,7 +91,7 @@ def test_a_sound_pair_is_found_with_its_digests(root: Path) -> None:
     assert pair.from_reference == root / "pas-cd68" / "from-reference.onnx"
     for direction in DIRECTIONS:
         assert pair.cards[direction].direction == direction
-        assert pair.digests[direction] == file_digest(pair.path(direction))
+        assert pair.digests[direction] == digest_weights(pair.path(direction))
     assert pair.digests["to-reference"] != pair.digests["from-reference"]
 
 

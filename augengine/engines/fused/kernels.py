@@ -23,7 +23,7 @@ def sum_plane(x_nhwc, sums, pixels, parts, C: tl.constexpr, BLOCK_C: tl.constexp
     Args:
         x_nhwc: float16 (N, pixels, C).
         sums: float32 (N, parts, 2, C), out.
-        pixels: Of an image.
+        pixels: Pixels of an image.
         parts: Partial sums of an image.
         C, BLOCK_C, PIXELS: Channels in all and of a program; pixels of a part, a multiple of 64.
     """
@@ -55,21 +55,21 @@ def finish_moments(
     epsilon,
     C: tl.constexpr,
     BLOCK_C: tl.constexpr,
-    MOST_PARTS: tl.constexpr,
+    MAX_PARTS: tl.constexpr,
 ):
     """Mean and 1 / sqrt(variance + epsilon) of each channel of an image, from its partial sums.
 
     Args:
-        x_nhwc: As `sum_plane` saw it.
-        sums: Its result.
+        x_nhwc: The input of `sum_plane`.
+        sums: The result of `sum_plane`.
         moments: float32 (N, 2, C), out.
-        pixels, parts: As there.
-        epsilon: Of the norm.
-        C, BLOCK_C, MOST_PARTS: Channels in all and of a program; a power of two not below ``parts``.
+        pixels, parts: Pixels and partial sums of an image, as in `sum_plane`.
+        epsilon: The norm's epsilon.
+        C, BLOCK_C, MAX_PARTS: Channels in all and of a program; a power of two not below ``parts``.
     """
     image = tl.program_id(1)
     c = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
-    part = tl.arange(0, MOST_PARTS)[:, None]
+    part = tl.arange(0, MAX_PARTS)[:, None]
     place = sums + (image * parts + part) * 2 * C + c[None, :]
     shift = tl.sum(tl.load(place, mask=part < parts, other=0.0), 0) / pixels
     square = tl.sum(tl.load(place + C, mask=part < parts, other=0.0), 0) / pixels
@@ -107,11 +107,11 @@ def normalise(
 
     Args:
         x_nhwc: float16 (N, height, width, C).
-        moments: Of `finish_moments`.
+        moments: The result of `finish_moments`.
         scale, offset: float32 (C,) of an affine norm, or None.
         shortcut: float16 (N, height + 2 SHORTCUT_PAD, width + 2 SHORTCUT_PAD, C), whose margin is passed over; or None.
         out_nhwc: float16 (N, height + 2 PAD, width + 2 PAD, C), out.
-        height, width: Of the image.
+        height, width: Size of the image in pixels.
         C, PIXELS: Channels; pixels of a program.
         PAD, SHORTCUT_PAD: Margins in px, smaller than both sides.
         RELU: Whether negative numbers become 0.
@@ -150,7 +150,7 @@ def gather_taps(x_nchw, out_nhwc, height, width, TAPS: tl.constexpr, C: tl.const
     Args:
         x_nchw: float32 (N, 3, height, width).
         out_nhwc: float16 (N, height + TAPS - 1, width, C), out: channel 3 tap + colour, then zeros.
-        height, width: Of the image; both above TAPS // 2.
+        height, width: Size of the image in pixels; both above TAPS // 2.
         TAPS, C, PIXELS: Side of the convolution, odd; channels, 3 TAPS or more; pixels of a program.
     """
     image = tl.program_id(1).to(tl.int64)
@@ -173,7 +173,7 @@ def sum_taps(y_nhwc, bias, out_nchw, height, width, TAPS: tl.constexpr, C: tl.co
         y_nhwc: float16 (N, height + TAPS - 1, width, C): channel 3 tap + colour is that tap's row of the convolution.
         bias: float32 (3,).
         out_nchw: float32 (N, 3, height, width), out.
-        height, width: Of the image.
+        height, width: Size of the image in pixels.
         TAPS, C, PIXELS: Vertical taps; channels, 3 TAPS or more; pixels of a program.
     """
     image = tl.program_id(1).to(tl.int64)

@@ -22,13 +22,13 @@ from augengine.weights.recipe import Recipe
 
 _TAPS = 7
 _TAP_CHANNELS = 32
-_LEAST_WIDTH, _MOST_WIDTH = 4, 256
-_MOST_VALUES = 2**31
+_MIN_WIDTH, _MAX_WIDTH = 4, 256
+_MAX_VALUES = 2**31
 _PIXELS = 256
 _VALUES = 4096
 _BLOCK_C = 64
 _PART_PIXELS = 256
-_MOST_PARTS = 1024
+_MAX_PARTS = 1024
 _FINISHED_VALUES = 8192
 
 
@@ -36,11 +36,11 @@ def why_not_fused(recipe: Recipe, height: int, width: int) -> str:
     """Empty if the kernels compute generators of this recipe at this size, else what they lack."""
     if recipe.block_padding != "reflect" or recipe.upsampling != "transposed":
         return f"its blocks pad by {recipe.block_padding} and it upsamples by {recipe.upsampling}"
-    if not _LEAST_WIDTH <= recipe.width <= _MOST_WIDTH or recipe.width & (recipe.width - 1):
-        return f"its width {recipe.width} is no power of two from {_LEAST_WIDTH} to {_MOST_WIDTH}"
+    if not _MIN_WIDTH <= recipe.width <= _MAX_WIDTH or recipe.width & (recipe.width - 1):
+        return f"its width {recipe.width} is no power of two from {_MIN_WIDTH} to {_MAX_WIDTH}"
     if min(height, width) < 8:
         return f"{width} x {height} px is too small to reflect at a quarter of its size"
-    if (height + _TAPS - 1) * (width + _TAPS - 1) * max(recipe.width, _TAP_CHANNELS) >= _MOST_VALUES:
+    if (height + _TAPS - 1) * (width + _TAPS - 1) * max(recipe.width, _TAP_CHANNELS) >= _MAX_VALUES:
         return f"{width} x {height} px with {recipe.width} channels is beyond what 32 bits count"
     return ""
 
@@ -68,7 +68,7 @@ class FusedGenerator:
 
     Args:
         generator: float32; `why_not_fused` of its recipe and this size is empty.
-        height, width: Of the images, px.
+        height, width: Size of the images in pixels.
         device: Where it runs; a CPU only with Triton's interpreter.
     """
 
@@ -170,7 +170,7 @@ def moments_of(x_nhwc: Tensor, epsilon: float) -> Tensor:
     """Mean and 1 / sqrt(variance + epsilon) of float16 (N, H, W, C), dense: float32 (N, 2, C)."""
     n, height, width, channels = x_nhwc.shape
     pixels, block = height * width, min(channels, _BLOCK_C)
-    part = max(_PART_PIXELS, triton.next_power_of_2(triton.cdiv(pixels, _MOST_PARTS)))
+    part = max(_PART_PIXELS, triton.next_power_of_2(triton.cdiv(pixels, _MAX_PARTS)))
     parts = triton.cdiv(pixels, part)
     sums = torch.empty((n, parts, 2, channels), device=x_nhwc.device)
     moments = torch.empty((n, 2, channels), device=x_nhwc.device)

@@ -16,7 +16,7 @@ from augengine.weights.cards import DIRECTIONS, find_weights
 from augengine_train.cyclegan.judge import score
 from augengine_train.cyclegan.package_pairs import (
     LIMITS,
-    MOST_BYTES,
+    MAX_BYTES,
     NO_GLOMERULUS,
     is_better,
     main,
@@ -119,7 +119,7 @@ def test_weights_too_large_for_the_package_are_not_copied(tmp_path: Path) -> Non
     before = find_weights("pas", "cd34", [tmp_path / "weights"]).digests
     pair = write_small_pair(tmp_path / "runs" / "cd34" / "weights", stain="cd34", seed=5)
     with (pair / "to-reference.onnx").open("ab") as file:
-        file.truncate(MOST_BYTES)
+        file.truncate(MAX_BYTES)
     with pytest.raises(WeightsError, match=r"would be 24.* MB, the package holds 24"):
         replace_pairs(["cd34"], tmp_path / "runs", tmp_path / "weights")
     assert find_weights("pas", "cd34", [tmp_path / "weights"]).digests == before

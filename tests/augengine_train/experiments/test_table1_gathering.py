@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from augengine.digests import canonical_json
 from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import variant_key
 from augengine.shards import ShardWriter, members_of
-from augengine.spec import canonical_json
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.experiments.claim import claim
 from augengine_train.experiments.table1.data import arm_folder, prepare, train_folder

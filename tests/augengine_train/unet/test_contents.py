@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from augengine.digests import canonical_json
 from augengine.errors import TrainingError
 from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import variant_key
 from augengine.shards import ShardWriter, members_of
-from augengine.spec import canonical_json
 from augengine.stains import BUILT_IN
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.unet import Cohort, StoredVariants, make_training

@@ -33,7 +33,7 @@ from augengine_train.loop.rhythm import Rhythm
 from augengine_train.validate.kid import load_features
 from augengine_train.validate.tiles import cut_tiles
 
-_MOST_WORKERS = 4
+_MAX_WORKERS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,31 +71,63 @@ _SIZE = click.IntRange(min=1)
 
 
 @click.command("cyclegan", cls=PoliteCommand, context_settings=SETTINGS)
-@click.option("--reference", help="The reference stain's name, if another than the stain's own.")
-@click.option("--stain", required=True, help="The stain: a built-in one's name, one of your own, or a TOML file.")
-@click.option("--reference-data", metavar="SOURCE", help="Its pictures: a field, a folder, or source shards.")
-@click.option("--data", metavar="SOURCE", help="Pictures of the stain, likewise.")
-@click.option("--out", type=FILE, required=True, help="Folder of the run.")
-@click.option("--recipe", default="zhu2017", help="zhu2017, icube, or a TOML file.")
-@click.option("--width", type=_SIZE, help="Channels of the generators' first convolution, if not the recipe's.")
-@click.option("--blocks", type=click.IntRange(min=0), help="Their residual blocks, if not the recipe's.")
-@click.option("--crop", type=_SIZE, help="Side of the training images in px, if not the recipe's.")
-@click.option("--batch", type=_SIZE, help="Images of each stain a process and step, if not the recipe's.")
-@click.option("--steps", type=_SIZE, help="Steps instead of the recipe's epochs; the schedule is shortened.")
-@click.option("--seed", type=int, default=0, help="Of every draw.")
-@click.option("--mpp", type=float, help="um/px of the stain's pictures, where no json says it.")
-@click.option("--reference-mpp", type=float, help="The same of the reference's pictures; --mpp if not given.")
-@click.option("--target-mpp", type=float, help="um/px to train at; that of the stain's pictures if not given.")
-@click.option("--holdout", default="0.2", help="To measure on: a strip's share of every picture, or names of files.")
-@click.option("--patients", type=FILE, help="CSV of file, patient, split, instead of --holdout.")
-@click.option("--markers", type=click.FloatRange(0, 1), default=0.0, help="Share of crops placed on a marker.")
-@click.option("--precision", type=click.Choice(get_args(PrecisionOption)), default="auto", help="Of convolutions.")
+@click.option("--reference", help="Name of the reference stain; by default the stain's own.")
+@click.option("--stain", required=True, help="The stain: the name of a built-in one or of your own, or a TOML file.")
+@click.option(
+    "--reference-data", metavar="SOURCE", help="Pictures of the reference stain: a field, a folder, or source shards."
+)
+@click.option("--data", metavar="SOURCE", help="Pictures of the stain: a field, a folder, or source shards.")
+@click.option("--out", type=FILE, required=True, help="Folder for the run's checkpoints, logs and exported pair.")
+@click.option("--recipe", default="zhu2017", help="How the pair is trained: zhu2017, icube, or a TOML file.")
+@click.option("--width", type=_SIZE, help="Channels of the generators' first convolution; by default the recipe's.")
+@click.option(
+    "--blocks", type=click.IntRange(min=0), help="Residual blocks of the generators; by default the recipe's."
+)
+@click.option("--crop", type=_SIZE, help="Side of the training images, in pixels; by default the recipe's.")
+@click.option("--batch", type=_SIZE, help="Images of each stain per process and step; by default the recipe's.")
+@click.option(
+    "--steps",
+    type=_SIZE,
+    help="Training steps, over which the recipe's schedule is laid; by default its epochs decide.",
+)
+@click.option("--seed", type=int, default=0, help="Random seed of weights, order and crops.")
+@click.option("--mpp", type=float, help="um/px of the stain's pictures, where their json does not say it.")
+@click.option(
+    "--reference-mpp",
+    type=float,
+    help="um/px of the reference's pictures, where their json does not say it; by default --mpp.",
+)
+@click.option("--target-mpp", type=float, help="um/px to train at; by default that of the stain's pictures.")
+@click.option(
+    "--holdout",
+    default="0.2",
+    help="What is measured on instead: a strip of every picture, as a share of its width, or names of files.",
+)
+@click.option(
+    "--patients",
+    type=FILE,
+    help="CSV of file, patient, split; its validation patients are measured on, instead of --holdout.",
+)
+@click.option(
+    "--markers",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Share of the crops that are placed on a marker, 0 to 1.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(PrecisionOption)),
+    default="auto",
+    help="Precision of the convolutions; auto: bfloat16 where the device multiplies in it, else float32.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out, if there is one.")
 @click.option("--init-from", type=FILE, help="Start from the weights of a run, a checkpoint or a pair of ONNX files.")
-@click.option("--validate-every", type=_SIZE, default=1000, help="Steps between validations.")
-@click.option("--checkpoint-every", type=_SIZE, default=500, help="Steps between checkpoints.")
-@click.option("--kid-features", type=FILE, help="A feature network as a TorchScript file: KID in every validation.")
-@click.option("--export-only", is_flag=True, help="Train no more: export the best checkpoint in --out.")
+@click.option("--validate-every", type=_SIZE, default=1000, help="Number of steps between two validations.")
+@click.option("--checkpoint-every", type=_SIZE, default=500, help="Number of steps between two checkpoints.")
+@click.option(
+    "--kid-features", type=FILE, help="TorchScript file of a feature network, with which every validation measures KID."
+)
+@click.option("--export-only", is_flag=True, help="Do not train; only export the best checkpoint in --out.")
 def main(**options: Any) -> None:
     """Train a pair of generators on two unpaired sets of pictures, and export it."""
     with interruptible("the same command with --resume goes on from the last checkpoint"):
@@ -194,7 +226,7 @@ def _describe_run(
 
 def _count_workers(device: torch.device, processes: int) -> int:
     """None on a CPU, which the networks need more than the crops do."""
-    return min(_MOST_WORKERS, (os.cpu_count() or 1) // processes) if device.type == "cuda" else 0
+    return min(_MAX_WORKERS, (os.cpu_count() or 1) // processes) if device.type == "cuda" else 0
 
 
 def _export(order: Order, domains: tuple[Domain, Domain] | None) -> None:

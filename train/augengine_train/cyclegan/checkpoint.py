@@ -57,7 +57,7 @@ class TrainingRun:
             raise SpecError(f"seed must be in [0, 2**63), got {self.seed}")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
 
@@ -81,7 +81,7 @@ class TrainingCard:
     Attributes:
         run: Its training.
         step: Steps done.
-        score: Of its validation, lower is better; None if it was not measured.
+        score: Score of its validation, lower is better; None if it was not measured.
         validation: The last measurement up to this step, as plain json values.
         format: Version of these fields.
     """
@@ -93,7 +93,7 @@ class TrainingCard:
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self) | {"run": self.run.to_json()}
 
     @classmethod
@@ -137,7 +137,7 @@ def load_generators(generators: GeneratorPair, folder: Path) -> None:
     """Put stored weights into both generators.
 
     Args:
-        generators: Of the recipe that the weights are for.
+        generators: Both generators, built by the recipe that the weights are for.
         folder: With ``{to,from}-reference.safetensors``, or ``.onnx`` in the stored form; or the folder of a run,
             whose best checkpoint is taken, else its last.
 

@@ -17,7 +17,7 @@ from augengine_train.validate import Validation, measure
 from augengine_train.validate.tiles import as_translate, to_input
 
 SIGMAS = (0.01, 0.05, 0.2)
-LEAST_DICE, LOW, HIGH, MOST_AGREEMENT = 0.8, 0.01, 0.2, 0.5
+MIN_DICE, LOW, HIGH, MAX_AGREEMENT = 0.8, 0.01, 0.2, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,17 +51,17 @@ class Findings:
     @property
     def hides(self) -> bool:
         """Whether the reconstruction has b's markers: they are in A', seen or not."""
-        return (self.validation.marker_dice or 0) >= LEAST_DICE
+        return (self.validation.marker_dice or 0) >= MIN_DICE
 
     @property
     def responds(self) -> bool:
         """Whether noise moves them: two draws at sigma 0.2 agree at most half as much as at 0.01."""
         at = dict(zip(self.validation.sigmas, self.validation.agreement, strict=True))
         low, high = at.get(LOW), at.get(HIGH)
-        return low is not None and high is not None and high <= MOST_AGREEMENT * low
+        return low is not None and high is not None and high <= MAX_AGREEMENT * low
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values, the verdict included."""
+        """Return plain JSON values, the verdict included."""
         verdict = {"hides": self.hides, "responds": self.responds}
         return {**asdict(self), "validation": self.validation.to_json(), "verdict": verdict}
 
@@ -76,8 +76,8 @@ class Findings:
                 f"sigma {sigma:g}: Dice with the true markers {_two(truth)}, SSIM of haematoxylin {ssim:.3f}"
                 for sigma, truth, ssim in noisy
             ),
-            f"Dice between b and b' without noise at least {LEAST_DICE:g}: {_verdict(self.hides)}",
-            f"agreement at sigma {HIGH:g} at most {MOST_AGREEMENT:g} of that at {LOW:g}: {_verdict(self.responds)}",
+            f"Dice between b and b' without noise at least {MIN_DICE:g}: {_verdict(self.hides)}",
+            f"agreement at sigma {HIGH:g} at most {MAX_AGREEMENT:g} of that at {LOW:g}: {_verdict(self.responds)}",
         ]
 
 
@@ -96,10 +96,10 @@ def find_out(
     Args:
         to_reference, from_reference: The generators.
         reference_images: uint8 (H, W, 3) of the reference stain.
-        fields: Of the stain; sides of 32 to 256 px that divide by 4.
+        fields: Fields of the stain, with sides of 32 to 256 px that divide by 4.
         stain: Its vectors.
-        sigmas: Of the noise, ascending, in (0, 2].
-        seed: Of the noise.
+        sigmas: Standard deviations of the noise, ascending, in (0, 2].
+        seed: Random seed of the noise.
 
     Raises:
         SourceError: No fields.

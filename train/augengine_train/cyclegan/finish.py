@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from augengine.chain.translate import normalise
 from augengine.errors import CheckpointError
 from augengine.importing.export import Provenance, export_generator
-from augengine.weights.cards import DIRECTIONS, Card, Direction, file_digest
+from augengine.weights.cards import DIRECTIONS, Card, Direction, digest_weights
 from augengine_train.cyclegan.checkpoint import TrainingCard, load_generator
 from augengine_train.loop.checkpoints import Checkpoints
 from augengine_train.loop.logs import flatten
@@ -19,7 +19,7 @@ from augengine_train.loop.logs import flatten
 WEIGHTS = "weights"
 LIMITS = "not validated for any use: look at the validation, at the sample grids and at augmented pictures first"
 
-_LARGEST_TILE = 256
+_MAX_TILE = 256
 
 
 def export_run(out: Path, *, tiles: Mapping[Direction, NDArray[np.float32]] | None = None) -> Sequence[Card]:
@@ -54,7 +54,7 @@ def export_run(out: Path, *, tiles: Mapping[Direction, NDArray[np.float32]] | No
 
 def to_tile(rgb_hwc: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The upper left of a picture, at most 256 px, as a generator takes it: float32 (1, 3, H, W) in [-1, 1]."""
-    height, width = (min(_LARGEST_TILE, side) // 4 * 4 for side in rgb_hwc.shape[:2])
+    height, width = (min(_MAX_TILE, side) // 4 * 4 for side in rgb_hwc.shape[:2])
     return normalise([rgb_hwc[:height, :width]])
 
 
@@ -67,7 +67,7 @@ def _provenance(card: TrainingCard, direction: Direction, folder: Path) -> Prove
         mpp=run.mpp,
         training=_sentence(card),
         limits=LIMITS,
-        checkpoint_digest=file_digest(folder / f"{direction}.safetensors"),
+        checkpoint_digest=digest_weights(folder / f"{direction}.safetensors"),
     )
 
 

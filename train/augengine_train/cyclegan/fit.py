@@ -25,16 +25,16 @@ from augengine_train.loop.rhythm import Rhythm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How long and how large.
+    """How long a pair is trained, and how large it is.
 
     Attributes:
-        steps: Of one crop a stain each.
-        width, blocks, crop: As in a recipe.
+        steps: Training steps, each with one crop per stain.
+        width, blocks, crop: The recipe's fields of these names.
         identity: Weight of the identity losses, as a recipe's ``lambda_identity``.
         cycle: Weight of the cycle losses beside the adversarial ones, as a recipe's ``lambda_cycle``.
         seed: Root of every draw.
         resume: Go on with trainings that were broken off.
-        upsampling: How the generators go up, as a recipe's generator has it.
+        upsampling: How the generators double the sides, as a recipe's generator has it.
         init_from: A pair to begin with, of this width, these blocks and this upsampling: a folder of weights or a
             training's.
     """

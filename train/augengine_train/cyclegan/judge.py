@@ -16,7 +16,7 @@ from augengine_train.validate import Validation, measure
 from augengine_train.validate.grid import sample_grid
 
 CRITERION = "errors, markers, response"
-"""Of `score`; another formula wants another name."""
+"""Name of the formula of `score`; another formula needs another name."""
 
 _SIGMAS = (0.05, 0.2)
 _TILES = 4
@@ -31,7 +31,7 @@ class HeldOutJudge:
         reference, stain: The domains; both hold something out.
         vectors: The stain and its vectors.
         threshold: Chromogen concentration of a marker: one for a whole training, so that its numbers compare.
-        seed: Of the noise.
+        seed: Random seed of the noise.
         features: A feature network for KID, on the generators' device; None leaves it out.
     """
 

@@ -29,13 +29,13 @@ from augengine_train.validate import Validation, measure
 from augengine_train.validate.grid import sample_grid
 
 PACKAGE_WEIGHTS = Path(__file__).parents[1] / "augengine" / "weights"
-MOST_BYTES = 24_000_000
+MAX_BYTES = 24_000_000
 """What all committed weights may weigh; three pairs of width 32 with 6 blocks are 23.7 MB."""
 
 MPP = 0.5
 LIMITS = "trained on one field per stain: shows the machinery, proves nothing clinical"
 NO_GLOMERULUS = "the PAS field holds no glomerulus"
-LEAST_DICE = DEFAULT_RULE.least_dice
+MIN_DICE = DEFAULT_RULE.least_dice
 _REFERENCE, _REFERENCE_FIELD, _FIELD_MPP = "pas", "fields_40x/pas.png", 0.25
 _REFERENCE_NOTE = "the PAS field (Hannover, 40x) halved"
 _HELD_OUT = Holdout(strip=0.2)
@@ -106,17 +106,40 @@ class MorePas:
 @click.option("--pas", type=FILE, help="Folder of more PAS pictures at 0.5 um/px; their colours are matched.")
 @click.option("--leave-out", multiple=True, metavar="NAME", help="Picture of --pas that is not trained on; repeatable.")
 @click.option("--out", type=FILE, default=Path("runs/weights"), help="Folder of the runs, one per pair.")
-@click.option("--stain", "stains", multiple=True, type=click.Choice(list(PLANS)), help="Only this pair; repeatable.")
+@click.option(
+    "--stain",
+    "stains",
+    multiple=True,
+    type=click.Choice(list(PLANS)),
+    help="Train only this stain's pair; repeatable. By default all are trained.",
+)
 @click.option("--steps", type=click.IntRange(1), default=16000, help="Training steps, each with one crop per stain.")
-@click.option("--width", type=click.IntRange(1), default=32, help="Channels of the first convolution.")
-@click.option("--blocks", type=click.IntRange(0), default=6, help="Residual blocks; 9 do not fit into the package.")
-@click.option("--upsampling", type=click.Choice(get_args(Upsampling)), default="transposed", help="How sides double.")
+@click.option("--width", type=click.IntRange(1), default=32, help="Channels of the generators' first convolution.")
+@click.option(
+    "--blocks",
+    type=click.IntRange(0),
+    default=6,
+    help="Residual blocks of the generators; 9 do not fit into the package.",
+)
+@click.option(
+    "--upsampling",
+    type=click.Choice(get_args(Upsampling)),
+    default="transposed",
+    help="How the generators double the sides.",
+)
 @click.option("--crop", type=click.IntRange(32), default=96, help="Side of a crop, in pixels.")
-@click.option("--identity", type=click.FloatRange(0), default=0.5, help="Weight of the identity losses; 0 swaps looks.")
+@click.option(
+    "--identity",
+    type=click.FloatRange(0),
+    default=0.5,
+    help="Weight of the identity losses, as a share of the cycle losses'; at 0 looks are swapped.",
+)
 @click.option("--seed", type=int, default=0, help="Random seed; the same seed trains the same pair.")
 @click.option("--init-from", type=FILE, help="Pair to begin with: a folder of ONNX files, or a training's.")
 @click.option("--resume", is_flag=True, help="Go on where an earlier call was broken off.")
-@click.option("--weights", type=FILE, default=PACKAGE_WEIGHTS, help="What to compare with and to replace.")
+@click.option(
+    "--weights", type=FILE, default=PACKAGE_WEIGHTS, help="Folder of the pairs to compare with, and to replace."
+)
 @click.option("--replace", "replaces", is_flag=True, help="Replace the pairs that came out better.")
 def main(
     data: Path,
@@ -203,7 +226,7 @@ def table(new: Validation, old: Validation | None) -> list[str]:
 def is_better(new: Validation, old: Validation | None) -> bool:
     """Whether the new pair reaches the least Dice and has the lower score."""
     dice = new.marker_dice
-    return dice is not None and dice >= LEAST_DICE and (old is None or score(new) < score(old))
+    return dice is not None and dice >= MIN_DICE and (old is None or score(new) < score(old))
 
 
 def replace_pairs(stains: Sequence[str], out: Path, weights: Path) -> None:
@@ -218,9 +241,9 @@ def replace_pairs(stains: Sequence[str], out: Path, weights: Path) -> None:
         file for file in weights.rglob("*") if file.is_file() and file.parent not in {weights / name for name in new}
     ]
     size = sum(file.stat().st_size for file in (*kept, *(file for folder in new.values() for file in folder.iterdir())))
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise WeightsError(
-            f"the weights would be {size / 1e6:.1f} MB, the package holds {MOST_BYTES / 1e6:.0f}",
+            f"the weights would be {size / 1e6:.1f} MB, the package holds {MAX_BYTES / 1e6:.0f}",
             hint="train with fewer blocks or a smaller width",
         )
     for name, folder in new.items():

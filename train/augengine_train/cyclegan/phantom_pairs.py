@@ -36,7 +36,7 @@ _REFERENCE: PhantomStain = "pas"
 MARKERS = 0.5
 """Share of the crops placed on a marker: without it two crops in three show none."""
 
-_LEAST_PATIENTS = 4
+_MIN_PATIENTS = 4
 _MEASURED_SIDE = 256
 
 
@@ -45,8 +45,8 @@ class Tissue:
     """What is drawn for a training.
 
     Attributes:
-        fields: Of each stain.
-        side: Of each field, px.
+        fields: Fields per stain.
+        side: Side of a field in pixels.
         mpp: um/px.
         patients: People; the last quarter is held out to pick the best checkpoint, and as many more are measured on.
         seed: Root of the drawing.
@@ -59,8 +59,8 @@ class Tissue:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.patients < _LEAST_PATIENTS:
-            raise SpecError(f"{_LEAST_PATIENTS} patients or more are split, got {self.patients}")
+        if self.patients < _MIN_PATIENTS:
+            raise SpecError(f"{_MIN_PATIENTS} patients or more are split, got {self.patients}")
         if self.side % 4:
             raise SpecError(f"a field's side must divide by 4, got {self.side}")
 
@@ -89,20 +89,40 @@ class Tissue:
 
 
 @click.command("phantom-weights", cls=PoliteCommand, context_settings=SETTINGS)
-@click.option("--out", type=FILE, default=Path("runs/phantom"), help="Folder of phantoms, runs and findings.")
-@click.option("--weights", type=FILE, help="Root of the finished pairs; OUT/weights if not given.")
-@click.option("--stain", "stains", multiple=True, type=click.Choice(STAINS), help="Only this pair; repeatable.")
-@click.option("--steps", type=click.IntRange(1), default=20000, help="Steps of one crop a stain.")
-@click.option("--width", type=click.IntRange(1), default=32, help="Channels of the first convolution.")
-@click.option("--blocks", type=click.IntRange(0), default=6, help="Residual blocks.")
-@click.option("--crop", type=click.IntRange(32), default=96, help="Side of a crop, px.")
-@click.option("--identity", type=click.FloatRange(0), default=0.5, help="Weight of the identity losses; 0 swaps looks.")
-@click.option("--cycle", type=click.FloatRange(0), default=10.0, help="Weight of the cycle losses.")
-@click.option("--mpp", type=float, default=1.0, help="um/px of the phantoms.")
-@click.option("--side", type=int, default=256, help="Side of a field, px.")
-@click.option("--fields", type=int, default=96, help="Fields of each stain.")
-@click.option("--patients", type=int, default=12, help="People in them; a quarter is held out.")
-@click.option("--seed", type=int, default=0, help="Root of every draw.")
+@click.option("--out", type=FILE, default=Path("runs/phantom"), help="Folder for phantoms, runs and findings.")
+@click.option("--weights", type=FILE, help="Folder for the finished pairs; by default OUT/weights.")
+@click.option(
+    "--stain",
+    "stains",
+    multiple=True,
+    type=click.Choice(STAINS),
+    help="Train only this stain's pair; repeatable. By default all are trained.",
+)
+@click.option("--steps", type=click.IntRange(1), default=20000, help="Training steps, each with one crop per stain.")
+@click.option("--width", type=click.IntRange(1), default=32, help="Channels of the generators' first convolution.")
+@click.option("--blocks", type=click.IntRange(0), default=6, help="Residual blocks of the generators.")
+@click.option("--crop", type=click.IntRange(32), default=96, help="Side of a crop, in pixels.")
+@click.option(
+    "--identity",
+    type=click.FloatRange(0),
+    default=0.5,
+    help="Weight of the identity losses, as a share of --cycle; at 0 looks are swapped.",
+)
+@click.option(
+    "--cycle",
+    type=click.FloatRange(0),
+    default=10.0,
+    help="Weight of the cycle losses; the adversarial ones have weight 1.",
+)
+@click.option("--mpp", type=float, default=1.0, help="Resolution of the phantoms, in um per pixel.")
+@click.option("--side", type=int, default=256, help="Side of a field, in pixels.")
+@click.option("--fields", type=int, default=96, help="Number of fields to draw per stain.")
+@click.option(
+    "--patients", type=int, default=12, help="Number of patients that the fields come from; a quarter is held out."
+)
+@click.option(
+    "--seed", type=int, default=0, help="Random seed; the same seed draws the same phantoms and trains the same pairs."
+)
 @click.option("--resume", is_flag=True, help="Go on where an earlier call was broken off.")
 def main(out: Path, weights: Path | None, stains: Sequence[PhantomStain], **options: Any) -> None:
     """Draw phantoms, train a pair of generators for each stain, and measure what the paper found."""

@@ -102,7 +102,7 @@ class TrainingRecipe:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self)
 
     @classmethod

@@ -16,7 +16,7 @@ class Schedule:
     """A recipe's epochs laid over a number of steps; a shorter training has shorter epochs, not fewer.
 
     Attributes:
-        steps: Of the whole training.
+        steps: Steps of the whole training.
         recipe: Says the epochs and the weights.
     """
 

@@ -44,7 +44,7 @@ class MixedPrecision:
 
     @property
     def name(self) -> str:
-        """As ``bfloat16``."""
+        """Name of the data type, for example ``bfloat16``."""
         return str(self.dtype).removeprefix("torch.")
 
 

@@ -22,7 +22,7 @@ from augengine.pictures.markers import derive_threshold, marker_mask
 from augengine.stains import Stain
 from augengine_train.data.domain import Domain, Windows, names_of
 
-LEAST_CROPS = 4
+MIN_CROPS = 4
 """The pictures of a domain must hold the area of this many crops: with fewer, a discriminator learns them by heart."""
 
 _BLOCK = 8  # px; markers are counted in blocks of this side
@@ -207,10 +207,10 @@ def _check_sizes(domain: Domain, side: int) -> None:
             f"{some}",
             hint="take a smaller crop or a finer um/px, hold less out, or remove them",
         )
-    if (area := sum(h * w for h, w in domain.sizes)) < LEAST_CROPS * side * side:
+    if (area := sum(h * w for h, w in domain.sizes)) < MIN_CROPS * side * side:
         raise SourceError(
             f"too few pictures: the {len(domain.sizes)} of {domain.name} hold {area / side**2:.1f} crops of {side} px, "
-            f"at least {LEAST_CROPS} are needed",
+            f"at least {MIN_CROPS} are needed",
             hint="give more pictures, or take a smaller crop",
         )
 

@@ -18,7 +18,7 @@ from augengine_train.data.matching import Look, match_look
 SIDE = 512
 """Side of the tiles, in pixels. A fifth of it, held out, is still wide enough to be measured on."""
 
-LEAST_TISSUE = 0.45
+MIN_TISSUE = 0.45
 """Share of a tile that must be tissue: crops of glass teach a generator nothing."""
 
 
@@ -49,7 +49,7 @@ def write_matched_tiles(
             written.append(f"{PurePosixPath(name).stem}_{place}")
             write_tile(out / f"{written[-1]}.png", tile, mpp)
     if not written:
-        raise SourceError(f"no tile of {source} shows {LEAST_TISSUE:.0%} tissue", hint="give pictures of tissue")
+        raise SourceError(f"no tile of {source} shows {MIN_TISSUE:.0%} tissue", hint="give pictures of tissue")
     return written
 
 
@@ -70,7 +70,7 @@ def _matched_tiles(image: RgbImage, look: Look) -> Iterator[tuple[str, RgbImage]
     """Matched as a whole, since a tile may show one structure alone; then cut."""
     tissue = tissue_mask(image)
     corners = [(y, x) for y in range(0, len(image) - SIDE + 1, SIDE) for x in range(0, image.shape[1] - SIDE + 1, SIDE)]
-    enough = [(y, x) for y, x in corners if tissue[y : y + SIDE, x : x + SIDE].mean() >= LEAST_TISSUE]
+    enough = [(y, x) for y, x in corners if tissue[y : y + SIDE, x : x + SIDE].mean() >= MIN_TISSUE]
     matched = match_look(image, look) if enough else image
     for y, x in enough:
         yield f"y{y:04d}_x{x:04d}", matched[y : y + SIDE, x : x + SIDE]

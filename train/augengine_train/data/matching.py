@@ -20,7 +20,7 @@ Vector = NDArray[np.float64]
 _EDGE = 2.0
 """Width of the border between tissue and glass, in pixels; a hard border would leave a visible seam."""
 
-_LEAST_TISSUE = 0.01
+_MIN_TISSUE = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +47,7 @@ class Look:
             SourceError: Less than 1 % of it is tissue.
         """
         lab, tissue = rgb2lab(image), tissue_mask(image)
-        if tissue.mean() < _LEAST_TISSUE:
+        if tissue.mean() < _MIN_TISSUE:
             raise SourceError("the picture shows no tissue, so its colours cannot be matched", hint="leave it out")
         glass = lab[~tissue] if not tissue.all() else lab[lab[..., 0] >= np.percentile(lab[..., 0], 99)]
         return cls(tissue=lab[tissue].mean(axis=0), spread=lab[tissue].std(axis=0), glass=glass.mean(axis=0))

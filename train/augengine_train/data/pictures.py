@@ -18,8 +18,8 @@ from augengine_train.data.decoding import PlaceReader
 from augengine_train.data.kept import BUDGET, Kept
 from augengine_train.data.places import Place, refuse_bad
 
-_MOST_ENLARGED = 1.2
-_MOST_THREADS = 4  # a whole field may take 800 MB in each
+_MAX_ENLARGEMENT = 1.2
+_MAX_THREADS = 4  # a whole field may take 800 MB in each
 
 
 class Pictures(Sequence[RgbImage]):
@@ -75,7 +75,7 @@ class Pictures(Sequence[RgbImage]):
         Raises:
             SourceError: Some are damaged; it names the first ones.
         """
-        with ThreadPoolExecutor(min(cpu_threads(), _MOST_THREADS)) as pool:
+        with ThreadPoolExecutor(min(cpu_threads(), _MAX_THREADS)) as pool:
             reasons = dict(zip(self.names, pool.map(_why_damaged, self._places), strict=True))
         refuse_bad({name: reason for name, reason in reasons.items() if reason}, text)
 
@@ -100,7 +100,7 @@ def _factors(places: Sequence[Place], text: str, mpp: float | None, target: floa
 
 
 def _factor(name: str, mpp: float, target: float) -> float:
-    if mpp > _MOST_ENLARGED * target:
+    if mpp > _MAX_ENLARGEMENT * target:
         hint = "train at the coarser scale, or get finer pictures: enlarging invents no detail"
         raise SourceError(f"{name} has {mpp} um/px and would be enlarged to {target}", hint=hint)
     return 1 / whole_scale(target / mpp)

@@ -180,9 +180,9 @@ def read_card(folder: Path, format_version: int, make: Callable[[Mapping[str, An
     """The card of a checkpoint's folder.
 
     Args:
-        folder: Of the checkpoint.
-        format_version: Of the card's fields.
-        make: Makes a card of its json.
+        folder: The checkpoint's folder.
+        format_version: Version that the card's fields must have.
+        make: Makes a card from its json.
 
     Raises:
         CheckpointError: Missing, unreadable, or of another version.

@@ -155,7 +155,7 @@ class Bar:
     """Progress on standard error: a bar on a terminal, plain lines elsewhere.
 
     Args:
-        steps: Of the whole training.
+        steps: Steps of the whole training.
         done: Steps done before.
         quiet: Say nothing.
     """

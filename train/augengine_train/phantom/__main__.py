@@ -14,16 +14,30 @@ from augengine_train.phantom.spec import STAINS, Correlation, PhantomStain
 
 
 @click.command("phantom", cls=PoliteCommand, context_settings=SETTINGS)
-@click.option("--out", type=FILE, required=True, help="Folder of the shards; new, empty, or the same series's.")
-@click.option("--stain", type=click.Choice(STAINS), default="cd68", help="How the tissue is stained.")
-@click.option("--count", type=int, default=64, help="Fields to draw.")
-@click.option("--side", type=int, default=512, help="Side of a field, px.")
-@click.option("--mpp", type=float, default=0.5, help="um/px.")
-@click.option("--seed", type=int, default=0, help="One seed in two stains is the same tissue twice.")
-@click.option("--patients", type=int, default=1, help="People the fields are of, in turn.")
-@click.option("--first-patient", type=int, default=0, help="Number of the first of them.")
-@click.option("--correlation", type=float, default=1.0, help="Markers a mm2 in glomeruli over that outside.")
-@click.option("--sclerotic-correlation", type=float, help="The same of sclerotic ones; --correlation if not given.")
+@click.option(
+    "--out", type=FILE, required=True, help="Folder for the shards; it must be new, empty, or hold the same series."
+)
+@click.option("--stain", type=click.Choice(STAINS), default="cd68", help="Stain of the tissue.")
+@click.option("--count", type=int, default=64, help="Number of fields to draw.")
+@click.option("--side", type=int, default=512, help="Side of a field, in pixels.")
+@click.option("--mpp", type=float, default=0.5, help="Resolution of the fields, in um per pixel.")
+@click.option(
+    "--seed", type=int, default=0, help="Random seed; the same seed in two stains draws the same tissue twice."
+)
+@click.option("--patients", type=int, default=1, help="Number of patients, to whom the fields are dealt in turn.")
+@click.option(
+    "--first-patient",
+    type=int,
+    default=0,
+    help="Number of the first patient; series with different patients share no person.",
+)
+@click.option(
+    "--correlation",
+    type=float,
+    default=1.0,
+    help="Density of markers in glomeruli over that outside; 1 is no correlation.",
+)
+@click.option("--sclerotic-correlation", type=float, help="The same for sclerotic glomeruli; by default --correlation.")
 def main(
     out: Path, stain: PhantomStain, correlation: float, sclerotic_correlation: float | None, **options: Any
 ) -> None:

@@ -46,7 +46,7 @@ class Glomerulus:
 
     Attributes:
         y_um, x_um: Its centre, from the field's upper left corner.
-        radius_um: Of Bowman's capsule, on the average.
+        radius_um: Mean radius of Bowman's capsule.
         space_um: Width of the urinary space, on the average.
         waves: Amplitude (of the radius) and phase of each wave of its outline.
         sclerotic: Shrunken and solid.
@@ -81,7 +81,7 @@ class Tubules:
         tubule: (N,) Which tubule each cell is of, 0 ... T - 1.
         kind: (T,) PROXIMAL, DISTAL or COLLECTING.
         stretch: Along over across: 1 is cut across, 3 lengthwise.
-        angle: Of the long axis.
+        angle: Direction of the long axis, in radians.
     """
 
     sites: Points
@@ -103,8 +103,8 @@ class Anatomy:
 
     Attributes:
         seed: What it was drawn from; finer texture is drawn from it too.
-        side_um: Of the field.
-        patient: Whose.
+        side_um: Side of the field.
+        patient: Whose kidney it is.
         glomeruli, vessels, tubules: What there is, margins included.
     """
 

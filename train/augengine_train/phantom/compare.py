@@ -35,7 +35,7 @@ REAL: dict[PhantomStain, tuple[str, float]] = {
 }
 MPP, SIDE, SHOWN = 0.5, 496, 2
 _GAP = 8
-_LEAST_UM2 = 10.0
+_MIN_UM2 = 10.0
 _NATURAL = -np.log(1e-6)  # scikit-image's amounts are in units of this natural optical density
 
 
@@ -94,7 +94,7 @@ class Spots:
 
     @classmethod
     def of(cls, images: Sequence[RgbImage], stain: PhantomStain) -> Self:
-        """Of all pictures together, with one threshold derived from them; spots below 10 um2 are left out."""
+        """Measure all pictures together, with one threshold derived from them; spots below 10 um2 are left out."""
         threshold = derive_threshold(images, BUILT_IN[stain])
         masks = [marker_mask(image, BUILT_IN[stain], threshold) for image in images]
         spots = [spot for mask in masks for spot in _spots(mask)]
@@ -130,14 +130,16 @@ def _percentiles(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, 
 def _spots(mask: NDArray[np.bool_]) -> list[Any]:
     numbered = label(binary_opening(binary_fill_holes(mask)))  # type: ignore[no-untyped-call]
     spots = regionprops(numbered)  # type: ignore[no-untyped-call]
-    return [spot for spot in spots if spot.area * MPP**2 > _LEAST_UM2]
+    return [spot for spot in spots if spot.area * MPP**2 > _MIN_UM2]
 
 
 @click.command("phantom-compare", cls=PoliteCommand, context_settings=SETTINGS)
 @click.option("--data", required=True, type=FILE, help="Folder of fields_40x/ and cd68_glomeruli_20x/.")
-@click.option("--out", type=FILE, help="PNG: real tissue above, phantoms below; a column a stain.")
-@click.option("--fields", type=click.IntRange(SHOWN), default=12, help="Phantoms of each stain, a patient each.")
-@click.option("--seed", type=int, default=0, help="Of the phantoms.")
+@click.option("--out", type=FILE, help="Draw this PNG: real tissue above, phantoms below, one column per stain.")
+@click.option(
+    "--fields", type=click.IntRange(SHOWN), default=12, help="Number of phantoms per stain, each of another patient."
+)
+@click.option("--seed", type=int, default=0, help="Random seed of the phantoms.")
 def main(data: Path, out: Path | None, fields: int, seed: int) -> None:
     """Compare colours and markers of phantoms with real tissue's, see whether the markers are found, and show both."""
     columns = []

@@ -22,7 +22,7 @@ class Frame:
     """A square field and its two grids.
 
     Attributes:
-        side: Of the picture, in pixels.
+        side: Side of the picture in pixels.
         mpp: um/px of the picture.
     """
 
@@ -31,7 +31,7 @@ class Frame:
 
     @property
     def side_um(self) -> float:
-        """Of the picture, in um."""
+        """Side of the picture, in um."""
         return self.side * self.mpp
 
     @cached_property

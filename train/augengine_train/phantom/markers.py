@@ -83,7 +83,7 @@ class Markers:
 
     Attributes:
         kind: How they look.
-        seed: Of finer texture.
+        seed: Random seed of finer texture.
         places: (N, 2) y and x, um.
         inner: (N,) whether each is within a glomerulus.
         radius: (N,) um.
@@ -106,9 +106,9 @@ class Stained:
     """Markers at the pixels, float32 (side, side).
 
     Attributes:
-        cover: By chromogen, 0 ... 1.
-        amount: Of chromogen where it is, about 1.
-        hollow: By the lumina within.
+        cover: Share of the pixel that chromogen covers, 0 ... 1.
+        amount: Amount of chromogen where it is, about 1.
+        hollow: Share of the pixel that the lumina within cover, 0 ... 1.
     """
 
     cover: Map

@@ -45,10 +45,10 @@ class Crowd:
         depth: Attribute of `Packing` that says how deep a place is.
         low_um, high_um: Depths between which nuclei lie.
         apart_um: Least distance between two.
-        share: Of the places that are taken.
+        share: Share of the possible places that get a nucleus.
         long_um, short_um: Half axes, on the average.
         along: Whether they lie along the surface that depths are counted from.
-        vesicular: See `Nuclei`.
+        vesicular: Mean look: 1 pale with a dark rim and a nucleolus, 0 dark all over.
     """
 
     name: str

@@ -19,7 +19,7 @@ _ROOT = 0
 _WHITE = (244.0, 243.0, 244.5)
 """Grey levels of an empty place: the 98th percentile of the real fields is 241 to 247 in each channel."""
 
-_MOST_HAZE = 0.12  # the real CD68 field's background, whose median is 0.17 of chromogen in all
+_MAX_HAZE = 0.12  # the real CD68 field's background, whose median is 0.17 of chromogen in all
 
 # Laboratories differ from the vectors of stains.py: what the real fields leave after unmixing, for the counterstain
 # (bluer in both immunostains) and for the chromogen (CD34's is a warmer red); rows of R, G, B.
@@ -39,7 +39,7 @@ class Patient:
         gap_um: Half the width of the interstitium between two tubules.
         fibrosis: Share of the field where the interstitium is wide, about.
         sclerosis: Probability that a glomerulus is sclerotic.
-        size: Of tubules and glomeruli, 1 on the average.
+        size: Size of tubules and glomeruli as a factor, 1 on the average.
         open_lumina: How wide lumina are, 1 on the average; they close as tissue lies before it is fixed.
         vacuoles: Share of the proximal epithelium that is holes, about.
     """
@@ -107,7 +107,7 @@ class Slide:
             vectors=(_unit(rows[0]), _unit(rows[1])),
             counterstain=float(np.exp(rng.normal(0, 0.18))),
             chromogen=float(np.exp(rng.normal(0, 0.15))),
-            haze=min(float(rng.exponential(0.05)), _MOST_HAZE) if stain == "cd68" else 0.0,
+            haze=min(float(rng.exponential(0.05)), _MAX_HAZE) if stain == "cd68" else 0.0,
             white=(white[0], white[1], white[2]),
             blur_um=float(rng.uniform(0.25, 0.45)),
             noise=float(rng.uniform(0.8, 1.8)),

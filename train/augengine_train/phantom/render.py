@@ -18,7 +18,7 @@ REACH_SIGMAS = 4.0
 """The blur's kernel ends here: further off, no marker changes a pixel."""
 
 Amounts = tuple[float, float]
-"""Of counterstain and of chromogen: natural optical density along vectors of unit length."""
+"""Amounts of counterstain and of chromogen: natural optical density along vectors of unit length."""
 
 # Fitted by eye and by the means and percentiles of the real fields after unmixing (docs/log.md, 2026-11-24).
 AMOUNTS: Mapping[str, Mapping[Structure, Amounts]] = {
@@ -69,7 +69,7 @@ def render(tissue: Tissue, stain: str, slide: Slide, markers: Stained | None, se
         stain: pas, cd68 or cd34.
         slide: Colours, optics and sensor.
         markers: What the chromogen stains; None for PAS, which shows no marker.
-        seed: Of the sensor's noise: the anatomy's, so that markers change no pixel but their own.
+        seed: Random seed of the sensor's noise: the anatomy's, so that markers change no pixel but their own.
     """
     amounts = _weighted([AMOUNTS[stain][structure] for structure in Structure], tissue.cover)
     amounts[1] += np.float32(slide.haze) * tissue.haze * tissue.cover[Structure.CYTOPLASM]

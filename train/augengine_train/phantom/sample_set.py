@@ -13,12 +13,12 @@ from typing import Any
 
 import click
 
+from augengine.digests import canonical_json
 from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import MASK_EXT
 from augengine.shards import ShardWriter, publish
 from augengine.shards.write import Members
 from augengine.sources.sample_set import TAR
-from augengine.spec import canonical_json
 from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand
 from augengine_train.phantom.field import Field, draw_field
 from augengine_train.phantom.series import Series
@@ -28,7 +28,7 @@ _SIDE, _MPP = 256, 0.5
 _FIRST_PATIENT = 12
 """The training of the generators saw patients 0 to 11."""
 
-_LEAST_SHARE, _MOST_SHARE = 0.4, 0.8
+_MIN_SHARE, _MAX_SHARE = 0.4, 0.8
 """Shares of a tile that a glomerulus covers where its border can be seen."""
 
 
@@ -36,7 +36,7 @@ def sample_fields() -> Iterator[Field]:
     """Fields that show the border of a glomerulus, one per patient."""
     series = Series(stain="cd68", count=1000, side=_SIDE, mpp=_MPP, patients=1000, first_patient=_FIRST_PATIENT)
     fields = (draw_field(series.spec(number)) for number in count())
-    return (field for field in fields if _LEAST_SHARE < field.glomeruli.mean() < _MOST_SHARE)
+    return (field for field in fields if _MIN_SHARE < field.glomeruli.mean() < _MAX_SHARE)
 
 
 def members_of_tile(field: Field) -> Members:

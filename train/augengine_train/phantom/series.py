@@ -14,8 +14,8 @@ from augengine_train.phantom.spec import UNCORRELATED, Correlation, FieldSpec, P
 DRAWING_VERSION = 2
 """Written into every folder; raised whenever the same spec gives other pixels (a test tells)."""
 
-MOST_FIELDS = 1_000_000
-_MOST_PATIENTS = 10_000
+MAX_FIELDS = 1_000_000
+_MAX_PATIENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +29,8 @@ class Series:
     Attributes:
         stain: pas, cd68 or cd34.
         count: How many fields.
-        side: Of each, in pixels.
-        mpp: um/px.
+        side: Side of a field in pixels.
+        mpp: Resolution of the fields, in um per pixel.
         seed: Root of every field's seeds.
         patients: How many people they are of.
         first_patient: Number of the first of them: two series without a person in common differ in it.
@@ -47,10 +47,10 @@ class Series:
     correlation: Correlation = UNCORRELATED
 
     def __post_init__(self) -> None:
-        if not 1 <= self.count <= MOST_FIELDS:
-            raise SpecError(f"a series has 1 to {MOST_FIELDS} fields, got {self.count}")
-        if not 1 <= self.patients <= _MOST_PATIENTS:
-            raise SpecError(f"a series is of 1 to {_MOST_PATIENTS} patients, got {self.patients}")
+        if not 1 <= self.count <= MAX_FIELDS:
+            raise SpecError(f"a series has 1 to {MAX_FIELDS} fields, got {self.count}")
+        if not 1 <= self.patients <= _MAX_PATIENTS:
+            raise SpecError(f"a series is of 1 to {_MAX_PATIENTS} patients, got {self.patients}")
         if self.patients > self.count:
             hint = "draw more fields, or of fewer patients"
             raise SpecError(f"{self.count} fields cannot be of {self.patients} patients", hint=hint)
@@ -78,7 +78,7 @@ class Series:
         return self.first_patient + number % self.patients, number // self.patients
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values, with the drawing's version."""
+        """Return plain JSON values, with the drawing's version."""
         return asdict(self) | {"drawing_version": DRAWING_VERSION}
 
 

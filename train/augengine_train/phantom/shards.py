@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from augengine.digests import canonical_json
 from augengine.errors import PlanMismatch, TargetError
 from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import MASK_EXT
@@ -15,7 +16,6 @@ from augengine.shards import ShardWriter, publish
 from augengine.shards.layout import OWN_FOLDER, index_file, spool_file, spool_folder, tar_file
 from augengine.shards.records import read_json, write_json
 from augengine.shards.write import Members, target_errors
-from augengine.spec import canonical_json
 from augengine_train.phantom.field import Field, draw_field
 from augengine_train.phantom.series import Series, differences
 

@@ -11,12 +11,12 @@ from augengine_train.phantom.draws import SEED_BITS
 PhantomStain = Literal["pas", "cd68", "cd34"]
 STAINS: tuple[PhantomStain, ...] = get_args(PhantomStain)
 
-LEAST_SIDE, MOST_SIDE = 16, 4096
-LEAST_MPP, MOST_MPP = 0.1, 4.0
-MOST_UM = 2048.0
-"""Of a field's side: the geometry of a larger one would take gigabytes."""
+MIN_SIDE, MAX_SIDE = 16, 4096
+MIN_MPP, MAX_MPP = 0.1, 4.0
+MAX_UM = 2048.0
+"""Longest side of a field, in um: the geometry of a larger one would take gigabytes."""
 
-_MOST_FACTOR = 1000.0
+_MAX_FACTOR = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +34,13 @@ class Correlation:
 
     def __post_init__(self) -> None:
         for name in ("glomeruli", "sclerotic"):
-            if not 0 <= getattr(self, name) <= _MOST_FACTOR:
+            if not 0 <= getattr(self, name) <= _MAX_FACTOR:
                 hint = "1 is no correlation, 4 puts four times as many markers into glomeruli"
                 value = getattr(self, name)
                 raise SpecError(f"the correlation with {name} is a factor in [0, 1000], got {value}", hint=hint)
 
     def to_json(self) -> dict[str, float]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self)
 
 
@@ -70,14 +70,14 @@ class FieldSpec:
     correlation: Correlation = UNCORRELATED
 
     def __post_init__(self) -> None:
-        if not LEAST_SIDE <= self.side <= MOST_SIDE:
-            raise SpecError(f"a field's side is {LEAST_SIDE} to {MOST_SIDE} px, got {self.side}")
-        if not LEAST_MPP <= self.mpp <= MOST_MPP:
+        if not MIN_SIDE <= self.side <= MAX_SIDE:
+            raise SpecError(f"a field's side is {MIN_SIDE} to {MAX_SIDE} px, got {self.side}")
+        if not MIN_MPP <= self.mpp <= MAX_MPP:
             hint = "0.5 is what the generators are trained at"
-            raise SpecError(f"a field's um/px are {LEAST_MPP} to {MOST_MPP}, got {self.mpp}", hint=hint)
-        if self.side * self.mpp > MOST_UM:
+            raise SpecError(f"a field's um/px are {MIN_MPP} to {MAX_MPP}, got {self.mpp}", hint=hint)
+        if self.side * self.mpp > MAX_UM:
             hint = "draw more fields instead of larger ones"
-            raise SpecError(f"a field is at most {MOST_UM:g} um wide, got {self.side * self.mpp:g}", hint=hint)
+            raise SpecError(f"a field is at most {MAX_UM:g} um wide, got {self.side * self.mpp:g}", hint=hint)
         if self.stain not in STAINS:
             raise SpecError(f"phantoms are drawn in {', '.join(STAINS)}, got {self.stain!r}")
         if self.patient < 0:
@@ -87,5 +87,5 @@ class FieldSpec:
                 raise SpecError(f"{name} is a whole number in [0, 2**{SEED_BITS}), got {getattr(self, name)}")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self)

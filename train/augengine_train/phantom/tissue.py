@@ -189,7 +189,7 @@ class _Painter:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Looks:
-    """Of each tubule: height of its epithelium, tone, haze, holes, brush border, raggedness of its lumen."""
+    """Looks of each tubule: height of its epithelium, tone, haze, holes, brush border, raggedness of its lumen."""
 
     height: Map
     tone: Map

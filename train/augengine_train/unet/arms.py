@@ -14,13 +14,14 @@ import numpy as np
 
 from augengine.chain.base import Translators
 from augengine.chain.translate import normalise, quantise
+from augengine.digests import canonical_json
 from augengine.draws.noise import add_noise, draw_sigma
 from augengine.errors import SpecError
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import SOURCE_VARIANT, variant_key
 from augengine.shards import ShardWriter, members_of
-from augengine.spec import NoiseSpec, canonical_json
+from augengine.spec import NoiseSpec
 from augengine.stains import Stain
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.unet.augmentations import jitter_stains
@@ -49,7 +50,7 @@ def write_control(
 
     Args:
         control: Which.
-        tiles: Of one stain.
+        tiles: Tiles of one stain.
         file: The tar; written whole or not at all.
         stain: Their stain.
         noise: eps and seed of the paper's arm.

@@ -17,17 +17,17 @@ ELASTIC_ALPHA_PX = 100.0
 JITTER_ALPHA = 0.25
 JITTER_BETA = 0.05
 ENHANCE = 0.1
-MOST_BLUR_SIGMA_PX = 1.0
-MOST_NOISE_SIGMA = 0.01
+MAX_BLUR_SIGMA_PX = 1.0
+MAX_NOISE_SIGMA = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affine:
-    """About the centre.
+    """Rotation, shift, zoom and flips about the centre.
 
     Attributes:
-        rotation_deg: In [-180, 180].
-        shift_x, shift_y: As shares of the side, in [-0.2, 0.2].
+        rotation_deg: Angle in degrees, in [-180, 180].
+        shift_x, shift_y: Shifts as shares of the side, in [-0.2, 0.2].
         zoom: Factor in [0.8, 1.2].
         flip_x, flip_y: Mirrored left to right, top to bottom.
     """
@@ -51,18 +51,18 @@ class Enhance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draws:
-    """All of one sample; None where the coin said no.
+    """All draws for one sample; None where the coin said no.
 
     Attributes:
         affine: Rotation, shift, zoom, flips.
-        elastic_seed: Of a displacement field (Simard et al. 2003): uniform noise in [-1, 1], smoothed by sigma 10 px,
-            times 100 px.
-        stain_factors, stain_offsets: Of the amounts of counterstain, chromogen and residual, optical densities by the
-            natural logarithm: ``a * c + b``, a in [0.75, 1.25], b in [-0.05, 0.05].
+        elastic_seed: Random seed of a displacement field (Simard et al. 2003): uniform noise in [-1, 1], smoothed by
+            sigma 10 px, times 100 px.
+        stain_factors, stain_offsets: Change the amounts c of counterstain, chromogen and residual, which are optical
+            densities by the natural logarithm, into ``a * c + b``: a in [0.75, 1.25], b in [-0.05, 0.05].
         enhance: Brightness, contrast, colour.
-        blur_sigma_px: In [0, 1].
-        noise_sigma: In [0, 0.01] of the [0, 1] range.
-        noise_seed: Of that noise.
+        blur_sigma_px: Standard deviation of the Gaussian blur in pixels, in [0, 1].
+        noise_sigma: Standard deviation of the noise, in [0, 0.01] of the [0, 1] range.
+        noise_seed: Random seed of that noise.
     """
 
     affine: Affine | None = None
@@ -92,7 +92,7 @@ def draw(recipe: UnetRecipe, seed: int, key: str, epoch: int) -> Draws:
     factors = rng.uniform(1 - JITTER_ALPHA, 1 + JITTER_ALPHA, 3)
     offsets = rng.uniform(-JITTER_BETA, JITTER_BETA, 3)
     enhance = Enhance(**dict(zip(("brightness", "contrast", "colour"), _enhance(rng), strict=True)))
-    blur, noise, noise_seed = rng.uniform(0, MOST_BLUR_SIGMA_PX), rng.uniform(0, MOST_NOISE_SIGMA), rng.integers(2**62)
+    blur, noise, noise_seed = rng.uniform(0, MAX_BLUR_SIGMA_PX), rng.uniform(0, MAX_NOISE_SIGMA), rng.integers(2**62)
     jitters = recipe.stain_jitter and coins[2]
     return Draws(
         affine=affine if coins[0] else None,

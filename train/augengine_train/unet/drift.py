@@ -50,7 +50,7 @@ class Drift:
         return self.own.pixels.f1 - self.varied.pixels.f1
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {
             "tiles": self.tiles,
             "variants": self.variants,
@@ -107,11 +107,20 @@ def _drift(view: View, tile: Tile) -> Drift:
 
 @click.command("drift", cls=PoliteCommand, context_settings=SETTINGS)
 @click.option("--out", type=FILE, required=True, help="Folder of a finished training of `augengine train unet`.")
-@click.option("--test", multiple=True, metavar="SHARDS", help="Tiles, if not among their variants; repeatable.")
 @click.option(
-    "--variants", multiple=True, required=True, metavar="SHARDS", help="What `augment` wrote; each is looked at alone."
+    "--test",
+    multiple=True,
+    metavar="SHARDS",
+    help="Shards of the tiles themselves, where --variants does not hold them; repeatable.",
 )
-@click.option("--patients", type=FILE, help="Look at the test patients of this CSV alone: file, patient, split.")
+@click.option(
+    "--variants",
+    multiple=True,
+    required=True,
+    metavar="SHARDS",
+    help="Shards that `augment` wrote; repeatable, and each is measured on its own.",
+)
+@click.option("--patients", type=FILE, help="CSV of file, patient, split; only its test patients are measured.")
 def main(out: Path, test: Sequence[str], variants: Sequence[str], patients: Path | None) -> None:
     """Say how far a segmenter's masks drift when tiles are augmented, and write OUT/drift.json."""
     view, card = open_view(out), find_card(out)

@@ -25,8 +25,8 @@ from augengine_train.unet.standard import Standard, measure_standard
 from augengine_train.unet.stored import check_stored
 from augengine_train.unet.training import SegmenterTraining
 
-_MOST_WORKERS = 4
-_LEAST_STEPS_APART = 20  # a set of few tiles is not validated after each handful of steps
+_MAX_WORKERS = 4
+_MIN_STEPS_BETWEEN = 20  # a set of few tiles is not validated after each handful of steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +40,11 @@ class Fit:
         recipe: How it trains.
         out: Folder of the training.
         classes: Ids of the foreground.
-        stain: Of the stain jitter; None without one.
+        stain: Stain whose vectors the stain jitter takes; None without jitter.
         steps: Instead of the recipe's epochs.
-        standard: Of the input; None measures it.
+        standard: Mean and deviation that the input is standardised with; None measures them.
         augmented: What the variants are, for the card.
-        precision: Of the convolutions.
+        precision: Precision of the convolutions.
         rhythm: How often what happens; None validates and saves once an epoch, or every 20 steps.
         quiet: Show no progress.
     """
@@ -85,7 +85,7 @@ def make_training(fit: Fit) -> SegmenterTraining:
     looks = Looks(standard=standard, classes=fit.classes, stain=fit.stain if recipe.stain_jitter else None)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     items = TrainingItems(tiles, fit.variants, fit.rule, recipe, looks, steps)
-    epoch = max(_LEAST_STEPS_APART, len(tiles) // recipe.batch)
+    epoch = max(_MIN_STEPS_BETWEEN, len(tiles) // recipe.batch)
     return SegmenterTraining(
         run=_describe(fit, steps, looks, device),
         items=items,
@@ -115,7 +115,7 @@ def _describe(fit: Fit, steps: int, looks: Looks, device: torch.device) -> Segme
 
 def _count_workers(device: torch.device) -> int:
     """None on a CPU, which the network needs more than the samples do."""
-    return min(_MOST_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 0
+    return min(_MAX_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 0
 
 
 def measure(out: Path, tiles: Tiles) -> Measures:

@@ -32,7 +32,7 @@ class Looks:
     """How a tile becomes what the network sees.
 
     Attributes:
-        standard: Of the training set.
+        standard: Mean and deviation of the training set.
         classes: Ids of the foreground.
         stain: Whose vectors the stain jitter takes; None where nothing is jittered.
     """
@@ -55,7 +55,7 @@ class TrainingItems(Dataset[dict[str, Tensor]]):
         rule: Which variant an epoch shows.
         recipe: Crop, batch and augmentations.
         looks: Standardisation and foreground.
-        steps: Of the training.
+        steps: Steps of the training.
         kept: Decoded and shrunk pictures, as far as memory allows.
     """
 

@@ -12,7 +12,7 @@ from skimage.measure import label
 
 from augengine_train.unet.foreground import Foreground
 
-LEAST_IOU = 0.5
+MIN_IOU = 0.5
 """An object is found if it overlaps with a true one by this intersection over union."""
 
 
@@ -79,7 +79,7 @@ class Measures:
         return Measures(self.pixels + other.pixels, self.objects + other.objects)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {"pixels": self.pixels.to_json(), "objects": self.objects.to_json()}
 
     @classmethod
@@ -108,7 +108,7 @@ def _count_objects(found: Foreground, truth: Foreground) -> Counts:
     union = overlap.sum(axis=1, keepdims=True) + overlap.sum(axis=0, keepdims=True) - overlap
     iou = np.divide(overlap, union, out=np.zeros(overlap.shape), where=union > 0)[1:, 1:]
     hits = 0
-    while iou.size and iou.max() >= LEAST_IOU:
+    while iou.size and iou.max() >= MIN_IOU:
         row, column = np.unravel_index(int(iou.argmax()), iou.shape)
         hits += 1
         iou[row, :] = iou[:, column] = 0

@@ -17,7 +17,7 @@ class Unet(nn.Module):
 
     Args:
         recipe: Its padding, width and depth.
-        seed: Of the initial weights: Glorot's uniform ones, biases 0.
+        seed: Random seed of the initial weights: Glorot's uniform ones, biases 0.
     """
 
     def __init__(self, recipe: UnetRecipe, *, seed: int = 0) -> None:

@@ -14,7 +14,7 @@ Padding = Literal["valid", "same"]
 KERNEL_LOSS = 4
 """Pixels that two unpadded convolutions with kernels of 3 take off a side."""
 
-_LARGEST = (("width", 256), ("depth", 7), ("shrink", 64), ("crop", 4096), ("batch", 10**4), ("epochs", 10**6))
+_MAX_VALUES = (("width", 256), ("depth", 7), ("shrink", 64), ("crop", 4096), ("batch", 10**4), ("epochs", 10**6))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class UnetRecipe:
             raise SpecError("a training recipe needs a name", hint='in the TOML file: name = "mine"')
         if self.padding not in get_args(Padding):
             raise SpecError(f"padding is valid or same, got {self.padding!r}")
-        for name, most in _LARGEST:
+        for name, most in _MAX_VALUES:
             if not 1 <= getattr(self, name) <= most:
                 raise SpecError(f"{name} must be 1 ... {most}, got {getattr(self, name)}")
         for name in ("p", "own_p"):
@@ -97,7 +97,7 @@ class UnetRecipe:
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self)
 
     @classmethod

@@ -11,8 +11,8 @@ from typing import Any, Self
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from augengine.digests import json_digest
 from augengine.errors import CheckpointError, SpecError
-from augengine.spec import digest
 from augengine.stains import Stain
 from augengine_train.loop.checkpoints import Checkpoints, read_card
 from augengine_train.unet.cohort import Cohort
@@ -34,9 +34,9 @@ class SegmenterRun:
     Attributes:
         recipe: How it trains.
         steps: How long.
-        seed: Of weights, order, crops, coins and augmentations.
+        seed: Random seed of weights, order, crops, coins and augmentations.
         classes: Ids of the foreground.
-        standard: Of its input.
+        standard: Mean and deviation that its input is standardised with.
         precision: Type of the convolutions.
         data: What it is trained on, as plain json values.
     """
@@ -56,7 +56,7 @@ class SegmenterRun:
             raise SpecError(f"seed must be in [0, 2**63), got {self.seed}")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
 
@@ -86,7 +86,7 @@ def describe_data(
         jittered: The stain whose amounts are jittered; None if none are.
     """
     mpps = sorted({tile.mpp for tile in cohort.train if tile.mpp is not None})
-    keys = digest([f"{tile.key} as it is" if tile.passed else tile.key for tile in cohort.train])
+    keys = json_digest([f"{tile.key} as it is" if tile.passed else tile.key for tile in cohort.train])
     sizes = {"train": digest_sizes(cohort.train, variants), "validation": digest_sizes(cohort.validation)}
     vectors = [list(jittered.chromogen), list(jittered.counterstain)] if jittered else None
     known = {"mpp": mpps, "training_tiles": keys, "sizes": sizes, "jittered": vectors, "shown": dict(shown)}
@@ -100,7 +100,7 @@ class SegmenterCard:
     Attributes:
         run: Its training.
         step: Steps done.
-        f1: Of its validation, by pixel; None if nothing was held out.
+        f1: F1 of its validation, by pixel; None if nothing was held out.
         validation: All of that validation's measures, as plain json values.
         trained_on: Tiles that it learned from; None in cards of before this was recorded.
         chosen_by: Tiles that it was validated on; likewise.
@@ -116,7 +116,7 @@ class SegmenterCard:
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self) | {"run": self.run.to_json()}
 
     @classmethod

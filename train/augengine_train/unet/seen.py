@@ -16,7 +16,7 @@ class Seen:
     """The tiles that a training used, by name.
 
     Attributes:
-        patients: Of whom, sorted; none where the tiles say none.
+        patients: Whose tiles they are, sorted; empty where the tiles name no patient.
         tiles: Their keys, sorted.
     """
 
@@ -31,7 +31,7 @@ class Seen:
         return cls(patients=tuple(sorted(patients)), tiles=tuple(sorted(tile.key for tile in found)))
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {name: list(names) for name, names in asdict(self).items()}
 
     @classmethod

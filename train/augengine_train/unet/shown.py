@@ -69,7 +69,7 @@ class StoredVariants:
         self._reader = PlaceReader()
 
     def image(self, tile: Tile, variant: int) -> RgbImage:
-        """See `Variants`."""
+        """Implement `Variants`."""
         return self._reader.image(tile.images[variant])
 
 
@@ -90,7 +90,7 @@ class OnlineVariants:
         self._stored = StoredVariants()
 
     def image(self, tile: Tile, variant: int) -> RgbImage:
-        """See `Variants`."""
+        """Implement `Variants`."""
         picture = self._stored.image(tile, SOURCE_VARIANT)
         if variant == SOURCE_VARIANT:
             return picture

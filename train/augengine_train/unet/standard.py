@@ -21,7 +21,7 @@ from augengine_train.data.decoding import PlaceReader
 from augengine_train.unet.tiles import Tile
 
 Triple = tuple[float, float, float]
-_LEAST_DEVIATION = 1e-4
+_MIN_DEVIATION = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Standard:
         return (image_chw - mean) / deviation
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {name: list(values) for name, values in asdict(self).items()}
 
     @classmethod
@@ -100,7 +100,7 @@ def _standard(sums: Sums) -> Standard:
     means = [total / sums.pixels / 255 for total in sums.channel_sum]
     squares = [total / sums.pixels / 255**2 for total in sums.channel_sum_sq]
     deviations = [math.sqrt(max(square - mean**2, 0)) for mean, square in zip(means, squares, strict=True)]
-    if min(deviations) < _LEAST_DEVIATION:
+    if min(deviations) < _MIN_DEVIATION:
         raise SourceError("the training tiles are blank: a colour channel never changes", hint="look at them")
     red, green, blue = means
     d_red, d_green, d_blue = deviations

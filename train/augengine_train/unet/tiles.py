@@ -26,12 +26,12 @@ class Tile:
     """One annotated tile, unread, with the variants that were written of it.
 
     Attributes:
-        key: Of the source sample.
+        key: Key of the source sample.
         images: Variant -> where its image lies; 0 is the tile itself.
         mask: Where its mask of class ids lies; all variants have the same.
-        height, width: Of the images, px.
-        patient: As its json says; empty if that says nothing.
-        mpp: um/px as its json says; None if that says nothing.
+        height, width: Size of the images in pixels.
+        patient: Its patient, by its json; empty if that says nothing.
+        mpp: Its um/px, by its json; None if that says nothing.
         passed: It was left out of the augmentation on purpose, so it has no variants.
         says: Its class as its json or its ``cls`` member says it, in the form that `passes_through` reads; no pixels.
     """

@@ -16,7 +16,7 @@ def leave_out(cohort: Cohort, file: Path, stain: str | None) -> Cohort:
     """The cohort without the training tiles that eps was chosen on.
 
     Args:
-        cohort: Of the same data.
+        cohort: Tiles of the same data.
         file: The eps.json.
         stain: Name of the cohort's stain, if it is known.
 

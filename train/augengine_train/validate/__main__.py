@@ -20,23 +20,52 @@ from augengine_train.validate.passes import SIGMAS, TILES, measure
 
 
 @click.command("validate", cls=PoliteCommand, context_settings=SETTINGS)
-@click.option("--stain", required=True, help="The stain: a built-in one's name, one of your own, or a TOML file.")
-@click.option("--reference", default=None, help="Its reference stain, if another than the stain's own.")
+@click.option("--stain", required=True, help="The stain: the name of a built-in one or of your own, or a TOML file.")
+@click.option("--reference", default=None, help="Name of the reference stain; by default the stain's own.")
 @click.option("--data", required=True, help="Pictures of the stain: a field, a folder, or source shards.")
-@click.option("--reference-data", required=True, help="Pictures of the reference stain.")
-@click.option("--weights", type=FILE, help="A root of weights, a checkpoint, or {to,from}-reference.safetensors.")
-@click.option("--mpp", type=float, help="um/px of the stain's pictures, where no json says it.")
-@click.option("--reference-mpp", type=float, help="The same of the reference's pictures; --mpp if not given.")
-@click.option("--target-mpp", type=float, help="um/px to measure at; the card's if not given.")
-@click.option("--holdout", default="0.2", help="What to measure on: a strip's share, or names of files; * is all.")
-@click.option("--patients", type=FILE, help="CSV of file, patient, split; its validation split is measured.")
-@click.option("--tiles", type=click.IntRange(1), default=TILES, help="Most tiles of each stain.")
-@click.option("--sigma", "sigmas", type=float, multiple=True, default=SIGMAS, help="Noise; may be repeated.")
-@click.option("--seed", type=int, default=0, help="Of the noise.")
-@click.option("--threshold", type=float, help="Chromogen concentration of a marker, if not Otsu's.")
-@click.option("--kid-features", type=FILE, help="A feature network as a TorchScript file, for KID.")
-@click.option("--grid", type=FILE, help="Write both cycles of a few tiles as a PNG.")
-@click.option("--json", "json_file", type=FILE, help="Write the numbers as json.")
+@click.option(
+    "--reference-data", required=True, help="Pictures of the reference stain: a field, a folder, or source shards."
+)
+@click.option(
+    "--weights",
+    type=FILE,
+    help="Root of weights, checkpoint, or folder of safetensors to measure; by default the pair that `augment` takes.",
+)
+@click.option("--mpp", type=float, help="um/px of the stain's pictures, where their json does not say it.")
+@click.option(
+    "--reference-mpp",
+    type=float,
+    help="um/px of the reference's pictures, where their json does not say it; by default --mpp.",
+)
+@click.option("--target-mpp", type=float, help="um/px to measure at; by default the one on the pair's card.")
+@click.option(
+    "--holdout",
+    default="0.2",
+    help="What to measure on: a strip of every picture, as a share of its width, or names of files; * takes all.",
+)
+@click.option(
+    "--patients",
+    type=FILE,
+    help="CSV of file, patient, split; its validation patients are measured, instead of --holdout.",
+)
+@click.option("--tiles", type=click.IntRange(1), default=TILES, help="Largest number of tiles per stain.")
+@click.option(
+    "--sigma",
+    "sigmas",
+    type=float,
+    multiple=True,
+    default=SIGMAS,
+    help="Standard deviation of the noise, in units of the [-1, 1] range; repeatable.",
+)
+@click.option("--seed", type=int, default=0, help="Random seed of the noise.")
+@click.option(
+    "--threshold",
+    type=float,
+    help="Chromogen concentration from which on a pixel is a marker; by default Otsu's threshold.",
+)
+@click.option("--kid-features", type=FILE, help="TorchScript file of a feature network, with which KID is measured.")
+@click.option("--grid", type=FILE, help="Write both cycles of a few tiles to this PNG.")
+@click.option("--json", "json_file", type=FILE, help="Write the numbers to this json file.")
 def main(
     stain: str,
     reference: str | None,

@@ -62,7 +62,7 @@ def measure(
         reference_images, stain_images: Held-out uint8 (H, W, 3).
         stain: The stain and its vectors.
         sigmas: Standard deviations of the noise, ascending, in (0, 2].
-        seed: Of the noise.
+        seed: Random seed of the noise.
         device: Where the networks are.
         side: Longest side of a tile, px.
         tiles: Most tiles of each domain.

@@ -74,7 +74,7 @@ class Validation:
         check_sigmas(self.sigmas)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self)
 
     @classmethod

@@ -18,7 +18,7 @@ from augengine_train.data.domain import names_of, sizes_of
 SIDE = 256
 """Longest side of a tile, px."""
 
-LEAST_SIDE = 32
+MIN_TILE_SIDE = 32
 _MULTIPLE = 4
 
 
@@ -44,9 +44,9 @@ def cut_tiles(images: Sequence[RgbImage], *, side: int = SIDE, count: int | None
 
 def _grid(name: str, size: tuple[int, int], side: int) -> Iterator[tuple[slice, slice]]:
     height, width = size
-    if min(height, width) < LEAST_SIDE:
+    if min(height, width) < MIN_TILE_SIDE:
         raise SourceError(
-            f"what is held out of picture {name} is {width} x {height} px, at least {LEAST_SIDE} are needed",
+            f"what is held out of picture {name} is {width} x {height} px, at least {MIN_TILE_SIDE} are needed",
             hint="hold a wider strip out, or whole files",
         )
     tall, wide = (total // -(-total // side) // _MULTIPLE * _MULTIPLE for total in (height, width))

@@ -26,27 +26,42 @@ _SHARDS: dict[str, Any] = {"multiple": True, "metavar": "SHARDS"}
 
 
 @click.command("choose-eps", cls=PoliteCommand, context_settings=SETTINGS)
-@click.option("--stain", required=True, help="The stain: a name, or a TOML file.")
-@click.option("--data", **_SHARDS, help="Source shards of all patients, split by --patients.")
+@click.option("--stain", required=True, help="The stain: the name of a built-in one or of your own, or a TOML file.")
+@click.option("--data", **_SHARDS, help="Source shards of all patients, split by --patients; repeatable.")
 @click.option("--patients", type=FILE, help="CSV of file (keys or globs of keys), patient, split.")
 @click.option("--train", **_SHARDS, help="Source shards to draw the share from, instead of --data; repeatable.")
-@click.option("--validation", **_SHARDS, help="Source shards that are measured on.")
-@click.option("--out", type=FILE, required=True, help="Folder of shards, trainings and results; a rerun goes on.")
-@click.option("--recipe", default="icube", help="icube, small, or a TOML file.")
-@click.option("--steps", type=_SIZE, help="Steps of each training instead of the recipe's epochs.")
-@click.option("--width", type=_SIZE, help="Filters of the first level, if not the recipe's.")
-@click.option("--depth", type=_SIZE, help="Levels, if not the recipe's.")
-@click.option("--crop", type=_SIZE, help="Side of the training images in px, if not the recipe's.")
-@click.option("--grid", default=",".join(f"{eps:g}" for eps in GRID), help="The eps to try.")
-@click.option("--repeats", type=_SIZE, default=3, help="Trainings of each.")
-@click.option("--variants", type=_SIZE, default=4, help="Written of each tile and eps.")
-@click.option("--share", type=float, default=0.1, help="Of the training data.")
-@click.option("--by", "unit", type=click.Choice(get_args(Unit)), default="tile", help="What the share is counted in.")
-@click.option("--classes", default="1", help="Ids of the foreground in the masks, as 1 or 1,76.")
-@click.option("--mpp", type=float, help="um/px of the tiles, where no json says it.")
-@click.option("--weights", type=FILE, help="Folder of generators searched first.")
-@click.option("--seed", type=int, default=0, help="Of every draw.")
-@click.option("--no-write", is_flag=True, help="Do not touch the stain's TOML file.")
+@click.option("--validation", **_SHARDS, help="Source shards to measure on, instead of --data; repeatable.")
+@click.option(
+    "--out",
+    type=FILE,
+    required=True,
+    help="Folder for shards, trainings and results; a rerun goes on where it stopped.",
+)
+@click.option("--recipe", default="icube", help="How each segmenter is trained: icube, small, or a TOML file.")
+@click.option("--steps", type=_SIZE, help="Steps of each training; by default the recipe's epochs decide.")
+@click.option("--width", type=_SIZE, help="Filters of the network's first level; by default the recipe's.")
+@click.option("--depth", type=_SIZE, help="Number of the network's levels; by default the recipe's.")
+@click.option("--crop", type=_SIZE, help="Side of the training images, in pixels; by default the recipe's.")
+@click.option(
+    "--grid",
+    default=",".join(f"{eps:g}" for eps in GRID),
+    help="The eps to try, separated by commas; the default is the paper's.",
+)
+@click.option("--repeats", type=_SIZE, default=3, help="Number of trainings per eps.")
+@click.option("--variants", type=_SIZE, default=4, help="Number of variants to write per tile and eps.")
+@click.option("--share", type=float, default=0.1, help="Share of the training data to use, above 0 and at most 1.")
+@click.option(
+    "--by",
+    "unit",
+    type=click.Choice(get_args(Unit)),
+    default="tile",
+    help="Whether the share is one of the tiles or of the patients.",
+)
+@click.option("--classes", default="1", help="Ids of the foreground in the masks, such as 1 or 1,76.")
+@click.option("--mpp", type=float, help="um/px of the tiles, where their json does not say it.")
+@click.option("--weights", type=FILE, help="Folder of generators, searched before the others.")
+@click.option("--seed", type=int, default=0, help="Random seed of the share, the noise and the trainings.")
+@click.option("--no-write", is_flag=True, help="Do not write the recommended eps into the stain's TOML file.")
 def main(**options: Any) -> None:
     """Try the paper's grid of eps on a separate share of the training data, and recommend one."""
     with interruptible("the same command goes on where it stopped"):

@@ -58,7 +58,7 @@ class Choice:
         return lines
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {
             "stain": self.stain,
             "best_eps": self.best,

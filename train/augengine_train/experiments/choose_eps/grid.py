@@ -30,10 +30,10 @@ from augengine_train.unet.cohort import Tiles
 from augengine_train.unet.online import digest_pair
 
 GRID = (0.01, 0.05, 0.1, 0.3, 0.5, 0.9)
-"""The paper's."""
+"""The eps that the paper tried."""
 
 PRECISION: Final = "float32"
-"""Of engines and trainings, wherever they run: a search that goes on elsewhere is still one search."""
+"""Precision of engines and trainings on every machine, so that a search may go on elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +43,15 @@ class Search:
     Attributes:
         cohort: Training tiles, a share of which is used, and validation tiles, all of which are.
         stain: The stain, with its vectors.
-        stain_option: As the user named it: a name or a file.
+        stain_option: The stain's name or file, as the user gave it.
         out: Folder of shards, trainings and results.
-        recipe: Of every training.
+        recipe: The recipe of every training.
         grid: The eps to try.
-        repeats: Trainings of each.
-        variants: Written of each tile, each as likely to be shown.
-        share, unit: Of the training data, see `draw_share`.
-        seed: Of the share, the noise, and, counted up, the trainings.
-        steps: Of each training, instead of the recipe's epochs.
+        repeats: Trainings per eps.
+        variants: Variants written per tile, each as likely to be shown.
+        share, unit: Share of the training data that is used, in (0, 1], and what it is counted in; see `draw_share`.
+        seed: Random seed of the share and the noise; the trainings count up from it.
+        steps: Steps of each training, instead of the recipe's epochs.
         classes: Ids of the foreground.
         weights: Folder of generators searched first.
         mpp: um/px of tiles whose json says none.

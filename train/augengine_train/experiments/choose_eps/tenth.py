@@ -9,11 +9,11 @@ from typing import Literal
 
 import numpy as np
 
+from augengine.digests import canonical_json
 from augengine.draws.philox import derive_key
 from augengine.errors import SourceError, SpecError
 from augengine.sample import SOURCE_VARIANT
 from augengine.shards import ShardWriter
-from augengine.spec import canonical_json
 from augengine_train.unet.cohort import Tiles
 from augengine_train.unet.tiles import Tile
 

@@ -22,19 +22,32 @@ from augengine_train.phantom.series import DRAWING_VERSION
 
 
 @click.command("table1", cls=PoliteCommand, context_settings=SETTINGS)
-@click.option("--out", type=FILE, help="Folder of variants, trainings and results; runs/table1, or runs/table1-full.")
-@click.option("--data", type=FILE, help="Source shards of all repeats and worlds; OUT/data if not given.")
+@click.option(
+    "--out",
+    type=FILE,
+    help="Folder for variants, trainings and results; by default runs/table1, with --full runs/table1-full.",
+)
+@click.option("--data", type=FILE, help="Folder of the source shards of all repeats and worlds; by default OUT/data.")
 @click.option(
     "--weights",
     type=FILE,
-    help="Generators trained on phantoms; runs/phantom/weights, or runs/phantom-half-um/weights for --full.",
+    help="Generators trained on phantoms; by default runs/phantom/weights, with --full runs/phantom-half-um/weights.",
 )
-@click.option("--full", "is_full", is_flag=True, help="The laboratory's U-Net at 508 px, ten repeats: for a GPU.")
-@click.option("--steps", type=click.IntRange(1), help="Of each training, if not the plan's.")
-@click.option("--repeats", type=click.IntRange(2), help="Of everything, if not the plan's.")
-@click.option("--workers", type=click.IntRange(1), default=1, help="Trainings at a time.")
-@click.option("--seed", type=int, default=0, help="Root of every draw.")
-@click.option("--list", "lists", is_flag=True, help="Only say which tissue is needed, a json line a folder.")
+@click.option(
+    "--full", "is_full", is_flag=True, help="Train the laboratory's U-Net at 508 px, with ten repeats; it needs a GPU."
+)
+@click.option("--steps", type=click.IntRange(1), help="Steps of each training; by default the plan's.")
+@click.option(
+    "--repeats", type=click.IntRange(2), help="How often everything is repeated; by default as often as the plan says."
+)
+@click.option("--workers", type=click.IntRange(1), default=1, help="Number of trainings that run at a time.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    help="Random seed; the same seed draws the same tissue and trains the same segmenters.",
+)
+@click.option("--list", "lists", is_flag=True, help="Only print which tissue is needed, one line of json per folder.")
 def main(
     out: Path | None,
     data: Path | None,

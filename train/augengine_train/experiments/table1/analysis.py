@@ -17,14 +17,14 @@ from augengine_train.experiments.cells import Result
 from augengine_train.experiments.table1.plan import Arm, Plan, World
 
 ALPHA = 0.05
-LEAST_GAIN = 0.01
+MIN_GAIN = 0.01
 """A smaller mean gain in F1 is called none, whatever its p."""
 
 _MECHANISM = ("reconstruction", "input-noise")
 """Controls that an arm must beat, besides the baseline, for its gain to come from markers that moved."""
 
 POWER = 0.8
-_MOST_EXACT = 16
+_MAX_EXACT_PAIRS = 16
 
 Measure = Callable[[Result], float]
 
@@ -51,9 +51,9 @@ class Comparison:
     Attributes:
         name: What is compared, in words.
         differences: One a unit: the mean over all fractions of the difference between two arms.
-        p: Of the two-sided paired t-test.
+        p: p-value of the two-sided paired t-test.
         p_adjusted: By Holm's method among the secondary comparisons; of the primary one, p itself.
-        p_permutation: Of the exact two-sided sign-flip test, beside it for its lack of assumptions.
+        p_permutation: p-value of the exact two-sided sign-flip test, which makes fewer assumptions.
         low, high: 95 % confidence interval of the mean.
     """
 
@@ -73,7 +73,7 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """``gain``, ``loss`` or ``not shown``, by the rule of docs/table1.md."""
-        if self.p_adjusted < ALPHA and abs(self.mean) >= LEAST_GAIN:
+        if self.p_adjusted < ALPHA and abs(self.mean) >= MIN_GAIN:
             return "gain" if self.mean > 0 else "loss"
         return "not shown"
 
@@ -85,7 +85,7 @@ class Comparison:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self) | {"mean": self.mean, "verdict": self.verdict, "units": len(self.differences)}
 
 
@@ -121,7 +121,7 @@ class Analysis:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {
             "primary": self.primary.to_json(),
             "secondary": [each.to_json() for each in self.secondary],
@@ -250,13 +250,13 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     """
     values = np.abs(np.array(differences))
     n = len(values)
-    if n <= _MOST_EXACT:
+    if n <= _MAX_EXACT_PAIRS:
         signs = 1 - 2 * (np.arange(1 << n)[:, None] >> np.arange(n) & 1)
     else:
-        signs = np.random.Generator(np.random.Philox(key=n)).choice([-1, 1], (1 << _MOST_EXACT, n))
+        signs = np.random.Generator(np.random.Philox(key=n)).choice([-1, 1], (1 << _MAX_EXACT_PAIRS, n))
     observed = abs(sum(differences))
     as_far = int((np.abs(signs @ values) >= observed - 1e-12).sum())
-    return as_far / len(signs) if n <= _MOST_EXACT else (as_far + 1) / (len(signs) + 1)
+    return as_far / len(signs) if n <= _MAX_EXACT_PAIRS else (as_far + 1) / (len(signs) + 1)
 
 
 def _holm(ps: Sequence[float]) -> list[float]:

@@ -43,14 +43,14 @@ class Tissue:
     """One folder of source shards that the experiment needs.
 
     Attributes:
-        stain: Of the tissue.
-        repeat: Every repeat has tissue and patients of its own.
+        stain: Stain of the tissue.
+        repeat: Number of the repeat; every repeat has tissue and patients of its own.
         split: What it is for.
         world: None for test tissue, which both worlds share.
-        patients, first_patient: Whose; no two of a repeat's splits share one.
-        tiles: Of each patient.
-        side: px.
-        mpp: um/px.
+        patients, first_patient: How many patients, and the number of the first; no two splits of a repeat share one.
+        tiles: Tiles per patient.
+        side: Side of a tile in pixels.
+        mpp: Resolution of the tiles, in um per pixel.
         correlation: Markers a mm2 within glomeruli over those outside; 1 is none.
         seed: Equal in both worlds: the same anatomy, other markers.
     """
@@ -73,7 +73,7 @@ class Tissue:
         return place / self.split if self.world is None else place / self.world / self.split
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return asdict(self)
 
 

@@ -30,7 +30,7 @@ from augengine_train.unet.tiles import Tile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathering:
-    """Of some pictures; NaN is nothing over nothing.
+    """How much the markers of some pictures gather in glomeruli; NaN where there is nothing to divide by.
 
     Attributes:
         inside, outside: Markers' share of the area of glomeruli and of the rest, 0 ... 1.
@@ -48,7 +48,7 @@ class Gathering:
         return self.inside / self.outside if self.outside else math.nan
 
     def to_json(self) -> dict[str, float | None]:
-        """As plain json values, four digits."""
+        """Return plain JSON values, four digits."""
         values = {**asdict(self), "ratio": self.ratio}
         return {name: None if math.isnan(value) else round(value, 4) for name, value in values.items()}
 
@@ -114,7 +114,7 @@ class _Tissue:
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:
-    """As a table of Markdown."""
+    """The lines of a Markdown table of the gatherings, one row per world, stain and arm."""
     each = ((w, s, a, g) for w, stains in found.items() for s, arms in stains.items() for a, g in arms.items())
     rows = [f"| {world} | {stain} | {arm} | {_cells(g)} |" for world, stain, arm, g in each]
     return [
@@ -135,7 +135,7 @@ def _number(value: float | None, times: int, digits: int) -> str:
 
 @click.command("table1-gathering", cls=PoliteCommand, context_settings=SETTINGS)
 @click.option("--out", type=FILE, default=Path("runs/table1"), help="Folder of the experiment; its variants are read.")
-@click.option("--data", type=FILE, help="Source shards of all repeats and worlds; OUT/data if not given.")
+@click.option("--data", type=FILE, help="Folder of the source shards of all repeats and worlds; by default OUT/data.")
 def main(out: Path, data: Path | None) -> None:
     """Count markers in glomeruli in every arm's variants; writes gathering.json beside the experiment's results."""
     said = read_json(out / "plan.json", hint="--out is the folder of a `augengine train table1`")

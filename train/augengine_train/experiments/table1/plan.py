@@ -32,17 +32,17 @@ class Plan:
 
     Attributes:
         worlds, stains, fractions, arms: The axes; fractions are percents of the training patients.
-        repeats: Of everything, tissue included.
-        recipe: Of every segmenter, without stain jitter of its own.
-        steps: Of every training, whatever its fraction.
-        precision: Of every training, wherever it runs: an experiment that goes on elsewhere is still one experiment.
-        eps: Of the noise; the paper's.
-        variants: Written of each tile and arm.
+        repeats: How often everything is repeated, with new tissue each time.
+        recipe: The recipe of every segmenter, without stain jitter of its own.
+        steps: Steps of every training, whatever its fraction.
+        precision: Precision of every training on every machine, so that an experiment may go on elsewhere.
+        eps: Upper bound of the noise's standard deviation; 0.05 is the paper's.
+        variants: Variants written per tile and arm.
         correlation: Markers a mm2 in glomeruli over those outside, where they mislead.
         train_patients, validation_patients, test_patients: Patients of each repeat and stain.
-        tiles: Of each patient.
-        side: Of a tile, px.
-        mpp: um/px.
+        tiles: Tiles per patient.
+        side: Side of a tile in pixels.
+        mpp: Resolution of the tiles, in um per pixel.
         seed: Root of every draw.
     """
 
@@ -92,7 +92,7 @@ class Plan:
         return max(1, round(self.train_patients * percent / 100))
 
     def to_json(self) -> dict[str, Any]:
-        """As plain json values."""
+        """Return plain JSON values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod

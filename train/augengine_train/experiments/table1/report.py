@@ -25,8 +25,8 @@ def write_report(
     Args:
         plan: What was run.
         besides: What else decided its numbers: the generators' digests, the drawing's version.
-        results: Of all cells.
-        analysis: Of the results.
+        results: The results of all cells.
+        analysis: The analysis of the results.
         out: Folder of the experiment.
 
     Raises:

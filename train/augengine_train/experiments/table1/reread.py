@@ -15,7 +15,9 @@ from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand
 
 @click.command("table1-reread", cls=PoliteCommand, context_settings=SETTINGS)
 @click.argument("result", type=FILE)
-@click.option("--write", "writes", is_flag=True, help="Put the analysis into the file, in place of the one there.")
+@click.option(
+    "--write", "writes", is_flag=True, help="Write the new analysis into the file, in place of the one there."
+)
 def main(result: Path, writes: bool) -> None:
     """Analyse the cells of a finished table1.json anew and print the lines of its verdict."""
     said = json.loads(result.read_text(encoding="utf-8"))
