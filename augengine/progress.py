@@ -32,7 +32,7 @@ class WorkerState:
     host: str = ""
 
     def sentence(self) -> str:
-        """For a person."""
+        """Say in a line how the worker is doing."""
         where = f" on {self.host}" if self.host else ""
         text = (
             f"worker {self.place}{where}: {self.samples} samples, {self.rate:.1f}/s, {len(self.holds)} shards in hand"

@@ -35,7 +35,7 @@ class Life:
             self.marks.append((done, _cpu_seconds(pid), mib))
 
     def cpu_ms_per_shard(self) -> float | None:
-        """From its first shard to its last: without start and end."""
+        """CPU time that the driver takes per shard, in ms, from its first shard to its last."""
         if len(self.marks) < 2 or self.marks[0][0] == self.marks[-1][0]:
             return None
         (first, cpu_before, _), (last, cpu_after, _) = self.marks[0], self.marks[-1]
@@ -64,15 +64,18 @@ class Seen:
     workers_killed: int = 0
     nodes_removed: int = 0
     largest_worker_mib: list[float] = field(default_factory=list)
-    """Before each fault."""
+    """Memory of the largest worker before each fault."""
 
     def worker_growth_mib(self) -> float | None:
-        """Over the run, its first third left aside, in which workers start; None for short runs."""
+        """Growth of the largest worker's memory, in MiB; None for short runs.
+
+        The first third of the run, in which workers start, is left aside.
+        """
         later = self.largest_worker_mib[len(self.largest_worker_mib) // 3 :]
         return round(max(later[-5:]) - max(later[:5]), 1) if len(later) >= 10 else None
 
     def grew(self) -> dict[str, bool]:
-        """Whose memory is not flat, in sentences; what was too short to be measured has not grown."""
+        """Sentence about memory -> whether it is true; what was too short to be measured has not grown."""
         drivers = [life.growth_mib() or 0.0 for life in self.lives]
         return {
             "the workers' memory grows": (self.worker_growth_mib() or 0.0) > MAX_GROWTH_MIB,

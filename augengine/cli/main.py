@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import traceback
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ from augengine.cli.augment import augment_command, build_engines_command
 from augengine.cli.dataset import replay_command, sheet_command, status_command, verify_command
 from augengine.cli.importing import import_command
 from augengine.cli.probing import preview_command, probe_command
+from augengine.cli.refusal import refuse, show_traceback
 from augengine.cli.tile import tile_command
 from augengine.cli.train import train_command
 from augengine.errors import EXIT_INTERRUPTED, EXIT_REFUSED, AugengineError
@@ -27,20 +27,14 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except AugengineError as error:
-            if ctx.params.get("debug"):
-                traceback.print_exception(error)
-            click.secho(f"error: {error.message}", err=True, fg="red")
-            if error.hint:
-                click.echo(f"hint: {error.hint}", err=True)
-            ctx.exit(EXIT_REFUSED)
+            refuse(ctx, error)
         except KeyboardInterrupt:
             click.echo(f"interrupted{_KEPT if ctx.invoked_subcommand in _RESUMED else ''}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - a bug of ours: never the exit status of a finished run
-            if ctx.params.get("debug"):
-                traceback.print_exception(error)
+            show_traceback(ctx, error)
             click.secho(f"error: {type(error).__name__}: {error}", err=True, fg="red")
             click.echo("hint: this is a fault of augengine; `augengine --debug ...` shows where", err=True)
             ctx.exit(EXIT_REFUSED)

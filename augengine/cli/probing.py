@@ -45,7 +45,11 @@ def _listed(values: tuple[float, ...]) -> str:
     return ",".join(f"{value:g}" for value in values)
 
 
-_threshold_option = click.option("--threshold", type=float, help="Chromogen concentration of a marker, if not Otsu's.")
+_threshold_option = click.option(
+    "--threshold",
+    type=float,
+    help="Chromogen concentration from which on a pixel is a marker; by default Otsu's threshold.",
+)
 
 
 def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -64,7 +68,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
             type=click.Choice(get_args(BackendName)),
             default="auto",
             show_default=True,
-            help="Runs the generators.",
+            help="Runs the generators; auto takes the fastest that this machine has.",
         ),
         click.option("--mpp", type=float, help="um/px of the source, where it does not say so itself."),
         click.option("--allow-mpp", is_flag=True, help="Accept um/px far from the generators' own."),
@@ -82,7 +86,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
             show_default=True,
             help="Longest side of a tile, in pixels; larger images are cropped at their centre.",
         ),
-        click.option("--seed", type=int, default=0, show_default=True, help="Root of the noise."),
+        click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the noise."),
     )
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -100,7 +104,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
     type=_Sigmas(),
     default=_listed(EPS_GRID),
     show_default=True,
-    help="Noise to measure, and the grid that eps is chosen from; the verdict adds its own two.",
+    help="Sigmas of noise to measure, with commas; eps is chosen from them. The verdict adds two of its own.",
 )
 @click.option(
     "--reference-in", "reference_source", metavar="SOURCE", help="Real tiles of the reference stain, for the spectrum."
@@ -121,7 +125,11 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
     help="For eps: factor by which the marker area may change, either way.",
 )
 @click.option(
-    "--jpeg-quality", type=int, default=_WIPES.jpeg_quality, show_default=True, help="Of the JPEG that wipes the code."
+    "--jpeg-quality",
+    type=int,
+    default=_WIPES.jpeg_quality,
+    show_default=True,
+    help="Quality of the JPEG that wipes the code, 1 to 100.",
 )
 @click.option(
     "--blur",
@@ -129,7 +137,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
     type=float,
     default=_WIPES.blur_px,
     show_default=True,
-    help="Of the blur that wipes it: standard deviation, px.",
+    help="Standard deviation of the blur that wipes the code, in pixels.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of probe.json and the plots.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
@@ -180,14 +188,16 @@ def probe_command(
 )
 @_threshold_option
 @click.option(
-    "--sigma", type=float, help="Sigma of those draws; by default the eps recommended for the stain, or 0.05."
+    "--sigma",
+    type=float,
+    help="Sigma of the second and third picture; by default the eps recommended for the stain, or 0.05.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default="preview.png",
     show_default=True,
-    help="The first picture; the others lie beside it.",
+    help="File of the first picture; the others are written beside it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the files as json on standard output.")
 def preview_command(

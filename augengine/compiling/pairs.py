@@ -19,7 +19,7 @@ from augengine.spec import Precision
 from augengine.weights.cards import DIRECTIONS, WeightsPair
 
 OnNote = Callable[[str], None]
-"""Told in a line what takes a while."""
+"""Called with a line about work that takes a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ _TRIES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One of them: its sample's key, and uint8 (H, W, 3)."""
+    """One tile: its sample's key, and its image as uint8 (H, W, 3)."""
 
     key: str
     image_hwc: RgbImage

@@ -36,7 +36,7 @@ class Prediction:
         return {name: getattr(self, name) for name in self.__slots__}
 
     def sentence(self) -> str:
-        """For a person."""
+        """Say in a line what the run would make, and how long it would take."""
         return (
             f"{counted(self.samples_in, 'sample')} become {self.samples_out} in {counted(self.shards, 'shard')}, "
             f"about {self.gigabytes:.2g} GB in {self.minutes:.2g} minutes ({self.engines})"
@@ -94,7 +94,7 @@ class Summary:
         return self.outcome.failure_lines()
 
     def sentence(self) -> str:
-        """For a person."""
+        """Say in a line what was made, and what is missing."""
         made = f"{counted(self.samples_out, 'sample')} {self.outcome.in_shards()}"
         return f"{made}, {self.engines.precision}{self.outcome.shortfall()}"
 

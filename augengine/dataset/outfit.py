@@ -39,7 +39,7 @@ class EngineOutfit:
     reads: tuple[str, ...] = ()
 
     def machine(self) -> str:
-        """All of this machine that decides bytes, in words: its class, and the versions that run and encode."""
+        """Everything about this machine that decides bytes: its class, and the versions that run and encode."""
         backend = _backend(self.backend)
         own = f"augengine {version('augengine')}"
         return f"{backend.device_class()}, {own}, {backend.version()}, {encoder_version()}"

@@ -39,7 +39,7 @@ class Replayed:
         return not self.differing
 
     def sentence(self) -> str:
-        """For a person."""
+        """Say in a line whether the sample was made again byte for byte."""
         verdict = "made again, the same bytes" if self.same else f"differs in {', '.join(self.differing)}"
         return f"{self.key} in {self.shard}: {verdict}"
 

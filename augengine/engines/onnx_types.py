@@ -243,7 +243,7 @@ def _convert_initialisers(
 
 
 def _scales(model: ModelProto) -> set[str]:
-    """By how much Resize enlarges: always float32, and a constant to every compiler."""
+    """Names of the tensors that say by how much Resize enlarges: always float32, and constants to every compiler."""
     return {name for node in model.graph.node if node.op_type == "Resize" for name in node.input[1:] if name}
 
 

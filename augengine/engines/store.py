@@ -23,6 +23,7 @@ from augengine.engines.backends import backends
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
 from augengine.engines.fidelity import Budget
 from augengine.errors import BackendUnavailable, EngineError, WrongDevice
+from augengine.storage.atomic import draft_of
 from augengine.weights.home import open_home
 
 _MANIFEST = "manifest.json"
@@ -149,11 +150,8 @@ class EngineStore:
             EngineError: The store cannot be written.
         """
         file = self._budget_file(to_id, from_id)
-        with _translated(self.root):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            spool = _unique(file.parent)
-            spool.write_text(json.dumps(budget.to_json(), indent=2), encoding="utf-8")
-            spool.replace(file)
+        with _translated(self.root), draft_of(file) as draft:
+            draft.write_text(json.dumps(budget.to_json(), indent=2), encoding="utf-8")
 
     def read_budget(self, to_id: str, from_id: str) -> Budget | None:
         """The noise budget of a pair of engines, or None if none was measured or its file is damaged."""

@@ -14,20 +14,22 @@ from augengine.engines.gpu_memory import INSTALL
 from augengine.errors import BackendUnavailable
 
 PACKAGES = ("tensorrt", "tensorrt_rtx")
-"""In the order of preference. A process imports one of them: both register the same C++ types."""
+"""TensorRT's packages in the order of preference.
+
+A process imports only one of them: both register the same C++ types."""
 
 UNLISTED = "does not run on this GPU"
-"""In the reason of a package that lists the capabilities it builds for, and not this GPU's."""
+"""Part of the reason why a package is refused that lists the capabilities it builds for, but not this GPU's."""
 
 _ELSE = "pip install 'augengine[gpu]' where NVIDIA's own index is reachable; --backend torch runs without TensorRT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """One of the two, as it was found.
+    """One of TensorRT's two packages, as it was found.
 
     Attributes:
-        name: To import.
+        name: Name to import it by.
         version: Empty if it cannot be imported.
         missing: Why it cannot be imported; empty if it can.
         targets: The compute capabilities that it lists, as ``SM89``; empty if it lists none and takes what it is given.

@@ -61,7 +61,7 @@ class Actor:
         return 0 if self._worker is None else self._worker.samples_done
 
     def arrival(self) -> Arrival:
-        """Where it runs, and whether it may."""
+        """Where the worker runs, and whether it may run there."""
         return self._arrival
 
     def close(self) -> None:

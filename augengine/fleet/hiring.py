@@ -13,7 +13,7 @@ from augengine.fleet.cluster import Cluster
 from augengine.fleet.fitting import Fitting
 
 OnWarning = Callable[[str], None]
-"""Told in a line what matters."""
+"""Called with a line that the user should see."""
 
 
 @dataclass(slots=True)

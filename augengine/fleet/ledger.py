@@ -166,7 +166,7 @@ class Ledger:
         return Loss([])
 
     def bad_places(self) -> list[int]:
-        """Whose workers fail what others can do."""
+        """Places whose workers fail jobs that others can do."""
         return [place for place in self._held if self._standing.is_bad(place)]
 
     def retire(self, place: int) -> None:

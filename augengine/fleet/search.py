@@ -30,7 +30,7 @@ class Blameless:
 
 
 Verdict = Found | Blameless | None
-"""None: go on."""
+"""What a search has concluded; None means that it goes on."""
 
 
 @dataclass(slots=True)

@@ -64,7 +64,7 @@ class Convolutions:
     transposed: bool
 
     def in_order(self) -> list[Layer]:
-        """In the order in which they run."""
+        """All convolutions in the order in which they run."""
         return [self.stem, *self.down, *self.blocks, *self.up, self.end]
 
 
@@ -135,7 +135,10 @@ def _place(layer: Layer, width: int, source: str) -> str:
 
 
 def _settle(places: dict[str, list[Layer]], down: str, up: str, source: str) -> None:
-    """Without a bias a transposed convolution looks like a strided one; it comes later, if the names are numbered."""
+    """Tell a transposed convolution from a strided one, which looks the same if it has no bias.
+
+    If the names are numbered, the transposed one is the later one.
+    """
     if len(places[down]) != 2 or places.get(up):
         return
     earlier, later = places[down]

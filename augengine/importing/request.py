@@ -75,7 +75,7 @@ class CycleErrors:
         return "exchanged" if self.exchanged <= CLEARLY * self.stated else "unclear"
 
     def sentence(self) -> str:
-        """For people."""
+        """Say in a line both cycle errors, and on what they were measured."""
         where = "the sample tiles, recoloured" if self.surrogate else "tiles of the stain"
         return f"cycle error {self.stated:.3g}, with the two exchanged {self.exchanged:.3g} (on {where})"
 
@@ -113,7 +113,7 @@ class Imported:
         }
 
     def lines(self) -> list[str]:
-        """For people: parity, how the pair fits, and where it is."""
+        """Lines that say the parity, how the pair fits, and where the generator lies."""
         parity = self.card.parity
         lines = [
             f"parity with the loaded network: RMS {parity.rms:.1e}, at most {parity.max:.1e} "

@@ -18,10 +18,14 @@ BINS = 45
 """Rings up to there, a sixty-fourth of a cycle wide."""
 
 FINE = 0.25
-"""From here on a period is at most 4 px: finer than what stains show at 0.5 um/px, where codes have room."""
+"""Frequency, in cycles per pixel, from which on a period is at most 4 px.
+
+That is finer than what stains show at 0.5 um/px, so codes have room there."""
 
 CORNER = 0.69
-"""From here on only the very corners of the spectrum are left: a checkerboard of single pixels stands there."""
+"""Frequency, in cycles per pixel, from which on only the very corners of the spectrum are left.
+
+A checkerboard of single pixels stands there."""
 
 _MIN_POWER = 1e-20  # a flat image has none, and none has no logarithm
 

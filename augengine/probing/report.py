@@ -90,7 +90,7 @@ class Cost:
     budget: Budget | None
 
     def line(self, eps: float) -> str:
-        """For people: whether it is within the noise budget at this eps."""
+        """Say in a line whether it is within the noise budget at this eps."""
         if self.budget is None:
             return f"{self.precision}: the reference"
         return self.budget.verdict(eps)

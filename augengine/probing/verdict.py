@@ -66,7 +66,7 @@ class Bounds:
             )
 
     def broken(self, kept: Kept) -> str:
-        """Which bound is left, in words; empty if both are kept."""
+        """Which bound a sigma breaks, in words; empty if both are kept."""
         return self.broken_area(kept) or self.broken_structure(kept)
 
     def broken_area(self, kept: Kept) -> str:
@@ -138,7 +138,7 @@ class Verdict:
     reason: str
 
     def sentence(self) -> str:
-        """For people."""
+        """The verdict, its meaning and its reason as a sentence."""
         return f"{self.word} ({MEANING[self.word]}): {self.reason}"
 
 

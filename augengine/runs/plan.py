@@ -56,7 +56,7 @@ class Plan:
 
     @property
     def estimated_bytes(self) -> int:
-        """About the most that the dataset can have: every image taken for as large as the engines."""
+        """About the most bytes that the dataset can take, as if every image were as large as the engines' input."""
         pixels = int(self.engines["height"]) * int(self.engines["width"])
         return int(self.samples * estimate_bytes(pixels, AugmentSpec.from_json(self.spec)))
 

@@ -10,7 +10,7 @@ from augengine.listing import Entry, Listing, Unit, digest_entries
 from augengine.spec import AugmentSpec, ImageFormat
 
 SHARD_BYTES = 256_000_000
-"""About what a shard of a folder's images should have, unless the user says how many samples."""
+"""Size that a shard of a folder's images should have, about, unless the user says how many samples."""
 
 # Encoded bytes for a byte of 8-bit RGB, of histology at 508 px.
 _SHARE_OF_RAW: dict[ImageFormat, float] = {"png": 0.7, "webp": 0.57, "jpg": 0.21}
@@ -22,7 +22,7 @@ def estimate_bytes(pixels: float, spec: AugmentSpec) -> float:
 
 
 def encoded_bytes(pixels: float, image_format: ImageFormat) -> float:
-    """About the bytes of an encoded image of ``pixels``."""
+    """Estimated bytes of an encoded image of ``pixels``."""
     return pixels * 3 * _SHARE_OF_RAW[image_format]
 
 

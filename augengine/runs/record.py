@@ -42,7 +42,7 @@ class RunRecord:
 
     @property
     def seconds(self) -> float:
-        """From its begin to what was last heard of it."""
+        """Seconds from the run's start to its last sign of life."""
         return max(0.0, self.updated - self.began)
 
     @property
@@ -52,7 +52,7 @@ class RunRecord:
 
     @property
     def seconds_left(self) -> float | None:
-        """At this rate; None if there is no rate yet."""
+        """Seconds that the rest takes at this rate; None if there is no rate yet."""
         return max(0, self.total - self.already - self.done) / self.rate if self.rate else None
 
     def to_json(self) -> dict[str, Any]:

@@ -43,7 +43,9 @@ class Retry:
         return note
 
     def settle(self, folder: AnyPath, made: Mapping[str, Report]) -> dict[str, Report]:
-        """After the run: forget what was quarantined before and came through; where the retry failed, keep what was.
+        """Forget, after the run, the quarantined samples that came through this time.
+
+        Shards whose retry failed keep their quarantine.
 
         Returns:
             The reports that hold now, of the shards that the run made.

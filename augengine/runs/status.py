@@ -53,7 +53,10 @@ class Status:
 
     @property
     def heard_seconds_ago(self) -> float | None:
-        """Since the record was written; by two clocks, if the driver is on another machine."""
+        """Seconds since the record was written; None without a record.
+
+        Two clocks are compared if the driver is on another machine.
+        """
         return None if self.record is None else max(0.0, self.now - self.record.updated)
 
     @property
@@ -111,7 +114,7 @@ class Status:
         }
 
     def lines(self) -> list[str]:
-        """For a person."""
+        """The status as lines of text: state, counts, run, lock and failed shards."""
         return [
             f"{self.folder}: {_SAID[self.standing]}",
             *self._counts(),

@@ -50,7 +50,7 @@ class Planned:
 
     @classmethod
     def of(cls, plan: Mapping[str, Any]) -> Self:
-        """From a plan's json."""
+        """Read it from a plan's json."""
         return cls._of_tiles(plan) if plan.get("kind") == "tile" else cls._of_augmented(plan)
 
     @classmethod

@@ -31,7 +31,7 @@ def write_report(folder: AnyPath, report: Report) -> None:
 
 
 def withdraw(folder: AnyPath, report: Report) -> None:
-    """Before a committed shard is replaced by one that differs: it is no longer committed.
+    """Take back a shard's commit before it is replaced by one that differs.
 
     A run that is killed between its new tar and its new report leaves no old report beside the new tar.
 

@@ -66,9 +66,9 @@ class OpenSlideFile:
         return Region(on_white(np.asarray(rgba)), left / by, top / by)
 
     def _read_anew(self, broken: openslide.OpenSlide, part: tuple[tuple[int, int], int, tuple[int, int]]) -> Any:
-        """After an error a handle refuses everything, what other threads read of sound parts too.
+        """Read a part again by a handle of its own; only what that cannot read is damaged.
 
-        So this part is read by a handle that nobody else has, and only what that cannot read is damaged.
+        After an error a handle refuses everything, also the sound parts that other threads read.
         """
         own = _open(self._file, self.format)
         try:

@@ -53,7 +53,7 @@ class Tree(Protocol):
         ...
 
     def read(self, name: str) -> bytes:
-        """All of a file.
+        """The whole content of a file.
 
         Raises:
             OSError: A file on a disk cannot be read.

@@ -80,7 +80,7 @@ class TileSummary:
         return [f"{survey.slide.key}: {problem}" for survey in self.surveys for problem in survey.problems]
 
     def sentence(self) -> str:
-        """For a person."""
+        """Say in a sentence what was tiled and what failed."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.kinds.items())
         slides = counted(len(self.surveys) - self.failed_slides, "slide")
         text = f"{counted(self.tiles, 'tile')} ({kinds or 'none'}) of {slides} {self.outcome.in_shards()}"

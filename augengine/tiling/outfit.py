@@ -28,7 +28,7 @@ class TileOutfit:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def machine(self) -> str:
-        """All of this machine that decides bytes, in words: its kind, and the versions that read, draw and encode."""
+        """Everything about this machine that decides bytes: its kind, and the versions that read, draw and encode."""
         own = ", ".join(f"{name} {version(name)}" for name in _DECIDE_BYTES)
         return f"{platform.machine()}, {own}, {readers_version()}, {encoder_version()}"
 

@@ -62,7 +62,7 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
 
 
 def _empty_plan(run: TileRun) -> Plan:
-    """All of the plan that is known before a slide is opened."""
+    """The plan as far as it is known before a slide is opened."""
     slides = {slide.key: {"path": slide.path, "patient": slide.patient, "split": slide.split} for slide in run.slides}
     return Plan(
         kind="tile",

@@ -205,7 +205,7 @@ class _Choice:
         self.problems: list[str] = []
 
     def places(self) -> list[Place]:
-        """In the order in which they are written; no two with the same corner."""
+        """The places of all tiles, in the order in which they are written; no two with the same corner."""
         chosen: dict[tuple[int, int], Place] = {}
         for place in self._all():
             chosen.setdefault((place.x, place.y), place)

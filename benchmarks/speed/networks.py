@@ -49,7 +49,7 @@ class Networks:
 
     @cached_property
     def generators(self) -> tuple[Generator, Generator]:
-        """Both as torch modules, float32."""
+        """Both generators as torch modules, float32."""
         there, back = (self._load(file) for file in self.onnx())
         return there, back
 

@@ -46,3 +46,13 @@ def test_an_unknown_command_is_refused() -> None:
     done = run("", "train", "everything")
     assert done.returncode == 2
     assert "No such command 'everything'" in done.stderr
+
+
+def test_a_refused_training_shows_its_traceback_to_those_who_ask() -> None:
+    command = ["train", "phantom", "--count", "0", "--out", "nowhere", "--stain", "cd68"]
+    plain, asked = run("", *command), run("", "--debug", *command)
+    assert plain.returncode == asked.returncode == 2
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in asked.stderr
+    for done in (plain, asked):
+        assert "error: a series has 1 to 1000000 fields, got 0" in done.stderr

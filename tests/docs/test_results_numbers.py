@@ -10,7 +10,7 @@ import pytest
 from tests.support.docs_tables import DOCS, Found, numbers, row, two
 
 PROBES = ("probe-cd34", "probe-cd68-centre", "probe-cd68", "probe-cd68-field")
-"""By column, the names of the page's own folders."""
+"""Column -> the names of the page's own folders."""
 
 
 def at(found: Found, name: str, *sigmas: float) -> list[float]:

@@ -37,7 +37,7 @@ if DEVICE.type == "cuda":
 
 
 def draw_generator(recipe: Recipe) -> Generator:
-    """With biases and, where it has them, scales far from their beginnings, so that none can be forgotten."""
+    """A generator with biases and, where it has them, scales far from their beginnings: none can be forgotten."""
     random = torch.Generator().manual_seed(0)
     generator = Generator(recipe).eval()
     for name, values in generator.named_parameters():

@@ -28,7 +28,8 @@ OWNERS: dict[str, set[str]] = {
     "PIL": {"pictures/images.py", "pictures/pages.py", "pictures/resample.py", "tiling/thumbnail.py"},
     "braceexpand": {"sources/tars.py"},
     "click": {
-        f"cli/{name}.py" for name in ("augment", "dataset", "importing", "main", "options", "probing", "tile", "train")
+        f"cli/{name}.py"
+        for name in ("augment", "dataset", "importing", "main", "options", "probing", "refusal", "tile", "train")
     },
     "cupy": {"engines/gpu_memory.py"},
     "cv2": {"pictures/encode.py", "pictures/pixels.py"},

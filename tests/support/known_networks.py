@@ -38,7 +38,7 @@ class Forget(nn.Module):
 
 
 def measured(there: nn.Module, back: nn.Module, **options: Any) -> Validation:
-    """On three tiles of tissue and three with markers, at `SIGMAS` unless said otherwise."""
+    """Measure on three tiles of tissue and three with markers, at `SIGMAS` unless said otherwise."""
     values: dict[str, Any] = {"sigmas": SIGMAS} | options
     reference = [tissue(96, 96, seed=20 + i) for i in range(3)]
     return measure(there, back, reference, [stained(seed=i) for i in range(3)], CD68, **values)

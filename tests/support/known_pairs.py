@@ -24,7 +24,7 @@ _CODE, _REACH = 0.08, 2.0
 
 @dataclass(frozen=True)
 class KnownPair:
-    """Both directions."""
+    """The generators of both directions."""
 
     to_reference: Translate
     from_reference: Translate

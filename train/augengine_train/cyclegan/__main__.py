@@ -156,7 +156,7 @@ def _obey(order: Order) -> None:
 
 
 def _open_domains(order: Order, colours: Stain, accelerator: Accelerator) -> tuple[Domain, Domain]:
-    """Both at the same um/px."""
+    """Open the pictures of stain and reference, both at the same um/px."""
     if order.data is None or order.reference_data is None:
         raise SpecError("a training needs pictures of both stains", hint="give --data and --reference-data")
     held: dict[str, Any] = {"patients": order.patients} if order.patients else {"holdout": Holdout.parse(order.holdout)}
@@ -225,7 +225,7 @@ def _describe_run(
 
 
 def _count_workers(device: torch.device, processes: int) -> int:
-    """None on a CPU, which the networks need more than the crops do."""
+    """Workers that load crops per process: none on a CPU, which the networks need more than the crops do."""
     return min(_MAX_WORKERS, (os.cpu_count() or 1) // processes) if device.type == "cuda" else 0
 
 

@@ -66,7 +66,7 @@ class Findings:
         return {**asdict(self), "validation": self.validation.to_json(), "verdict": verdict}
 
     def lines(self) -> list[str]:
-        """For people, a line each."""
+        """The findings as lines of text."""
         noisy = zip(self.validation.sigmas, self.truth_noisy, self.ssim_noisy, strict=True)
         return [
             *self.validation.lines(),

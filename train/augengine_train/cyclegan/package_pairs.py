@@ -206,7 +206,7 @@ def judged(stain: str, reference: Domain, own: Domain, weights: Path, grid: Path
 
 
 def table(new: Validation, old: Validation | None) -> list[str]:
-    """Both side by side, a line a number."""
+    """Measures of the new and the old pair side by side, one per line."""
     rows: list[tuple[str, Callable[[Validation], float | None]]] = [
         (f"cycle error of {new.reference}, L1", lambda v: v.cycle_reference.l1),
         (f"cycle error of {new.stain}, L1", lambda v: v.cycle_stain.l1),

@@ -34,7 +34,7 @@ class ImagePool:
         return len(self._images)
 
     def swap(self, images_nchw: Tensor) -> Tensor:
-        """For each image of a batch itself or an older one; same shape, detached from any graph."""
+        """Give, for each image of a batch, itself or an older one; same shape, detached from any graph."""
         if self.size == 0:
             return images_nchw.detach()
         return torch.stack([self._swap_one(image) for image in images_nchw.detach()])

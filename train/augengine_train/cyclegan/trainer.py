@@ -179,7 +179,7 @@ class Trainer:
         return is_due(self._step, every, self.run.steps)
 
     def _batches(self) -> Iterator[dict[str, Tensor]]:
-        """From the next step on; this process's share of each step's items."""
+        """This process's share of each step's items, from the next step on."""
         shares = _Shares(self._step, self.run.steps, self.run.recipe.batch, self.accelerator)
         loader: DataLoader[dict[str, Tensor]] = DataLoader(
             self.crops,  # type: ignore[arg-type]  # torch wants its own base class, which demands no more
@@ -203,7 +203,7 @@ class Trainer:
         )
 
     def _validate(self, judge: Judge, bar: Bar, logs: Logs | None) -> None:
-        """In the first process, while the others wait."""
+        """Judge the generators in the first process, while the others wait."""
         if logs is not None:
             generators = self.gan.generators
             with torch.inference_mode():

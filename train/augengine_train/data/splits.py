@@ -31,7 +31,7 @@ class Holdout:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From an option: ``0.2`` is a strip, ``patient7_*,tile_3.png`` are files.
+        """Read an option: ``0.2`` is a strip, ``patient7_*,tile_3.png`` are files.
 
         Raises:
             SpecError: A share out of its range, or nothing.

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from augengine.errors import EXIT_INTERRUPTED, EXIT_REFUSED, AugengineError, StainError
+from augengine.cli.refusal import refuse
+from augengine.errors import EXIT_INTERRUPTED, AugengineError, StainError
 from augengine.progress import WorkerState
 from augengine.stains import Stain, find_stain
 from augengine.weights.home import home
@@ -56,17 +57,14 @@ def _interrupt(*_: object) -> None:
 
 
 class PoliteCommand(click.Command):
-    """Turns our errors into one line and a hint, with exit status 2."""
+    """A command that prints our errors as `augengine` does, also where a test or a script calls it by itself."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except AugengineError as error:
-            click.secho(f"error: {error.message}", err=True, fg="red")
-            if error.hint:
-                click.echo(f"hint: {error.hint}", err=True)
-            ctx.exit(EXIT_REFUSED)
+            refuse(ctx, error)
 
 
 class Echo:
@@ -85,7 +83,7 @@ class Echo:
         click.echo(f"augmenting {total} tiles, {already} done before", err=True)
 
     def advance(self, samples: int) -> None:
-        """Nothing is said of each: the trainings take the time."""
+        """Does nothing: the time goes into the trainings, not into the samples."""
 
     def crew(self, workers: Sequence[WorkerState]) -> None:
-        """Nor of the workers: there is one."""
+        """Does nothing: there is only one worker."""

@@ -65,7 +65,7 @@ class Colours:
         )
 
     def line(self) -> str:
-        """For people."""
+        """The amounts of both stains as a line of text."""
         names = ("counterstain", "chromogen")
         each = zip(names, self.mean, self.spread, self.percentiles, strict=True)
         return "; ".join(
@@ -109,7 +109,7 @@ class Spots:
         )
 
     def line(self) -> str:
-        """For people."""
+        """The markers' density, share of the area and sizes as a line of text."""
         names = ("diameter", "width", "chromogen")
         each = zip(names, (self.diameters_um, self.widths_um, self.chromogen), (" um", " um", ""), strict=True)
         shown = "; ".join(f"{name} {', '.join(f'{p:.1f}' for p in three)}{unit}" for name, three, unit in each)
@@ -123,7 +123,7 @@ def _chromogen(image: RgbImage, mask: NDArray[np.bool_], stain: PhantomStain) ->
 
 
 def _percentiles(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, ...]:
-    """None of nothing."""
+    """The 10th, 50th and 90th percentile; empty without values."""
     return tuple(float(p) for p in np.percentile(values, (10, 50, 90))) if len(values) else ()
 
 

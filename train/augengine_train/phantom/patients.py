@@ -58,7 +58,7 @@ class Patient:
 
     @property
     def name(self) -> str:
-        """For file names and json: ``p07``."""
+        """Name of the patient in file names and json, for example ``p07``."""
         return f"p{self.number:02d}"
 
     @classmethod

@@ -20,14 +20,14 @@ from augengine_train.phantom.field import Field, draw_field
 from augengine_train.phantom.series import Series, differences
 
 FIELDS_PER_SHARD = 64
-"""About 35 MB at 512 px."""
+"""Fields in a shard, which is about 35 MB at 512 px."""
 
 MARKER_EXT = "marker.png"
 RECORD = "phantom.json"
 
 
 Tick = Callable[[int], object]
-"""Is told of a number of fields as they are done."""
+"""Called with a number of fields as they are done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,7 +173,7 @@ class _Painter:
         self.put(Structure.BASEMENT, tuft * line * np.clip(0.55 + 0.3 * self._noise("loops", 3), 0, 0.9))
 
     def _loops(self) -> tuple[Map, Map, Map]:
-        """On the coarse grid: depth below the loop's wall, whether it is open, whether mesangium."""
+        """Maps on the coarse grid: depth below the loop's wall, whether it is open, whether it is mesangium."""
         rng, frame = keyed(self._anatomy.seed, "loops"), self._frame
         sites = jittered_grid(rng, -40, frame.side_um + 40, _LOOP_UM)
         kind = rng.uniform(size=len(sites))

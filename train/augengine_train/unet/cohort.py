@@ -50,7 +50,7 @@ class Cohort:
 
     @property
     def tiles(self) -> Tiles:
-        """All of them."""
+        """The tiles of all three splits."""
         return self.train + self.validation + self.test
 
     @property

@@ -61,7 +61,7 @@ class Drift:
         }
 
     def lines(self) -> list[str]:
-        """For people, a line each."""
+        """The drift as lines of text."""
         return [
             f"F1 by pixel {self.own.pixels.f1:.4f} on {self.tiles} tiles, {self.varied.pixels.f1:.4f} on their"
             f" {self.variants} variants: {self.lost:+.4f} lost",

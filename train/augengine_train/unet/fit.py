@@ -114,7 +114,7 @@ def _describe(fit: Fit, steps: int, looks: Looks, device: torch.device) -> Segme
 
 
 def _count_workers(device: torch.device) -> int:
-    """None on a CPU, which the network needs more than the samples do."""
+    """Workers that load samples: none on a CPU, which the network needs more than the samples do."""
     return min(_MAX_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 0
 
 

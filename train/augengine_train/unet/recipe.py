@@ -120,7 +120,7 @@ def icube() -> UnetRecipe:
 
 
 def small() -> UnetRecipe:
-    """For a CPU: padded, 16 ... 128 filters, 128 px, and a learning rate that so few filters bear."""
+    """The recipe for a CPU: padded, 16 ... 128 filters, 128 px, and a learning rate that so few filters bear."""
     return UnetRecipe(name="small", padding="same", width=16, depth=4, crop=128, epochs=50, lr=1e-3)
 
 

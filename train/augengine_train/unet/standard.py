@@ -51,7 +51,7 @@ class Standard:
 
 
 def measure_standard(tiles: Sequence[Tile]) -> Standard:
-    """Over the tiles themselves, never their variants, so that it is one number for every way of augmenting.
+    """Mean and deviation over the tiles themselves, never their variants: one value for every way of augmenting.
 
     Where a shard holds just these tiles and has a report (`.augengine/*.json`), the report's sums are taken; all
     others are decoded. Sums are exact integers, so both ways give the same value.

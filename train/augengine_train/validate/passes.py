@@ -28,7 +28,7 @@ from augengine_train.validate.report import Validation
 from augengine_train.validate.tiles import SIDE, as_translate, cut_tiles, to_input
 
 SIGMAS = (0.01, 0.05, 0.1, 0.3)
-"""From the paper's grid of eps."""
+"""Sigmas that are measured unless told otherwise; they are taken from the paper's grid of eps."""
 
 TILES = 16
 

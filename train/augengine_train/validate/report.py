@@ -92,7 +92,7 @@ class Validation:
             raise SpecError(f"not a validation: {error}") from error
 
     def lines(self) -> list[str]:
-        """For people, a line each."""
+        """The measures as lines of text."""
         noise = zip(self.sigmas, self.agreement, self.faithful, self.area, self.response, strict=True)
         return [
             f"{self.reference}-{self.stain}, {self.reference_tiles} + {self.stain_tiles} held-out tiles",

@@ -78,7 +78,7 @@ class Comparison:
         return "not shown"
 
     def sentence(self) -> str:
-        """For a person."""
+        """Say in a line what was compared, the difference and the verdict."""
         return (
             f"{self.name}: {self.mean:+.4f} (95 % {self.low:+.4f} ... {self.high:+.4f}, {len(self.differences)} units, "
             f"p {self.p_adjusted:.3g}, sign flips {self.p_permutation:.3g}): {self.verdict}"

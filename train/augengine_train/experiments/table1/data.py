@@ -132,7 +132,7 @@ def prepare(plan: Plan, data: Path, draw: Drawer | None, note: Callable[[str], N
 
 
 def _check_glomeruli(plan: Plan, tissue: Tissue, tiles: Tiles, folder: Path) -> None:
-    """Before the first training, not at the cell whose few patients show none."""
+    """Refuse tissue without glomeruli before the first training, not at the cell whose few patients show none."""
     masks = ForegroundMasks((1,), PlaceReader())
     try:
         if tissue.split == "train":

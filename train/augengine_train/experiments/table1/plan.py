@@ -110,14 +110,14 @@ class Plan:
 
 
 def scaled(**changes: Any) -> Plan:
-    """For two CPU cores and 90 minutes."""
+    """The plan for two CPU cores and 90 minutes."""
     recipe = replace(small(), name="table1", width=8, shrink=4, crop=64, stain_jitter=False)
     own: dict[str, Any] = {"repeats": 3, "recipe": recipe, "steps": 400, "variants": 4}
     return Plan(**{**own, "tiles": 4, "side": 256, "mpp": 1.0, **changes})
 
 
 def full(**changes: Any) -> Plan:
-    """For a GPU: the laboratory's U-Net on 508 px at 0.5 um/px, and ten repeats."""
+    """The plan for a GPU: the laboratory's U-Net on 508 px at 0.5 um/px, and ten repeats."""
     recipe = replace(icube(), name="table1-full", stain_jitter=False)
     own: dict[str, Any] = {"repeats": 10, "recipe": recipe, "steps": 12_500, "variants": 16}
     return Plan(**{**own, "tiles": 40, "side": 508, "mpp": 0.5, **changes})
