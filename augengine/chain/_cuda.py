@@ -1,7 +1,7 @@
 """The GPU branch of the chain: G_BA, the noise kernel and G_AB on one CUDA stream.
 
-Not yet run on a GPU. What could be checked without one is: the kernel's arithmetic, by compiling `NOISE_CORE` as C
-and comparing it with `augengine.draws.noise`, and the kernel's syntax, by nvcc.
+Not yet run on a GPU. What could be checked without one is: the kernel's arithmetic, by compiling it as C and
+comparing it with `augengine.draws.noise`, and its syntax, by nvcc: see `augengine.draws.noise_kernel`.
 """
 
 from __future__ import annotations
@@ -14,71 +14,10 @@ from numpy.typing import NDArray
 
 from augengine.chain.base import Translators
 from augengine.chain.translate import Finite, run_engine
-from augengine.draws.noise import FloatImage
+from augengine.draws.noise import FloatImage, GaussianNoise
 from augengine.engines.driver import ForeignStream
 from augengine.engines.gpu_memory import INSTALL, load_cupy
 from augengine.errors import ChainError
-
-NOISE_CORE = r"""
-typedef unsigned int u32;
-typedef unsigned long long u64;
-
-__device__ static void philox_round(u32 c[4], u32 k0, u32 k1) {
-    u64 p0 = (u64)0xD2511F53u * c[0], p1 = (u64)0xCD9E8D57u * c[2];
-    u32 c1 = c[1], c3 = c[3];
-    c[0] = (u32)(p1 >> 32) ^ c1 ^ k0;
-    c[1] = (u32)p1;
-    c[2] = (u32)(p0 >> 32) ^ c3 ^ k1;
-    c[3] = (u32)p0;
-}
-
-/* Uniforms in (0, 1] from the top 24 bits. */
-__device__ static double uniform(u32 word) {
-    return ((double)(word >> 8) + 1.0) * 5.9604644775390625e-08;
-}
-
-/* Three standard normals of a pixel: Box-Muller in double, rounded once. */
-__device__ static void normals(u32 x, u32 y, u32 variant, u32 k0, u32 k1, float out[3]) {
-    const double two_pi = 6.283185307179586;
-    u32 c[4] = {x, y, variant, 0u};
-    for (int round = 0; round < 10; ++round) {
-        philox_round(c, k0, k1);
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    double radius_01 = sqrt(-2.0 * log(uniform(c[0]))), radius_2 = sqrt(-2.0 * log(uniform(c[2])));
-    double angle_01 = two_pi * uniform(c[1]), angle_2 = two_pi * uniform(c[3]);
-    out[0] = (float)(radius_01 * cos(angle_01));
-    out[1] = (float)(radius_01 * sin(angle_01));
-    out[2] = (float)(radius_2 * cos(angle_2));
-}
-
-/* One pixel of one variant: i counts (sample, variant, y, x), the last fastest.
-   a (N, 3, height, width) -> out (N, variants, 3, height, width); key_words (N, 2); sigmas (N, variants). */
-__device__ static void noisy_pixel(u64 i, const float* a, float* out, const u32* key_words, const float* sigmas,
-                                   u32 variants, u32 height, u32 width) {
-    u64 plane = (u64)height * width, pixel = i % plane, row = i / plane;
-    u64 sample = row / variants, variant = row % variants;
-    float unit[3];
-    normals((u32)(pixel % width), (u32)(pixel / width), (u32)variant + 1u,
-            key_words[2 * sample], key_words[2 * sample + 1], unit);
-    for (int channel = 0; channel < 3; ++channel)
-        out[(3 * row + channel) * plane + pixel] =
-            a[(3 * sample + channel) * plane + pixel] + sigmas[row] * unit[channel];
-}
-"""
-"""The arithmetic as plain C but for ``__device__``, so that a C compiler can check it."""
-
-NOISE_KERNEL = (
-    NOISE_CORE
-    + r"""
-extern "C" __global__ void add_noise(u64 total, const float* a, float* out, const u32* key_words, const float* sigmas,
-                                     u32 variants, u32 height, u32 width) {
-    u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < total) noisy_pixel(i, a, out, key_words, sigmas, variants, height, width);
-}
-"""
-)
 
 _THREADS = 256
 _CUDA_DEVICE = 2  # DLPack's number for CUDA memory
@@ -89,6 +28,7 @@ class CudaTranslation:
 
     Args:
         translators: Two engines on the GPU.
+        noise: The noise between them.
         variants: K.
         batch: The most samples of a call.
         buffers: Outputs kept apart: a caller's copy of one is still under way when the next is filled.
@@ -99,11 +39,20 @@ class CudaTranslation:
         ChainError: The GPU does not answer, the buffers do not fit, or the kernel does not compile.
     """
 
-    def __init__(self, translators: Translators, *, variants: int, batch: int, buffers: int, device_id: int) -> None:
+    def __init__(
+        self,
+        translators: Translators,
+        noise: GaussianNoise,
+        *,
+        variants: int,
+        batch: int,
+        buffers: int,
+        device_id: int,
+    ) -> None:
         self._cp = load_cupy()
         self._translators, self._variants, self._device_id = translators, variants, device_id
         # No fused multiply-add: the sum a + sigma * n is rounded as on a CPU.
-        self._kernel = self._cp.RawKernel(NOISE_KERNEL, "add_noise", options=("--fmad=false",))
+        self._kernel = self._cp.RawKernel(noise.kernel, "add_noise", options=("--fmad=false",))
         self._next = 0
         try:
             with self._cp.cuda.Device(device_id):
@@ -230,6 +179,7 @@ def _capsule(array: Any) -> Any:
 
 def translate_from_host(
     translators: Translators,
+    noise: GaussianNoise,
     x_nchw: FloatImage,
     key_words: Sequence[NDArray[np.uint32]],
     sigmas: Sequence[NDArray[np.float32]],
@@ -238,7 +188,7 @@ def translate_from_host(
     cp = load_cupy()
     n, variants = len(x_nchw), len(sigmas[0])
     device_id = int(cp.cuda.runtime.getDevice())
-    translation = CudaTranslation(translators, variants=variants, batch=n, buffers=1, device_id=device_id)
+    translation = CudaTranslation(translators, noise, variants=variants, batch=n, buffers=1, device_id=device_id)
     with cp.cuda.Stream(non_blocking=True) as stream:
         arrays = (cp.asarray(part) for part in (x_nchw, np.stack(key_words), np.stack(sigmas)))
         y_nkchw, finite = translation(*arrays, stream=stream.ptr)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.chain.base import ChainSpec, Outcome, Request, Translators, Variants
-from augengine.draws.noise import draw_sigma
-from augengine.draws.philox import derive_key
+from augengine.draws.noise import GaussianNoise
 from augengine.errors import ChainError, ContentError, SpecError
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.images import Decoder
@@ -88,7 +87,7 @@ class Preparation:
 
     def __init__(self, translators: Translators, spec: ChainSpec) -> None:
         self._height, self._width = translators.height, translators.width
-        self._spec = spec
+        self._noise, self._variants = GaussianNoise(spec.noise), spec.variants
         self._decoder = Decoder(threads=spec.threads, max_side=max(self._height, self._width))
 
     def __call__(self, requests: Sequence[Request]) -> Batch:
@@ -108,14 +107,13 @@ class Preparation:
             frame_hwc=pad_to(image, self._height, self._width),
             height=height,
             width=width,
-            key_words=key_words(derive_key(self._spec.noise.seed, key)),
+            key_words=key_words(self._noise.philox_key(key)),
             sigmas=tuple(self._sigmas(key)),
         )
 
     def _sigmas(self, key: str) -> Iterator[float]:
-        noise = self._spec.noise
-        for variant in range(1, self._spec.variants + 1):
-            yield draw_sigma(noise.eps, noise.seed, key, variant)
+        for variant in range(1, self._variants + 1):
+            yield self._noise.sigma(key, variant)
 
 
 def pad_to(image_hwc: RgbImage, height: int, width: int) -> RgbImage:

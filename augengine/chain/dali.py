@@ -18,6 +18,7 @@ from nvidia.dali.python_function_plugin import ArrayToDLTensor, DLTensorToArray
 from augengine.chain.base import ChainSpec, Outcome, Request, Translators
 from augengine.chain.batches import Batch, Preparation, Turnstile
 from augengine.chain.translate import Translation
+from augengine.draws.noise import GaussianNoise
 from augengine.errors import AugengineError, ChainError
 
 Capsules = list[Any]
@@ -134,14 +135,15 @@ class _GraphCall:
         self.idle = True
         self.error: BaseException | None = None
         self._shape = (spec.variants, 3, translators.height, translators.width)
-        self._translate = Translation(translators, threads=spec.threads)
+        noise = GaussianNoise(spec.noise)
+        self._translate = Translation(translators, noise, threads=spec.threads)
         self._function: Function = self._on_cpu
         if translators.device == "cuda":
             # Imported here: the module needs CuPy, which a machine without a GPU does not have.
             from augengine.chain._cuda import CudaTranslation
 
             cuda = CudaTranslation(
-                translators, variants=spec.variants, batch=spec.batch, buffers=DEPTH + 1, device_id=device_id
+                translators, noise, variants=spec.variants, batch=spec.batch, buffers=DEPTH + 1, device_id=device_id
             )
             self._function = lambda *inputs: cuda.on_dali_stream(*inputs, idle=self.idle)
 

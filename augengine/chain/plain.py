@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from augengine.chain.base import ChainSpec, Outcome, Request, Translators
 from augengine.chain.batches import Batch, Preparation, Turnstile
 from augengine.chain.translate import Finite, Translation, normalise, quantise
-from augengine.draws.noise import FloatImage
+from augengine.draws.noise import FloatImage, GaussianNoise
 from augengine.errors import AugengineError
 
 
@@ -23,9 +23,9 @@ class PlainChain:
 
     def __init__(self, translators: Translators, spec: ChainSpec) -> None:
         self.batch = spec.batch
-        self._translators = translators
+        self._translators, self._noise = translators, GaussianNoise(spec.noise)
         self._prepare = Preparation(translators, spec)
-        self._translate_on_cpu = Translation(translators, threads=spec.threads)
+        self._translate_on_cpu = Translation(translators, self._noise, threads=spec.threads)
         self._turnstile = Turnstile(spec.batch, self.depth)
 
     def put(self, requests: Sequence[Request]) -> None:
@@ -56,5 +56,5 @@ class PlainChain:
         if self._translators.device == "cuda":
             from augengine.chain._cuda import translate_from_host
 
-            return translate_from_host(self._translators, x_nchw, batch.key_words(), batch.sigmas())
+            return translate_from_host(self._translators, self._noise, x_nchw, batch.key_words(), batch.sigmas())
         return self._translate_on_cpu(x_nchw, batch.key_words(), batch.sigmas())

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.chain.base import Translators
-from augengine.draws.noise import FloatImage, draw_keyed_noise
+from augengine.draws.noise import FloatImage, GaussianNoise
 from augengine.engines.base import Array, Engine
 from augengine.errors import AugengineError, ChainError
 
@@ -25,11 +25,12 @@ class Translation:
 
     Args:
         translators: The two engines.
-        threads: That draw noise while the first engine works.
+        noise: The noise between them.
+        threads: Threads that draw noise while the first engine works.
     """
 
-    def __init__(self, translators: Translators, *, threads: int) -> None:
-        self._translators = translators
+    def __init__(self, translators: Translators, noise: GaussianNoise, *, threads: int) -> None:
+        self._translators, self._noise = translators, noise
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="noise")
 
     def __call__(
@@ -75,7 +76,7 @@ class Translation:
         """Draw what will be added to A' while A' is being made: noise needs no image."""
         return [
             self._pool.submit(
-                draw_keyed_noise,
+                self._noise.draw,
                 out_nkchw[sample, row],
                 sigma=float(sigma),
                 philox_key=int(key_words[sample][0]) | int(key_words[sample][1]) << 32,

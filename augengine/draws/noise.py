@@ -9,10 +9,14 @@ Standard normals come from the words of Philox by Box and Muller, "A note on the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from augengine.draws.noise_kernel import NOISE_KERNEL
 from augengine.draws.philox import Stream, Words, derive_key, draw_uniform, philox4x32, uniform
+from augengine.spec import NoiseSpec
 
 NOISE_VERSION = 1
 """Written into every sample; changes if the same (seed, key, variant, pixel) ever gives other noise."""
@@ -28,6 +32,42 @@ _FINE_BITS = np.uint32(12)
 _FINE_MASK = np.uint32((1 << 12) - 1)
 _COARSE = np.exp(2j * np.pi * np.arange((1 << 12) + 1) / (1 << 12))
 _FINE = np.exp(2j * np.pi * np.arange(1 << 12) / (1 << 24))
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianNoise:
+    """The method's noise as a value: it draws its sigma, and it adds itself to an intermediate translation.
+
+    Attributes:
+        spec: eps and seed.
+    """
+
+    spec: NoiseSpec
+
+    @property
+    def kernel(self) -> str:
+        """CUDA source of a kernel ``add_noise``, which does on a GPU what `draw` and a sum do on a CPU."""
+        return NOISE_KERNEL
+
+    def philox_key(self, key: str) -> int:
+        """The Philox key of a source sample, 64 bits."""
+        return derive_key(self.spec.seed, key)
+
+    def sigma(self, key: str, variant: int) -> float:
+        """The standard deviation of one variant, as `draw_sigma` has it."""
+        return draw_sigma(self.spec.eps, self.spec.seed, key, variant)
+
+    def draw(self, out_chw: FloatImage, *, sigma: float, philox_key: int, variant: int) -> None:
+        """Write ``sigma * noise`` into float32 (3, height, width).
+
+        It asks for no image: a pipeline draws while the image that it will be added to is being made.
+        """
+        _draw(out_chw, sigma=sigma, philox_key=philox_key, variant=variant)
+
+    def add(self, image_chw: FloatImage, out_chw: FloatImage, *, key: str, variant: int) -> None:
+        """Write the image and this variant's noise into ``out``, as `add_noise` does, with the sigma drawn for it."""
+        sigma = self.sigma(key, variant)
+        add_noise(image_chw, out_chw, sigma=sigma, seed=self.spec.seed, key=key, variant=variant)
 
 
 def draw_sigma(eps: float, seed: int, key: str, variant: int) -> float:
@@ -85,15 +125,11 @@ def add_noise(image_chw: FloatImage, out_chw: FloatImage, *, sigma: float, seed:
         variant: 1 ... K.
     """
     noise = np.empty_like(image_chw)
-    draw_keyed_noise(noise, sigma=sigma, philox_key=derive_key(seed, key), variant=variant)
+    _draw(noise, sigma=sigma, philox_key=derive_key(seed, key), variant=variant)
     np.add(image_chw, noise, out=out_chw)
 
 
-def draw_keyed_noise(out_chw: FloatImage, *, sigma: float, philox_key: int, variant: int) -> None:
-    """Write ``sigma * noise`` into ``out``: what `add_noise` adds, for a (seed, key) folded into a Philox key already.
-
-    It asks for no image: a pipeline draws while the image that it will be added to is being made.
-    """
+def _draw(out_chw: FloatImage, *, sigma: float, philox_key: int, variant: int) -> None:
     _fill(out_chw, philox_key, variant)
     out_chw *= np.float32(sigma)
 

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from augengine.chain.base import Translators
 from augengine.chain.translate import Translation
-from augengine.draws.noise import draw_keyed_noise
+from augengine.draws.noise import GaussianNoise
 from augengine.engines.gpu_memory import load_cupy
+from augengine.spec import NoiseSpec
 from benchmarks.gpu.engines import current_stream, load
 from benchmarks.gpu.events import time_calls
 from benchmarks.gpu.part import Rows, Setting, engine_facts, require_backend
 
 _SIGMA = 0.05
+_NOISE = GaussianNoise(NoiseSpec(eps=_SIGMA))
 
 
 def stages(setting: Setting) -> Rows:
@@ -48,7 +50,7 @@ def _runs_on_gpu(pair: Translators, batch: int, setting: Setting, _: ExitStack) 
     from augengine.chain._cuda import CudaTranslation
 
     cupy = load_cupy()
-    translation = CudaTranslation(pair, variants=setting.variants, batch=batch, buffers=1, device_id=0)
+    translation = CudaTranslation(pair, _NOISE, variants=setting.variants, batch=batch, buffers=1, device_id=0)
     x = cupy.asarray(_images(pair, batch))
     y, noisy = cupy.empty_like(x), cupy.empty((batch, setting.variants, *x.shape[1:]), cupy.float32)
     words = cupy.zeros((batch, 2), cupy.uint32)
@@ -63,7 +65,7 @@ def _runs_on_gpu(pair: Translators, batch: int, setting: Setting, _: ExitStack) 
 
 
 def _runs_on_cpu(pair: Translators, batch: int, setting: Setting, stack: ExitStack) -> dict[str, Callable[[], object]]:
-    translation = stack.enter_context(closing(Translation(pair, threads=setting.threads)))
+    translation = stack.enter_context(closing(Translation(pair, _NOISE, threads=setting.threads)))
     x = _images(pair, batch)
     y = np.empty_like(x)
     words = [np.zeros(2, np.uint32)] * batch
@@ -79,7 +81,7 @@ def _runs_on_cpu(pair: Translators, batch: int, setting: Setting, stack: ExitSta
 def _draw_all(out_nchw: NDArray[np.float32], variants: int) -> None:
     for row in out_nchw:
         for variant in range(1, variants + 1):
-            draw_keyed_noise(row, sigma=_SIGMA, philox_key=0, variant=variant)
+            _NOISE.draw(row, sigma=_SIGMA, philox_key=0, variant=variant)
 
 
 def _images(pair: Translators, batch: int) -> NDArray[np.float32]:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from augengine.chain._cuda import NOISE_CORE, NOISE_KERNEL, compile_kernel
+from augengine.chain._cuda import compile_kernel
 from augengine.draws.noise import add_noise
+from augengine.draws.noise_kernel import NOISE_CORE, NOISE_KERNEL
 from augengine.draws.philox import derive_key
 from augengine.errors import ChainError
 from tests.support.gpu import cupy_or_skip

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from augengine.draws.noise import _BLOCK, add_noise, draw_sigma, unit_noise
+from augengine.draws.noise import _BLOCK, GaussianNoise, add_noise, draw_sigma, unit_noise
 from augengine.errors import SpecError
 from augengine.spec import NoiseSpec
 
@@ -122,3 +122,17 @@ def test_a_vanishing_sigma_leaves_the_image() -> None:
 def test_an_eps_out_of_range_is_refused(eps: float) -> None:
     with pytest.raises(SpecError, match="eps must be in"):
         NoiseSpec(eps=eps)
+
+
+def test_the_value_draws_and_adds_what_the_functions_do() -> None:
+    noise = GaussianNoise(NoiseSpec(eps=0.3, seed=7))
+    image = np.zeros((3, 8, 12), np.float32)
+    added, drawn, wanted = (np.empty_like(image) for _ in range(3))
+    noise.add(image, added, key="a", variant=2)
+    sigma = noise.sigma("a", 2)
+    assert sigma == draw_sigma(0.3, 7, "a", 2)
+    noise.draw(drawn, sigma=sigma, philox_key=noise.philox_key("a"), variant=2)
+    add_noise(image, wanted, sigma=sigma, seed=7, key="a", variant=2)
+    np.testing.assert_array_equal(added, wanted)
+    np.testing.assert_array_equal(drawn, wanted)
+    assert "add_noise" in noise.kernel

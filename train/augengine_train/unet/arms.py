@@ -15,7 +15,7 @@ import numpy as np
 from augengine.chain.base import Translators
 from augengine.chain.translate import normalise, quantise
 from augengine.digests import canonical_json
-from augengine.draws.noise import add_noise, draw_sigma
+from augengine.draws.noise import GaussianNoise
 from augengine.errors import SpecError
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.encode import encode_image, encode_mask
@@ -90,8 +90,7 @@ def draw_control(
 
 def _add_input_noise(picture: RgbImage, key: str, variant: int, noise: NoiseSpec) -> RgbImage:
     x_chw = normalise([picture])[0]
-    sigma = draw_sigma(noise.eps, noise.seed, key, variant)
-    add_noise(x_chw, x_chw, sigma=sigma, seed=noise.seed, key=key, variant=variant)
+    GaussianNoise(noise).add(x_chw, x_chw, key=key, variant=variant)
     return np.ascontiguousarray(quantise(x_chw[None])[0])
 
 

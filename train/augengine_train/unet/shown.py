@@ -12,7 +12,7 @@ from augengine.chain.base import Translators
 from augengine.chain.batches import pad_to
 from augengine.chain.translate import normalise, quantise
 from augengine.draws.choose import pick, pick_fresh
-from augengine.draws.noise import FloatImage, add_noise, draw_sigma
+from augengine.draws.noise import FloatImage, GaussianNoise
 from augengine.engines.fidelity import run_on_host
 from augengine.errors import SourceError
 from augengine.pictures.arrays import RgbImage
@@ -86,7 +86,7 @@ class OnlineVariants:
     """
 
     def __init__(self, translators: Translators, noise: NoiseSpec) -> None:
-        self._translators, self._noise = translators, noise
+        self._translators, self._noise = translators, GaussianNoise(noise)
         self._stored = StoredVariants()
 
     def image(self, tile: Tile, variant: int) -> RgbImage:
@@ -94,9 +94,8 @@ class OnlineVariants:
         picture = self._stored.image(tile, SOURCE_VARIANT)
         if variant == SOURCE_VARIANT:
             return picture
-        sigma = np.float32(draw_sigma(self._noise.eps, self._noise.seed, tile.key, variant))
         a_chw = to_reference(self._translators, picture, tile.key)
-        add_noise(a_chw, a_chw, sigma=float(sigma), seed=self._noise.seed, key=tile.key, variant=variant)
+        self._noise.add(a_chw, a_chw, key=tile.key, variant=variant)
         return from_reference(self._translators, a_chw, picture.shape[:2], tile.key)
 
 
