@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from augengine.annotations.base import Drawn
+from augengine.annotations.crossings import Crossings
 from augengine.annotations.raster import Edges, Floats, snap
-from augengine.annotations.tangle import Crossings
 from augengine.errors import ContentError
 
 FARTHEST = 1e7

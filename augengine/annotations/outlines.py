@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from augengine.annotations.base import Box, Drawn, check_tile, class_key
+from augengine.annotations.crossings import Crossings
 from augengine.annotations.geometry import area, edges_of
 from augengine.annotations.raster import Edges, Floats, centres, inside
-from augengine.annotations.tangle import Crossings
 from augengine.errors import ContentError, SourceError
 from augengine.pictures.arrays import Mask
 from augengine.sample import printable

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from augengine.chain.base import Variants
-from augengine.chain.shown import intermediate_rgb
+from augengine.chain.intermediate import intermediate_rgb
 from augengine.dataset.load import load_chain
 from augengine.dataset.reopen import Reopened, draw, reopen
 from augengine.errors import ContentError, ShardError, SpecError

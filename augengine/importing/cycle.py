@@ -12,8 +12,8 @@ from augengine.compiling.tiles import Tiles
 from augengine.errors import CheckpointError, SourceError
 from augengine.generator import run_generator
 from augengine.importing.export import run_onnx
+from augengine.importing.foreign_generator import ForeignGenerator, Images, Translate, changed, rebuilt
 from augengine.importing.foreign_onnx import Graph
-from augengine.importing.incoming import Images, Incoming, Translate, changed, rebuilt
 from augengine.importing.request import CLEARLY, CycleErrors
 from augengine.sources import SampleSet, Source, open_source
 from augengine.stains import Stain
@@ -77,7 +77,7 @@ def _error(to_reference: Translate, from_reference: Translate, tiles: SampleTile
 
 
 def better_reading(
-    incoming: Incoming, other: Graph, direction: Direction, tiles: SampleTiles, errors: CycleErrors
+    incoming: ForeignGenerator, other: Graph, direction: Direction, tiles: SampleTiles, errors: CycleErrors
 ) -> str:
     """A sentence if another reading of the tensors cycles clearly better, else nothing."""
     tried = [
@@ -90,7 +90,7 @@ def better_reading(
     return f"with {said} the cycle error would be {best:.3g} in place of {errors.stated:.3g}: import it again so"
 
 
-def _readings(incoming: Incoming, other: Graph) -> Iterator[tuple[Translate, Translate, str]]:
+def _readings(incoming: ForeignGenerator, other: Graph) -> Iterator[tuple[Translate, Translate, str]]:
     """Other readings of the incoming generator, alone and with the same change to the other direction's."""
     as_is, theirs = partial(run_onnx, other), rebuilt(other)
     if incoming.generator is None:

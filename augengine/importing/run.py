@@ -12,7 +12,7 @@ from augengine.engines.onnx_types import read_model, to_bytes
 from augengine.errors import CheckpointError, SpecError, WeightsError
 from augengine.importing.cycle import SampleTiles, better_reading, cycle_errors, sample_tiles
 from augengine.importing.export import Provenance, run_onnx, write_generator
-from augengine.importing.incoming import Incoming, read_incoming
+from augengine.importing.foreign_generator import ForeignGenerator, read_foreign_generator
 from augengine.importing.request import CycleErrors, Imported, ImportRequest
 from augengine.stains import Stain, find_stain
 from augengine.weights.cards import DIRECTIONS, Card, Direction, Parity, digest_weights, read_card
@@ -54,7 +54,7 @@ def run_import(request: ImportRequest, on_note: Callable[[str], None]) -> Import
     mpp, warnings = _mpp(request, place)
     tiles = sample_tiles(place.stain, place.reference, request.tiles)
     tile = tiles.of_input(place.direction)
-    incoming = read_incoming(request, tile)
+    incoming = read_foreign_generator(request, tile)
     on_note(f"found {incoming.found}")
     for phrase in incoming.assumed:
         on_note(f"assumed, since the tensors do not show it: {phrase}")
@@ -105,7 +105,7 @@ def _mpp(request: ImportRequest, place: _Place) -> tuple[float, list[str]]:
 
 
 def _check_pair(
-    incoming: Incoming, place: _Place, tiles: SampleTiles, request: ImportRequest
+    incoming: ForeignGenerator, place: _Place, tiles: SampleTiles, request: ImportRequest
 ) -> tuple[CycleErrors | None, list[str]]:
     """The cycle errors with the other direction, if it is there, and what they warn of.
 
@@ -138,7 +138,7 @@ def _check_pair(
     return errors, warnings
 
 
-def _write(incoming: Incoming, place: _Place, request: ImportRequest, mpp: float, parity: Parity) -> Card:
+def _write(incoming: ForeignGenerator, place: _Place, request: ImportRequest, mpp: float, parity: Parity) -> Card:
     """Write both files elsewhere and move them in, so that a failure leaves what was there."""
     provenance = Provenance(
         stain=place.stain.name,

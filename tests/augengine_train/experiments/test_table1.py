@@ -24,8 +24,8 @@ from augengine_train.experiments.table1.plan import BESIDES, Plan, full, scaled
 from augengine_train.phantom.series import DRAWING_VERSION
 from augengine_train.unet.arms import draw_control, write_control
 from augengine_train.unet.online import open_translators
-from augengine_train.unet.shown import OnlineVariants, StoredVariants
 from augengine_train.unet.tiles import find_tiles
+from augengine_train.unet.variants import OnlineVariants, StoredVariants
 from tests.support.places import ROOT
 from tests.support.segmenter_tiles import tiny_recipe, write_tiles
 from tests.support.small_generator import write_small_pair

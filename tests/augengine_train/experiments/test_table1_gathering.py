@@ -14,7 +14,7 @@ from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import variant_key
 from augengine.shards import ShardWriter, members_of
 from augengine_train.data.decoding import PlaceReader
-from augengine_train.experiments.claim import claim
+from augengine_train.experiments.folder_claim import claim
 from augengine_train.experiments.table1.data import arm_folder, prepare, train_folder
 from augengine_train.experiments.table1.drawing import draw_phantoms
 from augengine_train.experiments.table1.gathering import count, main

@@ -18,8 +18,8 @@ from augengine.stains import BUILT_IN
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.unet import Cohort, StoredVariants, make_training
 from augengine_train.unet.fit import Fit
-from augengine_train.unet.shown import Rule
 from augengine_train.unet.tiles import Tile, find_tiles
+from augengine_train.unet.variants import Rule
 from tests.support.segmenter_tiles import names, tiny_recipe, write_tiles
 
 pytestmark = pytest.mark.usefixtures("one_thread")

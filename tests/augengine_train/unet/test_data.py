@@ -21,10 +21,10 @@ from augengine_train.unet.cohort import Cohort, parse_classes, split_by_patients
 from augengine_train.unet.foreground import ForegroundMasks, check_masks
 from augengine_train.unet.items import Looks, TrainingItems, epochs_of, steps_of
 from augengine_train.unet.online import open_translators
-from augengine_train.unet.shown import Rule, StoredVariants
 from augengine_train.unet.standard import Standard, measure_standard
 from augengine_train.unet.stored import check_stored
 from augengine_train.unet.tiles import find_tiles
+from augengine_train.unet.variants import Rule, StoredVariants
 from tests.support.datasets import make, record
 from tests.support.pictures import encode
 from tests.support.segmenter_tiles import glomerulus, names, tiny_recipe, write_tiles

@@ -19,9 +19,9 @@ from augengine_train.unet.cohort import Tiles
 from augengine_train.unet.items import Looks, TrainingItems, steps_of
 from augengine_train.unet.online import open_translators
 from augengine_train.unet.run import WEIGHTS
-from augengine_train.unet.shown import OnlineVariants, Rule, StoredVariants
 from augengine_train.unet.standard import Standard
 from augengine_train.unet.tiles import find_tiles, pass_over
+from augengine_train.unet.variants import OnlineVariants, Rule, StoredVariants
 from tests.support.datasets import keys, make
 from tests.support.segmenter_tiles import names, tiny_recipe, write_tiles
 

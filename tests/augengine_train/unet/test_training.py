@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from augengine.errors import CheckpointError, SourceError, TargetError, TrainingError
-from augengine_train.data.kept import Kept
+from augengine_train.data.picture_cache import PictureCache
 from augengine_train.loop.checkpoints import Checkpoints
 from augengine_train.unet import Cohort, Measures, StoredVariants, load_segmenter, make_training
 from augengine_train.unet.fit import measure
@@ -57,7 +57,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(cohort: Cohort, tm
     order = fit(cohort, tmp_path / "whole", steps=9, rhythm=3)
     make_training(order).train()
     broken = make_training(replace(order, out=tmp_path / "broken"))
-    broken.items.variants, broken.items.kept = Breaking(after=20), Kept(budget=0)
+    broken.items.variants, broken.items.kept = Breaking(after=20), PictureCache(budget=0)
     with pytest.raises(KeyboardInterrupt):
         broken.train()
     again = make_training(replace(order, out=tmp_path / "broken"))

@@ -27,7 +27,7 @@ from augengine_train.cyclegan.step import MixedPrecision, PrecisionOption
 from augengine_train.cyclegan.trainer import Trainer
 from augengine_train.data import Domain, Holdout, MarkerPreference, UnpairedCrops, open_domain
 from augengine_train.data.crops import summary
-from augengine_train.data.kept import BUDGET
+from augengine_train.data.picture_cache import BUDGET
 from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand, find_own_stain, interruptible
 from augengine_train.loop.rhythm import Rhythm
 from augengine_train.validate.kid import load_features

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self, overload
 from augengine.errors import SourceError, SpecError
 from augengine.patients import Patients, Split
 from augengine.pictures.arrays import RgbImage
-from augengine_train.data.kept import BUDGET
+from augengine_train.data.picture_cache import BUDGET
 from augengine_train.data.pictures import Pictures
 from augengine_train.data.places import find_pictures
 from augengine_train.data.splits import Holdout

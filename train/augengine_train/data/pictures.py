@@ -15,7 +15,7 @@ from augengine.pictures.images import check_image
 from augengine.pictures.resample import resample, resampled_size, whole_scale
 from augengine.spec import MAX_SIDE
 from augengine_train.data.decoding import PlaceReader
-from augengine_train.data.kept import BUDGET, Kept
+from augengine_train.data.picture_cache import BUDGET, PictureCache
 from augengine_train.data.places import Place, refuse_bad
 
 _MAX_ENLARGEMENT = 1.2
@@ -48,7 +48,7 @@ class Pictures(Sequence[RgbImage]):
     ) -> None:
         self._places = tuple(places)
         self._factors = _factors(self._places, text, mpp, target_mpp)
-        self._kept = Kept(budget)
+        self._kept = PictureCache(budget)
         self._reader = PlaceReader()
         self.names = tuple(place.name for place in self._places)
         self.mpps = frozenset(found for place in self._places if (found := place.mpp or mpp) is not None)

@@ -8,8 +8,8 @@ from augengine_train.unet.fit import Fit, make_training, measure
 from augengine_train.unet.measures import Counts, Measures
 from augengine_train.unet.recipe import UnetRecipe, find_recipe
 from augengine_train.unet.run import load_segmenter
-from augengine_train.unet.shown import OnlineVariants, Rule, StoredVariants
 from augengine_train.unet.tiles import Tile, find_tiles
+from augengine_train.unet.variants import OnlineVariants, Rule, StoredVariants
 
 __all__ = [
     "Cohort",

@@ -27,8 +27,8 @@ from augengine.storage.atomic import draft_of
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.unet.augmentations import jitter_stains
 from augengine_train.unet.draws import draw_stain_jitter
-from augengine_train.unet.shown import StoredVariants, from_reference, to_reference
 from augengine_train.unet.tiles import Tile
+from augengine_train.unet.variants import StoredVariants, from_reference, to_reference
 
 Control = Literal["reconstruction", "input-noise", "input-noise-cycled", "stain-jitter"]
 """``reconstruction``: there and back without noise. ``input-noise``: the paper's noise on the tile itself, without any

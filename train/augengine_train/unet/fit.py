@@ -20,10 +20,10 @@ from augengine_train.unet.measures import Measures
 from augengine_train.unet.predict import View, evaluate, shown_part
 from augengine_train.unet.recipe import UnetRecipe
 from augengine_train.unet.run import SegmenterRun, describe_data, load_segmenter
-from augengine_train.unet.shown import Rule, StoredVariants, Variants
 from augengine_train.unet.standard import Standard, measure_standard
 from augengine_train.unet.stored import check_stored
 from augengine_train.unet.training import SegmenterTraining
+from augengine_train.unet.variants import Rule, StoredVariants, Variants
 
 _MAX_WORKERS = 4
 _MIN_STEPS_BETWEEN = 20  # a set of few tiles is not validated after each handful of steps

@@ -15,16 +15,16 @@ from augengine.errors import SpecError
 from augengine.pictures.arrays import RgbImage
 from augengine.stains import Stain
 from augengine_train.data.decoding import PlaceReader
-from augengine_train.data.kept import Kept
+from augengine_train.data.picture_cache import PictureCache
 from augengine_train.unet.augmentations import apply
 from augengine_train.unet.cohort import Tiles
 from augengine_train.unet.draws import draw
 from augengine_train.unet.foreground import ForegroundMasks
 from augengine_train.unet.recipe import UnetRecipe
-from augengine_train.unet.shown import Rule, Variants
 from augengine_train.unet.shrinking import shrink_image, shrink_mask
 from augengine_train.unet.standard import Standard
 from augengine_train.unet.tiles import Tile
+from augengine_train.unet.variants import Rule, Variants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class TrainingItems(Dataset[dict[str, Tensor]]):
     looks: Looks
     steps: int
     _reader: PlaceReader = field(default_factory=PlaceReader)
-    kept: Kept = field(default_factory=Kept)
+    kept: PictureCache = field(default_factory=PictureCache)
 
     def __post_init__(self) -> None:
         if self.recipe.stain_jitter and self.looks.stain is None:

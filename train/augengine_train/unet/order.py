@@ -14,11 +14,11 @@ from augengine.weights.home import home
 from augengine_train.cyclegan.step import PrecisionOption
 from augengine_train.unet.cohort import Cohort, Tiles, open_cohort, parse_classes
 from augengine_train.unet.fit import Fit
+from augengine_train.unet.left_out import leave_out
 from augengine_train.unet.online import digest_pair, open_translators
 from augengine_train.unet.recipe import UnetRecipe, find_recipe
-from augengine_train.unet.shown import OnlineVariants, Rule, StoredVariants, Variants
 from augengine_train.unet.stored import count_stored
-from augengine_train.unet.used import leave_out
+from augengine_train.unet.variants import OnlineVariants, Rule, StoredVariants, Variants
 
 FRESH = "fresh"
 

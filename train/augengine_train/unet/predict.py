@@ -15,10 +15,10 @@ from augengine_train.unet.foreground import Foreground, ForegroundMasks, check_m
 from augengine_train.unet.items import Looks
 from augengine_train.unet.measures import Measures, compare
 from augengine_train.unet.recipe import UnetRecipe
-from augengine_train.unet.shown import StoredVariants
 from augengine_train.unet.shrinking import shrink_image, shrink_mask
 from augengine_train.unet.standard import Standard
 from augengine_train.unet.tiles import Tile
+from augengine_train.unet.variants import StoredVariants
 
 
 class View:

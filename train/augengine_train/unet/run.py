@@ -19,9 +19,9 @@ from augengine_train.unet.cohort import Cohort
 from augengine_train.unet.contents import digest_sizes
 from augengine_train.unet.network import Unet
 from augengine_train.unet.recipe import UnetRecipe
-from augengine_train.unet.seen import Seen
 from augengine_train.unet.standard import Standard
 from augengine_train.unet.tiles import Tile
+from augengine_train.unet.trained_on import TrainedOn
 
 FORMAT = 1
 WEIGHTS = "unet"
@@ -111,8 +111,8 @@ class SegmenterCard:
     step: int
     f1: float | None = None
     validation: Mapping[str, Any] | None = None
-    trained_on: Seen | None = None
-    chosen_by: Seen | None = None
+    trained_on: TrainedOn | None = None
+    chosen_by: TrainedOn | None = None
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class SegmenterCard:
 
     @classmethod
     def _from_json(cls, data: Mapping[str, Any]) -> Self:
-        seen = {name: Seen.from_json(data[name]) for name in ("trained_on", "chosen_by") if data.get(name)}
+        seen = {name: TrainedOn.from_json(data[name]) for name in ("trained_on", "chosen_by") if data.get(name)}
         return cls(**{**data, **seen, "run": SegmenterRun.from_json(data["run"])})
 
     def doubts(self, tiles: Sequence[Tile]) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from augengine.errors import SourceError
-from augengine_train.unet.shown import Rule
 from augengine_train.unet.tiles import Tile
+from augengine_train.unet.variants import Rule
 
 _NAMED = 5
 

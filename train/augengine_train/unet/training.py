@@ -22,7 +22,7 @@ from augengine_train.unet.measures import Measures
 from augengine_train.unet.network import Unet
 from augengine_train.unet.predict import View, evaluate
 from augengine_train.unet.run import WEIGHTS, SegmenterCard, SegmenterRun, load_weights
-from augengine_train.unet.seen import Seen
+from augengine_train.unet.trained_on import TrainedOn
 
 
 @dataclass(kw_only=True)
@@ -171,8 +171,8 @@ class SegmenterTraining:
             step=self._step,
             f1=None if last is None else last.pixels.f1,
             validation=None if last is None else last.to_json(),
-            trained_on=Seen.of(self.items.tiles),
-            chosen_by=Seen.of(self.validation),
+            trained_on=TrainedOn.of(self.items.tiles),
+            chosen_by=TrainedOn.of(self.validation),
         )
 
 

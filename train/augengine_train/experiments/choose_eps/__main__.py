@@ -15,7 +15,7 @@ from augengine.storage.atomic import write_whole
 from augengine.weights.home import home, open_home
 from augengine_train.experiments.choose_eps.choice import UNAUGMENTED, Choice
 from augengine_train.experiments.choose_eps.grid import GRID, Search, search
-from augengine_train.experiments.choose_eps.tenth import Unit
+from augengine_train.experiments.choose_eps.tuning_share import Unit
 from augengine_train.experiments.plots import Points, plot_eps
 from augengine_train.loop.commands import FILE, SETTINGS, Echo, PoliteCommand, interruptible
 from augengine_train.unet.cohort import open_cohort, parse_classes

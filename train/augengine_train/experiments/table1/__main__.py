@@ -9,7 +9,7 @@ import click
 
 from augengine_train.cyclegan.finish import WEIGHTS
 from augengine_train.experiments.cells import CellLog, run_cells
-from augengine_train.experiments.claim import claim
+from augengine_train.experiments.folder_claim import claim
 from augengine_train.experiments.table1.analysis import analyse
 from augengine_train.experiments.table1.data import Drawer, prepare, tissues, write_arms
 from augengine_train.experiments.table1.drawing import draw_phantoms

@@ -12,7 +12,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class TrainedOn:
     """The tiles that a training used, by name.
 
     Attributes:

@@ -43,7 +43,7 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
+class ForeignGenerator:
     """A generator to be stored.
 
     Attributes:
@@ -70,7 +70,7 @@ class Incoming:
         return compare(self.translate(tile_nchw), run_onnx(self.stored, tile_nchw))
 
 
-def read_incoming(request: ImportRequest, tile_nchw: Images) -> Incoming:
+def read_foreign_generator(request: ImportRequest, tile_nchw: Images) -> ForeignGenerator:
     """Read what a request names.
 
     Args:
@@ -93,9 +93,9 @@ def read_incoming(request: ImportRequest, tile_nchw: Images) -> Incoming:
     return _from_torch(checkpoint, request)
 
 
-def _from_torch(checkpoint: Checkpoint, request: ImportRequest) -> Incoming:
+def _from_torch(checkpoint: Checkpoint, request: ImportRequest) -> ForeignGenerator:
     generator, reading = checkpoint.generator, checkpoint.reading
-    return Incoming(
+    return ForeignGenerator(
         translate=partial(run_generator, generator),
         stored=store_half(to_onnx(generator)),
         recipe=reading.recipe.to_json(),
@@ -135,7 +135,7 @@ def rebuilt(model: Graph) -> Generator | None:
         return None
 
 
-def _from_onnx(request: ImportRequest, tile_nchw: Images) -> Incoming:
+def _from_onnx(request: ImportRequest, tile_nchw: Images) -> ForeignGenerator:
     if said := [name for name in ("entry", "recipe", "upsampling", "padding") if getattr(request, name) is not None]:
         raise SpecError(f"--{said[0]} is for checkpoints of tensors: an ONNX file holds the whole network")
     path = request.checkpoint
@@ -146,7 +146,7 @@ def _from_onnx(request: ImportRequest, tile_nchw: Images) -> Incoming:
     generator = _ours(model, tile_nchw, translate)
     recipe = {} if generator is None else generator.recipe.to_json()
     what = "an architecture of its own" if generator is None else generator.recipe.sentence()
-    return Incoming(
+    return ForeignGenerator(
         translate=translate,
         stored=stored,
         recipe=recipe,

@@ -13,7 +13,7 @@ BUDGET = 2 << 30
 """Bytes of decoded pictures that one place keeps."""
 
 
-class Kept:
+class PictureCache:
     """Read-only arrays by name. A copy that is sent to another process starts empty.
 
     Args:
@@ -25,7 +25,7 @@ class Kept:
         self._bytes = 0
         self._arrays: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
 
-    def __reduce__(self) -> tuple[type[Kept], tuple[int]]:
+    def __reduce__(self) -> tuple[type[PictureCache], tuple[int]]:
         return type(self), (self._budget,)
 
     def get(self, name: Hashable, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
