@@ -31,7 +31,7 @@ class CudaTranslation:
         noise: The noise between them.
         variants: K.
         batch: The most samples of a call.
-        buffers: Outputs kept apart: a caller's copy of one is still under way when the next is filled.
+        buffers: How many outputs are kept apart: one may still be copied by the caller while the next is filled.
         device_id: The GPU's ordinal.
 
     Raises:
@@ -66,6 +66,7 @@ class CudaTranslation:
 
     def _allocate(self, batch: int, buffers: int) -> None:
         image = (3, self._translators.height, self._translators.width)
+        # One each is enough, unlike the outputs: the stream uses them in order, and nobody else reads them.
         self._a_nchw = self._cp.empty((batch, *image), self._cp.float32)
         variants = (batch, self._variants, *image)
         self._noisy_nkchw = self._cp.empty(variants, self._cp.float32)
@@ -90,8 +91,10 @@ class CudaTranslation:
         y_nkchw, finite = self._turn(n)
         run_engine(self._translators.to_reference, x_nchw, a_nchw, stream=stream)
         self.add_noise(a_nchw, noisy, key_words, sigmas)
+        # The first n rows of a dense array are dense, so this is another view of it and no copy.
         flat = (n * self._variants, *image)
         run_engine(self._translators.from_reference, noisy.reshape(flat), y_nkchw.reshape(flat), stream=stream)
+        # Found out on the GPU: the host would have to wait for the stream to look for itself.
         finite[:, 0] = self._finite(a_nchw) & self._finite(y_nkchw)
         return y_nkchw, finite
 
@@ -109,6 +112,7 @@ class CudaTranslation:
         stream = current_dali_stream()
         with self._cp.cuda.Device(self._device_id), self._cp.cuda.Stream.from_external(ForeignStream(stream)):
             if idle:
+                # What the buffers hold does not matter: nobody looks at the outputs of an idle run.
                 outputs = self._turn(len(x_nchw))
             else:
                 inputs = [self._dense(capsules) for capsules in (x_nchw, key_words, sigmas)]
@@ -125,6 +129,7 @@ class CudaTranslation:
         """Fill device float32 (N, K, 3, height, width) with A' and its noise, on CuPy's current stream."""
         height, width = a_nchw.shape[2:]
         total = len(a_nchw) * self._variants * height * width
+        # Typed as the kernel declares them: CuPy hands scalars over as wide as their NumPy type is.
         sizes = tuple(np.uint32(size) for size in (self._variants, height, width))
         arguments = (np.uint64(total), a_nchw, out_nkchw, key_words, sigmas, *sizes)
         self._kernel((-(-total // _THREADS),), (_THREADS,), arguments)
@@ -133,7 +138,7 @@ class CudaTranslation:
         return self._cp.isfinite(x).all(axis=tuple(range(1, x.ndim)))
 
     def _dense(self, capsules: list[Any]) -> Any:
-        """One array over a batch's samples: without a copy where DALI laid them out one after the other."""
+        """Return one array over a batch's samples, without a copy where DALI laid them out one after the other."""
         rows = [self._cp.from_dlpack(_Held(capsule, self._device_id)) for capsule in capsules]
         first = rows[0]
         dense = all(
@@ -142,6 +147,7 @@ class CudaTranslation:
         )
         if not dense:
             return self._cp.stack(rows)
+        # It owns `rows`, so that the samples' memory stays for as long as the array is used.
         memory = self._cp.cuda.UnownedMemory(first.data.ptr, len(rows) * first.nbytes, rows, self._device_id)
         return self._cp.ndarray((len(rows), *first.shape), first.dtype, self._cp.cuda.MemoryPointer(memory, 0))
 

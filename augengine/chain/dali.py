@@ -22,11 +22,12 @@ from augengine.draws.noise import GaussianNoise
 from augengine.errors import AugengineError, ChainError
 
 Capsules = list[Any]
-"""One DLPack capsule a sample, as DALI hands a batch to a function and takes it back."""
+"""One DLPack capsule per sample, as DALI hands a batch to a function and takes it back."""
 
 Function = Callable[[Capsules, Capsules, Capsules], tuple[Capsules, Capsules]]
 
 DEPTH = 2
+"""Batches under way: the engines work on one while the caller decodes the next."""
 
 
 class DaliChain:
@@ -57,6 +58,7 @@ class DaliChain:
         """Decode a batch of 1 ... ``batch`` requests and start the graph on it; returns at once."""
         self._turnstile.check(requests)
         batch = self._prepare(requests)
+        # A batch without a good image skips the graph, but enters the turnstile, so that `get` keeps the order.
         if batch.items:
             with self._own_errors():
                 self._feed(batch.frames_nhwc(), batch.key_words(), batch.sigmas())
@@ -71,12 +73,14 @@ class DaliChain:
         with self._own_errors():
             images, finite = self._pipeline.share_outputs()
             outcomes = self._read(batch, images, finite)
+            # Only now: the outcomes were copied out of buffers that DALI fills again from here on.
             self._pipeline.release_outputs()
         return outcomes
 
     def close(self) -> None:
         """Drop what is under way and free DALI's threads and buffers; the engines belong to the caller."""
         self._turnstile.shut("it was closed")
+        # Batches under way may still run while the pipeline ends: idle, they leave the engines alone.
         self._call.idle = True
         self._pipeline = None
         self._call.close()
@@ -109,7 +113,7 @@ class DaliChain:
 
     @contextmanager
     def _own_errors(self) -> Iterator[None]:
-        """The border to DALI's thread: what was raised there arrives here as another type with another message."""
+        """Raise our own error: what was raised in DALI's thread arrives here as another type with another message."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - a thread's border
@@ -127,8 +131,8 @@ class _GraphCall:
     """What the graph calls for each batch, in DALI's thread.
 
     Attributes:
-        idle: Give black images instead of running the engines.
-        error: What a call raised, if one did; DALI passes on its text alone.
+        idle: Whether to skip the engines and return whatever images are at hand.
+        error: The first error that a call raised, or None. It is kept because DALI passes on the text alone.
     """
 
     def __init__(self, translators: Translators, spec: ChainSpec, device_id: int) -> None:
@@ -142,6 +146,7 @@ class _GraphCall:
             # Imported here: the module needs CuPy, which a machine without a GPU does not have.
             from augengine.chain._cuda import CudaTranslation
 
+            # One buffer more than batches under way, so that none is filled while its output is still read.
             cuda = CudaTranslation(
                 translators, noise, variants=spec.variants, batch=spec.batch, buffers=DEPTH + 1, device_id=device_id
             )
@@ -198,6 +203,7 @@ def define_graph(spec: ChainSpec, device_id: int | None, call: Callable[..., Any
         num_threads=spec.threads,
         device_id=device_id,
         prefetch_queue_depth=DEPTH,
+        # Outputs go from the GPU back to the CPU, which DALI's other executors refuse.
         exec_dynamic=True,
     )
     def graph() -> tuple[Any, Any]:
@@ -225,10 +231,11 @@ def _variants(frames: Any, key_words: Any, sigmas: Any, call: Callable[..., Any]
         num_outputs=2,
         device=device,
         batch_processing=True,
+        # The engines work on DALI's own stream: its order is enough, and the host need not wait.
         synchronize_stream=False,
         output_layouts=["FCHW", ""],
     )
     y_kchw, finite = outputs
-    # The cast rounds to the nearest and saturates.
+    # The cast rounds to the nearest and saturates. It is the only place where numbers are clipped.
     grey = fn.cast((y_kchw + 1.0) * 127.5, dtype=types.UINT8)
     return fn.transpose(grey, perm=[0, 2, 3, 1]), finite

@@ -1,8 +1,8 @@
-"""A worker: one endless chain, fed by jobs, with encoders and a publisher behind it.
+"""A worker: one chain that jobs keep full, with encoders and a publisher behind it.
 
 Three stages run side by side: a thread that reads samples and drives the chain, a pool that encodes, and a thread
-that writes and publishes in source order. Batches end at shard borders, but the chain is not drained between
-shards: the next one is read while the last is encoded and published.
+that writes and publishes in source order. A batch never holds samples of two shards. The chain is not drained
+between shards: the next one is read while the last one is encoded and published.
 """
 
 from __future__ import annotations
@@ -57,16 +57,18 @@ class Worker:
         return self._publisher.samples_done
 
     def submit(self, job: Job, *, publishes: bool = True) -> Future[Report]:
-        """Queue a job. The future gives its report: also that of a shard that failed, with ``error`` set.
+        """Queue a job. The future gives its report; that of a failed shard has ``error`` set.
 
-        The future raises only `TargetError`: a full or vanished target fails every other job alike. Without
-        ``publishes`` the shard is made and dropped.
+        The future raises only `TargetError`, because a full or vanished target fails every other job too. Without
+        ``publishes`` the shard is made and then dropped.
         """
         target, fence = path_of(self._spec.target), self._spec.fence
         shard = ShardBuilder(job, target, publishes=publishes, fence=fence)
+        # Noted before it is queued: a driving thread that ends in between finds it here and fails it.
         self._unfinished.add(shard)
         shard.done.add_done_callback(lambda _: self._unfinished.discard(shard))
         self._jobs.put(shard)
+        # Looked at last: a thread that had ended before will not find this job, and its future would wait for ever.
         if self._ended:
             with suppress(InvalidStateError):  # the driving thread saw it too
                 shard.done.set_result(Report(output=job.output, error="the worker was stopped"))
@@ -86,6 +88,7 @@ class Worker:
         """Stop: shards under way are dropped, and nothing of them is left behind."""
         self._stopping = True
         self._jobs.put(None)
+        # The driving thread first: until it has ended it hands batches to the publisher.
         self._driver.join()
         self._publisher.close()
 
@@ -105,13 +108,15 @@ class Worker:
         except BaseException as unexpected:  # noqa: BLE001 - nobody would hear of it, and everybody wait
             error = unexpected
         finally:
+            # Before the loop: a job that comes too late for it sees the mark in `submit`.
             self._ended = True
+            # A copy, because other threads take shards out of the set as they finish.
             for shard in list(self._unfinished):
                 self._publisher.fail(shard, error)
             self._drop_chain()
 
     def _next_shard(self) -> ShardBuilder | None:
-        """The next job at once if there is one, so that the chain stays full; else drain it, then wait."""
+        """Return the next job at once if there is one: so the chain stays full. Else drain the chain, then wait."""
         while self._in_chain and self._jobs.empty() and not self._stopping:
             try:
                 self._take()
@@ -134,6 +139,7 @@ class Worker:
             if len(entries) == self._ready_chain().batch:
                 self._put(ShardPart(shard, tuple(entries), last=False))
                 entries = []
+            # A shard may be done before its end: the writing thread failed it. To read on would only cost time.
             if self._stopping or shard.done.done():
                 return
         self._put(ShardPart(shard, tuple(entries), last=True))
@@ -147,27 +153,31 @@ class Worker:
         chain = self._ready_chain()
         while len(self._in_chain) >= chain.depth:
             self._take()
+        # A batch without requests skips the chain, but it keeps its turn: samples are published in source order.
         self._in_chain.append(batch)
         if batch.requests:
             with _chain_errors():
                 chain.put(batch.requests)
 
     def _take(self) -> None:
-        """Hand the oldest batch on. It leaves the queue last: until then a failure finds its shard there."""
+        """Hand the oldest batch on. It leaves the queue last, so that until then a failure finds its shard there."""
         batch, chain = self._in_chain[0], self._ready_chain()
         with _chain_errors():
             outcomes = chain.get() if batch.requests else []
+            # Inside too: the batch may be of another shard than the one being read, which alone would fail otherwise.
             self._publisher.publish(batch, outcomes)
         self._in_chain.popleft()
 
     def _ready_chain(self) -> Chain:
+        # Loaded at the first need: engines that cannot be loaded then fail each shard with the reason.
         if self._chain is None:
             with _chain_errors():
                 self._chain = load_chain(self._spec)
         return self._chain
 
     def _lose_chain(self, shard: ShardBuilder, error: Exception) -> None:
-        """Every shard in hand fails with the chain; the next one gets a new chain."""
+        """Fail every shard in hand with the chain; the next shard gets a new chain."""
+        # Each once: a shard has as many entries in the queue as it has batches in the chain.
         lost = {id(s): s for s in (shard, *(batch.shard for batch in self._in_chain))}
         self._in_chain.clear()
         for each in lost.values():
@@ -175,6 +185,7 @@ class Worker:
         self._drop_chain()
 
     def _drop_chain(self) -> None:
+        # Forgotten before it is closed: if closing fails, nobody uses what is left of it.
         chain, self._chain = self._chain, None
         if chain is not None:
             chain.close()
@@ -188,7 +199,7 @@ class _ChainLost(Exception):
 
 @contextmanager
 def _chain_errors() -> Iterator[None]:
-    """Mark what fails inside the chain: it takes every shard in hand with it, where a bad source takes its own."""
+    """Mark an error inside the chain. It fails every shard in hand, whereas a bad source fails its own shard alone."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What runs in a worker's process, and what the driver knows of it."""
+"""A worker's process (`Actor`), and what the driver knows of it (`Member`)."""
 
 from __future__ import annotations
 
@@ -47,13 +47,16 @@ class Actor:
         if cores:
             # Threads started from here on inherit it, the engine's and the decoder's too.
             os.sched_setaffinity(0, cores)
+        # Trouble is kept and not raised: the driver would count an error here as the death of a worker.
         node_id, trouble = ("", "") if fitting is None else fitting.look()
         self._arrival = Arrival(host=socket.gethostname(), node_id=node_id, trouble=trouble)
+        # An unfit node is not fitted out either: no engines are built where no worker may start.
         self._worker = None if trouble else start(worker if fitting is None else fitting.fit(worker))
 
     def make(self, job: Job, publishes: bool) -> Report:
-        """Make one shard; several calls run at a time, one worker serves them all."""
+        """Make one shard. Several calls may run at a time; one worker serves them all."""
         assert self._worker is not None
+        # This blocks a thread of the actor, not the actor: `Hiring` gives it one for each job it holds, and two more.
         return self._worker.submit(job, publishes=publishes).result()
 
     def samples_done(self) -> int:
@@ -65,25 +68,24 @@ class Actor:
         return self._arrival
 
     def close(self) -> None:
-        """Drop the shards in hand; nothing of them is left behind."""
+        """Drop the shards under way; nothing of them is left behind."""
         if self._worker is not None:
             self._worker.close()
 
 
 @dataclass(slots=True)
 class Member:
-    """An actor of the pool.
+    """An actor, as the driver sees it.
 
     Attributes:
         actor: Ray's handle.
-        place: Which share of the machine it has.
-        asked_at: When it was started.
-        arrival: Its answer to the question where it runs.
-        asked: Its answer to the question how many samples it has done, when it comes. It is used only after its
-            first answer: an actor may wait for free CPUs for ever.
-        ready: Whether it has answered.
+        place: Number of the place where it works; a worker that replaces it has the same.
+        asked_at: When it was started, on the monotonic clock.
+        arrival: Ray's reference of its `Arrival`.
+        asked: Ray's reference of the next count of samples that it will give.
+        ready: Whether it has answered once. It gets no job before: an actor may wait for free CPUs for ever.
         samples_done: How many samples it had done when it last answered.
-        samples_told: Those of them that belong to trials it got through.
+        samples_told: How many samples the reports of its finished trials named.
     """
 
     actor: Any

@@ -1,4 +1,4 @@
-"""Ray: a cluster joined, or one of our own, and each worker's share of it."""
+"""Joins a Ray cluster or starts one of our own, and gives each worker its share of it."""
 
 from __future__ import annotations
 

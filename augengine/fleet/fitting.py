@@ -104,6 +104,7 @@ def _ask_all(ray: Any, worker: WorkerSpec, probe: Probe, outfit: Outfit | None) 
     on_gpu = worker.device_id is not None
     nodes = [node for node in find_nodes(ray) if node.gpus or not on_gpu]
     asked = [_ask(ray, node, on_gpu).remote(node.id, probe, outfit) for node in nodes]
+    # All were asked before any answer is awaited: a cluster takes as long as its slowest node, not their sum.
     late = ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_SECONDS)[1]
     if late:
         silent = ", ".join(node.host for node, each in zip(nodes, asked, strict=True) if each in late)
@@ -118,7 +119,7 @@ def _ask_all(ray: Any, worker: WorkerSpec, probe: Probe, outfit: Outfit | None) 
 
 def _ask(ray: Any, node: Node, on_gpu: bool) -> Any:
     there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node_id=node.id, soft=False)
-    # A share of a GPU, for without one Ray hides them all.
+    # No CPU is asked for, so that a busy node can answer. Without a share of a GPU Ray would hide them all.
     return ray.remote(look).options(num_cpus=0, num_gpus=0.001 if on_gpu else 0, scheduling_strategy=there)
 
 
@@ -128,6 +129,7 @@ def _answer(ray: Any, node: Node, asked: Any) -> Seen | None:
         seen: Seen = ray.get(asked)
         return seen
     except ray.exceptions.RayError as error:
+        # An error of the task itself comes from a node that lives: it is reported at once, and not waited for.
         if not isinstance(error, ray.exceptions.RayTaskError) and _dies(ray, node):
             return None
         hint = "is the same version of augengine installed there, with all that it needs?"
@@ -135,7 +137,7 @@ def _answer(ray: Any, node: Node, asked: Any) -> Seen | None:
 
 
 def _dies(ray: Any, node: Node) -> bool:
-    """Whether the cluster names a node no longer, or stops to within a while."""
+    """Whether a node is gone. A cluster needs a while to notice, so it is asked for up to `_DEATH_SECONDS`."""
     until = time.monotonic() + _DEATH_SECONDS
     while (alive := node.id in {each.id for each in find_nodes(ray)}) and time.monotonic() < until:
         time.sleep(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Starts workers' processes, wherever Ray has room but on nodes that turn out unfit."""
+"""Starts workers' processes wherever Ray has room, except on nodes that turned out unfit."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Hiring:
     """What every worker of a run is started with.
 
     Attributes:
-        cluster: Where.
-        worker: What it does; ``threads`` are set to the cluster's.
-        start: Makes it.
-        fitting: What it does first, in a joined cluster.
+        cluster: Where workers start.
+        worker: What each of them does; its ``threads`` are set to the cluster's.
+        start: Makes a worker.
+        fitting: What a worker does first on its node; None unless the cluster was joined.
         on_warning: Told of nodes that are not used.
-        unfit: Their ids.
+        unfit: Ids of those nodes.
     """
 
     cluster: Cluster
@@ -47,18 +47,21 @@ class Hiring:
             num_cpus=self.worker.threads,
             num_gpus=gpus,
             max_concurrency=HELD_JOBS + 2,
+            # The pool replaces workers itself: a restart by Ray would hide a death from the ledger.
             max_restarts=0,
             scheduling_strategy="SPREAD",
+            # Else Ray may start the replacement on the unfit node again and again, since that has room.
             label_selector={"ray.io/node-id": f"!in({','.join(sorted(self.unfit))})"} if self.unfit else None,
         )
         # Ray shows an actor only its own GPU, so that its number there is 0.
         share = _with(self.worker, device_id=0) if gpus else self.worker
         cores = self.cluster.cores[place] if self.cluster.cores else ()
         actor = remote.remote(share, self.start, cores, self.fitting)
+        # `arrival` is asked first: once the second question is answered, the pool need not wait for the first.
         return Member(actor, place, time.monotonic(), actor.arrival.remote(), actor.samples_done.remote())
 
     def is_fit(self, arrival: Arrival) -> bool:
-        """Whether a worker may stay where it arrived; of a node that joined late, and is unfit, all are told."""
+        """Whether a worker may stay where it arrived. A node that joined late and is unfit is named in one warning."""
         if self.fitting is None:
             return True
         trouble = arrival.trouble or self.fitting.not_arrived(arrival.node_id)

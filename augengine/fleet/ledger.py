@@ -1,8 +1,8 @@
-"""What every job still needs: who is tried where, who is charged with a death, and when a job is over.
+"""What every job still needs: where it is tried next, whether a death is charged to it, and when it is over.
 
-A worker that dies with two jobs in hand charges neither: both become suspects, and a suspect runs alone. What kills
-its worker alone is charged; after some tries its samples are searched (`search.py`), the one that is found is
-excluded, and the job runs again without it. No Ray here: `pool.py` tells what happened.
+If a worker dies with two jobs in hand, neither is charged: both become suspects, and a suspect runs alone. A job that
+kills its worker alone is charged. After some such deaths its samples are searched (`search.py`). The sample that is
+found is excluded, and the job runs again without it. Nothing here knows Ray: `pool.py` tells what happened.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Trial:
     """A job as it is given to a worker.
 
     Attributes:
-        job: With what is excluded by now.
-        alone: The worker is given nothing else meanwhile.
-        publishes: False: its shard is dropped when it is made; only whether the worker survives is of interest.
+        job: The job, with the samples that are excluded by now.
+        alone: Whether the worker is given nothing else meanwhile.
+        publishes: Whether the shard is published. That of a search is dropped: only the worker's survival matters.
     """
 
     job: Job
@@ -47,9 +47,9 @@ class Loss:
     """What a worker held when it died.
 
     Attributes:
-        over: The reports of jobs that are over by that: they kill every worker.
-        was_suspect: It held a job alone that was suspected of this.
-        was_search: It held a part of such a job's samples.
+        over: The reports of jobs that are given up because of this death.
+        was_suspect: Whether it held a single job that was a suspect already.
+        was_search: Whether it held some samples of a job whose samples are searched.
     """
 
     over: list[Report]
@@ -76,6 +76,7 @@ class _Case:
 
     def trial(self) -> Trial:
         if self.search is not None:
+            # Samples are missing from it: such a shard must never be published.
             return Trial(self.search.trial, alone=True, publishes=False)
         return Trial(self.job, alone=self.is_suspect, publishes=True)
 
@@ -128,6 +129,7 @@ class Ledger:
     def next_for(self, place: int) -> Trial | None:
         """What a worker is to do beside what it holds, or None for nothing now."""
         held = self._held[place]
+        # A suspect gets no company: only if its worker held nothing else does a death tell who caused it.
         is_full = len(held) >= HELD_JOBS or any(case.is_suspect for case in held)
         if is_full or self._standing.is_held_back(place, self._places):
             return None
@@ -157,9 +159,11 @@ class Ledger:
         held = self._held.pop(place, [])
         if len(held) == 1:
             (case,) = held
+            # Read first, because `_charge` changes both.
             was_suspect, search = case.is_suspect, case.search
             was_search = search is not None and not search.is_control
             return Loss(self._charge(case, place, death), was_suspect, was_search)
+        # With two in hand nobody knows which one killed. Back to the head of the queue, in their old order.
         for case in reversed(held):
             case.is_suspect = True
             self._waiting.appendleft(case)
@@ -170,10 +174,11 @@ class Ledger:
         return [place for place in self._held if self._standing.is_bad(place)]
 
     def retire(self, place: int) -> None:
-        """A bad worker is sent away: its failures count no more, and its jobs are for others."""
+        """A bad worker is sent away: its failures no longer count, and other workers get its jobs."""
         self._places.discard(place)
         for case in reversed(self._held.pop(place)):
             self._waiting.appendleft(case)
+        # Else a good job could use up its tries on bad workers: a simulated fleet with three of them showed it.
         for case in self._cases():
             case.failed_at = [each for each in case.failed_at if each != place]
         self._standing.forget(place)
@@ -182,7 +187,11 @@ class Ledger:
         return [*self._waiting, *(case for held in self._held.values() for case in held)]
 
     def _choose(self, place: int) -> _Case | None:
-        """The first that this place may have. A suspect that only busy workers may have makes them run empty."""
+        """The first waiting job that this place may have.
+
+        A suspect needs a worker that holds nothing else. If only busy workers may have it, they get no other job
+        either: so one of them runs empty, and the suspect does not wait until the end of the run.
+        """
         for case in self._waiting:
             if not self._may_have(place, case):
                 continue
@@ -196,7 +205,10 @@ class Ledger:
         return not self._held[place] and not self._standing.is_held_back(place, self._places)
 
     def _may_have(self, place: int, case: _Case) -> bool:
-        """Whether the case failed, then died, at no other place less often: the next try is made elsewhere."""
+        """Whether no other place has seen less harm from this job: so its next try is made where it failed least.
+
+        Failures count first, deaths decide between equals. Places where a worker is still starting count too.
+        """
         return case.harm(place) == min(case.harm(other) for other in self._places)
 
     def _failed(self, case: _Case, place: int, report: Report) -> list[Report]:
@@ -208,6 +220,7 @@ class Ledger:
 
     def _charge(self, case: _Case, place: int, death: Death) -> list[Report]:
         case.is_suspect, case.last_death = True, death
+        # Samples on trial are expected to kill. Only a death without them speaks against the place.
         if case.search is None or case.search.is_control:
             case.died_at[place] += 1
         if case.search is not None:
@@ -224,6 +237,7 @@ class Ledger:
         if isinstance(verdict, Found):
             return self._quarantine(case, verdict.ordinal)
         case.rounds += 1
+        # After a death without any sample the job is as suspect as before, so its next death starts the next search.
         case.deaths = self._rules.tries - 1 if verdict.is_control else 0
         if case.rounds < self._rules.rounds:
             return self._again(case)
@@ -242,7 +256,7 @@ class Ledger:
         return self._again(case)
 
     def _again(self, case: _Case) -> list[Report]:
-        """What failed goes first: others wait for what it tells of its worker."""
+        """Put a job back at the head of the queue: workers may be held back until it has been tried elsewhere."""
         self._waiting.appendleft(case)
         return []
 

@@ -1,4 +1,4 @@
-"""Jobs in this process, by one worker. What kills the worker kills us: only `run_ray` survives that."""
+"""Runs jobs in this process, by one worker. What kills the worker kills this process: only `run_ray` survives that."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def run_local(
         while ledger.is_open:
             while (trial := ledger.next_for(_HERE)) is not None:
                 held.append((trial, one.submit(trial.job)))
+            # The oldest first: a worker finishes its jobs in the order in which it was given them.
             trial, future = held.popleft()
             report = _wait(future, tell)
             roster.finish(_HERE, report)

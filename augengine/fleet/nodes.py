@@ -1,4 +1,4 @@
-"""The nodes of a cluster: what they have, how workers fit on them, and whether all can do the same work."""
+"""The nodes of a cluster: what they have, how many workers fit on them, and whether all give the same bytes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Node:
 
     Attributes:
         id: Ray's name of it.
-        host: For a person: its address.
-        cpus, gpus: Whole ones that Ray may hand out.
+        host: Its name and address, for messages.
+        cpus, gpus: How many whole ones Ray may hand out.
     """
 
     id: str
@@ -35,10 +35,10 @@ class Probe:
     """Files by which a node shows that it sees what the driver sees.
 
     Attributes:
-        folder: In the target: the driver's file lies there, and the nodes' answers; empty where the target is an URL,
-            which is the same everywhere.
-        word: What the driver wrote; unlike that of any other run.
-        inputs: Local paths of the input -> bytes, or -1 for a folder.
+        folder: Folder in the target that holds the driver's file and the nodes' answers. It is empty where the target
+            is a URL, which means the same everywhere.
+        word: What the driver wrote: a random word, so that no other run's file passes for it.
+        inputs: Local paths of the input, and the size of each in bytes; -1 for a folder.
     """
 
     folder: str
@@ -51,7 +51,7 @@ class Seen:
     """What a node says of itself.
 
     Attributes:
-        machine: What of it decides bytes, in words.
+        machine: Everything about it that decides bytes, in words.
         trouble: What it cannot reach; empty if all is well.
     """
 
@@ -60,12 +60,12 @@ class Seen:
 
 
 def crew(nodes: Sequence[Node], workers: int | None, *, on_gpu: bool) -> tuple[int, int]:
-    """How many workers, and the CPU threads of each: the most with which all of them fit on the nodes.
+    """How many workers there are, and the CPU threads of each: as many as let all workers fit on the nodes.
 
     Args:
         nodes: The cluster's nodes.
-        workers: How many are asked for; None for one a GPU, or one a node of CPUs.
-        on_gpu: Each needs a GPU.
+        workers: How many are asked for; None for one per GPU, or on CPUs one per node.
+        on_gpu: Whether each needs a GPU.
 
     Raises:
         WorkerError: They do not fit.
@@ -79,6 +79,7 @@ def crew(nodes: Sequence[Node], workers: int | None, *, on_gpu: bool) -> tuple[i
         raise WorkerError(f"the cluster has {gpus} GPUs, {wanted} workers need one each", hint="fewer --workers")
     if cpus < wanted:
         raise WorkerError(f"the cluster has {cpus} CPUs, {wanted} workers need one each", hint="fewer --workers")
+    # Sums over the cluster do not tell whether they fit: a worker's threads and its GPU lie on one node.
     for threads in range(max(node.cpus for node in nodes), 0, -1):
         if sum(_room(node, threads, on_gpu) for node in nodes) >= wanted:
             return wanted, threads
@@ -96,6 +97,7 @@ def write_probe(target: str, inputs: Sequence[str]) -> Probe:
         WorkerError: It cannot be written.
     """
     probe = Probe(
+        # In the spool: if this driver is killed, the next run removes the file with everything else there.
         folder="" if "://" in target else str(Path(target) / ".augengine" / "spool"),
         word=uuid.uuid4().hex,
         inputs={path: _size(path) for path in inputs if "://" not in path and Path(path).exists()},
@@ -120,6 +122,7 @@ def _answer(node_id: str, probe: Probe) -> str:
     try:
         if _asked(probe).read_text(encoding="utf-8") != probe.word:
             return f"the output {probe.folder} is another folder there"
+        # Reading is not enough: a worker writes its shards there, and the driver must see them.
         _answered(probe, node_id).write_text(node_id, encoding="utf-8")
     except OSError as error:
         return f"the output's {error.filename or probe.folder}: {error.strerror}"
@@ -127,6 +130,7 @@ def _answer(node_id: str, probe: Probe) -> str:
 
 
 def _missing(probe: Probe) -> str:
+    # The size too: a node may have another file under the same path.
     wrong = [path for path, size in probe.inputs.items() if not Path(path).exists() or _size(path) != size]
     return f"the input {wrong[0]} is missing or another there" if wrong else ""
 
@@ -154,6 +158,7 @@ def not_arrived(node_id: str, probe: Probe) -> str:
 
 
 def _check_classes(nodes: Sequence[Node], seen: Sequence[Seen], here: str) -> None:
+    # The driver counts as well: it begins the plan, which names the engines of its own class.
     classes = {here: ["this machine"]}
     for node, each in zip(nodes, seen, strict=True):
         classes.setdefault(each.machine, []).append(node.host)
@@ -171,6 +176,7 @@ def _some(hosts: Sequence[str]) -> str:
 def remove_probe(probe: Probe) -> None:
     """Take the files away again."""
     if probe.folder:
+        # A file left in the spool does no harm, and an error here would hide the one that ends the run.
         with suppress(OSError):
             for file in [_asked(probe), *Path(probe.folder).glob(f"{_asked(probe).name}-*")]:
                 file.unlink(missing_ok=True)
@@ -186,4 +192,5 @@ def _answered(probe: Probe, node_id: str) -> Path:
 
 def _size(path: str) -> int:
     file = Path(path)
+    # What a folder's own size is depends on the file system.
     return -1 if file.is_dir() else file.stat().st_size

@@ -1,4 +1,4 @@
-"""Places of workers in a fleet: who is replaced, who is left out, and when there is no use in going on."""
+"""The places of a fleet's workers: which are filled again, which stay empty, and when the run must end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Places:
         self._in_use = set(range(workers))
         self._deaths: Counter[int] = Counter()
         self._outdone: set[int] = set()
-        """Places elsewhere than which something was done since the first of their deaths."""
+        """Places where workers died, and a job was finished at another place since the first of these deaths."""
         self._retired: Counter[int] = Counter()
         self._in_row = 0
 
@@ -38,17 +38,19 @@ class Places:
         """Whether a worker that died is replaced.
 
         Args:
-            place: Where.
+            place: The place where it worked.
             loss: What it held.
-            why: It died.
+            why: Why it died, for the message.
 
         Raises:
             WorkerError: Too many died, with nothing done in between.
         """
+        # Suspects are expected to kill. A job that is given up counts once: on a broken machine all jobs end so.
         self._in_row += (not loss.was_suspect) + len(loss.over)
         if self._in_row > self._limit:
             hint = "is the machine, or its memory, at fault? --workers 1 runs in this process and shows more"
             raise WorkerError(f"workers die one after the other, the last: {why}", hint=hint)
+        # Deaths in a search are the samples' doing: they must not cost a good place its worker.
         if not loss.was_search:
             self._count(place)
         is_bad = self._deaths[place] >= self.rules.deaths_of_place and place in self._outdone
@@ -56,6 +58,7 @@ class Places:
 
     def _count(self, place: int) -> None:
         if not self._deaths[place]:
+            # Only what others finish from now on shows that the place is at fault, and not the jobs.
             self._outdone.discard(place)
         self._deaths[place] += 1
 

@@ -1,4 +1,7 @@
-"""Jobs on Ray actors, one chain each. Ray carries jobs and reports only: images stay in the worker that reads them."""
+"""Runs jobs on Ray actors, one chain each.
+
+Ray carries jobs and reports only: images stay in the worker that reads them.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ _START_SECONDS = 120.0
 _CLOSE_SECONDS = 10.0
 _RULES = Rules()
 _LOOKED_AT = 64
-"""Sources that every node must see."""
+"""How many of the sources each node is asked for."""
 
 
 def run_ray(
@@ -51,13 +54,13 @@ def run_ray(
     outfit: Outfit | None = None,
     on_warning: OnWarning = lambda _: None,
 ) -> Generator[Report, None, None]:
-    """Run jobs on Ray actors; see `Executor`. A job may crash its worker: another goes on.
+    """Run jobs on Ray actors; see `Executor`. If a job crashes its worker, another worker goes on.
 
     Args:
         jobs, worker, start, workers, address, on_progress, on_quarantine, on_crew: The arguments of `Executor`.
         rules: What is done about faults.
         outfit: What each node of a joined cluster must have.
-        on_warning: Told of nodes that joined later, and are not used.
+        on_warning: Told of nodes that joined after the run began and are not fit for it.
 
     Raises:
         SpecError: The nodes of a joined cluster differ in what decides bytes.
@@ -66,22 +69,25 @@ def run_ray(
     ledger = Ledger(jobs, rules, on_quarantine)
     samples = sum(job.count for job in jobs)
     with join(address, workers, worker) as cluster:
+        # A Ray of our own has one node, this machine: there is nothing to ask it.
         fitted = fitting(cluster.ray, worker, _sources(jobs), outfit) if address is not None else nullcontext()
         with fitted as first, _pool(Hiring(cluster, worker, start, first, on_warning), ledger, rules) as pool:
             while ledger.is_open:
                 yield from pool.step()
                 on_crew(pool.crew())
+                # What a failed shard had counted is taken back when its worker answers next: the sum may overshoot.
                 on_progress(min(samples, pool.samples_done()))
 
 
 def _sources(jobs: Sequence[Job]) -> list[str]:
-    """Some of them, the first and the last too: enough to notice a file system that is not shared."""
+    """About `_LOOKED_AT` of the jobs' sources: enough to notice a file system that is not shared."""
     sources = [*dict.fromkeys(job.source for job in jobs)]
     return [*sources[:: -(-len(sources) // _LOOKED_AT) or 1], *sources[-1:]]
 
 
 @contextmanager
 def _pool(hiring: Hiring, ledger: Ledger, rules: Rules) -> Iterator[_Pool]:
+    # The starts stand inside `closing`: if one fails, the actors before it are ended too.
     with closing(_Pool(hiring, ledger, Places(hiring.cluster.workers, rules))) as pool:
         for place in range(hiring.cluster.workers):
             pool.start(place)
@@ -89,10 +95,10 @@ def _pool(hiring: Hiring, ledger: Ledger, rules: Rules) -> Iterator[_Pool]:
 
 
 class _Pool:
-    """Actors at their places, and the trials they hold. What happens is told to the ledger, which decides.
+    """The actors at their places, and the trials that they hold. It tells the ledger what happened; the ledger decides.
 
-    An actor of which Ray reports any error but a task's own is ended and never used again: one that is merely
-    unavailable may stay so for ever, and swallow what it is given.
+    If Ray reports an error of an actor itself, not of one of its tasks, the actor is ended and never used again. One
+    that is merely unavailable may stay so for ever, and the jobs that it is given are lost.
     """
 
     def __init__(self, hiring: Hiring, ledger: Ledger, places: Places) -> None:
@@ -107,13 +113,15 @@ class _Pool:
 
     def start(self, place: int) -> None:
         """Start an actor; it is given jobs once it has answered."""
+        # Told now, so that a job that failed elsewhere waits for this worker instead of going back to where it failed.
         self._ledger.expect(place)
         self._members[place] = self._hiring.hire(place)
 
     def step(self) -> Iterator[Report]:
-        """Hand out jobs, wait a moment; the reports of jobs that are over for good."""
+        """Hand out jobs, wait a moment, and yield the reports of jobs that are over for good."""
         self._fill()
         answers = {member.asked: member for member in self._members.values()}
+        # A ready worker answers at once. If its answer were awaited too, this loop would spin and never rest.
         starting = [reference for reference, member in answers.items() if not member.ready]
         if awaited := [*self._held, *starting]:
             self._ray.wait(awaited, num_returns=1, timeout=POLL_SECONDS)
@@ -124,7 +132,7 @@ class _Pool:
         self._check_started()
 
     def _fill(self) -> None:
-        """Every worker its first job before any its second."""
+        """Give every worker its first job before any gets a second: no worker idles while another has two."""
         ready = [member for member in self._members.values() if member.ready]
         for load in range(HELD_JOBS):
             for member in ready:
@@ -142,6 +150,7 @@ class _Pool:
         member, trial = self._held[reference]
         try:
             report: Report = self._ray.get(reference)
+        # Caught first, since it is a RayError too: here the job failed, and its worker is well.
         except self._ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, TargetError):
                 raise error.as_instanceof_cause() from error
@@ -153,12 +162,14 @@ class _Pool:
         yield from self._finish(member, trial, report)
 
     def _finish(self, member: Member, trial: Trial, report: Report) -> Iterator[Report]:
+        # A failed job says nothing good of its place, so it does not clear the deaths counted there.
         if not report.error:
             self._places.finish(member.place)
         member.samples_told += report.samples_in
         self._roster.finish(member.place, report)
         over = self._ledger.finish(member.place, trial, report)
         self._pace.finish(member.place, time.monotonic(), is_busy=self._ledger.load(member.place) > 0)
+        # Last, since the caller may end the run at a report: all accounts are settled by then.
         yield from over
 
     def _hear(self, answers: dict[Any, Member]) -> Iterator[Report]:
@@ -184,12 +195,13 @@ class _Pool:
         return done, waiting
 
     def _welcome(self, member: Member) -> bool:
-        """Whether it may work; else another is started, elsewhere."""
+        """Whether an actor that has answered may work here; if not, another one is started elsewhere."""
         if member.ready:
             return True
         # Asked before the question that it has answered, so this does not wait.
         arrival: Arrival = self._ray.get(member.arrival)
         if not self._hiring.is_fit(arrival):
+            # Dropped, not buried: an unfit node is no death, and the worker had no job yet.
             self._drop(member)
             self.start(member.place)
             return False
@@ -208,8 +220,10 @@ class _Pool:
         """End an actor that died or is as good as dead, and replace it."""
         place = member.place
         death = death or self._death(error)
+        # Its process is ended whatever was wrong: one that hangs or lost its connection may wake up and go on.
         self._drop(member)
         loss = self._ledger.lose(place, death)
+        # The reports come first: the next line ends the run if too many workers died.
         yield from loss.over
         if self._places.replace_dead(place, loss, first_line(error)):
             self.start(place)
@@ -236,6 +250,7 @@ class _Pool:
         now = time.monotonic()
         late = [m for m in self._members.values() if not m.ready and now - m.asked_at > _START_SECONDS]
         for member in late:
+            # It is not ended: it takes part if the cluster finds room for it later.
             self._ledger.expect_no_more(member.place)
         if len(late) == len(self._members):
             raise WorkerError(
@@ -254,11 +269,13 @@ class _Pool:
 
     def samples_done(self) -> int:
         """Samples of jobs that are over, and of those under way as far as is known."""
+        # A report may arrive before the answer that counts its samples: then the difference is below 0.
         under_way = (max(0, member.samples_done - member.samples_told) for member in self._members.values())
         return self._ledger.samples_done + sum(under_way)
 
     def close(self) -> None:
-        """End every actor: asked first, so that it removes what it has begun."""
+        """End every actor. Each is first asked to close, so that it removes what it has begun."""
+        # One that has not answered yet may wait for free CPUs for ever, and has begun nothing.
         closing = [member.actor.close.remote() for member in self._members.values() if member.ready]
         if closing:
             self._ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_SECONDS)

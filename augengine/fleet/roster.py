@@ -1,4 +1,4 @@
-"""What each place of a fleet has done so far, whatever workers stood there one after the other."""
+"""What each place of a fleet has done so far, over all the workers that stood there one after the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from augengine.progress import WorkerState
 
 
 class Roster:
-    """Counts by place; begun with the run."""
+    """Counts for each place. Make it when the run begins, since rates count from then."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -29,18 +29,19 @@ class Roster:
         self._bad_samples[place] += len(report.failures)
 
     def leave(self, place: int, samples: int) -> None:
-        """A worker that died or was sent away had done so many samples."""
+        """A worker died or was sent away, after so many samples."""
         self._failures[place] += 1
+        # The worker that replaces it counts from 0, and the place's count must not fall.
         self._samples[place] += samples
 
     def state(self, place: int, samples: int, *, ready: bool, holds: tuple[str, ...]) -> WorkerState:
         """How a place is doing.
 
         Args:
-            place: Which.
-            samples: How many samples the worker at this place has done.
-            ready: Whether it has started.
-            holds: Names of its shards.
+            place: The number of the place.
+            samples: How many samples its present worker has done.
+            ready: Whether that worker has started.
+            holds: Names of the shards that it holds.
         """
         done = self._samples[place] + samples
         return WorkerState(

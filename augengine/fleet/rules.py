@@ -37,13 +37,16 @@ class Rules:
 
     Attributes:
         tries: How often a job may fail, or kill its worker while it runs alone.
-        confirmations: How often a single sample must kill its worker before it is quarantined.
-        rounds: How often the sample is looked for, if none is found: a worker killed by chance leads nowhere.
-        quarantined: Most samples of one shard; beyond, the machine is to blame, and the shard fails.
-        failures_in_row: Jobs that a worker fails one after the other before it is held back.
+        confirmations: How often a single sample must kill its worker before it is quarantined. In a simulated fleet
+            two chance kills made one confirmation convict an innocent sample; three did not.
+        rounds: How many searches that find no sample make the shard fail. One may be in vain: workers that are killed
+            by chance lead to no sample.
+        quarantined: The most samples of one shard. If more kill, the machine is to blame, and the shard fails.
+        failures_in_row: How many jobs a worker may fail one after the other before it is held back.
         replacements: How often a worker that fails what others can do is replaced before its place is left empty.
-        deaths_of_place: Deaths at one place, no job finished there but some elsewhere, before it is left empty.
-        watchdog: When a worker hangs.
+        deaths_of_place: How many workers may die at a place before it is left empty. They count only if no job was
+            finished there meanwhile, but one was elsewhere.
+        watchdog: When a worker is taken to hang.
     """
 
     tries: int = 3
@@ -58,9 +61,13 @@ class Rules:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
+            # No replacement is a choice too: a bad worker's place is then left empty at once.
             if isinstance(value, int) and value < (each.name != "replacements"):
                 raise SpecError(f"{each.name} must be at least 1, got {value}")
 
     def deaths_in_row(self, workers: int) -> int:
-        """Deaths of that many workers, nothing done between them, that end the run; those of suspects not counted."""
+        """How many deaths in a row the run survives. A finished job ends the row; deaths of suspects do not count.
+
+        Suspects are left out because every deadly shard costs some deaths, and a healthy run may hold many such shards.
+        """
         return 8 + 4 * workers

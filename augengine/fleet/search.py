@@ -1,4 +1,4 @@
-"""Which sample of a job kills its worker: half of them are tried, then half of those, each time alone on a worker."""
+"""Finds the sample of a job that kills its worker: half of them are tried, then half of those, and so on."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _NOT_TRIED = "not tried"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The sample, by its ordinal within the source."""
+    """The sample that kills: its ordinal within the source."""
 
     ordinal: int
 
 
 @dataclass(frozen=True, slots=True)
 class Blameless:
-    """No sample is to blame, and why, as the end of a sentence about the worker.
+    """No single sample is to blame.
 
     Attributes:
-        reason: Why.
-        is_control: The worker died without any sample.
+        reason: Why, as the end of a sentence that begins with the worker.
+        is_control: Whether the worker died without any sample.
     """
 
     reason: str
@@ -38,14 +38,14 @@ class Search:
     """Narrows the samples of a job down to one.
 
     The first trial has no sample at all: a worker that dies of it dies of something else. A sample is found only if
-    the worker died with it alone, ``confirmations`` times in a row; what was merely concluded is not believed.
+    the worker died with it alone, ``confirmations`` times in a row. That all others survived does not convict it.
 
-    Trials exclude the samples that they leave out instead of asking for a smaller range: a source knows its
-    range by a digest over all of it.
+    A trial excludes the samples that it leaves out, and does not ask for a smaller range: a source checks a job's
+    range by one digest over all of it.
 
     Args:
-        job: Kills its worker, samples already excluded left aside.
-        confirmations: Deaths of the last sample.
+        job: The job that kills its worker. Samples that it excludes already take no part.
+        confirmations: How often the last sample must kill its worker before it is found.
     """
 
     job: Job
@@ -70,7 +70,7 @@ class Search:
         return replace(self.job, excluded={**self.job.excluded, **dict.fromkeys(left_out, _NOT_TRIED)})
 
     def died(self) -> Verdict:
-        """The worker did not survive the trial."""
+        """Note that the worker died in the trial."""
         if self.is_control:
             return Blameless("dies even without its samples", is_control=True)
         self.suspects = self.on_trial
@@ -81,7 +81,8 @@ class Search:
         return None
 
     def survived(self) -> Verdict:
-        """The worker lives."""
+        """Note that the worker survived the trial."""
+        # All suspects were on trial, so it was the last one: the others are cleared, and now it is as well.
         if self.on_trial == self.suspects:
             return Blameless("dies of all its samples together, of none alone")
         on_trial = set(self.on_trial)
@@ -94,7 +95,9 @@ class Search:
         return tuple(ordinal for ordinal in every if ordinal not in self.job.excluded)
 
     def _narrow(self) -> None:
+        # At least one: the last suspect is tried again, until its deaths are confirmed.
         half = self.suspects[: max(1, len(self.suspects) // 2)]
         if half != self.on_trial:
+            # Deaths of a larger set confirm nothing: one of its workers may have been killed by chance.
             self._deaths = 0
         self.on_trial = half

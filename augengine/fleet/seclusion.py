@@ -1,4 +1,4 @@
-"""A Ray of our own keeps to itself: it listens on loopback alone, and answers only who knows this run's token.
+"""Shuts off a Ray of our own: it listens on loopback alone, and answers only those who know this run's token.
 
 Left alone Ray 2.60 listens on every address of a Linux machine, and turns ``_node_ip_address="127.0.0.1"`` back into
 the machine's own address. Where it is made for one machine (macOS, Windows) it keeps to loopback; that constant is
@@ -19,10 +19,10 @@ _MANY_MACHINES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 @contextmanager
 def secluded(ray: Any) -> Iterator[None]:
-    """Clusters that are started meanwhile are shut off; stop them before it ends.
+    """Shut off the clusters that are started inside this context. Stop them before it ends.
 
-    The token is 256 random bits, passed on in the environment alone, which only this user's processes may read. What
-    the user has set himself is kept: RAY_AUTH_MODE, or RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER for the addresses.
+    The token is 256 random bits. It is passed on in the environment alone, which only this user's processes may read.
+    The user's own settings are kept: RAY_AUTH_MODE, or RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER for the addresses.
 
     Args:
         ray: The package.
@@ -34,11 +34,11 @@ def secluded(ray: Any) -> Iterator[None]:
 
 @contextmanager
 def user_settings(ray: Any, own: dict[str, str] | None = None) -> Iterator[None]:
-    """The environment's word on tokens holds, whatever this process did before, and is as it was afterwards.
+    """Make Ray read the settings on tokens anew from the environment, and restore them afterwards.
 
     Args:
         ray: The package.
-        own: Other settings, meanwhile.
+        own: Settings to use instead, inside this context.
     """
     before = {name: os.environ.get(name) for name in (_MODE, _TOKEN)}
     os.environ.update(own or {})

@@ -1,4 +1,4 @@
-"""Which worker fails what others can do, and which job fails everywhere: told apart by trying elsewhere."""
+"""Tells a worker that fails what others can do from a job that fails everywhere, by trying jobs elsewhere."""
 
 from __future__ import annotations
 
@@ -25,18 +25,20 @@ class Standing:
     def succeed(self, place: int, output: str) -> None:
         """A worker made a job's shard."""
         self._streaks.pop(place, None)
+        # Only jobs that failed before say anything of a worker: the others need not be remembered.
         if output in self._failed_at:
             self._made.add(output)
 
     def fail(self, place: int, output: str) -> None:
         """A worker reported that the shard cannot be made."""
         streak = self._streaks.setdefault(place, [])
+        # A job that fails twice at a place is one failure: the streak counts jobs.
         if output not in streak:
             streak.append(output)
         self._failed_at.setdefault(output, set()).add(place)
 
     def give_up(self, output: str) -> None:
-        """Nobody tries the job any more: it speaks against no worker."""
+        """Nobody tries the job any more. Unless another worker made it, it speaks against no worker."""
         if output not in self._made:
             self._failed_at.pop(output, None)
         for streak in self._streaks.values():
@@ -55,7 +57,8 @@ class Standing:
         return len(streak) >= self._in_row and not self._made.isdisjoint(streak)
 
     def is_held_back(self, place: int, places: Collection[int]) -> bool:
-        """Whether it gets nothing for now; if all workers are doubtful, none is held back."""
+        """Whether it gets nothing for now."""
+        # If all are doubtful nobody is left to try for them: held back, they would wait for each other for ever.
         return self._is_doubtful(place) and not all(self._is_doubtful(each) for each in places)
 
     def _is_doubtful(self, place: int) -> bool:

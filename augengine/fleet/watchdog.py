@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from augengine.fleet.rules import Watchdog
 
 _MAX_TICK_SECONDS = 10.0
-"""A driver that did not look for longer (stopped, or its caller was busy) heard nothing: that time does not count."""
+"""The longest pause between two looks that counts in full.
+
+A driver that was stopped, or whose caller was busy, heard nothing in that time, so no worker is blamed for it."""
 
 
 @dataclass(slots=True)
@@ -44,11 +46,13 @@ class Pace:
         """It was given a job."""
         watched = self._watched[place]
         if not watched.is_busy:
+            # Only now: the time in which it had nothing to do is no sign of hanging.
             watched.is_busy, watched.since = True, now
 
     def hear(self, place: int, samples: int, now: float) -> None:
         """It says how many samples it has finished."""
         watched = self._watched[place]
+        # Any change is progress. A failed shard takes its samples back, so the count may fall.
         if samples != watched.samples:
             watched.samples = samples
             self._advance(watched, now)

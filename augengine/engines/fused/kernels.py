@@ -1,8 +1,9 @@
 """Triton kernels between the convolutions: moments of a plane, then norm, ReLU, sum and padding in one pass.
 
-Images are float16 (N, H, W, C), dense; every kernel sees one image at a time, so that its bits do not depend on the
-others. Sums have one order. What is not a number stays so to the end, where the chain looks for it: plain maxima would
-swallow it on a GPU. With ``TRITON_INTERPRET=1`` the same code runs on a CPU. Not yet run on a GPU.
+Images are float16 (N, H, W, C), dense. Every program of a kernel sees one image, so that its bits do not depend on
+the other images. Sums are taken in a fixed order. A NaN stays one up to the output, where the chain looks for it: on a
+GPU a plain maximum would replace it by a number. With ``TRITON_INTERPRET=1`` the same code runs on a CPU. Not yet run
+on a GPU.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import triton
 import triton.language as tl
 
 _ROWS = tl.constexpr(64)
+"""Pixels that `sum_plane` loads at a time."""
+
+# Plain parameters have no type: Triton reads annotations as code, and only its compiler notices, not its interpreter.
 
 
 @triton.jit
 def sum_plane(x_nhwc, sums, pixels, parts, C: tl.constexpr, BLOCK_C: tl.constexpr, PIXELS: tl.constexpr):
-    """Sums and sums of squares of what a part of an image differs from its first pixel, by channel.
+    """Sums and sums of squares over a part of an image, by channel, after the image's first pixel is subtracted.
 
-    Shifted data: a variance from sums of squares loses its digits where the mean is large beside it (Chan, Golub,
-    LeVeque, "Algorithms for computing the sample variance", 1983).
+    It is subtracted because a variance from sums of squares loses its digits where the mean is large beside it (Chan,
+    Golub, LeVeque, "Algorithms for computing the sample variance", 1983).
 
     Args:
         x_nhwc: float16 (N, pixels, C).
@@ -29,6 +33,7 @@ def sum_plane(x_nhwc, sums, pixels, parts, C: tl.constexpr, BLOCK_C: tl.constexp
     """
     part, image = tl.program_id(0), tl.program_id(2)
     c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
+    # 64 bits, because a batch may have more values than 32 bits count; `why_not_fused` bounds an image.
     first = x_nhwc + image.to(tl.int64) * pixels * C
     pivot = tl.load(first + c).to(tl.float32)
     total = tl.zeros((_ROWS, BLOCK_C), tl.float32)
@@ -37,6 +42,7 @@ def sum_plane(x_nhwc, sums, pixels, parts, C: tl.constexpr, BLOCK_C: tl.constexp
         p = part * PIXELS + step * _ROWS + tl.arange(0, _ROWS)
         inside = (p < pixels)[:, None]
         x = tl.load(first + p[:, None] * C + c[None, :], mask=inside, other=0.0).to(tl.float32)
+        # Masked again: what is loaded as 0 beyond the last pixel would count as -pivot.
         d = tl.where(inside, x - pivot[None, :], 0.0)
         total += d
         squares += d * d
@@ -74,6 +80,7 @@ def finish_moments(
     shift = tl.sum(tl.load(place, mask=part < parts, other=0.0), 0) / pixels
     square = tl.sum(tl.load(place + C, mask=part < parts, other=0.0), 0) / pixels
     pivot = tl.load(x_nhwc + image.to(tl.int64) * pixels * C + c).to(tl.float32)
+    # Rounding may take the variance of a flat channel below 0, where the root below may not exist.
     variance = tl.maximum(square - shift * shift, 0.0, propagate_nan=tl.PropagateNan.ALL)
     out = moments + image * 2 * C + c
     tl.store(out, pivot + shift)
@@ -82,7 +89,7 @@ def finish_moments(
 
 @triton.jit
 def reflect(i, n):
-    """The index inside [0, n) that reflection without the border gives for one less than n outside."""
+    """Reflect an index that lies less than n outside [0, n) back into it, without repeating the border."""
     i = tl.where(i < 0, -i, i)
     return tl.where(i >= n, 2 * (n - 1) - i, i)
 
@@ -103,13 +110,13 @@ def normalise(
     SHORTCUT_PAD: tl.constexpr,
     RELU: tl.constexpr,
 ):
-    """Norm, then a shortcut's sum, then ReLU, written with a reflected margin.
+    """Normalise, add the shortcut, apply ReLU, and write the result with a reflected margin.
 
     Args:
         x_nhwc: float16 (N, height, width, C).
         moments: The result of `finish_moments`.
         scale, offset: float32 (C,) of an affine norm, or None.
-        shortcut: float16 (N, height + 2 SHORTCUT_PAD, width + 2 SHORTCUT_PAD, C), whose margin is passed over; or None.
+        shortcut: float16 (N, height + 2 SHORTCUT_PAD, width + 2 SHORTCUT_PAD, C), whose margin is skipped; or None.
         out_nhwc: float16 (N, height + 2 PAD, width + 2 PAD, C), out.
         height, width: Size of the image in pixels.
         C, PIXELS: Channels; pixels of a program.
@@ -122,6 +129,7 @@ def normalise(
     p = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     c = tl.arange(0, C)
     inside = (p < area)[:, None]
+    # A pixel of the margin is computed again from its source, so that no program waits for another.
     y, x = reflect(p // wide - PAD, height), reflect(p % wide - PAD, width)
     source = x_nhwc + image * height * width * C + (y * width + x)[:, None] * C + c[None, :]
     value = tl.load(source, mask=inside, other=0.0).to(tl.float32)
@@ -142,10 +150,10 @@ def normalise(
 
 @triton.jit
 def gather_taps(x_nchw, out_nhwc, height, width, TAPS: tl.constexpr, C: tl.constexpr, PIXELS: tl.constexpr):
-    """An image with a reflected margin whose channels are the horizontal taps of a convolution over RGB.
+    """Write an image whose channels are the horizontal taps of a convolution over RGB, with a reflected margin.
 
-    With it the first convolution, TAPS x TAPS over 3 channels, becomes one of TAPS x 1 over 3 TAPS channels, which
-    fills the units that multiply matrices.
+    The first convolution, TAPS x TAPS over 3 channels, becomes one of TAPS x 1 over 3 TAPS channels: so many fill the
+    units that multiply matrices.
 
     Args:
         x_nchw: float32 (N, 3, height, width).
@@ -167,7 +175,7 @@ def gather_taps(x_nchw, out_nhwc, height, width, TAPS: tl.constexpr, C: tl.const
 
 @triton.jit
 def sum_taps(y_nhwc, bias, out_nchw, height, width, TAPS: tl.constexpr, C: tl.constexpr, PIXELS: tl.constexpr):
-    """The last convolution from its rows: the sum over its vertical taps, the bias, and tanh in float32.
+    """Finish the last convolution from its rows: sum over the vertical taps, add the bias, take tanh in float32.
 
     Args:
         y_nhwc: float16 (N, height + TAPS - 1, width, C): channel 3 tap + colour is that tap's row of the convolution.

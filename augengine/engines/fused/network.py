@@ -1,8 +1,9 @@
 """The generator's pass with cuDNN's convolutions and the kernels between them.
 
-Why: norms, ReLUs and paddings one after the other move so many bytes that a pass waits for them as long as for its
-convolutions. Here each norm reads its input twice and writes it once, with ReLU, shortcut and padding done on the way.
-The first and the last convolution, whose 3 channels leave most of a matrix unit idle, run over 32 channels instead.
+Norms, ReLUs and paddings one after the other move so many bytes that a pass would wait for them about as long as for
+its convolutions. Here each norm reads its input twice and writes it once, and does ReLU, shortcut and padding on the
+way. The first and the last convolution, whose 3 channels leave most of a matrix unit idle, run over 32 channels
+instead.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from augengine.generator import Generator
 from augengine.weights.recipe import Recipe
 
 _TAPS = 7
+# 3 colours times 7 taps are 21 channels; Triton counts ranges in powers of two.
 _TAP_CHANNELS = 32
 _MIN_WIDTH, _MAX_WIDTH = 4, 256
+# The kernels reckon places within an image in 32 bits, with a sign.
 _MAX_VALUES = 2**31
 _PIXELS = 256
 _VALUES = 4096
@@ -33,7 +36,7 @@ _FINISHED_VALUES = 8192
 
 
 def why_not_fused(recipe: Recipe, height: int, width: int) -> str:
-    """Empty if the kernels compute generators of this recipe at this size, else what they lack."""
+    """Return what the kernels lack for generators of this recipe at this size; empty if they lack nothing."""
     if recipe.block_padding != "reflect" or recipe.upsampling != "transposed":
         return f"its blocks pad by {recipe.block_padding} and it upsamples by {recipe.upsampling}"
     if not _MIN_WIDTH <= recipe.width <= _MAX_WIDTH or recipe.width & (recipe.width - 1):
@@ -77,13 +80,15 @@ class FusedGenerator:
         convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
         weights = [layer.weight.detach().to(device) for layer in convolutions]
         weights[0], weights[-1] = _as_columns(weights[0]), _as_rows(weights[-1])
+        # Channels last, as the images are: cuDNN then gives them channels last too, and nothing is copied.
         self._weights = [each.half().contiguous(memory_format=torch.channels_last) for each in weights]
         self._norms = [_Norm.of(layer, device) for layer in layers if isinstance(layer, nn.InstanceNorm2d)]
         self._bias = _bias_of(convolutions[-1], device)
         self._recipe, self._height, self._width = generator.recipe, height, width
 
     def __call__(self, x_nchw: Tensor) -> Tensor:
-        """Float32 (N, 3, height, width), dense, in [-1, 1] to the same shape and type."""
+        """Translate float32 (N, 3, height, width), dense, in [-1, 1], to the same shape and type."""
+        # Taken one after the other, as the modules stand. The last convolution has no norm.
         layers = zip(self._weights[:-1], self._norms, strict=True)
         x = self._encode(x_nchw.contiguous(), layers)
         for left in reversed(range(self._recipe.blocks)):
@@ -102,7 +107,7 @@ class FusedGenerator:
         return x
 
     def _block(self, x: Tensor, layers: Iterator[tuple[Tensor, _Norm]], *, pad: int) -> Tensor:
-        """A residual block; ``x`` comes with a margin of 1 px, and what it gives has one of ``pad``."""
+        """Run a residual block. ``x`` has a margin of 1 px; the result has one of ``pad`` px for what follows."""
         weight, norm = next(layers)
         inner = _normalised(_convolve(x, weight), norm, pad=1)
         weight, norm = next(layers)
@@ -170,6 +175,7 @@ def moments_of(x_nhwc: Tensor, epsilon: float) -> Tensor:
     """Mean and 1 / sqrt(variance + epsilon) of float16 (N, H, W, C), dense: float32 (N, 2, C)."""
     n, height, width, channels = x_nhwc.shape
     pixels, block = height * width, min(channels, _BLOCK_C)
+    # Larger parts for large images: `finish_moments` holds all the partial sums of an image at once.
     part = max(_PART_PIXELS, triton.next_power_of_2(triton.cdiv(pixels, _MAX_PARTS)))
     parts = triton.cdiv(pixels, part)
     sums = torch.empty((n, parts, 2, channels), device=x_nhwc.device)
