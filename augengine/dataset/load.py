@@ -12,7 +12,7 @@ from augengine.chain.pair import EnginesSpec
 from augengine.dataset.spec import WorkerSpec
 from augengine.engines.gpu_memory import free_bytes
 from augengine.engines.store import EngineStore
-from augengine.errors import AugengineError, EngineError
+from augengine.errors import EngineError
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath
 from augengine.weights.home import home
@@ -68,11 +68,12 @@ def load_chain(worker: WorkerSpec) -> LoadedChain:
     on_gpu = engines.device == "cuda"
     try:
         batch = chain_batch(engines, worker.spec.variants, worker.threads, device_id=worker.device_id or 0)
-    except AugengineError:
+        spec = ChainSpec(noise=worker.spec.noise, variants=worker.spec.variants, batch=batch, threads=worker.threads)
+        chain = make_chain(worker.engines.chain, engines, spec, device_id=worker.device_id if on_gpu else None)
+    except BaseException:
+        # The worker tries again for its next shard: engines that nobody closes would pile up.
         engines.close()
         raise
-    spec = ChainSpec(noise=worker.spec.noise, variants=worker.spec.variants, batch=batch, threads=worker.threads)
-    chain = make_chain(worker.engines.chain, engines, spec, device_id=worker.device_id if on_gpu else None)
     return LoadedChain(chain, engines)
 
 

@@ -116,8 +116,12 @@ class Publisher:
     def _write(self, shard: ShardBuilder, steps: Sequence[_Step], *, last: bool) -> None:
         # The writing thread alone changes `samples_done`, so the count needs no lock.
         for step in steps:
-            step()
-            self.samples_done += 1
+            before = shard.samples_in
+            try:
+                step()
+            finally:
+                # As the shard counts: a failed write leaves its sample in the shard's count, which is taken back.
+                self.samples_done += shard.samples_in - before
         if last:
             shard.done.set_result(shard.finish())
 

@@ -21,14 +21,12 @@ from augengine.dataset.load import load_chain
 from augengine.dataset.publisher import Entry, Publisher, ShardPart
 from augengine.dataset.spec import WorkerSpec
 from augengine.errors import WorkerError
+from augengine.fleet import HELD_JOBS
 from augengine.jobs import Job, Report
 from augengine.sample import Failure, Sample
 from augengine.shards.builder import ShardBuilder
 from augengine.sources import source_from_json
 from augengine.storage import path_of
-
-_HELD_JOBS = 2
-"""Jobs a worker holds: one in the chain, one being encoded and published."""
 
 
 class Worker:
@@ -79,7 +77,7 @@ class Worker:
         held: deque[Future[Report]] = deque()
         for job in jobs:
             held.append(self.submit(job))
-            if len(held) == _HELD_JOBS:
+            if len(held) == HELD_JOBS:
                 yield held.popleft().result()
         while held:
             yield held.popleft().result()

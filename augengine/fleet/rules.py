@@ -62,8 +62,9 @@ class Rules:
         for each in fields(self):
             value = getattr(self, each.name)
             # No replacement is a choice too: a bad worker's place is then left empty at once.
-            if isinstance(value, int) and value < (each.name != "replacements"):
-                raise SpecError(f"{each.name} must be at least 1, got {value}")
+            least = 0 if each.name == "replacements" else 1
+            if isinstance(value, int) and value < least:
+                raise SpecError(f"{each.name} must be at least {least}, got {value}")
 
     def deaths_in_row(self, workers: int) -> int:
         """How many deaths in a row the run survives. A finished job ends the row; deaths of suspects do not count.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from augengine.chain.base import Translators
 from augengine.chain.pair import EnginesSpec
 from augengine.dataset.crew import worker_spec
 from augengine.dataset.engines import find_engines
@@ -17,7 +18,7 @@ from augengine.dataset.planning import make_plan
 from augengine.dataset.resolve import resolve
 from augengine.dataset.spec import WorkerSpec
 from augengine.dataset.worker import Worker
-from augengine.errors import ShardError
+from augengine.errors import ChainError, ShardError, TargetError
 from augengine.jobs import Job
 from augengine.runs import Plan
 from augengine.sample import Failure
@@ -66,6 +67,36 @@ def test_a_bad_shard_leaves_the_others_alone(prepared: tuple[WorkerSpec, Plan]) 
         reports = list(one.run([plan.jobs[0], changed, *plan.jobs[2:]]))
     assert ["changed since" in report.error for report in reports] == [False, True, False, False]
     assert one.samples_done == 9
+
+
+def test_samples_of_a_shard_that_cannot_be_written_do_not_count(prepared: tuple[WorkerSpec, Plan]) -> None:
+    spec, plan = prepared
+    (Path(spec.target) / ".augengine" / "spool").write_text("no folder")
+    with Worker(spec) as one:
+        with pytest.raises(TargetError):
+            one.submit(plan.jobs[0]).result(timeout=WAIT_S)
+        assert one.samples_done == 0
+
+
+def test_engines_are_closed_if_no_chain_can_be_made_of_them(
+    prepared: tuple[WorkerSpec, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, _ = prepared
+    closed: list[Translators] = []
+    close = Translators.close
+
+    def noted(self: Translators) -> None:
+        closed.append(self)
+        close(self)
+
+    def no_room(*_: object, **__: object) -> None:
+        raise ChainError("no room on the GPU")
+
+    monkeypatch.setattr(Translators, "close", noted)
+    monkeypatch.setattr("augengine.dataset.load.make_chain", no_room)
+    with pytest.raises(ChainError, match="no room"):
+        load_chain(spec)
+    assert len(closed) == 1
 
 
 def test_closing_ends_every_future_and_leaves_nothing_behind(prepared: tuple[WorkerSpec, Plan]) -> None:

@@ -214,3 +214,6 @@ def test_a_watchdog_of_no_patience_is_refused(change: dict[str, float]) -> None:
 def test_rules_without_a_try_are_refused() -> None:
     with pytest.raises(SpecError, match="tries must be at least 1"):
         Rules(tries=0)
+    with pytest.raises(SpecError, match="replacements must be at least 0, got -1"):
+        Rules(replacements=-1)
+    assert Rules(replacements=0).replacements == 0
