@@ -32,7 +32,12 @@ from augengine.storage import path_of
 @click.command("build-engines")
 @click.option("--stain", help="Build this stain's engines only; by default every stain's and the sample set's.")
 @weights_option
-@click.option("--tiles", "tiles", metavar="SOURCE", help="Real tiles to measure on what a lower precision costs.")
+@click.option(
+    "--tiles",
+    "tiles",
+    metavar="SOURCE",
+    help="Tiles on which the cost of a lower precision is measured; by default the sample set, recoloured.",
+)
 @backend_option
 @click.option(
     "--size",
@@ -52,18 +57,35 @@ def build_engines_command(
 
 
 @click.command("augment")
-@click.option("--stain", required=True, help="Stain of the source: cd68, cd34, hdab, or your own.")
-@click.option("--eps", type=float, help="Largest standard deviation of the noise, in units of the [-1, 1] range.")
+@click.option(
+    "--stain",
+    required=True,
+    help="Stain of the source: cd68, cd34, hdab with your own weights, or your own stain (name or TOML file).",
+)
+@click.option(
+    "--eps",
+    type=float,
+    help="Largest standard deviation of the noise, in units of the [-1, 1] range; by default the stain's own.",
+)
 @click.option("--out", "out", type=path_of, required=True, metavar="FOLDER", help="Folder or URL of the output shards.")
 @click.option("--in", "source", help="Folder of images, source shards, or a URL; by default the sample set.")
 @click.option("--masks", type=path_of, metavar="FOLDER", help="Folder or URL of masks, parallel to the images.")
 @click.option("--mask-suffix", default="_mask", show_default=True, help="What a mask's name adds to its image's name.")
-@click.option("--variants", type=int, default=1, show_default=True, help="Number of variants of each sample.")
+@click.option(
+    "--variants",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Number of variants of each sample, 1 to 9999.",
+)
 @click.option("--include-source", is_flag=True, help="Write the source samples too, as k-v0000.")
 @click.option("--skip-class", "skip_classes", multiple=True, help="Copy samples of this class unchanged; repeatable.")
 @seed_option
 @click.option(
-    "--workers", default="auto", show_default=True, help="Number of workers; auto: one per GPU, or one on a CPU."
+    "--workers",
+    default="auto",
+    show_default=True,
+    help="Number of workers; auto: one per GPU, or one on a CPU; with --ray one per GPU or node.",
 )
 @ray_option
 @format_option
@@ -73,21 +95,27 @@ def build_engines_command(
     type=click.Choice(["auto", *get_args(Precision)]),
     default="auto",
     show_default=True,
-    help="Precision inside the generators; auto: the fastest whose error does less than a tenth of eps.",
+    help="Precision inside the generators; auto: the fastest whose error equals noise of at most a tenth of eps.",
 )
 @click.option(
     "--chain",
     type=click.Choice(get_args(ChainName)),
     default="dali",
     show_default=True,
-    help="DALI's graph, or plain arrays, which the graph is checked against.",
+    help="What moves the images: dali is the fast one, plain its specification on arrays. A grey level may differ.",
 )
 @weights_option
 @backend_option
 @click.option("--no-build", is_flag=True, help="Refuse to compile an engine that is missing.")
 @click.option("--mpp", type=float, help="um/px of the source, where it does not say so itself.")
 @click.option("--allow-mpp", is_flag=True, help="Accept um/px that are far from the generators' own.")
-@click.option("--max-side", type=int, default=1024, show_default=True, help="Longest side of an image, in pixels.")
+@click.option(
+    "--max-side",
+    type=int,
+    default=1024,
+    show_default=True,
+    help="Longest side of an image, in pixels, at most 32768; longer images are left out and named.",
+)
 @click.option("--limit", type=int, help="Take only this many samples, the first ones.")
 @retry_failed_option
 @allow_failures_option

@@ -22,7 +22,7 @@ WATCH_SECONDS = 5.0
 
 @click.command("status")
 @click.argument("out", type=path_of)
-@click.option("--watch", is_flag=True, help="Again every few seconds, as long as it runs.")
+@click.option("--watch", is_flag=True, help="Print it again every few seconds while the run goes on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output, a line each time.")
 def status_command(out: AnyPath, watch: bool, as_json: bool) -> None:
     """Show how far the run on a dataset is, from any machine that sees its folder."""
@@ -40,11 +40,16 @@ def status_command(out: AnyPath, watch: bool, as_json: bool) -> None:
 @click.command("sheet")
 @click.argument("shards", type=path_of)
 @click.option(
-    "--out", "out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture."
+    "--out",
+    "out",
+    type=click.Path(path_type=Path),
+    default="sheet.png",
+    show_default=True,
+    help="File of the picture, a PNG.",
 )
 @click.option("--rows", type=click.IntRange(min=1), default=3, show_default=True, help="How many sources to draw.")
 def sheet_command(shards: AnyPath, out: Path, rows: int) -> None:
-    """Draw sources, their translations, variants, and where the variants differ."""
+    """Draw sources, their translations, variants, and, with two or more variants, where these differ."""
     click.echo(str(draw_sheet(shards, out, rows=rows)))
 
 

@@ -17,7 +17,11 @@ from augengine.weights.recipe import Padding, RecipeName, Upsampling
 
 @click.command("import")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--stain", required=True, help="Stain of the generator: cd68, cd34, hdab, or your own.")
+@click.option(
+    "--stain",
+    required=True,
+    help="Stain of the generator: cd68, cd34, hdab, or your own (a name or a TOML file).",
+)
 @click.option("--direction", type=click.Choice(DIRECTIONS), required=True, help="Which way it translates.")
 @click.option("--reference", help="Reference stain; refused if it is not the stain's own.")
 @click.option("--mpp", type=float, help="um/px that it was trained at; by default the other direction's, or 0.5.")
@@ -28,10 +32,22 @@ from augengine.weights.recipe import Padding, RecipeName, Upsampling
     type=click.Choice(get_args(RecipeName)),
     help="icube has a ReLU after each residual addition, which no checkpoint shows.",
 )
-@click.option("--upsampling", type=click.Choice(get_args(Upsampling)), help="How sides double, where no tensor shows.")
-@click.option("--padding", type=click.Choice(get_args(Padding)), help="Padding of the blocks, where no tensor shows.")
+@click.option(
+    "--upsampling",
+    type=click.Choice(get_args(Upsampling)),
+    help="How the generator doubles the sides, if its tensors do not show it.",
+)
+@click.option(
+    "--padding",
+    type=click.Choice(get_args(Padding)),
+    help="Padding of the residual blocks, if the tensors do not show it.",
+)
 @click.option("--weights", type=click.Path(path_type=Path), help="Where to write; by default $AUGENGINE_HOME/weights.")
-@click.option("--tiles", metavar="SOURCE", help="Real tiles of the stain, to notice exchanged directions on.")
+@click.option(
+    "--tiles",
+    metavar="SOURCE",
+    help="Real tiles of the stain; on them it is noticed if the two directions were exchanged.",
+)
 @click.option("--force", is_flag=True, help="Replace what is there; accept what looks exchanged.")
 @as_json_option
 def import_command(as_json: bool, **options: Any) -> None:

@@ -15,7 +15,9 @@ retry_failed_option = click.option(
     "--retry-failed", is_flag=True, help="Make shards anew that failed or lack samples; the others stay as they are."
 )
 weights_option = click.option(
-    "--weights", type=click.Path(path_type=Path), help="Folder of generators, searched before the others."
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Folder of generators, searched before $AUGENGINE_HOME/weights and those of the package.",
 )
 backend_option = click.option(
     "--backend",

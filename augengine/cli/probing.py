@@ -55,7 +55,11 @@ _threshold_option = click.option(
 def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The options that say what is looked at, for both commands."""
     options = (
-        click.option("--stain", required=True, help="Stain of the source: cd68, cd34, hdab, or your own."),
+        click.option(
+            "--stain",
+            required=True,
+            help="Stain of the source: cd68, cd34, hdab with your own weights, or your own stain (name or TOML file).",
+        ),
         click.option(
             "--in",
             "source",
@@ -104,7 +108,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
     type=_Sigmas(),
     default=_listed(EPS_GRID),
     show_default=True,
-    help="Sigmas of noise to measure, with commas; eps is chosen from them. The verdict adds two of its own.",
+    help="Sigmas of noise to measure, with commas; eps is chosen from them. The verdict adds 0.05 and 0.2.",
 )
 @click.option(
     "--reference-in", "reference_source", metavar="SOURCE", help="Real tiles of the reference stain, for the spectrum."

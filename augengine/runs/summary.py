@@ -84,8 +84,7 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     yield "| source samples | written | failed | quarantined |\n|---|---|---|---|"
     yield "| " + " | ".join(str(samples[name]) for name in ("in", "written", "failed", "quarantined")) + " |\n"
     yield f"{counted(samples['out'], 'sample')} in {counted(shards['done'], 'shard')}, {value['bytes']:,} bytes. "
-    made = f"The last run took {run['seconds']:.1f} s; {counted(run['shards_resumed'], 'shard')} were there before it."
-    yield made
+    yield f"The last run took {run['seconds']:.1f} s. Made before it: {counted(run['shards_resumed'], 'shard')}."
     if value["failed_shards"] or value["failures"]:
         yield "\n## Failures\n\n| number | reason | for example |\n|---|---|---|"
         yield from _reasons(value)

@@ -21,7 +21,7 @@ COARSEST_MPP = 8.0
 PIXELS_A_TILE, MIN_PIXELS_A_TILE = 8, 4
 """How wide a tile is in a thumbnail, so that its share of tissue means something; at least, on the largest slides."""
 
-SHORTEST, LONGEST = 1000, 4096
+MIN_SIDE_PX, MAX_SIDE_PX = 1000, 4096
 """The longest side, px, is between these where the slide allows it: to be seen, and to bound the memory."""
 
 _SMOOTHING_UM = 8.0
@@ -75,10 +75,10 @@ def read_thumbnail(slide: Slide, side: float) -> Thumbnail:
         ContentError: Nothing of the slide can be read.
     """
     longest = max(slide.width, slide.height)
-    wanted = min(COARSEST_MPP / (slide.mpp or 1.0), side / PIXELS_A_TILE, longest / SHORTEST)
-    scale = slide.scale_by(max(1.0, wanted, min(longest / LONGEST, side / MIN_PIXELS_A_TILE)))
+    wanted = min(COARSEST_MPP / (slide.mpp or 1.0), side / PIXELS_A_TILE, longest / MIN_SIDE_PX)
+    scale = slide.scale_by(max(1.0, wanted, min(longest / MAX_SIDE_PX, side / MIN_PIXELS_A_TILE)))
     height, width = (max(1, int(extent / scale.downsample)) for extent in (slide.height, slide.width))
-    if max(height, width) > 2 * LONGEST:
+    if max(height, width) > 2 * MAX_SIDE_PX:
         hint = "larger tiles: --size, or a coarser --mpp"
         raise ContentError(f"tiles {side:g} level-0 pixels wide are too small for {longest} of them", hint=hint)
     found = np.full((height, width, 3), 255, dtype=np.uint8)

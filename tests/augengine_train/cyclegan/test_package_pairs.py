@@ -12,12 +12,13 @@ from click.testing import CliRunner, Result
 from augengine.errors import WeightsError
 from augengine.pictures.encode import encode_image
 from augengine.stains import BUILT_IN
-from augengine.weights.cards import DIRECTIONS, find_weights
+from augengine.weights.cards import DIRECTIONS, find_weights, list_weights
 from augengine_train.cyclegan.judge import score
 from augengine_train.cyclegan.package_pairs import (
     LIMITS,
     MAX_BYTES,
     NO_GLOMERULUS,
+    PACKAGE_WEIGHTS,
     is_better,
     main,
     replace_pairs,
@@ -162,3 +163,8 @@ def test_data_that_are_not_there_are_named(tmp_path: Path) -> None:
     done = train(tmp_path / "nothing", tmp_path / "runs", tmp_path / "weights")
     assert done.exit_code == 2
     assert "there is no" in done.output
+
+
+def test_the_pairs_to_compare_with_are_those_of_the_package() -> None:
+    found = {pair.stain for pair in list_weights([PACKAGE_WEIGHTS])}
+    assert found == {"cd34", "cd68"}

@@ -18,6 +18,7 @@ from augengine.pictures.files import write_png
 from augengine.probing.verdict import DEFAULT_RULE
 from augengine.stains import BUILT_IN
 from augengine.weights.cards import find_weights
+from augengine.weights.home import SAMPLE_WEIGHTS
 from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.fit import Effort, PairFit, copy_pair, train_pair
 from augengine_train.cyclegan.judge import held_out_judge, score
@@ -28,7 +29,9 @@ from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand, interru
 from augengine_train.validate import Validation, measure
 from augengine_train.validate.grid import sample_grid
 
-PACKAGE_WEIGHTS = Path(__file__).parents[1] / "augengine" / "weights"
+PACKAGE_WEIGHTS = SAMPLE_WEIGHTS.parent
+"""Folder of the pairs that come with augengine."""
+
 MAX_BYTES = 24_000_000
 """What all committed weights may weigh; three pairs of width 32 with 6 blocks are 23.7 MB."""
 

@@ -1,4 +1,4 @@
-"""The training loop: steps, logs, validation and checkpoints; it stops and goes on as if it had never stopped."""
+"""The training of a pair on one or several GPUs; it stops and goes on as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
-from augengine.errors import SpecError, TrainingError
+from augengine.errors import SpecError
 from augengine_train.cyclegan.checkpoint import (
     TrainingCard,
     TrainingRun,
@@ -27,9 +27,10 @@ from augengine_train.cyclegan.checkpoint import (
 from augengine_train.cyclegan.losses import Losses
 from augengine_train.cyclegan.schedule import Schedule
 from augengine_train.cyclegan.step import CycleGan, MixedPrecision
-from augengine_train.loop.checkpoints import Checkpoints, load_state
+from augengine_train.loop.checkpoints import load_state
 from augengine_train.loop.logs import Bar, Logs
-from augengine_train.loop.rhythm import Rhythm, is_due
+from augengine_train.loop.loop import Batch, Loop
+from augengine_train.loop.rhythm import Rhythm
 
 
 class Crops(Protocol):
@@ -93,8 +94,16 @@ class Trainer:
         _be_deterministic(self.run.seed)
         self.gan = CycleGan(self.run.recipe, seed=self.run.seed, accelerator=self.accelerator, precision=precision)
         self._schedule = Schedule(steps=self.run.steps, recipe=self.run.recipe)
-        self._checkpoints = Checkpoints(self.out / "checkpoints")
-        self._step = 0
+        self._loop = Loop(
+            out=self.out,
+            steps=self.run.steps,
+            images=self.run.recipe.batch * self.accelerator.num_processes,
+            rhythm=self.rhythm,
+            quiet=self.quiet,
+            writes=self.accelerator.is_main_process,
+            wait=self.accelerator.wait_for_everyone,
+        )
+        self._means, self._lr = _Means(self.accelerator), 0.0
         self._best: float | None = None
         self._criterion = ""
         self._last_validation: Judgement | None = None
@@ -114,9 +123,8 @@ class Trainer:
             CheckpointError: It cannot be read.
             TrainingError: It is of a training with other settings.
         """
-        folder = self._checkpoints.find("step")
+        folder = self._loop.find_last(lambda best: check_resumable(TrainingCard.read(best), self.run))
         if folder is None:
-            self._forget_best()
             return 0
         card = TrainingCard.read(folder)
         check_resumable(card, self.run)
@@ -127,17 +135,8 @@ class Trainer:
         self._best, self._criterion = state["best"], state.get("criterion", "")
         if card.score is not None and card.validation is not None:
             self._last_validation = Judgement(score=card.score, numbers=card.validation)
-        self._step = card.step
-        return self._step
-
-    def _forget_best(self) -> None:
-        """A run that was killed before its first checkpoint begins anew, and finds its best again."""
-        if best := self._checkpoints.find("best"):
-            check_resumable(TrainingCard.read(best), self.run)
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            self._checkpoints.remove("best")
-        self.accelerator.wait_for_everyone()
+        self._loop.step = card.step
+        return card.step
 
     def train(self) -> None:
         """Run to the end.
@@ -146,42 +145,23 @@ class Trainer:
             TrainingError: A loss or a weight is no number any more; the last good checkpoint is kept.
             TargetError: The folder cannot be written, or holds another training.
         """
-        if self._step == 0:
-            self._checkpoints.claim()
-        with Bar(self.run.steps, self._step, quiet=self.quiet or not self.accelerator.is_main_process) as bar:
-            if self.accelerator.is_main_process:
-                with Logs(self.out, step=self._step) as logs:
-                    self._loop(bar, logs)
-            else:
-                self._loop(bar, None)
+        self._loop.run(self, self._batches())
 
-    def _loop(self, bar: Bar, logs: Logs | None) -> None:
-        means = _Means(self.accelerator)
-        images = self.run.recipe.batch * self.accelerator.num_processes
-        for batch in self._batches():
-            lr, lambdas = self._schedule.lr(self._step), self._schedule.lambdas(self._step)
-            means.add(self.gan.step(batch, lr=lr, lambdas=lambdas))
-            self._step += 1
-            saves = self._is_due(self.rhythm.checkpoint)
-            if saves or self._is_due(self.rhythm.log):
-                losses = means.take()
-                self._check_finite(losses)
-                rate = bar.advance(self._step, images)
-                if logs is not None:
-                    logs.losses(self._step, {"lr": lr, **losses}, images_per_second=rate)
-            if self.judge is not None and self._is_due(self.rhythm.validate):
-                self._check_finite({})
-                self._validate(self.judge, bar, logs)
-            if saves:
-                self._save()
+    def descend(self, batch: Batch) -> None:
+        """Make one step of both generators and both discriminators."""
+        self._lr, lambdas = self._schedule.lr(self._loop.step), self._schedule.lambdas(self._loop.step)
+        self._means.add(self.gan.step(batch, lr=self._lr, lambdas=lambdas))
 
-    def _is_due(self, every: int) -> bool:
-        return is_due(self._step, every, self.run.steps)
+    def take_losses(self) -> Mapping[str, float]:
+        """The learning rate, and the means of the losses over all processes since they were last taken."""
+        losses = self._means.take()
+        self._check_finite(losses)
+        return {"lr": self._lr, **losses}
 
-    def _batches(self) -> Iterator[dict[str, Tensor]]:
+    def _batches(self) -> Iterator[Batch]:
         """This process's share of each step's items, from the next step on."""
-        shares = _Shares(self._step, self.run.steps, self.run.recipe.batch, self.accelerator)
-        loader: DataLoader[dict[str, Tensor]] = DataLoader(
+        shares = _Shares(self._loop.step, self.run.steps, self.run.recipe.batch, self.accelerator)
+        loader: DataLoader[Batch] = DataLoader(
             self.crops,  # type: ignore[arg-type]  # torch wants its own base class, which demands no more
             batch_sampler=shares,
             num_workers=self.workers,
@@ -194,26 +174,25 @@ class Trainer:
         bad = [name for name, value in losses.items() if not np.isfinite(value)]
         if not bad and self.gan.is_finite():
             return
-        kept = self._checkpoints.find("step")
         what = f"the loss {bad[0]} is {losses[bad[0]]}" if bad else "a weight is no finite number"
-        raise TrainingError(
-            f"{what} at step {self._step}: the training diverged and was stopped",
-            hint=f"{f'the last good checkpoint is {kept}' if kept else 'no checkpoint was due yet'}; look for odd "
-            "images, or train anew from there with a lower lr, or in float32 (--init-from, --recipe, --precision)",
-        )
+        advice = "from there with a lower lr, or in float32 (--init-from, --recipe, --precision)"
+        raise self._loop.diverged(what, advice)
 
-    def _validate(self, judge: Judge, bar: Bar, logs: Logs | None) -> None:
+    def validate(self, bar: Bar, logs: Logs | None) -> None:
         """Judge the generators in the first process, while the others wait."""
+        if self.judge is None:
+            return
+        self._check_finite({})
         if logs is not None:
-            generators = self.gan.generators
+            generators, step = self.gan.generators, self._loop.step
             with torch.inference_mode():
-                found = judge(generators.to_reference, generators.from_reference, self._step)
+                found = self.judge(generators.to_reference, generators.from_reference, step)
             self._last_validation = found
-            logs.validation(self._step, found.numbers, found.grid_hwc)
-            bar.note(f"step {self._step}: validation score {found.score:.4f}, lower is better")
+            logs.validation(step, found.numbers, found.grid_hwc)
+            bar.note(f"step {step}: validation score {found.score:.4f}, lower is better")
             if self._is_better(found):
                 self._best, self._criterion = found.score, found.criterion
-                save_generators(self._checkpoints, "best", generators, self._card())
+                save_generators(self._loop.checkpoints, "best", generators, self._card())
         self.accelerator.wait_for_everyone()
 
     def _is_better(self, found: Judgement) -> bool:
@@ -221,19 +200,20 @@ class Trainer:
         comparable = self._best if found.criterion == self._criterion else None
         return bool(np.isfinite(found.score)) and (comparable is None or found.score < comparable)
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the checkpoint to go on from, with every process's pool of images."""
         pools = gather_object([self.gan.pool_state()])
         if self.accelerator.is_main_process:
             state = {**self.gan.state_dict(), "pools": pools, "best": self._best}
             state["criterion"] = self._criterion
-            save_generators(self._checkpoints, "step", self.gan.generators, self._card(), state)
+            save_generators(self._loop.checkpoints, "step", self.gan.generators, self._card(), state)
         self.accelerator.wait_for_everyone()
 
     def _card(self) -> TrainingCard:
         last = self._last_validation
         return TrainingCard(
             run=self.run,
-            step=self._step,
+            step=self._loop.step,
             score=None if last is None else last.score,
             validation=None if last is None else last.numbers,
         )

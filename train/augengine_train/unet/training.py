@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from augengine.errors import TrainingError
 from augengine_train.cyclegan.step import MixedPrecision, choose_memory_format
-from augengine_train.loop.checkpoints import Checkpoints, check_same, load_state
+from augengine_train.loop.checkpoints import check_same, load_state
 from augengine_train.loop.logs import Bar, Logs
-from augengine_train.loop.rhythm import Rhythm, is_due
+from augengine_train.loop.loop import Batch, Loop
+from augengine_train.loop.rhythm import Rhythm
 from augengine_train.unet.cohort import Tiles
 from augengine_train.unet.items import TrainingItems
 from augengine_train.unet.measures import Measures
@@ -56,8 +56,14 @@ class SegmenterTraining:
         precision = MixedPrecision(dtype=getattr(torch, self.run.precision))
         self._autocast = torch.autocast(self.device.type, precision.dtype, enabled=precision.dtype != torch.float32)
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=precision.dtype == torch.float16)
-        self._checkpoints = Checkpoints(self.out / "checkpoints")
-        self._step = 0
+        self._loop = Loop(
+            out=self.out,
+            steps=self.run.steps,
+            images=self.run.recipe.batch,
+            rhythm=self.rhythm,
+            quiet=self.quiet,
+        )
+        self._losses: list[Tensor] = []
         self._best = -math.inf
         self._last: Measures | None = None
 
@@ -68,12 +74,8 @@ class SegmenterTraining:
             CheckpointError: It cannot be read.
             TrainingError: It is of a training with other settings.
         """
-        folder = self._checkpoints.find("step")
+        folder = self._loop.find_last(lambda best: self._check_same(SegmenterCard.read(best)))
         if folder is None:
-            # A run that was killed before its first checkpoint begins anew, and finds its best again.
-            if best := self._checkpoints.find("best"):
-                self._check_same(SegmenterCard.read(best))
-            self._checkpoints.remove("best")
             return 0
         card = SegmenterCard.read(folder)
         self._check_same(card)
@@ -83,8 +85,8 @@ class SegmenterTraining:
         self._scaler.load_state_dict(state["scaler"])
         self._best = state["best"]
         self._last = None if card.validation is None else Measures.from_json(card.validation)
-        self._step = card.step
-        return self._step
+        self._loop.step = card.step
+        return card.step
 
     def _check_same(self, card: SegmenterCard) -> None:
         check_same(card.run.to_json(), self.run.to_json(), hint="or choose another --out")
@@ -96,35 +98,19 @@ class SegmenterTraining:
             TrainingError: The loss is no number any more; the last good checkpoint is kept.
             TargetError: The folder cannot be written, or holds another training.
         """
-        if self._step == 0:
-            self._checkpoints.claim()
         self.network.train()
-        with Bar(self.run.steps, self._step, quiet=self.quiet) as bar, Logs(self.out, step=self._step) as logs:
-            losses: list[Tensor] = []
-            for batch in self._batches():
-                losses.append(self._descend(batch))
-                self._step += 1
-                if self._due(self.rhythm.log) or self._due(self.rhythm.checkpoint):
-                    rate = bar.advance(self._step, self.run.recipe.batch)
-                    logs.losses(self._step, {"cross_entropy": self._mean(losses)}, images_per_second=rate)
-                    losses = []
-                if self.validation and self._due(self.rhythm.validate):
-                    self._validate(bar, logs)
-                if self._due(self.rhythm.checkpoint):
-                    self._save()
+        self._loop.run(self, self._batches())
 
-    def _due(self, every: int) -> bool:
-        return is_due(self._step, every, self.run.steps)
-
-    def _batches(self) -> Iterator[dict[str, Tensor]]:
+    def _batches(self) -> Iterator[Batch]:
         batch = self.run.recipe.batch
-        batches = [list(range(step * batch, (step + 1) * batch)) for step in range(self._step, self.run.steps)]
-        loader: DataLoader[dict[str, Tensor]] = DataLoader(
+        batches = [list(range(step * batch, (step + 1) * batch)) for step in range(self._loop.step, self.run.steps)]
+        loader: DataLoader[Batch] = DataLoader(
             self.items, batch_sampler=batches, num_workers=self.workers, pin_memory=self.device.type == "cuda"
         )
         return iter(loader)
 
-    def _descend(self, batch: dict[str, Tensor]) -> Tensor:
+    def descend(self, batch: Batch) -> None:
+        """Make one step of Adam."""
         image, mask = (batch[name].to(self.device, non_blocking=True) for name in ("image", "mask"))
         with self._autocast:
             scores = self.network(image)
@@ -133,33 +119,36 @@ class SegmenterTraining:
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._scaler.step(self._adam)
         self._scaler.update()
-        return loss.detach()
+        self._losses.append(loss.detach())
 
-    def _mean(self, losses: list[Tensor]) -> float:
-        mean = float(torch.stack(losses).mean())
+    def take_losses(self) -> Mapping[str, float]:
+        """The mean cross entropy since it was last taken."""
+        mean = float(torch.stack(self._losses).mean())
         if not math.isfinite(mean):
-            kept = self._checkpoints.find("step")
-            raise TrainingError(
-                f"the loss is {mean} at step {self._step}: the training diverged and was stopped",
-                hint=f"{f'the last good checkpoint is {kept}' if kept else 'no checkpoint was due yet'}; look for odd "
-                "images, or train anew with a lower lr, or in float32 (--recipe, --precision)",
-            )
-        return mean
+            advice = "with a lower lr, or in float32 (--recipe, --precision)"
+            raise self._loop.diverged(f"the loss is {mean}", advice)
+        self._losses = []
+        return {"cross_entropy": mean}
 
-    def _validate(self, bar: Bar, logs: Logs) -> None:
+    def validate(self, bar: Bar, logs: Logs | None) -> None:
+        """Measure on the validation's tiles, and keep the best model so far."""
+        if not self.validation or logs is None:
+            return
+        step = self._loop.step
         self.network.eval()
         self._last = evaluate(View(self.network, self.run.recipe, self.items.looks), self.validation)
         self.network.train()
         f1 = self._last.pixels.f1
-        logs.validation(self._step, _flat(self._last), None)
-        bar.note(f"step {self._step}: validation F1 {f1:.4f}")
+        logs.validation(step, _flat(self._last), None)
+        bar.note(f"step {step}: validation F1 {f1:.4f}")
         if f1 > self._best:
             self._best = f1
-            self._checkpoints.write("best", self._step, self._card().to_json(), self._weights())
+            self._loop.checkpoints.write("best", step, self._card().to_json(), self._weights())
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the checkpoint to go on from."""
         state = {"adam": self._adam.state_dict(), "scaler": self._scaler.state_dict(), "best": self._best}
-        self._checkpoints.write("step", self._step, self._card().to_json(), self._weights(), state)
+        self._loop.checkpoints.write("step", self._loop.step, self._card().to_json(), self._weights(), state)
 
     def _weights(self) -> dict[str, dict[str, Tensor]]:
         return {WEIGHTS: self.network.state_dict()}
@@ -168,7 +157,7 @@ class SegmenterTraining:
         last = self._last
         return SegmenterCard(
             run=self.run,
-            step=self._step,
+            step=self._loop.step,
             f1=None if last is None else last.pixels.f1,
             validation=None if last is None else last.to_json(),
             trained_on=TrainedOn.of(self.items.tiles),
