@@ -31,10 +31,10 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         if planned is not None:
             check_request(run, planned)
             run = replace(run, backend=pick_backend(cast(BackendName, planned.backend)))
-        store, engines = find_engines(run, planned, watcher)
-        plan = make_plan(run, engines)
         safe = survives(shares(run)[0], request.ray_address)
         retry = choose_retry(request.out, before, asked=request.retry_failed, survives=safe)
+        store, engines = find_engines(run, planned, watcher)
+        plan = make_plan(run, engines)
         check_plan(request.out, plan, may_change=retry.outputs)
         with target_errors(request.out):
             store = keep_plans(store, engines, request.out)

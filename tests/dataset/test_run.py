@@ -15,6 +15,7 @@ from augengine.errors import (
     AugengineError,
     EngineError,
     PlanMismatch,
+    ShardError,
     SourceError,
     SpecError,
     StainError,
@@ -293,3 +294,12 @@ def test_a_missing_engine_is_not_compiled_where_that_is_forbidden(
     _refused(EngineError, request(tiles, tmp_path / "out", small_weights, no_build=True), "there is no engine")
     assert make(tiles, tmp_path / "out", small_weights).complete()
     assert make(tiles, tmp_path / "again", small_weights, no_build=True).complete()
+
+
+def test_nothing_is_compiled_to_try_again_what_was_never_begun(
+    tiles: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUGENGINE_HOME", str(tmp_path / "home"))
+    asked = request(tiles, tmp_path / "out", small_weights, retry_failed=True)
+    _refused(ShardError, asked, "holds no dataset, so nothing in it failed")
+    assert not (tmp_path / "home" / "engines").exists()
