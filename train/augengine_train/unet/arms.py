@@ -23,7 +23,6 @@ from augengine.sample import SOURCE_VARIANT, variant_key
 from augengine.shards import ShardWriter, members_of
 from augengine.spec import NoiseSpec
 from augengine.stains import Stain
-from augengine.storage.atomic import draft_of
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.unet.augmentations import jitter_stains
 from augengine_train.unet.draws import draw_stain_jitter
@@ -64,11 +63,13 @@ def write_control(
     """
     if control not in get_args(Control):
         raise SpecError(f"unknown control {control!r}", hint=", ".join(get_args(Control)))
-    with draft_of(file) as draft, ShardWriter(draft) as writer:
+    draft = file.with_suffix(".part")  # its index takes the name of the tar
+    with ShardWriter(draft) as writer:
         for tile in tiles:
             for variant in range(1, variants + 1):
                 picture = draw_control(control, tile, variant, stain=stain, noise=noise, translators=translators)
                 _add(writer, control, tile, variant, picture)
+    draft.replace(file)
 
 
 def draw_control(

@@ -14,7 +14,6 @@ from augengine.draws.philox import derive_key
 from augengine.errors import SourceError, SpecError
 from augengine.sample import SOURCE_VARIANT
 from augengine.shards import ShardWriter
-from augengine.storage.atomic import draft_of
 from augengine_train.unet.cohort import Tiles
 from augengine_train.unet.tiles import Tile
 
@@ -49,13 +48,15 @@ def write_sources(tiles: Sequence[Tile], file: Path) -> None:
     """
     if file.is_file():
         return
-    with draft_of(file) as draft, ShardWriter(draft) as writer:
+    draft = file.with_suffix(".part")  # its index takes the name of the tar
+    with ShardWriter(draft) as writer:
         for tile in tiles:
             image = tile.images[SOURCE_VARIANT]
             said = {"mpp": tile.mpp, "patient": tile.patient}
             meta = canonical_json({name: value for name, value in said.items() if value})
             members = [(_extension(image.name), image.read()), (_extension(tile.mask.name), tile.mask.read())]
             writer.add(tile.key, [*members, ("json", meta)])
+    draft.replace(file)
 
 
 def _extension(name: str) -> str:
