@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,21 @@ class Stain:
         Raises:
             StainError: Unreadable, not TOML, an unknown key, or a value out of its range.
         """
-        return _parse(_read(file), file)
+        return Stain.from_text(read_stain_file(file), file)
+
+    @staticmethod
+    def from_text(text: str, file: Path) -> Stain:
+        """Read a stain from the text of a TOML file; ``file`` is named in errors.
+
+        Raises:
+            StainError: Not TOML, an unknown key, or a value out of its range.
+        """
+        return _parse(text, file)
+
+    def to_toml(self) -> str:
+        """The text of a file from which `from_toml` reads this stain."""
+        values = {name: value for name, value in asdict(self).items() if value is not None and value != ""}
+        return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
 
 def _angle(one: Vector, other: Vector) -> float:
@@ -75,59 +88,12 @@ def _angle(one: Vector, other: Vector) -> float:
     return math.degrees(math.acos(min(1.0, cosine)))
 
 
-def recommend_eps(stain: Stain, eps: float, file: Path) -> Stain:
-    """Write an eps as the recommended one into a stain's TOML file; all else in the file stays, comments too.
-
-    Args:
-        stain: What a file that is not there yet is made from.
-        eps: To start with.
-        file: Made, with its folder, if missing.
-
-    Returns:
-        The stain as the file now says it.
+def read_stain_file(file: Path) -> str:
+    """The text of a stain file.
 
     Raises:
-        SpecError: An eps out of range.
-        StainError: The file is another stain's, is laid out in a way that cannot be changed safely, or cannot be
-            read or written; it is as it was before.
+        StainError: It cannot be read, or is not UTF-8.
     """
-    try:
-        old = _read(file) if file.exists() else _to_toml(stain)
-        before = _parse(old, file)
-        if before.name != stain.name:
-            raise StainError(
-                f"{file} describes the stain {before.name!r}, not {stain.name!r}", hint="choose another file"
-            )
-        wanted = replace(before, recommended_eps=eps)
-        new = _with_line(old, f"recommended_eps = {eps!r}")
-        if _parse(new, file) != wanted:
-            raise StainError(
-                f"{file} cannot be changed safely", hint=f"write recommended_eps = {eps!r} into it by hand"
-            )
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}.part")
-        draft.write_text(new, encoding="utf-8")
-        draft.replace(file)
-    except OSError as error:
-        raise StainError(
-            f"cannot write the stain file {file}: {error.strerror}", hint="check its permissions"
-        ) from error
-    return wanted
-
-
-def _with_line(text: str, line: str) -> str:
-    """A TOML text whose top-level assignment of that key is ``line``, in its place or at the end."""
-    key = line.partition(" ")[0]
-    changed, count = re.subn(rf"^{key}[ \t]*=[^#\n]*?(?=[ \t]*(#.*)?$)", lambda _: line, text, flags=re.MULTILINE)
-    return changed if count else f"{text.rstrip()}\n{line}\n"
-
-
-def _to_toml(stain: Stain) -> str:
-    values = {name: value for name, value in asdict(stain).items() if value is not None and value != ""}
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
-
-
-def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from augengine.errors import StainError
-from augengine.stains import HAEMATOXYLIN, Stain, recommend_eps
+from augengine.stains import HAEMATOXYLIN, Stain
+from augengine_train.experiments.choose_eps.stain_file import recommend_eps
 
 GOOD = 'name = "cd3"\nreference = "pas"\nchromogen = [0.27, 1, 0.78]\n'
 

@@ -21,7 +21,7 @@ WATCH_SECONDS = 5.0
 
 
 @click.command("status")
-@click.argument("out", type=path_of)
+@click.argument("out", metavar="DATASET", type=path_of)
 @click.option("--watch", is_flag=True, help="Print it again every few seconds while the run goes on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output, a line each time.")
 def status_command(out: AnyPath, watch: bool, as_json: bool) -> None:
@@ -38,7 +38,7 @@ def status_command(out: AnyPath, watch: bool, as_json: bool) -> None:
 
 
 @click.command("sheet")
-@click.argument("shards", type=path_of)
+@click.argument("shards", metavar="DATASET", type=path_of)
 @click.option(
     "--out",
     "out",
@@ -54,7 +54,7 @@ def sheet_command(shards: AnyPath, out: Path, rows: int) -> None:
 
 
 @click.command("verify")
-@click.argument("shards", type=path_of)
+@click.argument("shards", metavar="DATASET", type=path_of)
 @as_json_option
 def verify_command(shards: AnyPath, as_json: bool) -> None:
     """Read a dataset again, every byte, and name what is wrong."""
@@ -64,7 +64,7 @@ def verify_command(shards: AnyPath, as_json: bool) -> None:
 
 
 @click.command("replay")
-@click.argument("shards", type=path_of)
+@click.argument("shards", metavar="DATASET", type=path_of)
 @click.argument("key")
 @as_json_option
 def replay_command(shards: AnyPath, key: str, as_json: bool) -> None:

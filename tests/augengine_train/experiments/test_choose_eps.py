@@ -15,9 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from augengine.errors import SourceError, SpecError, StainError
-from augengine.stains import BUILT_IN, Stain, find_stain, recommend_eps
+from augengine.stains import BUILT_IN, Stain, find_stain
 from augengine_train.experiments.choose_eps import Choice
 from augengine_train.experiments.choose_eps.__main__ import main, table
+from augengine_train.experiments.choose_eps.stain_file import recommend_eps
 from augengine_train.experiments.choose_eps.tuning_share import draw_share, write_sources
 from augengine_train.unet.run import find_card
 from augengine_train.unet.tiles import Tile, find_tiles

@@ -9,8 +9,7 @@ from typing import Any, Self
 from augengine.errors import SpecError
 from augengine.generator import Recipe
 from augengine.spec import SIDE_MULTIPLE
-from augengine_train.loop.fields import check_types
-from augengine_train.loop.recipe_file import find_fields
+from augengine_train.loop.recipe_file import check_types, find_fields
 
 MIN_CROP = 32
 """Below it the discriminator's last norm has no plane left to average over."""

@@ -1,15 +1,17 @@
-"""A recipe's fields by a name: those of a built-in recipe, or of a TOML file that may lean on one."""
+"""A recipe's fields: by the name of a built-in recipe, or from a TOML file that may lean on one; and their types."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from augengine.errors import SpecError
 
 Fields = Mapping[str, Any]
+
+_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
 def find_fields(text: str, built_in: Mapping[str, Fields]) -> Fields:
@@ -47,3 +49,20 @@ def _over(base: Fields, own: Fields) -> Fields:
         for name, value in own.items()
     }
     return {**base, **merged}
+
+
+def check_types(value: Any) -> None:
+    """Refuse a frozen value some field of which has another type than is declared; only plain types are looked at.
+
+    Raises:
+        SpecError: It names the field: ``crop = 128.0`` is no whole number, ``lr = true`` no number.
+    """
+    for name, wanted in get_type_hints(type(value)).items():
+        if wanted in _KINDS and not _fits(getattr(value, name), wanted):
+            raise SpecError(f"{name} must be {_KINDS[wanted]}, got {getattr(value, name)!r}")
+
+
+def _fits(found: object, wanted: type) -> bool:
+    if isinstance(found, bool):
+        return wanted is bool
+    return isinstance(found, int | float) if wanted is float else isinstance(found, wanted)

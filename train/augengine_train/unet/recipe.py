@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
 from augengine.errors import SpecError
-from augengine_train.loop.fields import check_types
-from augengine_train.loop.recipe_file import find_fields
+from augengine_train.loop.recipe_file import check_types, find_fields
 
 Padding = Literal["valid", "same"]
 KERNEL_LOSS = 4

@@ -10,11 +10,12 @@ from typing import Any, get_args
 import click
 
 from augengine.errors import SpecError
-from augengine.stains import Stain, find_stain, recommend_eps
+from augengine.stains import Stain, find_stain
 from augengine.storage.atomic import write_whole
 from augengine.weights.home import home, open_home
 from augengine_train.experiments.choose_eps.choice import UNAUGMENTED, Choice
 from augengine_train.experiments.choose_eps.grid import GRID, Search, search
+from augengine_train.experiments.choose_eps.stain_file import recommend_eps
 from augengine_train.experiments.choose_eps.tuning_share import Unit
 from augengine_train.experiments.plots import Points, plot_eps
 from augengine_train.loop.commands import FILE, SETTINGS, Echo, PoliteCommand, interruptible
