@@ -1,7 +1,6 @@
 """A run: its plan and lock, what is missing, the accounts of what became of every sample, and one outcome."""
 
 from augengine.runs.account import Account, Loss, ShardAccount, take_account
-from augengine.runs.hold import Hold
 from augengine.runs.missing import Crew, survives
 from augengine.runs.outcome import Outcome
 from augengine.runs.plan import (
@@ -21,6 +20,7 @@ from augengine.runs.retry import Retry, choose_retry
 from augengine.runs.run import carry_out
 from augengine.runs.status import Status, read_status
 from augengine.runs.target import Owner, lock_holder, open_target
+from augengine.runs.target_hold import Hold
 
 __all__ = [
     "Account",

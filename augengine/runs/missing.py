@@ -11,11 +11,11 @@ from augengine.fleet.base import Executor, Outfit, StartWorker, WorkerSpec
 from augengine.fleet.local import run_local
 from augengine.fleet.pool import run_ray
 from augengine.jobs import Report
-from augengine.runs.hold import Hold
 from augengine.runs.plan import Plan
 from augengine.runs.quarantine import leave_out, quarantine
 from augengine.runs.recorder import Recorder
 from augengine.runs.retry import Retry
+from augengine.runs.target_hold import Hold
 from augengine.storage import AnyPath
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from augengine.digests import canonical_json
 from augengine.errors import TargetError, TargetInUse
-from augengine.runs.hold import Hold
+from augengine.runs.target_hold import Hold
 from augengine.shards.fence import Fence, run_of, writer_of
 from augengine.shards.layout import SHARD_ENDINGS, lock_file, plan_file
 from augengine.shards.write import target_errors

@@ -6,13 +6,13 @@ import time
 
 from augengine.fleet import MAY_CRASH
 from augengine.progress import Watcher
-from augengine.runs.hold import Hold
 from augengine.runs.missing import Crew, make_missing, survives
 from augengine.runs.outcome import Outcome
 from augengine.runs.plan import Plan, committed
 from augengine.runs.recorder import recorded
 from augengine.runs.retry import Retry
 from augengine.runs.summary import write_summary
+from augengine.runs.target_hold import Hold
 from augengine.storage import AnyPath
 
 

@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from augengine.digests import canonical_json
 from augengine.errors import TargetError, TargetInUse
-from augengine.runs.hold import Hold
 from augengine.runs.remote import open_remote
+from augengine.runs.target_hold import Hold
 from augengine.shards.layout import OWN_FOLDER, lock_file, plan_file, spool_folder
 from augengine.shards.write import target_errors
 from augengine.storage import AnyPath, UrlPath, read_whole
