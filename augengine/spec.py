@@ -15,6 +15,9 @@ MIN_SIDE = 16
 MAX_SIDE = 1 << 15
 """Longest side of an image that any command decodes, in pixels; one that is square takes 3.2 GB decoded."""
 
+MAX_WEBP_SIDE = 16383
+"""Longest side of a webp, in pixels. Source: WEBP_MAX_DIMENSION of libwebp, which encodes them."""
+
 SIDE_MULTIPLE = 4
 """A generator halves an image twice, so its sides divide by 4."""
 
@@ -90,6 +93,10 @@ class AugmentSpec(AugmentOptions):
         if not MIN_SIDE <= self.max_side <= MAX_SIDE:
             hint = "cut larger images into tiles with `augengine tile`"
             raise SpecError(f"max-side must be {MIN_SIDE} ... {MAX_SIDE} px, got {self.max_side}", hint=hint)
+
+        if self.image_format == "webp" and self.max_side > MAX_WEBP_SIDE:
+            hint = f"--max-side {MAX_WEBP_SIDE}, or --format png, which is lossless too"
+            raise SpecError(f"a side of a webp has at most {MAX_WEBP_SIDE} px, max-side is {self.max_side}", hint=hint)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

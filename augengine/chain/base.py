@@ -116,7 +116,7 @@ class ChainSpec:
     Attributes:
         noise: eps and seed.
         variants: K.
-        batch: Source images a batch.
+        batch: Source images per batch.
         threads: CPU threads for decoding.
     """
 

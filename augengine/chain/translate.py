@@ -17,7 +17,7 @@ Finite = NDArray[np.bool_]
 
 
 class Translation:
-    """A batch translated there and, K times with noise, back: 1 + K passes a sample, on the CPU.
+    """A batch translated there and, K times with noise, back: 1 + K passes per sample, on the CPU.
 
     Nothing is clamped or quantised in between. The noise covers the padding too: the second generator then sees one
     texture from edge to edge, and since padding lies right and below, the image's own pixels have the noise

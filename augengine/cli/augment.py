@@ -70,7 +70,9 @@ def build_engines_command(
 @click.option("--out", "out", type=path_of, required=True, metavar="FOLDER", help="Folder or URL of the output shards.")
 @click.option("--in", "source", help="Folder of images, source shards, or a URL; by default the sample set.")
 @click.option("--masks", type=path_of, metavar="FOLDER", help="Folder or URL of masks, parallel to the images.")
-@click.option("--mask-suffix", default="_mask", show_default=True, help="What a mask's name adds to its image's name.")
+@click.option(
+    "--mask-suffix", default="_mask", show_default=True, help="What the name of a mask has after the name of its image."
+)
 @click.option(
     "--variants",
     type=int,
@@ -102,7 +104,7 @@ def build_engines_command(
     type=click.Choice(get_args(ChainName)),
     default="dali",
     show_default=True,
-    help="What moves the images: dali is the fast one, plain its specification on arrays. A grey level may differ.",
+    help="How images move through the generators: dali is fast, plain is the reference; grey levels may differ by 1.",
 )
 @weights_option
 @backend_option

@@ -224,7 +224,7 @@ def print_verification(verification: Verification, *, as_json: bool) -> None:
 
 
 def print_probe(found: Probe, out: Path, *, as_json: bool) -> None:
-    """The table of `probe`, a row a sigma, and what follows from it."""
+    """The table of `probe`, one row per sigma, and what follows from it."""
     if as_json:
         print_json(found.to_json())
         return

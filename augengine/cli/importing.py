@@ -22,11 +22,11 @@ from augengine.weights.recipe import Padding, RecipeName, Upsampling
     required=True,
     help="Stain of the generator: cd68, cd34, hdab, or your own (a name or a TOML file).",
 )
-@click.option("--direction", type=click.Choice(DIRECTIONS), required=True, help="Which way it translates.")
+@click.option("--direction", type=click.Choice(DIRECTIONS), required=True, help="Direction of the translation.")
 @click.option("--reference", help="Reference stain; refused if it is not the stain's own.")
 @click.option("--mpp", type=float, help="um/px that it was trained at; by default the other direction's, or 0.5.")
-@click.option("--training", metavar="TEXT", help="What it was trained on, and how; goes on its card.")
-@click.option("--entry", metavar="NAME", help="Which generator, where the file holds several, such as netG_A.")
+@click.option("--training", metavar="TEXT", help="Text for its card: what it was trained on, and how.")
+@click.option("--entry", metavar="NAME", help="Name of the generator if the file holds several, such as netG_A.")
 @click.option(
     "--recipe",
     type=click.Choice(get_args(RecipeName)),

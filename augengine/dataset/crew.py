@@ -51,14 +51,14 @@ def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int
 
 
 def shares(run: Run) -> tuple[int | None, int]:
-    """How many workers, and the CPU threads of each: one a GPU; on a CPU one worker uses every core best."""
+    """How many workers, and the CPU threads of each: one per GPU; on a CPU one worker uses every core best."""
     workers = run.request.workers
     if run.request.ray_address is not None:
         return workers, 1  # the cluster's nodes say how many fit, and their threads
     if workers is None:
         workers = gpu_count() if _on_gpu(run) else 1
     if _on_gpu(run) and workers > gpu_count():
-        raise SpecError(f"{workers} workers, but {gpu_count()} GPUs", hint="one worker a GPU: --workers auto")
+        raise SpecError(f"{workers} workers, but {gpu_count()} GPUs", hint="one worker per GPU: --workers auto")
     return workers, max(1, cpu_threads() // workers)
 
 

@@ -78,7 +78,7 @@ def load_chain(worker: WorkerSpec) -> LoadedChain:
 
 
 def chain_batch(engines: Translators, variants: int, threads: int, *, device_id: int = 0) -> int:
-    """Source images a batch of the chain, as far as all their variants fit into memory.
+    """Source images per batch of the chain, as far as all their variants fit into memory.
 
     Args:
         engines: The chain's two engines, loaded.

@@ -105,13 +105,13 @@ class Executor(Protocol):
         on_quarantine: OnQuarantine,
         on_crew: OnCrew = ...,
     ) -> Generator[Report, None, None]:
-        """Yield one report a job. Close the iterator to stop early: it returns when every writer is done.
+        """Yield one report per job. Close the iterator to stop early: it returns when every writer is done.
 
         Args:
             jobs: What to make.
             worker: What every worker does; its ``threads`` are one worker's share.
             start: Makes a worker of it.
-            workers: How many; None, in a joined cluster, for one a GPU, or one a node of CPUs.
+            workers: How many; None, in a joined cluster, for one per GPU, or on CPUs one per node.
             address: A running Ray cluster's, or None for one of our own.
             on_progress: Told how far the run is.
             on_quarantine: Told of samples that kill workers, as soon as they are found.

@@ -41,6 +41,9 @@ def encode_image(rgb_hwc: RgbImage, fmt: ImageFormat) -> bytes:
     """Encode uint8 (H, W, 3): png and webp lossless, jpg at quality 95 without chroma subsampling.
 
     The same pixels give the same bytes. The GIL is released while it works.
+
+    Raises:
+        ContentError: The format cannot hold an image of this size.
     """
     extension, parameters = _ENCODERS[fmt]
     return _imencode(extension, cv2.cvtColor(rgb_hwc, cv2.COLOR_RGB2BGR), parameters)
@@ -61,9 +64,13 @@ def _imencode(extension: str, pixels: NDArray[Any], parameters: list[int]) -> by
     if pixels.dtype != np.uint8:  # OpenCV would write 16-bit files, or cut floats to integers
         raise SpecError(f"8-bit pixels are encoded, got {pixels.dtype}")
     try:
-        return bytes(cv2.imencode(extension, pixels, parameters)[1])
+        done, data = cv2.imencode(extension, pixels, parameters)
     except cv2.error as error:
         raise SpecError(f"cannot encode an array of shape {pixels.shape} as {extension}: {error.err}") from error
+    if not done:  # some codecs refuse without an exception, and leave no bytes
+        size = f"{pixels.shape[1]} x {pixels.shape[0]} px"
+        raise ContentError(f"an image of {size} cannot be encoded as {extension}", hint="png takes any size")
+    return bytes(data)
 
 
 @cache

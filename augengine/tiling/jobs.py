@@ -13,7 +13,7 @@ from augengine.tiling.survey import Survey
 
 
 def make_jobs(surveys: Sequence[Survey], spec: TileSpec, tiles_per_shard: int | None) -> tuple[Job, ...]:
-    """One job a shard; a shard holds tiles of one slide.
+    """One job per shard; a shard holds tiles of one slide.
 
     Args:
         surveys: One per slide, in order; those with an error give no job.

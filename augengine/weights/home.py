@@ -23,7 +23,7 @@ def home() -> Path:
     """Where augengine keeps weights and engines: ``$AUGENGINE_HOME``, or the user's data folder.
 
     Raises:
-        SpecError: Another version of augengine made the folder, in another format.
+        SpecError: Another version of augengine made the folder, in another format, or the format cannot be read.
     """
     folder = _home()
     _check_format(folder)
@@ -36,7 +36,8 @@ def open_home() -> Path:
     Raises:
         SpecError: Another version of augengine made the folder, in another format.
     """
-    folder, file = home(), _home() / _FORMAT_FILE
+    folder = home()
+    file = folder / _FORMAT_FILE
     with suppress(OSError):  # on a disk that cannot be written, whoever writes there says so better
         folder.mkdir(parents=True, exist_ok=True)
         if not file.exists():
@@ -56,8 +57,11 @@ def _check_format(folder: Path) -> None:
     """Refuse another format's folder. One without a number was made by hand; an empty file is just being written."""
     try:
         found = (folder / _FORMAT_FILE).read_text(errors="replace").strip()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:
+        hint = "permit reading, or name another folder in AUGENGINE_HOME"
+        raise SpecError(f"cannot read the format of {folder}: {error.strerror}", hint=hint) from error
     if found not in ("", str(HOME_FORMAT)):
         raise SpecError(
             f"{folder} has the format {found[:20]!r}, this version of augengine reads {HOME_FORMAT}",

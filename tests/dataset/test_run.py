@@ -210,6 +210,8 @@ def test_requests_that_make_no_sense_are_refused(tiles: Path, small_weights: Pat
     _refused(SpecError, request(tiles, out, small_weights, mpp=0.25), "0.25 um/px")
     _refused(SourceError, request(tiles, out, small_weights, max_side=32), "larger than 32 px")
     _refused(SpecError, request(tiles, out, small_weights, max_side=MAX_SIDE + 1), "max-side must be 16 ... 32768 px")
+    wide = request(tiles, out, small_weights, max_side=20000, image_format="webp")
+    _refused(SpecError, wide, "a side of a webp has at most 16383 px")
     _refused(WeightsError, request(tiles, out, tmp_path / "none"), "does not exist")
     _refused(SourceError, AugmentRequest(stain="cd34", eps=0.05, out=out), "sample set")
     assert not out.exists()

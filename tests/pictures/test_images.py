@@ -13,6 +13,7 @@ from PIL import Image
 from augengine.errors import ContentError, SpecError
 from augengine.pictures.encode import encode_image, encode_mask, encoder_version
 from augengine.pictures.images import Decoder, check_image, mask_is_canonical, read_mask, read_size
+from augengine.spec import MAX_WEBP_SIDE, ImageFormat
 from tests.support.pictures import bomb, class_ids, encode, tissue
 
 LOSSLESS: list[tuple[str, dict[str, Any]]] = [
@@ -241,3 +242,15 @@ def test_the_encoder_names_every_codec_it_writes_with() -> None:
     assert encoder_version().startswith("opencv ")
     for codec in ("zlib", "png", "jpeg", "webp"):
         assert f"; {codec} " in encoder_version()
+
+
+@pytest.mark.parametrize(("image_format", "side"), [("webp", MAX_WEBP_SIDE + 1), ("jpg", 65_501)])
+def test_a_size_that_a_format_cannot_hold_is_refused_and_never_empty(image_format: ImageFormat, side: int) -> None:
+    wide = np.full((4, side, 3), 200, np.uint8)
+    with pytest.raises(ContentError, match=f"{side} x 4 px cannot be encoded"):
+        encode_image(wide, image_format)
+    assert encode_image(wide, "png")
+
+
+def test_the_longest_webp_is_encoded() -> None:
+    assert encode_image(np.full((4, MAX_WEBP_SIDE, 3), 200, np.uint8), "webp")

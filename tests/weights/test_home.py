@@ -50,3 +50,10 @@ def test_a_number_that_is_just_being_written_stops_nobody(folder: Path) -> None:
     folder.mkdir()
     (folder / "format").touch()
     assert home() == open_home() == folder
+
+
+def test_a_format_that_cannot_be_read_is_refused(folder: Path) -> None:
+    (folder / "format").mkdir(parents=True)
+    with pytest.raises(SpecError, match="cannot read the format") as caught:
+        home()
+    assert "AUGENGINE_HOME" in caught.value.hint
