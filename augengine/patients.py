@@ -1,10 +1,12 @@
-"""Which patient a file is of, and which split each patient is in."""
+"""Which patient a file belongs to, and which split each patient is in."""
 
 from __future__ import annotations
 
 import csv
+import io
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +17,26 @@ from augengine.errors import SourceError
 Split = Literal["train", "validation", "test"]
 
 _COLUMNS = ("file", "patient", "split")
-_ROW = "a row is a file or a glob of files, its patient, and train, validation or test"
+_ROW = "a row is a file or a glob of files, its patient, and train, validation or test; a column mpp may follow"
+_SHOWN = 5
+"""Problems that a message lists; more are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientRow:
+    """One row of the patients' file.
+
+    Attributes:
+        file: Name or path of a file, with or without its extension, or a glob of these.
+        patient: Whose it is.
+        split: Where this patient belongs.
+        mpp: um/px of level 0 of these slides; None where the row does not say it.
+    """
+
+    file: str
+    patient: str
+    split: Split
+    mpp: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,91 +44,181 @@ class Patients:
     """Which patient each picture is of, and the split of each patient.
 
     Attributes:
-        rows: (name or glob, patient, split).
+        rows: The rows of the patients' file.
 
     Raises:
         SourceError: A patient is in two splits.
     """
 
-    rows: tuple[tuple[str, str, Split], ...]
+    rows: tuple[PatientRow, ...]
 
     def __post_init__(self) -> None:
-        check_one_split((patient, split) for _, patient, split in self.rows)
+        check_one_split((row.patient, row.split) for row in self.rows)
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read a CSV file with the columns file, patient and split.
+        """Read a CSV file with the columns file, patient and split, and perhaps mpp.
+
+        Commas, semicolons and tabs separate; the header's letter case does not matter, and blank rows are passed over.
 
         Raises:
-            SourceError: It cannot be read, misses a column or a value, or has a patient in two splits.
+            SourceError: It cannot be read, or misses columns or values, or has a patient in two splits. The message
+                names every bad row.
         """
         try:
-            with file.open(newline="", encoding="utf-8-sig") as stream:
-                reader = csv.DictReader(stream)
-                rows = list(reader)
-                header = tuple(reader.fieldnames or ())
+            text = file.read_text(encoding="utf-8-sig")
+            return cls(rows=tuple(_rows(text, file)))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise SourceError(f"the patients' file {file} cannot be read: {error}", hint=_ROW) from error
-        if missing := [name for name in _COLUMNS if name not in header]:
-            raise SourceError(f"the patients' file {file} has no column {missing[0]!r}", hint=_ROW)
-        return cls(rows=tuple(_row(row, number, file) for number, row in enumerate(rows, start=2)))
 
     def split(self, names: Sequence[str], text: str) -> list[tuple[str, Split]]:
-        """(patient, split) of each picture.
+        """(patient, split) of each picture; see `rows_of`."""
+        return [(row.patient, row.split) for row in self.rows_of(names, text)]
 
-        Raises:
-            SourceError: A picture without a patient, or with several.
-        """
-        return [self._of(name, text) for name in names]
+    def rows_of(self, paths: Sequence[str], text: str) -> list[PatientRow]:
+        """The row of each file, by its relative path, or by its name alone where no other file has it.
 
-    def of_files(self, paths: Sequence[str], text: str) -> list[tuple[str, Split]]:
-        """(patient, split) of each file, by its relative path, or by its name alone where no other has it.
+        A row that is the very name of a file goes before globs, and means this file alone, even if it holds a
+        glob's signs.
 
         Args:
             paths: With ``/``, from where the user named them.
             text: What they are files of, for messages.
 
         Raises:
-            SourceError: A file without a patient or with several, or a name that would stand for several files.
+            SourceError: Files without a patient or with several, or a name that would mean several files. The message
+                names all of them.
         """
-        count = Counter(path.rpartition("/")[2] for path in paths)
-        return [self._of_file(path, count, text) for path in paths]
+        indices = self._index(str), self._index(_folded)
+        literal = {path: _literal(path, *indices) for path in paths}
+        taken = {row.file for rows in literal.values() for row in rows}
+        globs = [row for row in self.rows if row.file not in taken]
+        same = Counter(_name(path) for path in paths)
+        found, problems = list[PatientRow](), list[str]()
+        for path in paths:
+            rows = literal[path] or _matching(path, globs)
+            problem = _problem(path, rows, same[_name(path)], text)
+            problems += [problem] if problem else []
+            found += rows[:1]
+        _refuse(problems, hint="every picture needs exactly one patient in the patients' file")
+        return found
 
-    def _of_file(self, path: str, count: Mapping[str, int], text: str) -> tuple[str, Split]:
-        name = path.rpartition("/")[2]
-        if any(fnmatchcase(path, pattern) for pattern, _, _ in self.rows):
-            return self._of(path, text)
-        if count[name] > 1 and any(fnmatchcase(name, pattern) for pattern, _, _ in self.rows):
-            hint = f"write its path, {path}, into the patients' file"
-            raise SourceError(
-                f"{count[name]} files of {text} are called {name}: which is meant is not known", hint=hint
-            )
-        return self._of(name, text)
+    def _index(self, form: Callable[[str], str]) -> Mapping[str, list[PatientRow]]:
+        """The rows by a form of what they call their file."""
+        found: dict[str, list[PatientRow]] = {}
+        for row in self.rows:
+            found.setdefault(form(row.file), []).append(row)
+        return found
 
-    def _of(self, name: str, text: str) -> tuple[str, Split]:
-        found = {(patient, split) for pattern, patient, split in self.rows if fnmatchcase(name, pattern)}
-        if len(found) != 1:
-            patients = ", ".join(sorted(patient for patient, _ in found)) or "none"
-            hint = "every picture needs exactly one patient in the patients' file"
-            raise SourceError(f"{name} of {text} matches {len(found)} patients: {patients}", hint=hint)
-        return found.pop()
+
+def _literal(
+    path: str, written: Mapping[str, list[PatientRow]], folded: Mapping[str, list[PatientRow]]
+) -> list[PatientRow]:
+    """The rows that name a file: first as it is written, then in another letter case or Unicode form."""
+    names = [name for each in dict.fromkeys((path, _name(path))) for name in (each, *_stems(each))]
+    candidates = [*(written.get(name, []) for name in names), *(folded.get(_folded(name), []) for name in names)]
+    return next((rows for rows in candidates if rows), [])
+
+
+def _matching(path: str, globs: Sequence[PatientRow]) -> list[PatientRow]:
+    """The rows whose glob matches a file's path; where there is none, those that match its name."""
+    rows = [row for row in globs if fnmatchcase(path, row.file)]
+    return rows or [row for row in globs if fnmatchcase(_name(path), row.file)]
+
+
+def _problem(path: str, rows: Sequence[PatientRow], same: int, text: str) -> str:
+    """Why the rows that were found are not the row of one file; empty if they are."""
+    patients = sorted({row.patient for row in rows})
+    mpps = {row.mpp for row in rows}
+    if len(patients) != 1:
+        return f"{path} of {text} matches {len(patients)} patients: {', '.join(patients) or 'none'}"
+    if len(mpps) > 1:
+        return f"{path} of {text} has several um/px: {', '.join(map(str, mpps))}"
+    if same > 1 and not any(_means_path(row.file, path) for row in rows):
+        return f"{same} files of {text} are called {_name(path)}: write the path, {path}, into the patients' file"
+    return ""
+
+
+def _means_path(pattern: str, path: str) -> bool:
+    return fnmatchcase(path, pattern) or _folded(pattern) in map(_folded, (path, *_stems(path)))
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _stems(path: str) -> list[str]:
+    """A path without its extension, and without ``.ome`` before that."""
+    stem, dot, last = path.rpartition(".")
+    return list(dict.fromkeys((stem, stem.removesuffix(".ome")))) if dot and stem and "/" not in last else []
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def check_one_split(pairs: Iterable[tuple[str, Split]]) -> None:
-    """Refuse a patient who is in two splits.
+    """Refuse patients who are in two splits.
 
     Raises:
-        SourceError: It names the patient and both splits.
+        SourceError: It names each of them and both splits.
     """
     seen: dict[str, Split] = {}
-    for patient, split in pairs:
-        if seen.setdefault(patient, split) != split:
-            hint = "a patient's pictures resemble each other: measured on one who was trained on, everything looks good"
-            raise SourceError(f"the patient {patient} is in two splits, {seen[patient]} and {split}", hint=hint)
+    twice = {
+        f"the patient {patient} is in two splits, {seen[patient]} and {split}": None
+        for patient, split in pairs
+        if seen.setdefault(patient, split) != split
+    }
+    hint = "a patient's pictures resemble each other: measured on one who was trained on, everything looks good"
+    _refuse(list(twice), hint=hint)
 
 
-def _row(row: dict[str, str | None], number: int, file: Path) -> tuple[str, str, Split]:
-    name, patient, split = ((row[column] or "").strip() for column in _COLUMNS)
-    if not name or not patient or split not in get_args(Split):
-        raise SourceError(f"line {number} of {file} says {name!r}, {patient!r}, {split!r}", hint=_ROW)
-    return name, patient, split  # type: ignore[return-value]  # checked above
+def _rows(text: str, file: Path) -> Iterator[PatientRow]:
+    header = text.lstrip().partition("\n")[0]
+    separator = next((sign for sign in "\t;" if sign in header), ",")
+    reader = csv.DictReader(io.StringIO(text.lstrip()), delimiter=separator)
+    names = {(name or "").strip().casefold(): name for name in reader.fieldnames or ()}
+    if missing := [name for name in _COLUMNS if name not in names]:
+        has = ", ".join(repr(name) for name in names if name) or "none"
+        raise SourceError(
+            f"the patients' file {file} has no column {', '.join(map(repr, missing))}; it has {has}", hint=_ROW
+        )
+    rows, problems = list[PatientRow](), list[str]()
+    for row in reader:
+        values = {name: (row[own] or "").strip() for name, own in names.items()}
+        try:
+            rows += [_row(values)] if any(values.values()) else []
+        except ValueError as error:
+            problems.append(f"line {reader.line_num} of {file} {error}")
+    _refuse(problems, hint=_ROW)
+    yield from rows
+
+
+def _row(values: Mapping[str, str]) -> PatientRow:
+    """A row's value.
+
+    Raises:
+        ValueError: It is none; says why, after "line 2".
+    """
+    name, patient, split = (values[column] for column in _COLUMNS)
+    if not name or not patient or split.casefold() not in get_args(Split):
+        raise ValueError(f"says {name!r}, {patient!r}, {split!r}")
+    return PatientRow(file=name, patient=patient, split=split.casefold(), mpp=_mpp(values.get("mpp", "")))  # type: ignore[arg-type]  # checked above
+
+
+def _mpp(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        mpp = float(text.replace(",", "."))
+    except ValueError:
+        mpp = 0.0
+    if not 0 < mpp < 100:
+        raise ValueError(f"says {text!r} um/px, which is no number in (0, 100)")
+    return mpp
+
+
+def _refuse(problems: Sequence[str], *, hint: str) -> None:
+    if problems:
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise SourceError("; ".join(problems[:_SHOWN]) + more, hint=hint)

@@ -15,6 +15,7 @@ from augengine.jobs import Job
 from augengine.pictures.images import read_mask
 from augengine.sample import Sample
 from augengine.sources import open_source
+from augengine.patients import PatientRow
 from augengine_train.data import Patients, open_domain
 from augengine_train.phantom import MARKER_EXT, Correlation, Drawn, Series, draw_field, write_series
 from augengine_train.phantom.__main__ import main
@@ -80,7 +81,12 @@ def test_the_training_opens_them_at_the_um_px_it_wants(drawn: Path) -> None:
 
 
 def test_patients_are_split_by_their_keys(drawn: Path) -> None:
-    split = Patients(rows=(("p00_*", "p00", "train"), ("p01_*", "p01", "validation")))
+    split = Patients(
+        rows=(
+            PatientRow(file="p00_*", patient="p00", split="train"),
+            PatientRow(file="p01_*", patient="p01", split="validation"),
+        )
+    )
     domain = open_domain(str(drawn), name="cd68", patients=split)
     assert (len(domain.images), len(domain.held_out)) == (3, 2)
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import click
 
 from augengine.errors import SpecError
-from augengine.patients import Split
+from augengine.patients import PatientRow, Split
 from augengine.pictures.files import write_png
 from augengine.shards.records import write_json
 from augengine.stains import BUILT_IN
@@ -85,7 +85,9 @@ class Tissue:
         """Whom each field is of, by its key."""
         border = self.patients - self.held_out
         rows = [(Patient.of(n).name, "train" if n < border else "validation") for n in range(self.patients)]
-        return Patients(rows=tuple((f"{who}_*", who, cast(Split, split)) for who, split in rows))
+        return Patients(
+            rows=tuple(PatientRow(file=f"{who}_*", patient=who, split=cast(Split, split)) for who, split in rows)
+        )
 
 
 @click.command("phantom-weights", cls=PoliteCommand, context_settings=SETTINGS)
