@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Self, get_args
 
 from augengine.errors import SourceError
+from augengine.sample import folded
 
 Split = Literal["train", "validation", "test"]
 
@@ -89,7 +89,7 @@ class Patients:
             SourceError: Files without a patient or with several, or a name that would mean several files. The message
                 names all of them.
         """
-        indices = self._index(str), self._index(_folded)
+        indices = self._index(str), self._index(folded)
         literal = {path: _literal(path, *indices) for path in paths}
         taken = {row.file for rows in literal.values() for row in rows}
         globs = [row for row in self.rows if row.file not in taken]
@@ -112,11 +112,11 @@ class Patients:
 
 
 def _literal(
-    path: str, written: Mapping[str, list[PatientRow]], folded: Mapping[str, list[PatientRow]]
+    path: str, written: Mapping[str, list[PatientRow]], compared: Mapping[str, list[PatientRow]]
 ) -> list[PatientRow]:
     """The rows that name a file: first as it is written, then in another letter case or Unicode form."""
     names = [name for each in dict.fromkeys((path, _name(path))) for name in (each, *_stems(each))]
-    candidates = [*(written.get(name, []) for name in names), *(folded.get(_folded(name), []) for name in names)]
+    candidates = [*(written.get(name, []) for name in names), *(compared.get(folded(name), []) for name in names)]
     return next((rows for rows in candidates if rows), [])
 
 
@@ -140,7 +140,7 @@ def _problem(path: str, rows: Sequence[PatientRow], same: int, text: str) -> str
 
 
 def _means_path(pattern: str, path: str) -> bool:
-    return fnmatchcase(path, pattern) or _folded(pattern) in map(_folded, (path, *_stems(path)))
+    return fnmatchcase(path, pattern) or folded(pattern) in map(folded, (path, *_stems(path)))
 
 
 def _name(path: str) -> str:
@@ -151,10 +151,6 @@ def _stems(path: str) -> list[str]:
     """A path without its extension, and without ``.ome`` before that."""
     stem, dot, last = path.rpartition(".")
     return list(dict.fromkeys((stem, stem.removesuffix(".ome")))) if dot and stem and "/" not in last else []
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def check_one_split(pairs: Iterable[tuple[str, Split]]) -> None:

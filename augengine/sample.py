@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +77,15 @@ def clean_key(stem: str) -> str:
 def printable(name: str) -> str:
     """A file's name for messages and reports: control characters and undecodable bytes are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def folded(name: str) -> str:
+    """A file's name as names are compared: in one Unicode form, since macOS and servers decompose, and without case.
+
+    >>> folded("S1.TIF")
+    's1.tif'
+    """
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def check_key(key: str, extensions: tuple[str, ...] = ()) -> str:

@@ -32,12 +32,11 @@ import pyvips
 from augengine.jobs import Job
 from augengine.machine import cpu_threads
 from augengine.pictures.encode import encode_image
-from augengine.slides import open_slide
 from augengine.tiling.jobs import make_jobs
-from augengine.tiling.listing import list_slides
+from augengine.tiling.listing import Given, list_slides
 from augengine.tiling.opened import TileWorkerSpec
 from augengine.tiling.spec import TileSpec
-from augengine.tiling.survey import Survey, survey_slide
+from augengine.tiling.survey import Survey, open_listed, survey_slide
 from augengine.tiling.worker import TileWorker
 from benchmarks.machine import machine_facts, versions
 from benchmarks.rounds import ratio
@@ -92,7 +91,7 @@ def part(survey: Survey, number: int, count: int) -> Survey:
 
 def contenders(survey: Survey, spec: TileSpec, folder: str, pool: Executor) -> dict[str, Contender]:
     """The loops that can read this slide at this um/px without resampling, and ours."""
-    with open_slide(Path(survey.slide.path), mpp=spec.slide_mpp) as slide:
+    with open_listed(survey.slide) as slide:
         peer = vips_loop if slide.format == "tiff" else openslide_loop
     cores = cpu_threads()
     jobs = make_jobs([survey], spec, -(-len(survey.places) // cores))
@@ -150,7 +149,7 @@ def summarise(survey: Survey, rates: Measured, costs: Measured) -> dict[str, Any
 
 def bench(name: str, spec: TileSpec, rounds: int) -> dict[str, Any]:
     """One slide's result."""
-    (listed,) = list_slides([name], annotations=None, wants_labels=False, patients=None)
+    (listed,) = list_slides([name], Given()).slides
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(cpu_threads(), spawn) as pool:
         survey = survey_slide(listed, spec, Path(folder))

@@ -14,7 +14,7 @@ from augengine.annotations.asap import is_asap, read_asap
 from augengine.annotations.base import Box, Drawn, Labels, class_key
 from augengine.annotations.cytomine import is_cytomine, read_cytomine, read_cytomine_csv
 from augengine.annotations.files import parse_json, parse_xml, read_bytes
-from augengine.annotations.find import find_labels
+from augengine.annotations.find import LabelFinder, find_labels
 from augengine.annotations.geojson import is_geojson, read_geojson
 from augengine.annotations.imagej import ROI_MAGIC, ZIP_MAGIC, read_rois
 from augengine.annotations.labelme import is_labelme, read_labelme
@@ -22,7 +22,7 @@ from augengine.annotations.mask_image import is_mask_image, open_mask_image
 from augengine.annotations.outlines import outline_labels
 from augengine.errors import SourceError
 
-__all__ = ["Box", "Labels", "class_key", "find_labels", "open_labels"]
+__all__ = ["Box", "LabelFinder", "Labels", "class_key", "find_labels", "open_labels"]
 
 _READ = (
     "read are QuPath GeoJSON, Cytomine WKT (json, csv), ASAP and ImageScope xml, LabelMe json, ImageJ .roi and zip, "

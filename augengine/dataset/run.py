@@ -14,7 +14,16 @@ from augengine.dataset.request import AugmentRequest
 from augengine.dataset.resolve import resolve
 from augengine.engines.backends import BackendName, pick_backend
 from augengine.progress import Watcher
-from augengine.runs import carry_out, check_plan, choose_retry, open_target, read_plan, survives
+from augengine.runs import (
+    Retry,
+    carry_out,
+    check_plan,
+    choose_retry,
+    holds_samples,
+    open_target,
+    read_plan,
+    survives,
+)
 from augengine.shards.write import target_errors
 
 
@@ -27,7 +36,8 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
     run = resolve(request, watcher)
     with open_target(request.out) as hold:
         before = read_plan(request.out)
-        planned = None if before is None else planned_engines(request.out, before)
+        begun = before is not None and holds_samples(request.out, before)
+        planned = planned_engines(request.out, before) if before is not None and begun else None
         if planned is not None:
             check_request(run, planned)
             run = replace(run, backend=pick_backend(cast(BackendName, planned.backend)))
@@ -35,7 +45,8 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         retry = choose_retry(request.out, before, asked=request.retry_failed, survives=safe)
         store, engines = find_engines(run, planned, watcher)
         plan = make_plan(run, engines)
-        check_plan(request.out, plan, may_change=retry.outputs)
+        if not check_plan(request.out, plan, may_change=retry.outputs):
+            retry = Retry()
         with target_errors(request.out):
             store = keep_plans(store, engines, request.out)
         crew = make_crew(run, engines, store, hold)

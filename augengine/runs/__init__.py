@@ -5,13 +5,14 @@ from augengine.runs.missing import Crew, survives
 from augengine.runs.outcome import Outcome
 from augengine.runs.plan import (
     Plan,
+    binds,
     check_growing_plan,
     check_plan,
     committed,
     differences,
+    holds_samples,
     read_any_plan,
     read_plan,
-    refuse_differences,
     write_plan,
 )
 from augengine.runs.planning import make_jobs
@@ -33,6 +34,7 @@ __all__ = [
     "Retry",
     "ShardAccount",
     "Status",
+    "binds",
     "carry_out",
     "check_growing_plan",
     "check_plan",
@@ -40,6 +42,7 @@ __all__ = [
     "committed",
     "differences",
     "forget",
+    "holds_samples",
     "leave_out",
     "lock_holder",
     "make_jobs",
@@ -48,7 +51,6 @@ __all__ = [
     "read_any_plan",
     "read_plan",
     "read_status",
-    "refuse_differences",
     "remembered",
     "survives",
     "take_account",

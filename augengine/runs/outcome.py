@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,14 @@ class Outcome:
         """Shards that could not be made."""
         return sum(bool(report.error) for report in self.reports)
 
+    @property
+    def class_pixels(self) -> dict[int, int]:
+        """Class id -> pixels, over all masks written."""
+        found = Counter[int]()
+        for report in self.reports:
+            found.update(report.class_pixels)
+        return dict(sorted(found.items()))
+
     def complete(self, allow_failures: int = 0) -> bool:
         """Whether every shard was made, with at most that many bad samples."""
         return self.failed_shards == 0 and self.failed_samples <= allow_failures
@@ -71,6 +80,7 @@ class Outcome:
         return {
             "folder": str(self.folder),
             **self.account.to_json(),
+            "class_pixels": {str(number): pixels for number, pixels in self.class_pixels.items()},
             "complete": self.complete(),
             "run": {
                 "seconds": round(self.seconds, 3),

@@ -12,11 +12,20 @@ from augengine.digests import canonical_json, json_digest
 from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Job, Report
 from augengine.runs.planning import estimate_bytes
-from augengine.shards.layout import index_file, plan_file, spool_folder, tar_file
+from augengine.shards.layout import (
+    index_file,
+    plan_file,
+    quarantine_file,
+    report_file,
+    spool_folder,
+    summary_file,
+    summary_text_file,
+    tar_file,
+)
 from augengine.shards.records import PLAN_FORMAT, read_plan_json, read_report, write_json
 from augengine.shards.write import target_errors
 from augengine.spec import AugmentSpec
-from augengine.storage import REQUESTS_AT_A_TIME, AnyPath, UrlPath, in_order, size_of, write_if_absent
+from augengine.storage import REQUESTS_AT_A_TIME, AnyPath, UrlPath, delete, in_order, size_of, write_if_absent
 
 _NAMED_DIFFERENCES = 3
 _DAMAGED = "choose another folder for the output; the shards in this one can still be read"
@@ -127,7 +136,7 @@ def read_any_plan(folder: AnyPath) -> Plan | None:
 
 
 def check_plan(folder: AnyPath, plan: Plan, *, may_change: Collection[str] = ()) -> bool:
-    """Write the plan if the folder has none; go on if it has the same.
+    """Write the plan if the folder has none, or none of which a sample was written; go on if it has the same.
 
     Args:
         folder: The dataset.
@@ -138,15 +147,16 @@ def check_plan(folder: AnyPath, plan: Plan, *, may_change: Collection[str] = ())
         Whether an earlier run began this dataset.
 
     Raises:
-        PlanMismatch: It has another; the first differences are named.
+        PlanMismatch: It has another, and samples; the first differences are named.
     """
     before = read_plan(folder)
+    if before is not None and not binds(folder, before, plan, jobs=_mended(before, plan, may_change)):
+        before = None
     if before is None and _write_first(folder, plan):
         return False
     before = before or read_plan(folder, plan.kind)
     assert before is not None
-    expected = replace(before, jobs=_mended(before, plan, may_change))
-    refuse_differences(folder, expected, plan)
+    refuse_differences(folder, replace(before, jobs=_mended(before, plan, may_change)), plan)
     if before != plan:
         write_plan(folder, plan)
     return True
@@ -176,6 +186,42 @@ def check_growing_plan(folder: AnyPath, plan: Plan) -> None:
         check_growing_plan(folder, plan)
     elif before is not None and before != plan:
         write_plan(folder, plan)
+
+
+def binds(folder: AnyPath, before: Plan, now: Plan, *, jobs: tuple[Job, ...] | None = None) -> bool:
+    """Whether a dataset is gone on with; if nothing was written by another plan, that plan is removed instead.
+
+    Args:
+        folder: The dataset, held by us.
+        before: Its plan.
+        now: What is asked for.
+        jobs: The jobs of ``before`` with what may change in them; by default its own.
+
+    Raises:
+        PlanMismatch: They differ, and the dataset holds samples; the first differences are named.
+    """
+    expected = before if jobs is None else replace(before, jobs=jobs)
+    if not holds_samples(folder, before) and any(differences(expected, now)):
+        _remove(folder, before)
+        return False
+    refuse_differences(folder, expected, now)
+    return True
+
+
+def holds_samples(folder: AnyPath, plan: Plan) -> bool:
+    """Whether any sample of a plan was written; a folder without one is free for another plan."""
+    return any(report.samples_out for report in committed(folder, plan).values())
+
+
+def _remove(folder: AnyPath, plan: Plan) -> None:
+    """Remove a plan by which nothing was written, with its reports, which name what failed."""
+    own = (report_file, tar_file, index_file)
+    files = [name(folder, job.output) for job in plan.jobs for name in own]
+    with target_errors(folder):
+        for file in (*files, quarantine_file(folder), summary_file(folder), summary_text_file(folder)):
+            if size_of(file) is not None:
+                delete(file)
+        delete(plan_file(folder))
 
 
 def _write_first(folder: AnyPath, plan: Plan) -> bool:

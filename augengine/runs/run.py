@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from augengine.fleet import MAY_CRASH
 from augengine.progress import Watcher
@@ -16,7 +19,16 @@ from augengine.runs.target_hold import Hold
 from augengine.storage import AnyPath
 
 
-def carry_out(folder: AnyPath, plan: Plan, crew: Crew, retry: Retry, hold: Hold, watcher: Watcher) -> Outcome:
+def carry_out(
+    folder: AnyPath,
+    plan: Plan,
+    crew: Crew,
+    retry: Retry,
+    hold: Hold,
+    watcher: Watcher,
+    *,
+    about: Mapping[str, Any] = MappingProxyType({}),
+) -> Outcome:
     """Make the shards of a plan that are not there yet, and write down what became of all of them.
 
     Args:
@@ -26,6 +38,7 @@ def carry_out(folder: AnyPath, plan: Plan, crew: Crew, retry: Retry, hold: Hold,
         retry: What is tried again.
         hold: Our hold of the folder.
         watcher: Told how far it is.
+        about: What else the summary on disk says, as plain json values.
 
     Raises:
         AugengineError: The target cannot be written, or workers cannot be started; finished shards stay.
@@ -48,4 +61,5 @@ def carry_out(folder: AnyPath, plan: Plan, crew: Crew, retry: Retry, hold: Hold,
             resumed=len(done),
             retried=len(retry.before),
             seconds=seconds,
+            about=about,
         )

@@ -28,6 +28,7 @@ def write_summary(
     resumed: int,
     retried: int,
     seconds: float,
+    about: Mapping[str, Any],
 ) -> Outcome:
     """Take the account of a dataset at the end of a run and write it down.
 
@@ -39,6 +40,7 @@ def write_summary(
         resumed: Shards that were committed before it.
         retried: Shards with failures that were tried again.
         seconds: How long it took.
+        about: What else is said, see `summary_json`.
 
     Raises:
         ShardError: A report's counts do not add up.
@@ -48,17 +50,18 @@ def write_summary(
     outcome = Outcome(
         folder=folder, account=account, reports=reports, resumed=resumed, retried=retried, seconds=seconds
     )
-    value = summary_json(outcome, plan, errors)
+    value = summary_json(outcome, plan, errors, about)
     write_json(summary_file(folder), value, spool_folder(folder))
     text = "\n".join(_lines(value)) + "\n"
     write_file(summary_text_file(folder), text.encode(), spool_folder(folder))
     return outcome
 
 
-def summary_json(outcome: Outcome, plan: Plan, errors: Mapping[str, str]) -> dict[str, Any]:
+def summary_json(outcome: Outcome, plan: Plan, errors: Mapping[str, str], about: Mapping[str, Any]) -> dict[str, Any]:
     """The outcome as plain json values, and what a program needs besides to check a dataset.
 
-    A retry that failed as a whole left the shard as it was: it is done, and named under ``retries_failed``.
+    A retry that failed as a whole left the shard as it was: it is done, and named under ``retries_failed``. ``about``
+    may hold ``failed_slides`` (key -> reason), ``classes`` (name -> objects, slides and id) and ``problems``.
     """
     account = outcome.account
     done = {shard.output for shard in account.shards if shard.state == "done"}
@@ -68,6 +71,8 @@ def summary_json(outcome: Outcome, plan: Plan, errors: Mapping[str, str]) -> dic
         "kind": plan.kind,
         "plan": plan.digest,
         **own,
+        **about,
+        "complete": outcome.complete() and not about.get("failed_slides"),
         "retries_failed": {output: reason for output, reason in errors.items() if output in done},
         "by_reason": {reason: len(names) for reason, names in account.by_reason().items()},
         "digests": {shard.output: _digest(shard) for shard in account.shards if shard.state == "done"},
@@ -85,11 +90,30 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     yield "| " + " | ".join(str(samples[name]) for name in ("in", "written", "failed", "quarantined")) + " |\n"
     yield f"{counted(samples['out'], 'sample')} in {counted(shards['done'], 'shard')}, {value['bytes']:,} bytes. "
     yield f"The last run took {run['seconds']:.1f} s. Made before it: {counted(run['shards_resumed'], 'shard')}."
+    if failed := value.get("failed_slides"):
+        yield "\n## Slides that were not tiled\n\n| slide | reason |\n|---|---|"
+        yield from (f"| {_cell(key)} | {_cell(reason)} |" for key, reason in list(failed.items())[:_REASONS_SHOWN])
     if value["failed_shards"] or value["failures"]:
         yield "\n## Failures\n\n| number | reason | for example |\n|---|---|---|"
         yield from _reasons(value)
         yield "\nAll of them: `summary.json`. `--retry-failed` beside the same command tries them again."
+    yield from _classes(value)
+    if value.get("problems"):
+        yield "\n## Notes\n"
+        yield from (f"- {_cell(problem)}" for problem in value["problems"][:_REASONS_SHOWN])
     yield "\nThe sha256 of every shard is in `summary.json`; `augengine verify` compares."
+
+
+def _classes(value: Mapping[str, Any]) -> Iterator[str]:
+    if value.get("classes"):
+        yield "\n## Annotated objects\n\n| class | id | objects | slides | mask pixels of the id |"
+        yield "|---|---|---|---|---|"
+    for name, count in value.get("classes", {}).items():
+        pixels = value["class_pixels"].get(str(count["id"]), 0) if count["id"] else "cut out"
+        yield f"| {_cell(name)} | {count['id']} | {count['objects']} | {count['slides']} | {pixels} |"
+    if others := value.get("classes_not_asked_for"):
+        named = ", ".join(f"{number} {_cell(name)}" for name, number in list(others.items())[:_REASONS_SHOWN])
+        yield f"\nNot asked for: {named}."
 
 
 def _reasons(value: Mapping[str, Any]) -> Iterator[str]:

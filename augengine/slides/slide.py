@@ -51,20 +51,25 @@ class Slide:
     Args:
         path: The file.
         file: What reads it.
-        mpp: um/px of level 0, where the file does not say so, or says something else.
+        mpp: um/px of level 0, which goes before what the file says.
+        mpp_if_unstated: um/px of level 0 if the file does not say it.
 
     Attributes:
         width, height: Size of level 0 in pixels.
         mpp: um/px of level 0; None if nobody knows.
+        stated_mpp: um/px of level 0, x and y, as the file says it; None if it does not.
 
     Raises:
         ContentError: Pixels that are not square.
     """
 
-    def __init__(self, path: Path, file: SlideFile, mpp: float | None) -> None:
+    def __init__(
+        self, path: Path, file: SlideFile, *, mpp: float | None = None, mpp_if_unstated: float | None = None
+    ) -> None:
         self.path, self._file = path, file
         self.width, self.height = file.levels[0].width, file.levels[0].height
-        self.mpp = mpp if mpp is not None else _square(path, file.mpp)
+        self.stated_mpp = file.mpp
+        self.mpp = mpp if mpp is not None else _square(path, file.mpp) or mpp_if_unstated
 
     @property
     def format(self) -> str:
@@ -149,28 +154,30 @@ class Slide:
         self.close()
 
 
-def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
+def open_slide(path: Path, *, mpp: float | None = None, mpp_if_unstated: float | None = None) -> Slide:
     """Open a slide.
 
     Args:
         path: A slide's file; of MIRAX the ``.mrxs``, of DICOM any file of the series.
         mpp: um/px of level 0, which goes before what the file says.
+        mpp_if_unstated: um/px of level 0 if the file does not say it.
 
     Raises:
         SourceError: There is no such file, or it cannot be opened.
         ContentError: It is no 8-bit RGB, or its pixels are not square.
         SpecError: ``mpp`` out of range.
     """
-    if mpp is not None and not 0 < mpp < 100:
-        raise SpecError(f"a slide's mpp must be in (0, 100) um/px, got {mpp}", hint="0.25 is that of a 40x scan")
+    for value in (mpp, mpp_if_unstated):
+        if value is not None and not 0 < value < 100:
+            raise SpecError(f"a slide's mpp must be in (0, 100) um/px, got {value}", hint="0.25 is that of a 40x scan")
     if not path.is_file():
         raise SourceError(f"there is no file {path}", hint="name a slide's file")
     found = detect(path)
     if found not in (None, GENERIC):
-        return Slide(path, OpenSlideFile(path, str(found)), mpp)
+        return Slide(path, OpenSlideFile(path, str(found)), mpp=mpp, mpp_if_unstated=mpp_if_unstated)
     from augengine.slides._vips import VipsFile  # libvips takes 0.2 s that slides of scanners do not need
 
-    return Slide(path, VipsFile(path), mpp)
+    return Slide(path, VipsFile(path), mpp=mpp, mpp_if_unstated=mpp_if_unstated)
 
 
 def readers_version() -> str:
@@ -182,7 +189,7 @@ def _square(path: Path, mpp: tuple[float, float] | None) -> float | None:
     if mpp is None:
         return None
     if abs(mpp[0] / mpp[1] - 1) > _SQUARE:
-        hint = "resample it, or say --slide-mpp if that is wrong"
+        hint = "resample it, or if that is wrong: --force-slide-mpp, or a column mpp in the patients' file"
         raise ContentError(f"{path.name} has pixels of {mpp[0]:g} x {mpp[1]:g} um, not square ones", hint=hint)
     return (mpp[0] + mpp[1]) / 2
 

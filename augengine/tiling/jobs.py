@@ -37,7 +37,10 @@ def _of_slide(survey: Survey, size: int) -> Iterator[Job]:
             count=len(places),
             size=slide.size,
             digest=json_digest(
-                [slide.size, slide.fingerprint, slide.labels_digest, survey.spec, [[p.x, p.y, p.kind] for p in places]]
+                [
+                    *(slide.size, slide.fingerprint, slide.labels_digest, survey.spec, survey.slide_mpp),
+                    [[p.x, p.y, p.kind] for p in places],
+                ]
             ),
             output=f"{name}-{number:06d}",
         )

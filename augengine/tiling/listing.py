@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from augengine.annotations import find_labels
+from augengine.annotations import LabelFinder
 from augengine.digests import file_sha256
 from augengine.errors import ContentError, SourceError
-from augengine.patients import Patients
-from augengine.sample import check_key, clean_key, make_key, printable
+from augengine.jobs import failure_reason
+from augengine.patients import PatientRow, Patients
+from augengine.progress import counted
+from augengine.sample import printable
 from augengine.tiling.finding import Found, find_slides
+from augengine.tiling.keys import check_slide_key, distinct_keys, slide_key
 from augengine.tiling.places import Place
 
-_CORNER = "_x0000000_y0000000"
-"""What a tile's key adds to its slide's, at the longest that slides are."""
-
-_DIGEST_BYTES = 4
 _BLOCK, _BLOCKS = 1 << 16, 16
 
 
@@ -35,6 +35,8 @@ class ListedSlide:
         labels: Its annotations; None if none were asked for.
         labels_digest: sha256 of that file.
         patient, split: By the patients' file; empty without one.
+        mpp: um/px of level 0 as the user states it for certain, which goes before what the slide says; None if not.
+        mpp_if_unstated: um/px of level 0 if the slide does not say it; None if nobody knows then.
         error: Why it cannot be tiled, as far as names tell.
     """
 
@@ -46,6 +48,8 @@ class ListedSlide:
     labels_digest: str = ""
     patient: str = ""
     split: str = ""
+    mpp: float | None = None
+    mpp_if_unstated: float | None = None
     error: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -58,60 +62,101 @@ class ListedSlide:
         return cls(**data)
 
 
-def list_slides(
-    names: Sequence[str], *, annotations: Path | None, wants_labels: bool, patients: Patients | None
-) -> tuple[ListedSlide, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """The slides of a request, and what is to be said about how they were found."""
+
+    slides: tuple[ListedSlide, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a user states about all slides.
+
+    Attributes:
+        annotations: Folder of annotation files, in folders as the slides or without; None looks beside each slide.
+        wants_labels: Whether annotations are needed: a slide without is an error of that slide.
+        patients: Whose slides they are, and perhaps their um/px.
+        mpp: um/px of level 0, which goes before what slides say; a row of ``patients`` goes before it.
+        mpp_if_unstated: um/px of level 0 of slides that do not say it.
+    """
+
+    annotations: Path | None = None
+    wants_labels: bool = False
+    patients: Patients | None = None
+    mpp: float | None = None
+    mpp_if_unstated: float | None = None
+
+
+def list_slides(names: Sequence[str], given: Given) -> Listed:
     """The slides that a user names, in order: files, folders that are searched, globs; each file once.
+
+    Slides that share a name or an annotation file stop no other: the former get keys that differ, the latter fail.
 
     Args:
         names: Files, folders and globs, as the user typed them.
-        annotations: Folder of annotation files, in folders as the slides or without; None looks beside each slide.
-        wants_labels: Whether annotations are needed: a slide without is an error of that slide.
-        patients: Whose slides they are.
+        given: What is known of all of them.
 
     Raises:
-        SourceError: A name that stands for nothing, two slides of one key, one annotation file for two slides, a slide
-            without a patient, or one slide in two splits.
+        SourceError: A name that stands for nothing, a slide without a patient, or one slide in two splits.
     """
+    annotations = given.annotations
     if annotations is not None and not annotations.is_dir():
         hint = "--annotations is a folder of annotation files on a disk"
         raise SourceError(f"there is no folder {annotations}", hint=hint)
-    found = find_slides(names)
-    slides = [_listed(each, annotations, wants_labels) for each in found]
-    _check_different(slides, "key", hint="name the folder above both: keys are then made from the relative paths")
-    _check_different(slides, "labels", hint="lay annotations out in folders as the slides are")
-    if patients is not None:
-        names_of = patients.of_files([each.relative for each in found], "the slides")
-        slides = [replace(s, patient=p, split=split) for s, (p, split) in zip(slides, names_of, strict=True)]
+    beside = LabelFinder(None)
+    finder = beside if annotations is None else LabelFinder(annotations.absolute())
+    search = find_slides(names, (beside,) if annotations is None else (beside, finder))
+    keys = distinct_keys([found.relative for found in search.slides], [str(f.files[0]) for f in search.slides])
+    slides = [
+        _listed(found, key, finder if given.wants_labels else None)
+        for found, key in zip(search.slides, keys, strict=True)
+    ]
+    slides = [_known(slide, given, row) for slide, row in zip(slides, _rows(search.slides, given), strict=True)]
+    slides = _apart_by_labels(slides)
     _check_splits(slides)
-    return tuple(slides)
+    notes = [*search.notes, *_said_of_keys(search.slides, keys)]
+    if not given.wants_labels and (lying := sum(bool(finder.candidates(f.files[0], f.below)) for f in search.slides)):
+        notes.append(f"annotations of {counted(lying, 'slide')} were not read: no --classes were given")
+    return Listed(slides=tuple(slides), notes=tuple(notes))
 
 
-def _listed(found: Found, annotations: Path | None, wants_labels: bool) -> ListedSlide:
+def _listed(found: Found, key: str, finder: LabelFinder | None) -> ListedSlide:
     path = found.files[0]
-    slide = ListedSlide(key=_key(found.relative), path=printable(str(path)), error=found.error)
+    slide = ListedSlide(key=key, path=printable(str(path)), error=found.error)
     if slide.error:
         return slide
     try:
-        check_key(slide.key + _CORNER)
+        check_slide_key(slide.key, path.name)
         slide = replace(slide, size=sum(file.stat().st_size for file in found.files), fingerprint=fingerprint(path))
-        return _labelled(slide, found, annotations) if wants_labels else slide
+        return _labelled(slide, found, finder) if finder is not None else slide
     except OSError as error:
         return replace(slide, error=f"it cannot be read: {error.strerror or error}")
     except (ContentError, SourceError) as error:
-        return replace(slide, error=error.message)
+        return replace(slide, error=failure_reason(error))
 
 
-def _key(relative: str) -> str:
-    """The key of a slide, made shorter where tiles' keys would not fit into a shard: its end and a digest."""
-    key = make_key(relative).replace(":", "_")
-    try:
-        check_key(key + _CORNER)
-    except ContentError:
-        digest = hashlib.blake2b(key.encode(errors="replace"), digest_size=_DIGEST_BYTES).hexdigest()
-        short = clean_key(key.encode(errors="replace")[-40:].decode(errors="ignore"))
-        return f"{short}_{digest}" if key.isprintable() and "\\" not in key else key
-    return key
+def _rows(found: Sequence[Found], given: Given) -> Sequence[PatientRow | None]:
+    if given.patients is None:
+        return [None] * len(found)
+    return given.patients.rows_of([each.relative for each in found], "the slides")
+
+
+def _known(slide: ListedSlide, given: Given, row: PatientRow | None) -> ListedSlide:
+    """A slide with its patient and its um/px, as far as the user states them."""
+    slide = replace(slide, mpp=given.mpp, mpp_if_unstated=given.mpp_if_unstated)
+    if row is None:
+        return slide
+    return replace(slide, patient=row.patient, split=row.split, mpp=row.mpp or given.mpp)
+
+
+def _said_of_keys(found: Sequence[Found], keys: Sequence[str]) -> Iterator[str]:
+    """Which slides share a name, and what tells their tiles apart."""
+    other = [key for each, key in zip(found, keys, strict=True) if key != slide_key(each.relative)]
+    if other:
+        more = f" and {len(other) - 3} more" if len(other) > 3 else ""
+        yield f"{len(other)} slides share their names: their tiles are called {', '.join(other[:3])}{more}"
 
 
 def fingerprint(file: Path) -> str:
@@ -129,23 +174,25 @@ def fingerprint(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _labelled(slide: ListedSlide, found: Found, annotations: Path | None) -> ListedSlide:
-    path, place = found.files[0], annotations
-    if annotations is not None and (own := annotations / Path(found.relative).parent).is_dir():
-        place = own
-    labels = find_labels(path, place)
+def _labelled(slide: ListedSlide, found: Found, finder: LabelFinder) -> ListedSlide:
+    path = found.files[0]
+    labels = finder.find(path, found.below)
     if labels is None:
-        return replace(slide, error=f"it has no annotation file in {place or path.parent}")
+        return replace(slide, error=f"it has no annotation file in {finder.place(path, found.below)}")
     return replace(slide, labels=str(labels), labels_digest=file_sha256(labels))
 
 
-def _check_different(slides: Sequence[ListedSlide], name: str, *, hint: str) -> None:
-    seen: dict[str, str] = {}
-    for slide in slides:
-        if value := getattr(slide, name):
-            if value in seen:
-                raise SourceError(f"{seen[value]} and {slide.path} have the same {name}: {value}", hint=hint)
-            seen[value] = slide.path
+def _apart_by_labels(slides: Sequence[ListedSlide]) -> list[ListedSlide]:
+    """The slides, where those that share an annotation file have an error."""
+    count = Counter(slide.labels for slide in slides if slide.labels)
+
+    def checked(slide: ListedSlide) -> ListedSlide:
+        if not slide.labels or count[slide.labels] == 1:
+            return slide
+        way = f"name it {Path(slide.path).name}{Path(slide.labels).suffix}, or use folders as the slides have them"
+        return replace(slide, error=f"{slide.labels} fits {count[slide.labels]} slides ({way})")
+
+    return [checked(slide) for slide in slides]
 
 
 def _check_splits(slides: Sequence[ListedSlide]) -> None:

@@ -16,12 +16,12 @@ from augengine.pictures.encode import encode_mask, encode_pixels
 from augengine.shards import members_of
 from augengine.shards.counted import Encoded, count_classes, count_pixels
 from augengine.shards.fence import Fence
-from augengine.slides import Scale, Slide, open_slide
+from augengine.slides import Scale, Slide
 from augengine.storage import Access, path_of
 from augengine.tiling.listing import fingerprint
 from augengine.tiling.places import Place
 from augengine.tiling.spec import TileSpec
-from augengine.tiling.survey import Survey, read_survey, slide_labels
+from augengine.tiling.survey import Survey, open_listed, read_survey, slide_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def open_job(worker: TileWorkerSpec, job: Job, stack: ExitStack) -> OpenedSlide:
     if survey is None:
         raise ShardError(f"the survey of {job.source} is gone", hint="run augengine tile again")
     _check_same(survey)
-    slide = stack.enter_context(open_slide(Path(job.source), mpp=worker.spec.slide_mpp))
+    slide = stack.enter_context(open_listed(survey.slide))
     return OpenedSlide(
         slide,
         slide_labels(survey.slide, slide, worker.spec),

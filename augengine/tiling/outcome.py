@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,11 @@ from augengine.progress import counted
 from augengine.runs import Outcome
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath
+from augengine.tiling.classes import count_classes
+from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey
+
+_SLIDES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +25,15 @@ class TileSummary:
 
     Attributes:
         outcome: What became of every tile and shard.
+        spec: What was asked for.
         surveys: One per slide.
+        notes: What was said about how the slides were found.
     """
 
     outcome: Outcome
+    spec: TileSpec
     surveys: tuple[Survey, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> AnyPath:
@@ -76,8 +85,8 @@ class TileSummary:
         return slides + self.outcome.failure_lines()
 
     def problem_lines(self) -> list[str]:
-        """What could not be done as asked, though the slide was tiled."""
-        return [f"{survey.slide.key}: {problem}" for survey in self.surveys for problem in survey.problems]
+        """What could not be done as asked, though slides were tiled; slides with the same problem share a line."""
+        return list(problem_lines(self.surveys, self.notes))
 
     def sentence(self) -> str:
         """Say in a sentence what was tiled and what failed."""
@@ -86,15 +95,43 @@ class TileSummary:
         text = f"{counted(self.tiles, 'tile')} ({kinds or 'none'}) of {slides} {self.outcome.in_shards()}"
         text += f", {counted(self.failed_slides, 'slide')} failed" if self.failed_slides else ""
         text += self.outcome.shortfall()
+        if objects := count_classes(self.surveys, self.spec).sentence():
+            text += f"; {objects}; mask pixels: {self._mask_pixels()}"
         return f"{text}; pictures of what was chosen: {self.folder}/{OWN_FOLDER}/slides/*.png"
+
+    def _mask_pixels(self) -> str:
+        """The pixels of each id, with the names of its classes: ``19600 of 1 (glomerulus)``."""
+        found = self.outcome.class_pixels
+        names: dict[int, list[str]] = {}
+        for name, number in self.spec.classes:
+            names.setdefault(number, []).append(name)
+        return ", ".join(f"{found.get(n, 0)} of {n} ({', '.join(of)})" for n, of in names.items() if n)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        failed = {survey.slide.key: survey.error for survey in self.surveys if survey.error}
-        return self.outcome.to_json() | {
-            "complete": self.complete(),
-            "slides": {"in": len(self.surveys), "failed": len(failed)},
-            "failed_slides": failed,
-            "kinds": self.kinds,
-            "problems": self.problem_lines(),
-        }
+        about = about_slides(self.surveys, self.spec, self.notes)
+        return self.outcome.to_json() | about | {"complete": self.complete()}
+
+
+def about_slides(surveys: Sequence[Survey], spec: TileSpec, notes: Sequence[str]) -> dict[str, Any]:
+    """What is known of the slides of a run, as plain json values: for its result and for the summary on disk."""
+    failed = {survey.slide.key: survey.error for survey in surveys if survey.error}
+    return {
+        "slides": {"in": len(surveys), "failed": len(failed)},
+        "failed_slides": failed,
+        "kinds": dict(Counter(place.kind for survey in surveys for place in survey.places)),
+        **count_classes(surveys, spec).to_json(),
+        "problems": list(problem_lines(surveys, notes)),
+    }
+
+
+def problem_lines(surveys: Sequence[Survey], notes: Sequence[str]) -> Iterator[str]:
+    """Notes, and each problem with the slides that have it."""
+    yield from notes
+    slides: dict[str, list[str]] = {}
+    for survey in surveys:
+        for problem in survey.problems:
+            slides.setdefault(problem, []).append(survey.slide.key)
+    for problem, keys in slides.items():
+        more = f" and {len(keys) - _SLIDES_SHOWN} more" if len(keys) > _SLIDES_SHOWN else ""
+        yield f"{', '.join(keys[:_SLIDES_SHOWN])}{more}: {problem}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import shapely
@@ -98,12 +99,37 @@ def grid(frame: Frame, *, overlap: float) -> list[tuple[int, int]]:
         frame: The slide.
         overlap: Overlap between neighbouring tiles, in level-0 pixels.
     """
+    columns, rows = _steps(frame, overlap)
+    return [frame.corner(x, y) for y in rows for x in columns]
+
+
+def edge_tiles(frame: Frame, objects: Sequence[Rectangle], *, overlap: float) -> list[tuple[int, int]]:
+    """Corners of tiles pushed inwards at the right and the bottom, where objects lie beyond the grid's last tiles.
+
+    Args:
+        frame: The slide.
+        objects: Bounds of the objects.
+        overlap: Overlap between neighbouring tiles of the grid, in level-0 pixels.
+    """
+    columns, rows = _steps(frame, overlap)
+    right, bottom = columns[-1] + frame.side, rows[-1] + frame.side
+    last_x, last_y = frame.width - frame.side, frame.height - frame.side
+    rests: list[tuple[tuple[float, float], Rectangle]]
+    rests = [((last_x, y), (right, y, frame.width, y + frame.side)) for y in rows]
+    rests += [((x, last_y), (x, bottom, x + frame.side, frame.height)) for x in columns]
+    rests += [((last_x, last_y), (right, bottom, frame.width, frame.height))]
+    hit = meets_any([rest for _, rest in rests], objects)
+    return [frame.corner(*rests[i][0]) for i in np.flatnonzero(hit)]
+
+
+def _steps(frame: Frame, overlap: float) -> tuple[list[float], list[float]]:
+    """Left edges of the columns and top edges of the rows of a grid, in level-0 pixels."""
     pitch = frame.side - overlap
     columns, rows = (
         [i * pitch for i in range(int((extent - frame.side) / pitch + 1e-6) + 1)]
         for extent in (frame.width, frame.height)
     )
-    return [frame.corner(x, y) for y in rows for x in columns]
+    return columns, rows
 
 
 def centred(frame: Frame, centre: tuple[float, float]) -> tuple[int, int]:
@@ -153,15 +179,36 @@ def _scaled(words: NDArray[np.uint32], frame: Frame, extent: int) -> NDArray[np.
 
 def clear_of(rectangles: Sequence[Rectangle], side: float) -> Fits:
     """Whether tiles at corners (x, y) overlap none of some rectangles; touching is no overlap."""
-    tree = shapely.STRtree([shapely.box(*rectangle) for rectangle in rectangles])
+    tree = _tree(rectangles)
 
     def clear(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
-        free = np.ones(x.shape, dtype=np.bool_)
-        inner = shapely.box(x + _TOUCHING, y + _TOUCHING, x + side - _TOUCHING, y + side - _TOUCHING)
-        free[tree.query(inner)[0]] = False
-        return free
+        return ~_meeting(tree, np.stack([x, y, x + side, y + side]))
 
     return clear
+
+
+def meets_any(areas: Sequence[Rectangle], rectangles: Sequence[Rectangle]) -> NDArray[np.bool_]:
+    """Which areas overlap any of some rectangles, bool (len(areas),); touching is no overlap."""
+    return _meeting(_tree(rectangles), np.array(areas, dtype=np.float64).reshape(-1, 4).T)
+
+
+def _tree(rectangles: Sequence[Rectangle]) -> shapely.STRtree:
+    return shapely.STRtree([shapely.box(*rectangle) for rectangle in rectangles])
+
+
+def _meeting(tree: shapely.STRtree, bounds: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of some rectangles, (4, n), overlap one of a tree's; those without an inside overlap none."""
+    left, top, right, bottom = (
+        bounds[0] + _TOUCHING,
+        bounds[1] + _TOUCHING,
+        bounds[2] - _TOUCHING,
+        bounds[3] - _TOUCHING,
+    )
+    meeting = np.zeros(left.shape, dtype=np.bool_)
+    solid = np.flatnonzero((right > left) & (bottom > top))
+    found = tree.query(shapely.box(left[solid], top[solid], right[solid], bottom[solid]))[0]
+    meeting[solid[found]] = True
+    return meeting
 
 
 def as_places(corners: Sequence[tuple[int, int]], kind: str) -> Iterator[Place]:

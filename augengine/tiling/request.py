@@ -12,8 +12,8 @@ from augengine.fleet import check_address
 from augengine.patients import Patients
 from augengine.spec import options_of
 from augengine.storage import AnyPath
-from augengine.tiling.listing import ListedSlide, list_slides
-from augengine.tiling.spec import TileOptions, TileSpec
+from augengine.tiling.listing import Given, Listed, ListedSlide, list_slides
+from augengine.tiling.spec import TileOptions, TileSpec, check_mpp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,9 @@ class TileRequest(TileOptions):
         out: Folder of the source shards.
         annotations: Folder of annotation files; None looks beside each slide, if there are classes.
         classes: ``name=id`` each, or several with commas between.
-        patients: CSV file with the columns file, patient and split.
+        patients: CSV file with the columns file, patient and split, and perhaps mpp.
+        slide_mpp: um/px of level 0 of slides that do not say it.
+        force_slide_mpp: um/px of level 0 of all slides, whatever they say.
         tiles_per_shard: None for about 256 MB.
         workers: How many; None for one in every eight cores.
         ray_address: A running cluster.
@@ -37,6 +39,8 @@ class TileRequest(TileOptions):
     annotations: Path | None = None
     classes: tuple[str, ...] = ()
     patients: Path | None = None
+    slide_mpp: float | None = None
+    force_slide_mpp: float | None = None
     tiles_per_shard: int | None = None
     workers: int | None = None
     ray_address: str | None = None
@@ -49,7 +53,12 @@ class TileRun:
 
     request: TileRequest
     spec: TileSpec
-    slides: tuple[ListedSlide, ...]
+    listed: Listed
+
+    @property
+    def slides(self) -> tuple[ListedSlide, ...]:
+        """The slides, in order."""
+        return self.listed.slides
 
 
 def resolve(request: TileRequest) -> TileRun:
@@ -66,13 +75,20 @@ def resolve(request: TileRequest) -> TileRun:
     spec = _spec(request)
     if request.annotations is not None and not spec.classes:
         raise SpecError("annotations without classes make no masks", hint="--classes glomerulus=1")
-    slides = list_slides(
-        request.slides,
+    given = Given(
         annotations=request.annotations,
         wants_labels=bool(spec.classes),
         patients=None if request.patients is None else Patients.read(request.patients),
+        mpp=_checked_mpp(request.force_slide_mpp, "force-slide-mpp"),
+        mpp_if_unstated=_checked_mpp(request.slide_mpp, "slide-mpp"),
     )
-    return TileRun(request=request, spec=spec, slides=slides)
+    return TileRun(request=request, spec=spec, listed=list_slides(request.slides, given))
+
+
+def _checked_mpp(value: float | None, name: str) -> float | None:
+    if value is not None:
+        check_mpp(value, name)
+    return value
 
 
 def _spec(request: TileRequest) -> TileSpec:

@@ -8,24 +8,25 @@ from dataclasses import replace
 
 from augengine.machine import cpu_threads
 from augengine.pictures.encode import encoder_version
-from augengine.progress import Watcher
+from augengine.progress import Watcher, counted
 from augengine.runs import (
     Crew,
     Hold,
     Plan,
+    binds,
     carry_out,
     check_growing_plan,
     choose_retry,
     open_target,
     read_plan,
-    refuse_differences,
     survives,
 )
 from augengine.storage import Access
+from augengine.tiling.classes import check_classes
 from augengine.tiling.jobs import make_jobs
 from augengine.tiling.listing import ListedSlide
 from augengine.tiling.opened import TileWorkerSpec
-from augengine.tiling.outcome import TileSummary
+from augengine.tiling.outcome import TileSummary, about_slides
 from augengine.tiling.outfit import TileOutfit
 from augengine.tiling.request import TileRequest, TileRun, resolve
 from augengine.tiling.survey import Survey, survey_slide
@@ -50,15 +51,17 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
     plan = _empty_plan(run)
     with open_target(request.out) as hold:
         before = read_plan(request.out, "tile")
+        if before is not None and not binds(request.out, before, replace(plan, jobs=before.jobs)):
+            before = None
         safe = survives(_shares(run)[0], request.ray_address)
         retry = choose_retry(request.out, before, asked=request.retry_failed, survives=safe)
-        if before is not None:
-            refuse_differences(request.out, before, replace(plan, jobs=before.jobs))
-        surveys = _survey_all(run, watcher)
+        surveys = _survey_all(run, before, watcher)
+        check_classes(surveys, run.spec)
         plan = replace(plan, jobs=make_jobs(surveys, run.spec, request.tiles_per_shard))
         check_growing_plan(request.out, plan)
-        outcome = carry_out(request.out, plan, _crew(run, hold), retry, hold, watcher)
-    return TileSummary(outcome=outcome, surveys=tuple(surveys))
+        about = about_slides(surveys, run.spec, run.listed.notes)
+        outcome = carry_out(request.out, plan, _crew(run, hold), retry, hold, watcher, about=about)
+    return TileSummary(outcome=outcome, spec=run.spec, surveys=tuple(surveys), notes=run.listed.notes)
 
 
 def _empty_plan(run: TileRun) -> Plan:
@@ -74,11 +77,12 @@ def _empty_plan(run: TileRun) -> Plan:
     )
 
 
-def _survey_all(run: TileRun, watcher: Watcher) -> list[Survey]:
+def _survey_all(run: TileRun, before: Plan | None, watcher: Watcher) -> list[Survey]:
     folder, surveys = run.request.out, list[Survey]()
+    planned = frozenset() if before is None else frozenset(job.source for job in before.jobs)
 
     def look(slide: ListedSlide) -> Survey:
-        return survey_slide(slide, run.spec, folder)
+        return survey_slide(slide, run.spec, folder, planned=slide.path in planned)
 
     with ThreadPoolExecutor(min(_SURVEYS, cpu_threads()), thread_name_prefix="survey") as pool:
         for survey in pool.map(look, run.slides):
@@ -88,7 +92,11 @@ def _survey_all(run: TileRun, watcher: Watcher) -> list[Survey]:
 
 
 def _said(survey: Survey, number: int, of: int) -> str:
-    outcome = f"not tiled: {survey.error}" if survey.error else f"{len(survey.places)} tiles at {survey.mpp:g} um/px"
+    outcome = (
+        f"not tiled: {survey.error}"
+        if survey.error
+        else f"{counted(len(survey.places), 'tile')} at {survey.mpp:g} um/px"
+    )
     return f"slide {number}/{of} {survey.slide.key}: {outcome}"
 
 

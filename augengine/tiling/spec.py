@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self, get_args
 
+from augengine.annotations import class_key
 from augengine.digests import json_digest
 from augengine.errors import SpecError
 from augengine.pictures.colour import TISSUE_DENSITY
@@ -28,7 +30,6 @@ class TileOptions:
         mpp: um/px of the tiles.
         size: Side of the tiles, in pixels.
         overlap: Overlap between neighbouring tiles of the grid, in pixels.
-        slide_mpp: um/px of level 0, for slides that do not say so; it goes before what a slide says.
         default_class: The class of annotated objects without one; None leaves them out, by name.
         centred_on: Class that tiles are centred on, one tile per object.
         negatives: Random tissue tiles without that class, for each of its objects.
@@ -44,7 +45,6 @@ class TileOptions:
     mpp: float = 0.5
     size: int = 508
     overlap: int = 0
-    slide_mpp: float | None = None
     default_class: str | None = None
     centred_on: str | None = None
     negatives: int = 0
@@ -62,13 +62,14 @@ class TileSpec(TileOptions):
     """Which tiles, and how they are written.
 
     Attributes:
-        classes: Class name and its id in the masks, 1 ... 255; where objects overlap the later class wins.
+        classes: Class name, as `class_key` gives it, and its id in the masks, 0 ... 255. Several names may share an
+            id. Where objects overlap the later class wins; 0 cuts a class out of the earlier ones.
     """
 
     classes: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
-        _check_scale(self.mpp, self.slide_mpp)
+        check_mpp(self.mpp, "mpp")
         if not MIN_SIDE <= self.size <= MAX_SIZE or self.size % SIDE_MULTIPLE:
             hint = "508 is the paper's; generators need sides that divide by 4"
             raise SpecError(
@@ -99,19 +100,22 @@ class TileSpec(TileOptions):
 
     def _check_classes(self) -> None:
         names = [name for name, _ in self.classes]
-        ids = [number for _, number in self.classes]
-        if len(set(names)) < len(names) or len(set(ids)) < len(ids):
-            raise SpecError("a class or an id occurs twice", hint="--classes glomerulus=1 --classes tubule=2")
-        if bad := [number for number in ids if not 1 <= number <= 255]:
-            raise SpecError(f"a class id must be 1 ... 255, got {bad[0]}", hint="0 is the ground of every mask")
-        if any(name != name.strip().lower() or not name for name in names):
-            raise SpecError("class names are lower case", hint="annotations are compared without regard to case")
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise SpecError(f"the class {twice[0]!r} is named twice", hint="names are compared without letter case")
+        if bad := [number for _, number in self.classes if not 0 <= number <= 255]:
+            raise SpecError(f"a class id must be 0 ... 255, got {bad[0]}", hint="id 0 cuts a class out of the others")
+        if names and not any(number for _, number in self.classes):
+            raise SpecError("every class has the id 0: the masks would be empty", hint="--classes glomerulus=1")
+        if bare := [name for name in names if not name or name != class_key(name)]:
+            raise SpecError(f"the class {bare[0]!r} is not written as names are compared", hint=class_key(bare[0]))
         if self.centred_on in (BACKGROUND, NEGATIVE, TISSUE):
             hint = f"give the class another name in the annotations; tiles without objects are called {self.centred_on}"
             raise SpecError(f"tiles cannot be centred on a class called {self.centred_on}", hint=hint)
         for wanted in (self.centred_on, self.default_class):
             if wanted is not None and wanted not in names:
                 raise SpecError(f"the class {wanted!r} has no id", hint=f"--classes {wanted}=1")
+        if dict(self.classes).get(self.centred_on or "") == 0:
+            raise SpecError(f"tiles cannot be centred on {self.centred_on}, whose id is 0", hint="give it another id")
 
     @property
     def digest(self) -> str:
@@ -128,7 +132,15 @@ class TileSpec(TileOptions):
         return cls(**{**data, "classes": tuple((str(name), int(number)) for name, number in data["classes"])})
 
 
-def _check_scale(mpp: float, slide_mpp: float | None) -> None:
-    for name, value in (("mpp", mpp), ("slide-mpp", slide_mpp)):
-        if value is not None and not 0 < value < 100:
-            raise SpecError(f"{name} must be in (0, 100) um/px, got {value}", hint="0.5 is that of a 20x slide")
+def check_mpp(value: float, name: str) -> None:
+    """Refuse um/px that no microscope has.
+
+    Args:
+        value: um/px.
+        name: How the option is called, for the message.
+
+    Raises:
+        SpecError: Not in (0, 100).
+    """
+    if not 0 < value < 100:
+        raise SpecError(f"{name} must be in (0, 100) um/px, got {value}", hint="0.5 is that of a 20x slide")

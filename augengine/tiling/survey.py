@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from augengine.annotations import Box, Labels, open_labels
+from augengine.annotations import Labels, open_labels
 from augengine.digests import json_digest
-from augengine.errors import ContentError, ShardError, TargetError
+from augengine.errors import ContentError, PlanMismatch, ShardError, TargetError
 from augengine.jobs import failure_reason
 from augengine.pictures.encode import encode_image
 from augengine.shards.layout import OWN_FOLDER, spool_folder
@@ -21,13 +18,18 @@ from augengine.shards.records import read_json, write_json
 from augengine.shards.write import publish, target_errors
 from augengine.slides import Scale, Slide, open_slide
 from augengine.storage import AnyPath, size_of
+from augengine.tiling.choice import Choice
 from augengine.tiling.listing import ListedSlide
-from augengine.tiling.places import Fits, Frame, Place, Rectangle, Tissue, as_places, centred, clear_of, drawn, grid
-from augengine.tiling.spec import BACKGROUND, NEGATIVE, TISSUE, TileSpec
+from augengine.tiling.places import Frame, Place
+from augengine.tiling.spec import TileSpec
 from augengine.tiling.thumbnail import draw_places, read_thumbnail
 
 _FOLDER = "slides"
 _MAX_NAME = 200
+_MAX_OTHER_CLASSES = 100
+"""Classes nobody asked for that are counted: some programs give every object a name of its own."""
+
+_SAME_MPP = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class Survey:
         width, height: Size of level 0 in pixels.
         slide_mpp, mpp: um/px of level 0, and of the tiles.
         downsample: Level-0 pixels that a tile's pixel is wide.
-        objects: Annotated objects a class.
+        objects: Annotated objects by class, those that nobody asked for included; None without annotations.
         places: The tiles, in the order in which they are written.
         problems: What could not be done as asked, a sentence each: annotations left out, negatives not found ...
         error: Why the slide gives no tile at all; empty if it does.
@@ -73,18 +75,21 @@ class Survey:
         return cls(**{**data, "slide": slide, "places": places, "problems": tuple(data["problems"])})
 
 
-def survey_slide(slide: ListedSlide, spec: TileSpec, folder: AnyPath) -> Survey:
+def survey_slide(slide: ListedSlide, spec: TileSpec, folder: AnyPath, *, planned: bool = False) -> Survey:
     """Survey a slide, or take up an earlier survey of it; what fails becomes the survey's ``error``.
 
     Args:
         slide: Which one.
         spec: What is wanted.
         folder: The dataset; survey and thumbnail are written below it.
+        planned: Whether the dataset's plan holds tiles of it.
 
     Raises:
+        PlanMismatch: The slide, its annotations or its um/px changed after its tiles were planned.
         TargetError: They cannot be written.
     """
-    if (before := read_survey(folder, slide.key)) and _still_holds(before, slide, spec):
+    before = read_survey(folder, slide.key)
+    if before and _still_holds(before, slide, spec):
         return before
     found = Survey(slide=slide, spec=spec.digest, error=slide.error)
     if not slide.error:
@@ -94,10 +99,26 @@ def survey_slide(slide: ListedSlide, spec: TileSpec, folder: AnyPath) -> Survey:
             raise
         except Exception as error:  # noqa: BLE001 - one slide stops no other: a failure becomes its report
             found = replace(found, error=failure_reason(error))
+    if planned and before and (change := _change(before, found)):
+        hint = "restore it, or tile into another folder"
+        raise PlanMismatch(f"{folder} holds tiles of {slide.key} as it was: {change}", hint=hint)
     file = _file(folder, slide.key, "json")
     _make_parent(file)
     write_json(file, found.to_json(), spool_folder(folder))
     return found
+
+
+def _change(before: Survey, now: Survey) -> str:
+    """What changed of a slide since its tiles were planned, in words; empty if nothing of them did."""
+    if now.error:
+        return f"now it cannot be tiled: {now.error}"
+    if before.slide.fingerprint != now.slide.fingerprint:
+        return f"the file {now.slide.path} changed"
+    if (before.slide.labels, before.slide.labels_digest) != (now.slide.labels, now.slide.labels_digest):
+        return f"its annotations were {before.slide.labels} and changed; they are {now.slide.labels} now"
+    if before.slide_mpp != now.slide_mpp:
+        return f"it had {before.slide_mpp:g} um/px, and is now said to have {now.slide_mpp:g}"
+    return ""
 
 
 def _still_holds(before: Survey, slide: ListedSlide, spec: TileSpec) -> bool:
@@ -127,7 +148,7 @@ def _file(folder: AnyPath, key: str, extension: str) -> AnyPath:
 
 
 def _look(listed: ListedSlide, spec: TileSpec, folder: AnyPath) -> Survey:
-    with open_slide(Path(listed.path), mpp=spec.slide_mpp) as slide:
+    with open_listed(listed) as slide:
         scale = slide.scale(spec.mpp)
         frame = _frame(slide, scale, spec)
         thumbnail = read_thumbnail(slide, frame.side)
@@ -135,7 +156,7 @@ def _look(listed: ListedSlide, spec: TileSpec, folder: AnyPath) -> Survey:
             hint = "brightfield slides are tiled; --allow-dark takes it, and all of it as tissue"
             raise ContentError("its ground is dark, as under fluorescence", hint=hint)
         labels = slide_labels(listed, slide, spec)
-        choice = _Choice(spec, frame, thumbnail.tissue(spec.tissue_density), labels, listed.key)
+        choice = Choice(spec, frame, thumbnail.tissue(spec.tissue_density), labels, listed.key)
         places = choice.places()
         picture = draw_places(thumbnail, places, frame.side)
         _write_picture(thumbnail_file(folder, listed.key), spool_folder(folder), encode_image(picture, "png"))
@@ -148,10 +169,38 @@ def _look(listed: ListedSlide, spec: TileSpec, folder: AnyPath) -> Survey:
             slide_mpp=slide.mpp or 0.0,
             mpp=scale.mpp,
             downsample=scale.downsample,
-            objects=None if labels is None else {name: len(labels.objects(name)) for name, _ in spec.classes},
+            objects=None if labels is None else _count_objects(labels, spec),
             places=tuple(places),
-            problems=(*(() if labels is None else labels.problems), *choice.problems),
+            problems=(
+                *_said_of_mpp(listed, slide),
+                *(() if labels is None else labels.problems),
+                *choice.problems,
+            ),
         )
+
+
+def open_listed(listed: ListedSlide) -> Slide:
+    """Open a slide with the um/px that the user states; see `open_slide`."""
+    return open_slide(Path(listed.path), mpp=listed.mpp, mpp_if_unstated=listed.mpp_if_unstated)
+
+
+def _said_of_mpp(listed: ListedSlide, slide: Slide) -> Iterator[str]:
+    """Where the user and the slide state different um/px."""
+    stated = slide.stated_mpp
+    given = listed.mpp or listed.mpp_if_unstated
+    if stated is None or given is None or all(abs(each / given - 1) <= _SAME_MPP for each in stated):
+        return
+    says = f"it states {' x '.join(f'{each:g}' for each in dict.fromkeys(stated))} um/px"
+    yield (
+        f"{says}; {slide.mpp:g} was used, as asked" if listed.mpp else f"{says}, so --slide-mpp {given:g} was not used"
+    )
+
+
+def _count_objects(labels: Labels, spec: TileSpec) -> dict[str, int]:
+    """Objects by class: those asked for, zero included, then the others."""
+    asked = [name for name, _ in spec.classes]
+    others = sorted(labels.classes.difference(asked))[:_MAX_OTHER_CLASSES]
+    return {name: len(labels.objects(name)) for name in (*asked, *others)}
 
 
 def _frame(slide: Slide, scale: Scale, spec: TileSpec) -> Frame:
@@ -193,76 +242,3 @@ def _make_parent(file: AnyPath) -> None:
     if isinstance(file, Path):  # a store has no folders
         with target_errors(file):
             file.parent.mkdir(parents=True, exist_ok=True)
-
-
-class _Choice:
-    """Chooses a slide's tiles by a spec, and remembers what it could not do."""
-
-    def __init__(self, spec: TileSpec, frame: Frame, tissue: Tissue, labels: Labels | None, key: str) -> None:
-        self._spec, self._frame, self._tissue, self._key = spec, frame, tissue, key
-        self._labels = labels
-        self._clear = clear_of(self._objects(), frame.side)
-        self.problems: list[str] = []
-
-    def places(self) -> list[Place]:
-        """The places of all tiles, in the order in which they are written; no two with the same corner."""
-        chosen: dict[tuple[int, int], Place] = {}
-        for place in self._all():
-            chosen.setdefault((place.x, place.y), place)
-        return list(chosen.values())
-
-    def _all(self) -> Iterator[Place]:
-        if self._spec.random:
-            yield from self._draw(self._spec.random, TISSUE, self._has_tissue)
-        elif self._spec.centred_on:
-            yield from self._around_objects(self._spec.centred_on)
-        else:
-            yield from self._grid()
-        yield from self._draw(self._spec.background, BACKGROUND, self._is_glass)
-
-    def _grid(self) -> Iterator[Place]:
-        corners = grid(self._frame, overlap=self._spec.overlap * self._frame.side / self._spec.size)
-        x, y = np.array(corners, dtype=np.int64).T
-        # A tile with an annotated object is kept however little tissue is around it.
-        wanted = self._has_tissue(x, y) | ~self._clear(x, y)
-        if not wanted.any():
-            self.problems.append(f"no tile of the grid is tissue by {self._spec.min_tissue:.0%} or more")
-        yield from as_places([corners[i] for i in np.flatnonzero(wanted)], TISSUE)
-
-    def _around_objects(self, name: str) -> Iterator[Place]:
-        objects = self._labels.objects(name) if self._labels is not None else ()
-        if not objects:
-            known = ", ".join(sorted(self._labels.classes)) if self._labels is not None else ""
-            self.problems.append(f"no object of the class {name} is annotated, only {known or 'nothing'}")
-        corners = list(dict.fromkeys(centred(self._frame, (box.x, box.y)) for box in objects))
-        if (same := len(objects) - len(corners)) > 0:
-            self.problems.append(f"{same} objects of the class {name} lie where another one does: one tile serves both")
-        yield from as_places(corners, name)
-        free = clear_of([_rectangle(box) for box in objects], self._frame.side)
-        yield from self._draw(
-            self._spec.negatives * len(objects), NEGATIVE, lambda x, y: self._has_tissue(x, y) & free(x, y)
-        )
-
-    def _draw(self, count: int, kind: str, fits: Fits) -> Sequence[Place]:
-        if not count:
-            return ()
-        corners = drawn(self._frame, count, fits, seed=self._spec.seed, key=f"{kind}\0{self._key}")
-        if len(corners) < count:
-            self.problems.append(f"only {len(corners)} of {count} {kind} tiles were found")
-        return tuple(as_places(corners, kind))
-
-    def _has_tissue(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return self._tissue.share(x, y, self._frame.side) >= self._spec.min_tissue
-
-    def _is_glass(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
-        glass: NDArray[np.bool_] = self._tissue.share(x, y, self._frame.side) == 0
-        return glass & self._clear(x, y)
-
-    def _objects(self) -> list[Rectangle]:
-        if self._labels is None:
-            return []
-        return [_rectangle(box) for name, _ in self._spec.classes for box in self._labels.objects(name)]
-
-
-def _rectangle(box: Box) -> Rectangle:
-    return box.left, box.top, box.right, box.bottom

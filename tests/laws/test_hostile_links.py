@@ -91,7 +91,7 @@ def test_what_is_no_plain_file_is_one_bad_sample_and_is_never_opened(tmp_path: P
 
 def test_a_slide_that_is_a_link_to_itself_is_named(tmp_path: Path) -> None:
     (tmp_path / "loop.tif").symlink_to("loop.tif")
-    (found,) = find_slides([str(tmp_path)])
+    (found,) = find_slides([str(tmp_path)]).slides
     assert found.error == "it is a link to nothing"
 
 

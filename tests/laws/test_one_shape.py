@@ -15,6 +15,7 @@ from augengine.jobs import Report
 from augengine.runs.account import Account, Loss, ShardAccount
 from augengine.runs.outcome import Outcome
 from augengine.tiling.outcome import TileSummary
+from augengine.tiling.spec import TileSpec
 from tests.support.pictures import write_folder
 from tests.support.slide_files import specimen, write_slide
 from tests.support.workers import worker
@@ -77,7 +78,11 @@ def outcome(folder: Path) -> Outcome:
 def test_a_shard_that_failed_is_never_counted_as_made(command: str, tmp_path: Path) -> None:
     ended = outcome(tmp_path)
     engines = worker(tmp_path).engines
-    result = TileSummary(outcome=ended, surveys=()) if command == "tile" else Summary(outcome=ended, engines=engines)
+    result = (
+        TileSummary(outcome=ended, spec=TileSpec(), surveys=())
+        if command == "tile"
+        else Summary(outcome=ended, engines=engines)
+    )
     said = result.to_json()
     assert said["shards"] == {"planned": 2, "done": 1, "failed": 1, "left": 0}
     assert said["failed_shards"] == {"b": "the slide is gone"}

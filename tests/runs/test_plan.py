@@ -10,12 +10,22 @@ import pytest
 
 from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Report
-from augengine.runs import Plan, check_plan, committed, read_plan, write_plan
+from augengine.runs import Plan, check_plan, committed, leave_out, quarantine, read_plan, write_plan
 from augengine.shards import write_report
 from augengine.shards.layout import index_file, plan_file, report_file, tar_file
 from augengine.shards.records import PLAN_FORMAT
 from augengine.spec import NoiseSpec
 from tests.support.plans import SPEC, a_plan, folder_listing
+
+
+def write_shard(folder: Path, *, samples: int) -> None:
+    """Commit the first shard of `a_plan`, as far as reports tell: with a sample, or with none that could be read."""
+    name = a_plan().jobs[0].output
+    if samples:
+        tar_file(folder, name).write_bytes(b"tar")
+        index_file(folder, name).write_bytes(b"v1.2 1")
+    sha256, size = ("x", 3) if samples else ("", 0)
+    write_report(folder, Report(output=name, samples_in=4, samples_out=samples, sha256=sha256, size=size))
 
 
 def test_a_plan_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -48,6 +58,7 @@ def test_the_same_plan_goes_on_and_a_first_one_is_written(tmp_path: Path) -> Non
 )
 def test_another_plan_is_refused_naming_the_difference(tmp_path: Path, other: Plan, words: str) -> None:
     check_plan(tmp_path, a_plan())
+    write_shard(tmp_path, samples=1)
     with pytest.raises(PlanMismatch, match=words) as caught:
         check_plan(tmp_path, other)
     assert "another folder" in caught.value.hint
@@ -55,6 +66,8 @@ def test_another_plan_is_refused_naming_the_difference(tmp_path: Path, other: Pl
 
 
 def test_unequal_plans_always_have_a_difference_to_name(tmp_path: Path) -> None:
+    check_plan(tmp_path, a_plan())
+    write_shard(tmp_path, samples=1)
     first, *rest = a_plan().jobs
     for changed in (
         replace(first, digest="0"),
@@ -65,9 +78,21 @@ def test_unequal_plans_always_have_a_difference_to_name(tmp_path: Path) -> None:
     ):
         other = replace(a_plan(), jobs=(changed, *rest))
         assert other.digest != a_plan().digest
-        check_plan(tmp_path, a_plan())
         with pytest.raises(PlanMismatch):
             check_plan(tmp_path, other)
+
+
+def test_a_folder_in_which_no_sample_was_written_is_free_for_another_plan(tmp_path: Path) -> None:
+    check_plan(tmp_path, a_plan())
+    write_shard(tmp_path, samples=0)
+    quarantine(tmp_path, a_plan().jobs[1], 0, "it kills the worker")
+    assert check_plan(tmp_path, a_plan())
+    assert set(committed(tmp_path, a_plan())) == {"cd68-000000"}
+    other = a_plan(spec=replace(SPEC, variants=3))
+    assert not check_plan(tmp_path, other)
+    assert read_plan(tmp_path) == other
+    assert committed(tmp_path, other) == {}
+    assert leave_out(tmp_path, other.jobs) == list(other.jobs)
 
 
 def test_a_damaged_or_foreign_plan_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augengine.errors import SpecError
-from augengine.tiling.places import Frame, Tissue, centred, clear_of, drawn, grid
+from augengine.tiling.places import Frame, Tissue, centred, clear_of, drawn, edge_tiles, grid, meets_any
 from augengine.tiling.request import parse_classes
 from augengine.tiling.spec import TileSpec
 
@@ -105,9 +105,25 @@ def test_tiles_clear_of_objects_touch_none() -> None:
     assert clear(x, np.full(5, 120)).tolist() == [True, False, True, False, False]
 
 
+@pytest.mark.parametrize("overlap", [0, 40])
+@pytest.mark.parametrize(("width", "height"), [(460, 420), (400, 401), (200, 399), (201, 200)])
+def test_every_object_lies_in_a_tile_of_the_grid_or_in_one_pushed_inwards(
+    width: int, height: int, overlap: int
+) -> None:
+    frame = Frame(width=width, height=height, side=200.0, step=1.0)
+    objects = [(x, y, x + 3.0, y + 3.0) for x in np.arange(0, width - 2, 9.5) for y in np.arange(0, height - 2, 9.5)]
+    for each in objects:
+        edge = edge_tiles(frame, [each], overlap=overlap)
+        tiles = [(x, y, x + 200.0, y + 200.0) for x, y in (*grid(frame, overlap=overlap), *edge)]
+        assert meets_any([each], tiles).all()
+        assert all(0 <= x <= width - 200 and 0 <= y <= height - 200 for x, y in edge)
+        whole = [(x, y, x + 200.0, y + 200.0) for x, y in grid(frame, overlap=overlap)]
+        covered = each[2] <= max(t[2] for t in whole) and each[3] <= max(t[3] for t in whole)
+        assert bool(edge) == (not covered)
+
+
 BAD: dict[str, dict[str, Any]] = {
     "mpp must be": {"mpp": 0},
-    "slide-mpp must be": {"slide_mpp": -1},
     "a tile's side": {"size": 510},
     "the overlap": {"overlap": 508},
     "the least share": {"min_tissue": 0},
@@ -117,9 +133,11 @@ BAD: dict[str, dict[str, Any]] = {
     "either random or centred": {"random": 3, "centred_on": "glomerulus", "classes": (("glomerulus", 1),)},
     "counted by the object": {"negatives": 3},
     "only tiles of a grid": {"random": 3, "overlap": 8},
-    "occurs twice": {"classes": (("a", 1), ("b", 1))},
-    "a class id": {"classes": (("a", 0),)},
-    "lower case": {"classes": (("Glomerulus", 1),)},
+    "named twice": {"classes": (("a", 1), ("a", 2))},
+    "a class id": {"classes": (("a", 256),)},
+    "every class has the id 0": {"classes": (("a", 0),)},
+    "not written as names are compared": {"classes": (("Glomerulus", 1),)},
+    "centred on hole, whose id is 0": {"classes": (("a", 1), ("hole", 0)), "centred_on": "hole"},
     "has no id": {"centred_on": "glomerulus"},
 }
 

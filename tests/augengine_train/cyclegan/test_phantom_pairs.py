@@ -56,7 +56,7 @@ def test_nobody_is_both_trained_on_and_measured() -> None:
     trained, measured = tissue.series("cd68"), tissue.measured("cd68")
     people = [{series.spec(i).patient for i in range(series.count)} for series in (trained, measured)]
     assert (people[0], people[1]) == (set(range(9)), {9, 10})
-    splits = {patient: split for _, patient, split in tissue.split().rows}
+    splits = {row.patient: row.split for row in tissue.split().rows}
     assert [splits[f"p{n:02d}"] for n in range(9)] == ["train"] * 7 + ["validation"] * 2
 
 

@@ -1,0 +1,129 @@
+"""The classes of a run over all its slides: what was asked for, what was found, and what nobody asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from augengine.errors import SourceError
+from augengine.tiling.spec import TileSpec
+from augengine.tiling.survey import Survey
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCount:
+    """How often a class is annotated.
+
+    Attributes:
+        objects: Its objects on all slides.
+        slides: Slides that have any.
+        id: Its id in the masks; None if nobody asked for it.
+    """
+
+    objects: int
+    slides: int
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCounts:
+    """The classes of a run by name: those asked for in that order, zero included, then the others by frequency.
+
+    Attributes:
+        by_name: Empty if no annotations were read.
+        slides: Slides whose annotations were read.
+    """
+
+    by_name: Mapping[str, ClassCount]
+    slides: int
+
+    @property
+    def asked(self) -> dict[str, ClassCount]:
+        """The classes that have an id."""
+        return {name: count for name, count in self.by_name.items() if count.id is not None}
+
+    @property
+    def others(self) -> dict[str, int]:
+        """Objects of the classes that nobody asked for."""
+        return {name: count.objects for name, count in self.by_name.items() if count.id is None}
+
+    def missing(self) -> list[str]:
+        """Classes asked for that are on no slide; of several names for one id, one that is found is enough."""
+        found = Counter[int | None]()
+        for count in self.by_name.values():
+            found[count.id] += count.objects
+        return [name for name, count in self.asked.items() if not found[count.id]]
+
+    def sentence(self) -> str:
+        """Say how many objects there are, for the end of a line; empty if no annotations were read."""
+        if not self.asked:
+            return ""
+        objects = (
+            f"{count.objects} {name}" + (f" on {count.slides} of {self.slides} slides" if self.slides > 1 else "")
+            for name, count in self.asked.items()
+        )
+        others = f"; not asked for: {_listed(self.others)}" if self.others else ""
+        return f"objects: {', '.join(objects)}{others}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        asked = {name: asdict(count) for name, count in self.asked.items()}
+        return {"classes": asked, "classes_not_asked_for": self.others}
+
+
+def count_classes(surveys: Sequence[Survey], spec: TileSpec) -> ClassCounts:
+    """Count the annotated objects of all slides by class."""
+    read = [survey.objects for survey in surveys if survey.objects is not None]
+    objects, slides = Counter[str](), Counter[str]()
+    for each in read:
+        objects.update(each)
+        slides.update(name for name, number in each.items() if number)
+    ids = dict(spec.classes)
+    others = [name for name, number in objects.most_common() if name not in ids and number]
+    names = (*(ids if read else ()), *others)
+    return ClassCounts(
+        {name: ClassCount(objects=objects[name], slides=slides[name], id=ids.get(name)) for name in names}, len(read)
+    )
+
+
+def check_classes(surveys: Sequence[Survey], spec: TileSpec) -> None:
+    """Refuse a class that is on no slide: its masks would be empty without anybody noticing.
+
+    Where nothing at all is annotated, on slides that say so by empty files, only tiles centred on it are refused.
+
+    Raises:
+        SourceError: It names the class and the classes that were seen.
+    """
+    counts = count_classes(surveys, spec)
+    seen = {name: count.objects for name, count in counts.by_name.items() if count.objects}
+    missing = counts.missing()
+    if not missing or not (seen or spec.centred_on in missing):
+        return
+    names = ", ".join(map(repr, missing))
+    if not seen:
+        raise SourceError(f"nothing is annotated on any slide, so no tile is centred on {names}", hint="look at them")
+    what = f"the class {names} is" if len(missing) == 1 else f"the classes {names} are"
+    raise SourceError(f"{what} on no slide; annotated are {_listed(seen)}", hint=_hint(missing, seen, spec))
+
+
+def _hint(missing: Sequence[str], seen: Mapping[str, int], spec: TileSpec) -> str:
+    """The option as it was probably meant."""
+    ids = dict(spec.classes)
+    unused = [name for name in seen if name not in ids]
+    meant = {name: get_close_matches(name, unused, n=1, cutoff=0.6) or unused[:1] for name in missing}
+    options = [f'--classes "{found[0]}={ids[name]}"' for name, found in meant.items() if found]
+    return f"perhaps {' '.join(options)}, or leave it out" if options else "leave it out"
+
+
+def _listed(objects: Mapping[str, int]) -> str:
+    more = f" and {len(objects) - _SHOWN} more" if len(objects) > _SHOWN else ""
+    return ", ".join(_pairs(objects)) + more
+
+
+def _pairs(objects: Mapping[str, int]) -> Iterator[str]:
+    return (f"{number} {name}" for name, number in list(objects.items())[:_SHOWN])
