@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+from unicodedata import category, normalize
 
 from augengine.errors import SpecError
 from augengine.pictures.arrays import Mask
 
 
 def class_key(name: str) -> str:
-    """A class name as it is compared: stripped, inner white space single, case folded.
+    """A class name as it is compared: names that look the same have one key.
+
+    Case is folded, white space is single and not at the ends, and Unicode's form is NFKC: composed as Windows types it
+    or decomposed as macOS stores it, full-width, with a no-break space or with an invisible sign in it, it is one
+    name. NFC alone would keep the last three apart. The key of a key is the key itself.
 
     >>> class_key("  Sclerotic  Glomerulus ")
     'sclerotic glomerulus'
     """
-    return " ".join(name.split()).casefold()
+    folded = name.casefold()
+    if not name.isascii():
+        # Unicode's own rule (caseless match of compatible forms) normalises before, between and after.
+        visible = "".join(sign for sign in normalize("NFD", name) if category(sign) != "Cf")
+        folded = normalize("NFKC", normalize("NFKC", visible.casefold()).casefold())
+    return " ".join(folded.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
