@@ -14,7 +14,7 @@ import pytest
 from augengine.engines.driver import why_no_driver
 from augengine.engines.trt_packages import UNLISTED
 from augengine.storage import UrlPath
-from tests.support.places import ROOT, SHARED_DATA
+from tests.support.places import ROOT, SHARED_CASES, SHARED_DATA
 from tests.support.signal_stack import what_is_wrong
 from tests.support.small_generator import write_small_pair
 
@@ -31,6 +31,14 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the shared histology data is not beside the checkout")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def tile_cases() -> Path:
+    """Slides and annotations that were once cut wrong; tests that need them skip where they are absent."""
+    if not (SHARED_CASES / "tile").is_dir():
+        pytest.skip("the shared cases are not beside the checkout")
+    return SHARED_CASES / "tile"
 
 
 @pytest.fixture(scope="session", autouse=True)

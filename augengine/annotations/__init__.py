@@ -19,7 +19,7 @@ from augengine.annotations.geojson import is_geojson, read_geojson
 from augengine.annotations.imagej import ROI_MAGIC, ZIP_MAGIC, read_rois
 from augengine.annotations.labelme import is_labelme, read_labelme
 from augengine.annotations.mask_image import is_mask_image, open_mask_image
-from augengine.annotations.outlines import outline_labels
+from augengine.annotations.usable import outline_labels
 from augengine.errors import SourceError
 
 __all__ = ["Box", "LabelFinder", "Labels", "class_key", "find_labels", "open_labels"]
@@ -50,7 +50,8 @@ def open_labels(
 
     Raises:
         SourceError: Missing, empty, damaged, too large, of an unknown kind, of several slides, or of another shape.
-        ContentError: A mask image that is damaged or holds no 8-bit class ids.
+        ContentError: A mask image that is damaged or holds no 8-bit class ids; a file that has objects of which none
+            can be used. One without objects is no error.
     """
     if is_mask_image(file):
         return open_mask_image(file, slide_width=slide_width, slide_height=slide_height)
@@ -60,6 +61,7 @@ def open_labels(
         slide_width=slide_width,
         slide_height=slide_height,
         default_class=default_class,
+        what=str(file),
     )
 
 

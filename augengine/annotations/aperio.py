@@ -45,6 +45,8 @@ def _read_layer(i: int, layer: Element) -> Iterator[Drawn]:
     for where, ring in negative:
         if ring is None:
             yield Drawn(where=where, name=None, reason="is negative, and its outline encloses nothing")
+        elif len(negative) == len(regions):
+            yield Drawn(where=where, name=None, reason="is negative, and its layer has nothing to take it out of")
     negatives, taken = _Negatives(minus), 0
     for where, region in regions:
         if not _is_negative(region):

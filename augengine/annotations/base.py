@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from unicodedata import category, normalize
 
+import numpy as np
+from numpy.typing import NDArray
+
 from augengine.errors import SpecError
 from augengine.pictures.arrays import Mask
+
+Ring = NDArray[np.float64]
+"""Vertices (n, 2) of a closed line, x first, in level-0 pixels; the last one is the first again."""
 
 
 def class_key(name: str) -> str:
@@ -57,7 +63,7 @@ class Box:
 
 
 class Labels(Protocol):
-    """The annotated objects of one slide, as masks of class ids and as boxes.
+    """The annotated objects of one slide, as masks of class ids, as boxes and as outlines.
 
     It knows no tiles and no um/px: frames are level-0 pixels, y downwards. Names are compared by `class_key`.
     """
@@ -94,6 +100,18 @@ class Labels(Protocol):
 
     def objects(self, name: str) -> tuple[Box, ...]:
         """A box for each object of a class, in file order; none if the class is unknown."""
+        ...
+
+    def outlines(self, name: str) -> tuple[Ring, ...]:
+        """What to draw for a class: the outer rings and the holes of its objects, in file order.
+
+        The objects of a mask image are drawn by their boxes. A ring may reach beyond the slide.
+        """
+        ...
+
+    @property
+    def skipped(self) -> tuple[Ring, ...]:
+        """The rings of objects that were left out though they have an area: without a class, or outside the slide."""
         ...
 
 

@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from augengine.annotations.base import Drawn
+from augengine.annotations.base import Drawn, Ring
 from augengine.annotations.crossings import Crossings
 from augengine.annotations.raster import Edges, Floats, snap
 from augengine.errors import ContentError
@@ -147,6 +147,12 @@ def rings_of_wkt(text: str) -> list[list[Floats]]:
         for part in parts
         if part.geom_type == "Polygon" and not part.is_empty
     ]
+
+
+def rings_of(areas: Sequence[BaseGeometry]) -> tuple[Ring, ...]:
+    """The outer rings and the holes of valid areas, each closed."""
+    parts = shapely.get_parts(np.array(areas, dtype=object))
+    return tuple(shapely.get_coordinates(ring) for ring in shapely.get_rings(parts))
 
 
 def edges_of(polygons: Iterable[BaseGeometry]) -> tuple[Edges, NDArray[np.intp]]:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augengine.annotations.base import Box, check_tile, class_key
+from augengine.annotations.base import Box, Ring, check_tile, class_key
 from augengine.annotations.files import read_bytes
+from augengine.annotations.geometry import rectangle
 from augengine.annotations.raster import Floats, centres
 from augengine.annotations.runs import Part, parts
 from augengine.annotations.scale import scale_to_slide
@@ -149,6 +150,7 @@ class MaskLabels:
     """
 
     problems: tuple[str, ...] = ()
+    skipped: tuple[Ring, ...] = ()
 
     def __init__(self, read: Read, width: int, height: int, scale: tuple[float, float]) -> None:
         self._read, self._width, self._height, self._scale = read, width, height, scale
@@ -173,6 +175,10 @@ class MaskLabels:
         The first use scans the whole mask.
         """
         return tuple(self._box(part) for part in self._parts if str(part.value) == class_key(name))
+
+    def outlines(self, name: str) -> tuple[Ring, ...]:
+        """The boxes of `objects` as rings."""
+        return tuple(_ring(box) for box in self.objects(name))
 
     def _box(self, part: Part) -> Box:
         x, y = self._scale
@@ -206,6 +212,11 @@ class MaskLabels:
             found[done:end] = strip[np.ix_(rows[done:end] - top, columns - left)]
             done = end
         return found
+
+
+def _ring(box: Box) -> Ring:
+    corners = rectangle(box.left, box.top, box.right, box.bottom)
+    return np.array([*corners, corners[0]], np.float64)
 
 
 class _Indices:

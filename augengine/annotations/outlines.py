@@ -1,8 +1,8 @@
-"""Labels from outlines: what a file draws becomes areas in level-0 pixels, then masks and boxes."""
+"""Labels from outlines: areas in level-0 pixels, as masks of class ids and as boxes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,18 +10,10 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from augengine.annotations.base import Box, Drawn, check_tile, class_key
-from augengine.annotations.crossings import Crossings
-from augengine.annotations.geometry import area, edges_of
+from augengine.annotations.base import Box, Ring, check_tile, class_key
+from augengine.annotations.geometry import edges_of, rings_of
 from augengine.annotations.raster import Edges, Floats, centres, inside
-from augengine.errors import ContentError, SourceError
 from augengine.pictures.arrays import Mask
-from augengine.sample import printable
-
-MAX_VERTICES = 1 << 25
-"""Vertices of all objects of a slide, half a gigabyte. Circles need the limit: a short line stands for thousands."""
-
-_MAX_PROBLEM_CHARACTERS = 200  # characters that a problem takes over from a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +53,13 @@ class OutlineLabels:
     Args:
         outlines: In file order.
         problems: What was skipped, a sentence each.
+        skipped: The areas of those of them that have one.
     """
 
-    def __init__(self, outlines: Sequence[Outline], problems: Sequence[str]) -> None:
-        self._outlines = tuple(outlines)
+    def __init__(
+        self, outlines: Sequence[Outline], problems: Sequence[str], skipped: Sequence[BaseGeometry] = ()
+    ) -> None:
+        self._outlines, self._skipped = tuple(outlines), tuple(skipped)
         self.problems = tuple(problems)
         self.classes = frozenset(outline.name for outline in outlines)
         self._layers = {
@@ -88,49 +83,11 @@ class OutlineLabels:
         """Implement `Labels.objects`."""
         return tuple(outline.box() for outline in self._outlines if outline.name == class_key(name))
 
+    def outlines(self, name: str) -> tuple[Ring, ...]:
+        """Implement `Labels.outlines`."""
+        return rings_of([outline.area for outline in self._outlines if outline.name == class_key(name)])
 
-def outline_labels(
-    drawn: Iterable[Drawn], *, slide_width: int, slide_height: int, default_class: str | None
-) -> OutlineLabels:
-    """Labels from what a file draws; an object that cannot be used becomes a problem.
-
-    Args:
-        drawn: In file order.
-        slide_width, slide_height: In level-0 pixels; objects wholly outside are problems.
-        default_class: The class of objects without one; None makes them problems.
-
-    Raises:
-        SourceError: They have more than `MAX_VERTICES` together, or cross themselves too often.
-    """
-    outlines: list[Outline] = []
-    problems: list[str] = []
-    vertices, crossings = 0, Crossings()
-    for each in drawn:
-        try:
-            outlines.append(_outline(each, slide_width, slide_height, default_class, crossings))
-            vertices += int(shapely.get_num_coordinates(outlines[-1].area))
-        except ContentError as error:
-            where, why = (
-                printable(each.where[:_MAX_PROBLEM_CHARACTERS]),
-                printable(error.message[:_MAX_PROBLEM_CHARACTERS]),
-            )
-            problems.append(f"{where} was skipped: {why}")
-        if vertices > MAX_VERTICES:
-            raise SourceError(
-                f"the annotations have more than {MAX_VERTICES} vertices", hint="export the objects that you need"
-            )
-    return OutlineLabels(outlines, problems)
-
-
-def _outline(
-    drawn: Drawn, slide_width: int, slide_height: int, default_class: str | None, crossings: Crossings
-) -> Outline:
-    found = area(drawn, crossings)
-    left, top, right, bottom = found.bounds
-    if right <= 0 or bottom <= 0 or left >= slide_width or top >= slide_height:
-        place = f"x {left:.0f} to {right:.0f}, y {top:.0f} to {bottom:.0f}"
-        raise ContentError(f"it lies outside the slide of {slide_width} x {slide_height} px ({place})")
-    name = class_key(drawn.name or "") or class_key(default_class or "")
-    if not name:
-        raise ContentError("it has no class, and no default class was given")
-    return Outline(name, found)
+    @property
+    def skipped(self) -> tuple[Ring, ...]:
+        """Implement `Labels.skipped`."""
+        return rings_of(self._skipped)

@@ -58,11 +58,12 @@ def test_term_ids_without_names_are_their_numbers(tmp_path: Path) -> None:
 def test_cytomine_points_and_nested_collections_are_problems(tmp_path: Path) -> None:
     deep = "GEOMETRYCOLLECTION (" * 100_000
     places = ["POINT (3 4)", "", None, "POLYGON ((1 2", "POLYGON EMPTY", deep, {"x": 1}]
-    found = read(tmp_path / "x.json", [{"id": i, "location": place, "term": "a"} for i, place in enumerate(places)])
+    rows = [{"id": i, "location": place, "term": "a"} for i, place in enumerate([*places, WKT])]
+    found = read(tmp_path / "x.json", rows)
     assert [problem.partition(" was")[0] for problem in found.problems] == [f"annotation {i}" for i in range(7)]
     assert found.problems[0] == "annotation 0 was skipped: it is a POINT, which has no area"
     assert found.problems[3] == "annotation 3 was skipped: it has WKT that cannot be read: 'POLYGON ((1 2'"
-    assert not found.classes
+    assert len(found.objects("a")) == 1
 
 
 def test_annotations_of_several_images_are_refused(tmp_path: Path) -> None:

@@ -58,11 +58,11 @@ def test_holes_and_parts_of_a_multipolygon_are_one_object(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("properties", [None, {}, {"classification": None}, {"classification": {}}, [], {"name": " "}])
 def test_an_object_without_a_class_takes_the_default_or_is_a_problem(properties: Any, tmp_path: Path) -> None:
-    document = feature(POLYGON, properties=properties)
+    document = [feature(POLYGON, properties=properties), feature(POLYGON)]
     skipped = read(tmp_path / "x.json", document)
     assert skipped.problems == ("feature 1 was skipped: it has no class, and no default class was given",)
-    assert skipped.classes == frozenset()
-    assert area(read(tmp_path / "x.json", document, default_class="A ")) == 400
+    assert len(skipped.objects("a")) == 1
+    assert len(read(tmp_path / "x.json", document, default_class="A ").objects("a")) == 2
 
 
 def test_properties_may_be_missing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from shapely import Polygon
 
 from augengine.annotations import Labels, open_labels
 from augengine.annotations.base import Drawn
-from augengine.annotations.outlines import outline_labels
+from augengine.annotations.usable import outline_labels
 from augengine.errors import SpecError
 from tests.support.annotation_files import (
     write_aperio,

@@ -13,7 +13,7 @@ import shapely
 from roifile import ROI_TYPE, ImagejRoi
 
 from augengine.annotations import open_labels
-from augengine.errors import SourceError
+from augengine.errors import ContentError, SourceError
 from tests.support.annotation_files import HOLE, SQUARE, area, read, write_labelme, zip_rois
 
 
@@ -108,9 +108,14 @@ def test_labelme_without_a_sensible_size_is_taken_at_level_0(side: Any, tmp_path
 
 
 def test_problems_are_short_whatever_the_file_says(tmp_path: Path) -> None:
-    annotation = f'<Annotation Name="{"n" * 100_000}" Type="{"t" * 100_000}"/>'
-    (problem,) = read(tmp_path / "x.xml", f"<ASAP_Annotations>{annotation}</ASAP_Annotations>").problems
+    odd = f'<Annotation Name="{"n" * 100_000}" Type="{"t" * 100_000}"/>'
+    corners = "".join(f'<Coordinate X="{x}" Y="{y}"/>' for x, y in SQUARE)
+    good = f'<Annotation PartOfGroup="a"><Coordinates>{corners}</Coordinates></Annotation>'
+    (problem,) = read(tmp_path / "x.xml", f"<ASAP_Annotations>{odd}{good}</ASAP_Annotations>").problems
     assert len(problem) < 500
+    with pytest.raises(ContentError) as refusal:
+        read(tmp_path / "x.xml", f"<ASAP_Annotations>{odd * 40}</ASAP_Annotations>")
+    assert len(refusal.value.message) < 500
 
 
 def _roi(kind: ROI_TYPE, name: str, **fields: Any) -> ImagejRoi:

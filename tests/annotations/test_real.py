@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augengine.annotations import Labels, find_labels, open_labels
+from augengine.errors import ContentError
 
 
 def _mask(labels: Labels, name: str, width: int, height: int) -> NDArray[np.uint8]:
@@ -56,7 +57,9 @@ def test_glomeruli_of_an_imagej_zip_lie_where_they_were_drawn(name: str, count: 
     assert all(60 < box.right - box.left < 260 for box in boxes)  # a glomerulus, at about 0.68 um/px
     mask = _mask(labels, "glomerulus", width, height)
     assert all(mask[int(box.y), int(box.x)] == 1 for box in boxes)
-    assert open_labels(file, slide_width=width, slide_height=height).classes == frozenset()
+    with pytest.raises(ContentError, match=f"none of the {count} objects .* it has no class") as refusal:
+        open_labels(file, slide_width=width, slide_height=height)
+    assert "--default-class" in refusal.value.hint
 
 
 def test_labelme_outlines_of_every_region_are_read(shared_data: Path) -> None:

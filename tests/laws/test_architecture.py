@@ -47,7 +47,13 @@ OWNERS: dict[str, set[str]] = {
     "rich": {"cli/console.py"},
     "roifile": {"annotations/imagej.py"},
     "safetensors": {"generator/load.py"},
-    "shapely": {"annotations/geometry.py", "annotations/outlines.py", "annotations/crossings.py", "tiling/places.py"},
+    "shapely": {
+        "annotations/geometry.py",
+        "annotations/outlines.py",
+        "annotations/crossings.py",
+        "annotations/usable.py",
+        "tiling/places.py",
+    },
     "skimage": {
         "pictures/colour.py",
         "pictures/markers.py",

@@ -74,7 +74,7 @@ def test_a_ring_gone_round_many_times_is_refused(tmp_path: Path) -> None:
 
 
 def test_circles_that_stand_for_too_many_vertices_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("augengine.annotations.outlines.MAX_VERTICES", 100_000)
+    monkeypatch.setattr("augengine.annotations.usable.MAX_VERTICES", 100_000)
     circle = {"label": "a", "shape_type": "circle", "points": [[50, 40], [9e6, 40]]}
     with pytest.raises(SourceError, match="more than 100000 vertices"):
         read(tmp_path / "x.json", {"shapes": [circle] * 100})
@@ -158,7 +158,8 @@ def test_a_zip_of_too_many_files_is_refused_by_its_directory(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e308", "NaN"])
 def test_numbers_beyond_all_bounds_are_a_problem_of_their_object(number: str, tmp_path: Path) -> None:
-    document = json.dumps([_feature([[0, 0], [1, 0], [1, 1]])]).replace("[1, 0]", f"[{number}, 0]")
+    features = [_feature([[0, 0], [1, 0], [1, 1]]), _feature([[0, 0], [2, 0], [2, 2]])]
+    document = json.dumps(features).replace("[1, 0]", f"[{number}, 0]")
     assert len(read(tmp_path / "x.geojson", document).problems) == 1
 
 

@@ -1,4 +1,4 @@
-"""Where the checkout and the histology for development lie."""
+"""Where the checkout, the histology for development and the cases that once went wrong lie."""
 
 from __future__ import annotations
 
