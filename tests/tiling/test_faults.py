@@ -128,9 +128,13 @@ def test_a_damaged_part_of_a_slide_is_a_named_tile(slide: Path, tmp_path: Path) 
 
 def test_annotations_outside_the_slide_are_named(slide: Path, tmp_path: Path) -> None:
     (tmp_path / "labels").mkdir()
-    write_geojson(tmp_path / "labels" / "s.geojson", [("glomerulus", box(5000, 5000, 5050, 5050))])
-    summary = cut(slide, tmp_path / "out", annotations=tmp_path / "labels", **OBJECTS)
+    outside, inside = ("glomerulus", box(5000, 5000, 5050, 5050)), ("glomerulus", box(330, 500, 370, 540))
+    write_geojson(tmp_path / "labels" / "s.geojson", [outside, inside])
+    summary = cut(slide, tmp_path / "some", annotations=tmp_path / "labels", **OBJECTS)
     assert any("outside" in line for line in summary.problem_lines())
+    write_geojson(tmp_path / "labels" / "s.geojson", [outside])
+    summary = cut(slide, tmp_path / "none", annotations=tmp_path / "labels", **OBJECTS)
+    assert any("outside" in line for line in summary.failure_lines())
 
 
 def test_dark_slides_are_taken_when_told_to(picture: Pixels, tmp_path: Path) -> None:
