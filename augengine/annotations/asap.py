@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element
 
 from augengine.annotations.base import Drawn
 
 _AREAS = ("", "polygon", "spline", "rectangle")
+_MAX_DEPTH = 16  # groups in groups
 
 
 def is_asap(root: Element) -> bool:
@@ -16,19 +17,38 @@ def is_asap(root: Element) -> bool:
 
 
 def read_asap(root: Element) -> Iterator[Drawn]:
-    """What the file draws; the class is the group that an annotation is part of, and ``None`` means none."""
+    """What the file draws; the class is the group that an annotation is part of, and ``None`` means none.
+
+    A group that is part of another one is a sub-class of it.
+    """
+    parents = {_name(group.get("Name")): _name(group.get("PartOfGroup")) for group in root.iter("Group")}
     for i, annotation in enumerate(root.iter("Annotation"), start=1):
-        yield _drawn(f"annotation {i} ({annotation.get('Name', '')!r})", annotation)
+        yield _drawn(f"annotation {i} ({annotation.get('Name', '')!r})", annotation, parents)
 
 
-def _drawn(where: str, annotation: Element) -> Drawn:
-    group = annotation.get("PartOfGroup", "")
-    name = None if group.strip() == "None" else group
+def _name(text: str | None) -> str:
+    """A group's name; empty if there is none."""
+    name = (text or "").strip()
+    return "" if name == "None" else name
+
+
+def _groups_above(name: str, parents: Mapping[str, str]) -> list[str]:
+    """The groups that contain a group, from the nearest; groups that contain each other are named once."""
+    found: list[str] = []
+    while (name := parents.get(name, "")) and name not in found and len(found) < _MAX_DEPTH:
+        found.append(name)
+    return found
+
+
+def _drawn(where: str, annotation: Element, parents: Mapping[str, str]) -> Drawn:
+    name = _name(annotation.get("PartOfGroup"))
+    groups = _groups_above(name, parents) if name else []
     kind = annotation.get("Type", "")
     if kind.lower() not in _AREAS:
         return Drawn(where=where, name=name, reason=f"is a {kind}, which has no area")
     coordinates = sorted(annotation.iter("Coordinate"), key=_order)
-    return Drawn(where=where, name=name, polygons=[[[(each.get("X"), each.get("Y")) for each in coordinates]]])
+    ring = [(each.get("X"), each.get("Y")) for each in coordinates]
+    return Drawn(where=where, name=name, groups=groups, polygons=[[ring]])
 
 
 def _order(coordinate: Element) -> float:

@@ -35,6 +35,30 @@ def class_key(name: str) -> str:
     return " ".join(folded.split())
 
 
+_INSIDE = ": "  # QuPath writes a class, this, and its sub-class
+_MAX_DEPTH = 16  # sub-classes of sub-classes; a name with more signs of this kind is a name
+
+
+def lineage(name: str, groups: Sequence[str] = ()) -> tuple[str, ...]:
+    """A class and the classes that it is a sub-class of, from the nearest, as `class_key` gives them.
+
+    "Glomerulus: sclerosed" is a sub-class of "Glomerulus", as QuPath writes it.
+
+    Args:
+        name: The class.
+        groups: What contains it where a file says so in another way, from the nearest.
+
+    >>> lineage("Glomerulus: Sclerosed", ["Lesion"])
+    ('glomerulus: sclerosed', 'glomerulus', 'lesion')
+    """
+    return tuple(dict.fromkeys(key for each in (name, *groups) for key in _prefixes(class_key(each)) if key))
+
+
+def _prefixes(key: str) -> list[str]:
+    parts = key.split(_INSIDE, _MAX_DEPTH)
+    return [key] if len(parts) > _MAX_DEPTH else [_INSIDE.join(parts[:n]) for n in range(len(parts), 0, -1)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
     """The bounds of one annotated object, in level-0 pixels; (0, 0) is the slide's top left corner.
@@ -65,12 +89,14 @@ class Box:
 class Labels(Protocol):
     """The annotated objects of one slide, as masks of class ids, as boxes and as outlines.
 
-    It knows no tiles and no um/px: frames are level-0 pixels, y downwards. Names are compared by `class_key`.
+    It knows no tiles and no um/px: frames are level-0 pixels, y downwards. Names are compared by `class_key`. An
+    object of a sub-class is one of the classes above it too (`lineage`); where a mask is asked for several of them, it
+    is drawn as the nearest one alone.
     """
 
     @property
     def classes(self) -> frozenset[str]:
-        """The classes that have objects, as `class_key` gives them."""
+        """The classes that have objects, of their own or of a sub-class, as `class_key` gives them."""
         ...
 
     @property
@@ -84,7 +110,8 @@ class Labels(Protocol):
         """The class ids of a tile, uint8 (height, width); 0 where none of ``classes`` is.
 
         A pixel has a class if its centre lies inside, holes excepted; a centre on an edge belongs to the area right
-        of it or below. Where classes overlap, the later one in ``classes`` wins.
+        of it or below. Where objects of different classes overlap, the later class in ``classes`` wins. An object of
+        a sub-class has the id of the nearest class that is asked for, wherever that stands in ``classes``.
 
         Args:
             x, y: The tile's top left corner, in level-0 pixels; it may lie outside the slide.
@@ -99,11 +126,11 @@ class Labels(Protocol):
         ...
 
     def objects(self, name: str) -> tuple[Box, ...]:
-        """A box for each object of a class, in file order; none if the class is unknown."""
+        """A box for each object of a class and of its sub-classes, in file order; none if the class is unknown."""
         ...
 
     def outlines(self, name: str) -> tuple[Ring, ...]:
-        """What to draw for a class: the outer rings and the holes of its objects, in file order.
+        """What to draw for a class and its sub-classes: the outer rings and the holes of objects, in file order.
 
         The objects of a mask image are drawn by their boxes. A ring may reach beyond the slide.
         """
@@ -125,6 +152,7 @@ class Drawn:
     Attributes:
         where: How messages call it, such as ``feature 3``.
         name: Its class as written; None or blank if it has none.
+        groups: The classes that contain its class, from the nearest, where the name does not say so itself.
         polygons: Each an outer ring, then its holes. A ring is two or more numbers a vertex, in level-0 pixels,
             y downwards, closed or not.
         minus: Rings whose areas are taken out of it.
@@ -135,6 +163,7 @@ class Drawn:
 
     where: str
     name: str | None
+    groups: Sequence[str] = ()
     polygons: Sequence[Sequence[Any]] = ()
     minus: Sequence[Any] = ()
     rule: Rule = "union"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +19,14 @@ from augengine.pictures.arrays import Mask
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """One object: its class, as `class_key` gives it, and its valid area in level-0 pixels."""
+    """One object.
 
-    name: str
+    Attributes:
+        classes: Its class, then those that contain it from the nearest, as `lineage` gives them.
+        area: Valid, in level-0 pixels.
+    """
+
+    classes: tuple[str, ...]
     area: BaseGeometry
 
     def box(self) -> Box:
@@ -61,10 +67,15 @@ class OutlineLabels:
     ) -> None:
         self._outlines, self._skipped = tuple(outlines), tuple(skipped)
         self.problems = tuple(problems)
-        self.classes = frozenset(outline.name for outline in outlines)
-        self._layers = {
-            name: _Layer([outline.area for outline in outlines if outline.name == name]) for name in self.classes
-        }
+        areas: dict[tuple[str, ...], list[BaseGeometry]] = defaultdict(list)
+        for outline in outlines:
+            areas[outline.classes].append(outline.area)
+        self._layers = {classes: _Layer(found) for classes, found in areas.items()}
+        self._lineages: dict[str, list[tuple[str, ...]]] = defaultdict(list)  # class -> those it is a part of
+        for classes in self._layers:
+            for name in classes:
+                self._lineages[name].append(classes)
+        self.classes = frozenset(self._lineages)
 
     def mask(
         self, x: float, y: float, *, downsample: float, height: int, width: int, classes: Mapping[str, int]
@@ -73,19 +84,30 @@ class OutlineLabels:
         check_tile(x, y, downsample, height, width, classes)
         xs, ys = centres(x, downsample, width), centres(y, downsample, height)
         mask = np.zeros((height, width), np.uint8)
+        asked = {class_key(name) for name in classes}
         for name, value in classes.items():
-            layer = self._layers.get(class_key(name))
-            if layer is not None and (found := layer.inside(xs, ys)) is not None:
-                mask[found] = value
+            for layer in self._drawn_as(class_key(name), asked):
+                if (found := layer.inside(xs, ys)) is not None:
+                    mask[found] = value
         return mask
+
+    def _drawn_as(self, name: str, asked: set[str]) -> Iterator[_Layer]:
+        """The layers for which ``name`` is the nearest of the classes that are asked for."""
+        for classes in self._lineages.get(name, ()):
+            if next(each for each in classes if each in asked) == name:
+                yield self._layers[classes]
 
     def objects(self, name: str) -> tuple[Box, ...]:
         """Implement `Labels.objects`."""
-        return tuple(outline.box() for outline in self._outlines if outline.name == class_key(name))
+        return tuple(outline.box() for outline in self._of(name))
+
+    def _of(self, name: str) -> Iterator[Outline]:
+        key = class_key(name)
+        return (outline for outline in self._outlines if key in outline.classes)
 
     def outlines(self, name: str) -> tuple[Ring, ...]:
         """Implement `Labels.outlines`."""
-        return rings_of([outline.area for outline in self._outlines if outline.name == class_key(name)])
+        return rings_of([outline.area for outline in self._of(name)])
 
     @property
     def skipped(self) -> tuple[Ring, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from augengine.annotations.base import Drawn, class_key
+from augengine.annotations.base import Drawn, lineage
 from augengine.annotations.crossings import Crossings
 from augengine.annotations.geometry import area
 from augengine.annotations.outlines import Outline, OutlineLabels
@@ -56,7 +56,7 @@ class _Objects:
     """The objects of one file, the usable ones apart from the others."""
 
     def __init__(self, slide_width: int, slide_height: int, default_class: str | None) -> None:
-        self._width, self._height, self._default = slide_width, slide_height, class_key(default_class or "")
+        self._width, self._height, self._default = slide_width, slide_height, default_class or ""
         self._crossings, self._vertices = Crossings(), 0
         self._reasons: Counter[str] = Counter()
         self._examples: dict[str, tuple[str, str]] = {}  # reason -> one object's own, and its hint
@@ -73,22 +73,22 @@ class _Objects:
             return
         self._count(found)
         try:
-            self.outlines.append(self._outline(found, drawn.name))
+            self.outlines.append(self._outline(found, drawn))
         except ContentError as error:
             self.skipped.append(found)
             self._note(drawn.where, error)
 
-    def _outline(self, found: BaseGeometry, name: str | None) -> Outline:
+    def _outline(self, found: BaseGeometry, drawn: Drawn) -> Outline:
         left, top, right, bottom = found.bounds
         if right <= 0 or bottom <= 0 or left >= self._width or top >= self._height:
             place = f"x {left:.0f} to {right:.0f}, y {top:.0f} to {bottom:.0f}"
             message = f"it lies outside the slide of {self._width} x {self._height} px ({place})"
             raise ContentError(message, hint="is this the annotation of that slide, in its level-0 pixels?")
-        key = class_key(name or "") or self._default
-        if not key:
+        classes = lineage(drawn.name or "", drawn.groups) or lineage(self._default)
+        if not classes:
             hint = "give the objects a class, or say what they are: --default-class NAME"
             raise ContentError("it has no class, and no default class was given", hint=hint)
-        return Outline(key, found)
+        return Outline(classes, found)
 
     def _count(self, found: BaseGeometry) -> None:
         self._vertices += int(shapely.get_num_coordinates(found))
