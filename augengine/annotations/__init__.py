@@ -15,18 +15,25 @@ from augengine.annotations.base import Box, Drawn, Labels, class_key
 from augengine.annotations.cytomine import is_cytomine, read_cytomine, read_cytomine_csv
 from augengine.annotations.files import parse_json, parse_xml, read_bytes
 from augengine.annotations.find import LabelFinder, find_labels
+from augengine.annotations.foreign import (
+    refuse_foreign_bytes,
+    refuse_foreign_folder,
+    refuse_foreign_json,
+    refuse_foreign_xml,
+)
 from augengine.annotations.geojson import is_geojson, read_geojson
-from augengine.annotations.imagej import ROI_MAGIC, ZIP_MAGIC, read_rois
+from augengine.annotations.imagej import ROI_MAGIC, read_rois
 from augengine.annotations.labelme import is_labelme, read_labelme
 from augengine.annotations.mask_image import is_mask_image, open_mask_image
+from augengine.annotations.packed import REGION, ZIP_MAGICS, unpack
 from augengine.annotations.usable import outline_labels
 from augengine.errors import SourceError
 
 __all__ = ["Box", "LabelFinder", "Labels", "class_key", "find_labels", "open_labels"]
 
 _READ = (
-    "read are QuPath GeoJSON, Cytomine WKT (json, csv), ASAP and ImageScope xml, LabelMe json, ImageJ .roi and zip, "
-    "and mask images"
+    "read are QuPath GeoJSON, also in a zip, Cytomine WKT (json, csv), ASAP, ImageScope and HALO xml, LabelMe json, "
+    "ImageJ .roi and zip, and mask images"
 )
 
 
@@ -53,6 +60,7 @@ def open_labels(
         ContentError: A mask image that is damaged or holds no 8-bit class ids; a file that has objects of which none
             can be used. One without objects is no error.
     """
+    refuse_foreign_folder(file)
     if is_mask_image(file):
         return open_mask_image(file, slide_width=slide_width, slide_height=slide_height)
     data = read_bytes(file)
@@ -74,8 +82,11 @@ class _Slide(NamedTuple):
 
 
 def _read(data: bytes, file: Path, slide: _Slide) -> Iterator[Drawn]:
-    if data.startswith((ROI_MAGIC, ZIP_MAGIC)):
-        return read_rois(data, file)
+    if data.startswith(ROI_MAGIC):
+        return read_rois([(file.name, data)])
+    if data.startswith(ZIP_MAGICS):
+        return _read_zip(data, file, slide)
+    refuse_foreign_bytes(data, file)
     start = _first_sign(data)
     if start == "<":
         return _read_xml(data, file)
@@ -84,6 +95,14 @@ def _read(data: bytes, file: Path, slide: _Slide) -> Iterator[Drawn]:
     if file.suffix.lower() in (".csv", ".tsv", ".txt"):
         return read_cytomine_csv(data, file=file, slide_height=slide.height)
     raise SourceError(f"{file} is no annotation file that is known", hint=_READ)
+
+
+def _read_zip(data: bytes, file: Path, slide: _Slide) -> Iterator[Drawn]:
+    members = unpack(data, file)
+    name, first = members[0]
+    if name.lower().endswith(REGION):
+        return read_rois(members)
+    return _read_json(parse_json(first, file), file, slide)
 
 
 def _first_sign(data: bytes) -> str:
@@ -97,6 +116,7 @@ def _read_xml(data: bytes, file: Path) -> Iterator[Drawn]:
         return read_asap(root)
     if is_aperio(root):
         return read_aperio(root)
+    refuse_foreign_xml(root, file)
     raise SourceError(f"{file} is xml of an unknown kind (<{root.tag[:40]}>)", hint=_READ)
 
 
@@ -107,6 +127,7 @@ def _read_json(document: Any, file: Path, slide: _Slide) -> Iterator[Drawn]:
         return read_geojson(document, scanned_from=slide.scanned_from)
     if is_cytomine(document):
         return read_cytomine(document, file=file, slide_height=slide.height)
+    refuse_foreign_json(document, file)
     raise SourceError(f"{file} is json, but no annotations ({_outline(document)})", hint=_READ)
 
 

@@ -1,4 +1,8 @@
-"""Aperio ImageScope's XML: a Region is one object, in level-0 pixels, y downwards; an Annotation is a layer of them."""
+"""The XML of Aperio ImageScope and of HALO: a Region is one object, an Annotation is a layer of them.
+
+Both count level-0 pixels, y downwards. ImageScope numbers the types of regions and calls a corner Vertex; HALO writes
+words, calls it V, and gives rectangles too by two corners.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,19 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from augengine.annotations.base import Drawn
-from augengine.annotations.geometry import FARTHEST, ellipse
+from augengine.annotations.geometry import FARTHEST, ellipse, rectangle
 from augengine.annotations.raster import Floats
 from augengine.errors import SourceError
 
 MAX_NEGATIVE_PAIRS = 200_000
 """Negative regions that meet others, each with each: every pair costs 0.1 ms."""
 
-_NO_AREA = {"3": "an arrow", "4": "a ruler"}
-_ELLIPSE = "2"
+_NO_AREA = {"3": "an arrow", "4": "a ruler", "ruler": "a ruler", "pin": "a pin", "arrow": "an arrow", "line": "a line"}
+_BY_CORNERS = {"1": rectangle, "rectangle": rectangle, "2": ellipse, "ellipse": ellipse}
 
 
 def is_aperio(root: Element) -> bool:
-    """Whether this is ImageScope's: by its root, or by the Regions of an Annotation."""
+    """Whether this is ImageScope's or HALO's: by its root, or by the Regions of an Annotation."""
     return root.tag == "Annotations" or root.find(".//Annotation/Regions") is not None
 
 
@@ -84,26 +88,36 @@ class _Negatives:
 
 
 def _is_negative(region: Element) -> bool:
-    return region.get("NegativeROA", "0").strip().lower() not in ("", "0", "false")
+    return _says_yes(region, "NegativeROA")
+
+
+def _says_yes(region: Element, attribute: str) -> bool:
+    return region.get(attribute, "0").strip().lower() not in ("", "0", "false")
+
+
+def _kind(region: Element) -> str:
+    return region.get("Type", "").strip().lower()
 
 
 def _drawn(where: str, name: str | None, region: Element, negatives: _Negatives) -> Drawn:
-    if kind := _NO_AREA.get(region.get("Type", "").strip()):
+    # HALO gives lines the type Polygon, and ends.
+    if kind := _NO_AREA.get(_kind(region)) or ("a line" if _says_yes(region, "HasEndcaps") else None):
         return Drawn(where=where, name=name, reason=f"is {kind}, which has no area")
     ring = _ring(region)
     return Drawn(where=where, name=name, polygons=[[ring]], minus=negatives.touching(ring))
 
 
 def _ring(region: Element) -> list[Any]:
-    """Its vertices; an ellipse is written as two corners of its box."""
-    points = [(vertex.get("X"), vertex.get("Y")) for vertex in region.iter("Vertex")]
-    if region.get("Type", "").strip() != _ELLIPSE or len(points) != 2:
+    """Its vertices; ellipses and rectangles may be written as two corners of their box."""
+    points = [(each.get("X"), each.get("Y")) for tag in ("Vertex", "V") for each in region.iter(tag)]
+    shape = _BY_CORNERS.get(_kind(region))
+    if shape is None or len(points) != 2:
         return points
     try:
         (left, top), (right, bottom) = ((float(x or "nan"), float(y or "nan")) for x, y in points)
     except ValueError:
         return points
-    return ellipse(left, top, right, bottom)
+    return shape(left, top, right, bottom)
 
 
 def _class(layer: Element, region: Element) -> str | None:

@@ -14,6 +14,7 @@ MAX_BYTES = 256 << 20
 """Largest annotation file: parsed, it takes about ten times as much memory."""
 
 _DEEPEST = 64
+_BLANK = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"  # white space, and the marks of UTF-8 and UTF-16
 _TRUNCATED = "was the file copied whole? Export it again"
 
 
@@ -31,7 +32,7 @@ def read_bytes(file: Path) -> bytes:
     if size > MAX_BYTES:
         hint = "export the annotations that you need, without cells or detections"
         raise SourceError(f"{file} is {size} bytes long, {MAX_BYTES} are allowed", hint=hint)
-    if not data.strip():
+    if not data.strip(_BLANK):
         raise SourceError(
             f"{file} is empty ({size} bytes)", hint="export it again; a file without objects is not empty"
         )

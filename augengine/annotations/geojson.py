@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,8 +23,8 @@ def is_geojson(document: Any) -> bool:
 def read_geojson(document: Any, *, scanned_from: tuple[float, float] = (0.0, 0.0)) -> Iterator[Drawn]:
     """What a GeoJSON value draws; its coordinates count from the scanned area's corner, to which QuPath crops.
 
-    The class is ``properties.classification``, by its ``name`` or its ``names``; without one it is
-    ``properties.name``, as older exports have it.
+    The class is ``properties.classification``, by its ``name`` or its ``names``, perhaps written as a text of json;
+    without one it is ``properties.name``, as older exports have it.
 
     Raises:
         SourceError: A FeatureCollection without a list of features.
@@ -58,11 +59,14 @@ def _drawn(where: str, feature: Any) -> Drawn:
 
 
 def _polygons(geometry: dict[str, Any]) -> list[Any]:
-    """Lists of rings; of a collection, those of its polygons."""
-    if geometry.get("type") != "GeometryCollection":
-        return _rings(geometry)
-    parts = geometry.get("geometries")
-    return [rings for part in parts for rings in _rings(part)] if isinstance(parts, list) else []
+    """Lists of rings; of collections, which may hold collections, those of all their polygons in order."""
+    found, left = [], [geometry]
+    while left:
+        part = left.pop()
+        inner = part.get("geometries") if isinstance(part, dict) and part.get("type") == "GeometryCollection" else None
+        left.extend(reversed(inner) if isinstance(inner, list) else ())
+        found.extend(_rings(part))
+    return found
 
 
 def _rings(geometry: Any) -> list[Any]:
@@ -80,9 +84,21 @@ def _rings(geometry: Any) -> list[Any]:
 def _class(properties: Any) -> str | None:
     if not isinstance(properties, dict):
         return None
-    found = properties.get("classification")
+    found = _unpacked(properties.get("classification"))
     if isinstance(found, dict):
         names = found.get("names")
-        found = ": ".join(map(str, names)) if isinstance(names, list) else found.get("name")
+        found = names if isinstance(names, list) else found.get("name")
+    if isinstance(found, list):
+        found = ": ".join(map(str, found))
     name = found or properties.get("name")
     return name if isinstance(name, str) else None
+
+
+def _unpacked(classification: Any) -> Any:
+    """GIS libraries write a nested value as a text of json; a text that is none is a name."""
+    if not isinstance(classification, str) or not classification.lstrip().startswith(("{", "[", '"')):
+        return classification
+    try:
+        return json.loads(classification)
+    except (ValueError, RecursionError):
+        return classification

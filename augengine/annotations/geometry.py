@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,7 +22,10 @@ from augengine.errors import ContentError
 FARTHEST = 1e7
 """Level-0 pixels: thirty times the side of the largest slides. A coordinate beyond it is a mistake."""
 
-_CURVED = ("CURVE", "SURFACE", "CIRCULAR", "TIN", "TRIANGLE")
+MAX_DEPTH = 16
+"""Brackets in each other in a well-known text: a multipolygon has 3, each collection around it one more."""
+
+_SRID = re.compile(r"\s*SRID\s*=\s*-?\d+\s*;", re.IGNORECASE)  # PostGIS writes it before the text
 _ARC_ERROR = 0.02  # level-0 pixels between an ellipse and the polygon that stands for it
 
 
@@ -125,28 +129,49 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> list[tupl
 
 
 def rings_of_wkt(text: str) -> list[list[Floats]]:
-    """The polygons of a well-known text, each an outer ring and its holes.
+    """The polygons of a well-known text, each an outer ring and its holes; ``SRID=...;`` before it is left out.
 
     Raises:
-        ContentError: It cannot be read, or has no area.
+        ContentError: It cannot be read, has no area, or holds collections too deep in each other.
     """
-    kind = "".join(itertools.takewhile(str.isalpha, text.strip())).upper()
-    # Collections and curved areas may hold each other. GEOS reads them by recursion, as deep as the text says: 100 000
-    # of them end the process.
-    said = text.upper()
-    nested = said.count("COLLECTION") > 1 or any(word in said for word in _CURVED)
-    if kind not in ("POLYGON", "MULTIPOLYGON", "GEOMETRYCOLLECTION") or nested:
-        raise ContentError(f"it is a {kind[:30] or 'blank text'}, which has no area")
+    text = _SRID.sub("", text, count=1)
+    if _depth(text) > MAX_DEPTH:  # GEOS reads by recursion, as deep as the text says: 100 000 levels end the process
+        raise ContentError(f"it has WKT with collections in each other, more than {MAX_DEPTH} deep")
     try:
-        parts = shapely.get_parts(shapely.from_wkt(text))
+        parts = _flattened(shapely.from_wkt(text))
+    except NotImplementedError as error:
+        raise ContentError(f"it has curves, which are not read: {text[:40]!r}") from error
     except (shapely.errors.GEOSException, TypeError, ValueError) as error:
         raise ContentError(f"it has WKT that cannot be read: {text[:40]!r}") from error
-    parts = shapely.get_parts(parts)  # multipolygons in a collection
-    return [
-        [shapely.get_coordinates(ring) for ring in (part.exterior, *part.interiors)]
-        for part in parts
-        if part.geom_type == "Polygon" and not part.is_empty
-    ]
+    polygons = [part for part in parts if part.geom_type == "Polygon" and not part.is_empty]
+    if not polygons:
+        kind = "".join(itertools.takewhile(str.isalpha, text.strip())).upper()
+        raise ContentError(f"it is a {kind}, which has no area")
+    return _rings_of_each(polygons)
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets of a text lie in each other."""
+    signs = np.frombuffer(text.encode(errors="replace"), np.uint8)
+    steps = (signs == ord("(")).astype(np.int8) - (signs == ord(")"))
+    return int(np.cumsum(steps, dtype=np.int64).max(initial=0))
+
+
+def _flattened(geometry: BaseGeometry) -> NDArray[np.object_]:
+    """The simple parts of a geometry, however collections lie in each other."""
+    parts = np.array([geometry], dtype=object)
+    while any(hasattr(part, "geoms") for part in parts):
+        parts = shapely.get_parts(parts)
+    return parts
+
+
+def _rings_of_each(polygons: Iterable[BaseGeometry]) -> list[list[Floats]]:
+    return [[shapely.get_coordinates(ring) for ring in (polygon.exterior, *polygon.interiors)] for polygon in polygons]
+
+
+def rings_of_boxes(left: Floats, top: Floats, right: Floats, bottom: Floats) -> list[list[Floats]]:
+    """The polygons that boxes cover together, each an outer ring and its holes; all (n,)."""
+    return _rings_of_each(shapely.get_parts(shapely.union_all(shapely.box(left, top, right, bottom))))
 
 
 def rings_of(areas: Sequence[BaseGeometry]) -> tuple[Ring, ...]:

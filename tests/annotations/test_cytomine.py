@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from augengine.annotations import open_labels
-from augengine.errors import SourceError
+from augengine.errors import ContentError, SourceError
 from tests.support.annotation_files import area, read, write_cytomine
 
 WKT = "POLYGON ((10 50, 30 50, 30 70, 10 70, 10 50))"  # counted from below: y 10 to 30
@@ -30,6 +30,39 @@ def test_cytomine_json_counts_y_from_the_lower_edge(document: Any, tmp_path: Pat
     found = read(tmp_path / "x.json", document)
     (box,) = found.objects("a")
     assert (box.left, box.top, box.right, box.bottom) == (10, 10, 30, 30)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"SRID=0;{WKT}",
+        f" srid = 4326 ; {WKT}",
+        f"GEOMETRYCOLLECTION (POINT (1 2), GEOMETRYCOLLECTION (MULTIPOLYGON ({WKT.removeprefix('POLYGON ')})))",
+        "POLYGON Z ((10 50 1, 30 50 1, 30 70 1, 10 70 1, 10 50 1))",
+        "polygonz((10 50 1, 30 50 1, 30 70 1, 10 70 1, 10 50 1))",
+    ],
+)
+def test_wkt_is_read_in_the_dialects_of_databases(text: str, tmp_path: Path) -> None:
+    found = read(tmp_path / "x.json", [{"location": text, "term": "a"}])
+    assert (area(found), found.problems) == (400, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SRID=0;POINT (3 4)", "it is a POINT, which has no area"),
+        ("LINESTRING (3 4, 9 9)", "it is a LINESTRING, which has no area"),
+        ("CURVEPOLYGON ((1 2, 3 4, 5 6, 1 2))", "it has curves, which are not read"),
+        ("GEOMETRYCOLLECTION (POINT (1 2))", "it is a GEOMETRYCOLLECTION, which has no area"),
+        ("GEOMETRYCOLLECTION (" * 20 + "POINT (1 2)" + ")" * 20, "collections in each other, more than 16 deep"),
+        ("0103000000", "it has WKT that cannot be read: '0103000000'"),
+        (" ", "it has WKT that cannot be read: ' '"),
+    ],
+)
+def test_wkt_without_an_area_is_named_for_what_it_is(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ContentError) as refusal:
+        read(tmp_path / "x.json", [{"location": text, "term": "a"}])
+    assert words in refusal.value.message
 
 
 @pytest.mark.parametrize(

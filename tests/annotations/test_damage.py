@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from augengine.annotations import open_labels
 from augengine.errors import ContentError, SourceError
 from tests.support.annotation_files import (
+    mask_shape,
     write_aperio,
     write_asap,
     write_cytomine,
     write_geojson,
+    write_halo,
     write_labelme,
+    write_packed_geojson,
     write_rois,
 )
 from tests.support.pictures import class_ids, encode
@@ -41,12 +44,16 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     write_cytomine(folder / "cytomine.csv", _POLYGONS, SIDE)
     write_labelme(folder / "labelme.json", _POLYGONS, width=SIDE, height=SIDE)
     write_rois(folder / "a.rois.zip", _POLYGONS)
+    write_halo(folder / "halo.annotations", _POLYGONS)
+    write_packed_geojson(folder / "a.zip", _POLYGONS)
+    shape = mask_shape("a", class_ids(30, 40), left=5, top=9)
+    (folder / "mask.json").write_text(json.dumps({"shapes": [shape], "imageWidth": SIDE, "imageHeight": SIDE}))
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 FORMATS = [
     "a.geojson", "asap.xml", "aperio.xml", "cytomine.json", "cytomine.csv", "labelme.json", "a.rois.zip", "mask.png",
-    "mask.tif",
+    "mask.tif", "halo.annotations", "a.zip", "mask.json",
 ]  # fmt: skip
 # What breaks readers more often than chance would find it.
 _PIECES = [
@@ -81,19 +88,22 @@ def _use(file: Path) -> None:
         labels = open_labels(file, slide_width=SIDE, slide_height=SIDE, default_class="a")
         mask = labels.mask(3, -2, downsample=1.5, height=50, width=60, classes={"a": 1, "b": 2, "1": 3})
         boxes = [box for name in labels.classes for box in labels.objects(name)]
+        rings = [ring for name in labels.classes for ring in labels.outlines(name)] + list(labels.skipped)
     except (SourceError, ContentError):
         return
     assert mask.shape == (50, 60)
     assert set(np.unique(mask)) <= {0, 1, 2, 3}
     assert all(np.isfinite([box.x, box.y]).all() for box in boxes)
+    assert all(np.isfinite(ring).all() and len(ring) >= 4 for ring in rings)
     assert all(problem.isprintable() for problem in labels.problems)
 
 
 _WORDS = [
     "type", "features", "geometry", "geometries", "coordinates", "properties", "classification", "name", "shapes",
     "points", "label", "shape_type", "imageWidth", "imageHeight", "collection", "location", "term", "terms", "id",
+    "mask", "names",
 ]  # fmt: skip
-_KINDS = ["Feature", "FeatureCollection", "Polygon", "MultiPolygon", "GeometryCollection", "circle"]
+_KINDS = ["Feature", "FeatureCollection", "Polygon", "MultiPolygon", "GeometryCollection", "circle", "mask"]
 _VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.sampled_from(_KINDS)),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(_WORDS), inner, max_size=5)),

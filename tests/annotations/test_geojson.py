@@ -11,7 +11,7 @@ import shapely
 from shapely import Polygon
 
 from augengine.annotations import open_labels
-from tests.support.annotation_files import HOLE, SQUARE, area, read, write_asap, write_geojson
+from tests.support.annotation_files import HOLE, SQUARE, area, read, write_asap, write_geojson, zip_files
 
 POLYGON = {"type": "Polygon", "coordinates": [SQUARE]}
 
@@ -45,7 +45,47 @@ def test_a_geojson_geometry_alone_has_no_class(tmp_path: Path) -> None:
 def test_a_derived_class_of_qupath_keeps_its_parts(tmp_path: Path) -> None:
     for classification in ({"name": "Tumor: Positive"}, {"names": ["Tumor", "Positive"]}):
         found = read(tmp_path / "x.json", feature(POLYGON, properties={"classification": classification}))
-        assert found.classes == {"tumor: positive"}
+        assert found.classes == {"tumor: positive", "tumor"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('{"name": "Tumor: Positive", "color": [200, 0, 0]}', "Tumor: Positive"),
+        (' {"names": ["Tumor", "Positive"]}', "Tumor: Positive"),
+        ('["Tumor", "Positive"]', "Tumor: Positive"),
+        ('"Tumor"', "Tumor"),
+        ("Tumor", "Tumor"),
+        ("{not json}", "{not json}"),
+        ("[" * 5000, "[" * 5000),
+        ("17", "17"),
+        ("null", "null"),
+        ('{"name": null}', "a name of its own"),
+    ],
+)
+def test_a_class_may_be_a_text_of_json_or_a_name(text: str, name: str, tmp_path: Path) -> None:
+    mixed = [feature(POLYGON), feature(POLYGON, properties={"classification": text, "name": "a name of its own"})]
+    found = read(tmp_path / "x.json", mixed)
+    assert (len(found.objects("a")), len(found.objects(name))) == (1, 1)
+
+
+def test_collections_in_collections_are_read(tmp_path: Path) -> None:
+    point, line = {"type": "Point", "coordinates": [1, 1]}, {"type": "LineString", "coordinates": SQUARE}
+    far = {"type": "MultiPolygon", "coordinates": [[[[50, 50], [60, 50], [60, 60], [50, 60]]]]}
+    inner = {"type": "GeometryCollection", "geometries": [point, {"type": "GeometryCollection", "geometries": [far]}]}
+    outer = {"type": "GeometryCollection", "geometries": [POLYGON, inner, line]}
+    found = read(tmp_path / "x.json", feature(outer))
+    assert (area(found), len(found.objects("a")), found.problems) == (500, 1, ())
+    lines = {"type": "GeometryCollection", "geometries": [{"type": "GeometryCollection", "geometries": [line]}]}
+    (problem,) = read(tmp_path / "x.json", [feature(lines), feature(POLYGON)]).problems
+    assert problem == "feature 1 was skipped: it is a GeometryCollection, which has no area"
+
+
+def test_a_geojson_in_a_zip_is_read(tmp_path: Path) -> None:
+    packed = {"__MACOSX/._s1.geojson": b"\0\5", "s1.geojson": json.dumps([feature(POLYGON)]).encode()}
+    assert area(read(tmp_path / "x.zip", zip_files(packed))) == 400
+    packed["notes.txt"] = b"what a reader passes over"
+    assert area(read(tmp_path / "x.zip", zip_files(packed))) == 400
 
 
 def test_holes_and_parts_of_a_multipolygon_are_one_object(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from tests.support.annotation_files import (
     write_asap,
     write_cytomine,
     write_geojson,
+    write_halo,
     write_labelme,
+    write_packed_geojson,
     write_rois,
 )
 
@@ -208,6 +210,8 @@ def _write_all(folder: Path, polygons: Sequence[tuple[str, Polygon]]) -> list[Pa
         write_geojson(folder / "b.json", polygons, layout="list"),
         write_asap(folder / "asap.xml", polygons),
         write_aperio(folder / "aperio.xml", polygons),
+        write_halo(folder / "halo.annotations", polygons),
+        write_packed_geojson(folder / "a.zip", polygons),
         write_cytomine(folder / "cytomine.json", polygons, SIDE),
         write_cytomine(folder / "cytomine.csv", polygons, SIDE),
     ]

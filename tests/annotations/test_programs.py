@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import zipfile
 from pathlib import Path
@@ -14,7 +15,8 @@ from roifile import ROI_TYPE, ImagejRoi
 
 from augengine.annotations import open_labels
 from augengine.errors import ContentError, SourceError
-from tests.support.annotation_files import HOLE, SQUARE, area, read, write_labelme, zip_rois
+from tests.support.annotation_files import HOLE, SQUARE, area, mask_shape, read, write_labelme, zip_rois
+from tests.support.pictures import encode
 
 
 def test_a_file_without_objects_is_no_error(tmp_path: Path) -> None:
@@ -91,6 +93,82 @@ def test_labelme_shapes_are_read(tmp_path: Path) -> None:
     assert (area(found), area(found, "box")) == (400, 400)
     assert area(found, "round") == pytest.approx(np.pi * 400, abs=8)
     assert [problem.partition(" was")[0] for problem in found.problems] == ["shape 4", "shape 5", "shape 6"]
+
+
+def test_labelme_masks_are_the_pixels_that_they_mark(tmp_path: Path) -> None:
+    ids = np.zeros((30, 40), np.uint8)
+    ids[2:28, 3:37], ids[10:20, 10:20], ids[29, 39] = 1, 0, 255  # a hole, and a pixel of its own
+    shapes = [mask_shape("a", ids, left=20, top=30), mask_shape("b", ids[:, ::-1] > 0, left=50, top=2)]
+    found = read(tmp_path / "x.json", {"shapes": shapes, "imageWidth": 100, "imageHeight": 80})
+    drawn = np.zeros((80, 100), np.uint8)
+    drawn[30:60, 20:60] = ids > 0
+    assert np.array_equal(found.mask(0, 0, downsample=1, height=80, width=100, classes={"a": 1}), drawn)
+    (box,) = found.objects("a")
+    assert (box.left, box.top, box.right, box.bottom) == (23, 32, 60, 60)
+    assert (len(found.objects("b")), found.problems) == (1, ())
+
+
+def test_a_labelme_mask_is_scaled_with_its_picture(tmp_path: Path) -> None:
+    shape = mask_shape("a", np.ones((10, 20), np.uint8), left=5, top=6)
+    (box,) = read(tmp_path / "x.json", {"shapes": [shape], "imageWidth": 50, "imageHeight": 40}).objects("a")
+    assert (box.left, box.top, box.right, box.bottom) == (10, 12, 50, 32)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mask": None}, "has no mask that can be read"),
+        ({"mask": "&&&"}, "has no mask that can be read"),
+        ({"mask": base64.b64encode(b"GIF89a").decode()}, "a mask that is no PNG"),
+        ({"mask": base64.b64encode(encode(np.zeros((10, 20), np.uint8))).decode()}, "in which nothing is marked"),
+        ({"mask": base64.b64encode(encode(np.zeros((10, 20, 3), np.uint8))).decode()}, "mode RGB, not 8-bit class ids"),
+        ({"points": [[5, 6]]}, "without a box of two corners"),
+        ({"points": [[5, 6], [float("nan"), 6]]}, "without a box of two corners"),
+        ({"points": [[5, 6], [1e300, 6]]}, "without a box of two corners"),
+        ({"points": [[5, 6], [50, 60]]}, "a mask of 20 x 10 px in a box of 46 x 55 px"),
+    ],
+)
+def test_a_labelme_mask_that_cannot_be_used_is_named(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    shape = mask_shape("a", np.ones((10, 20), np.uint8), left=5, top=6)
+    found = read(tmp_path / "x.json", {"shapes": [shape, shape | change]})
+    assert len(found.objects("a")) == 1
+    (problem,) = found.problems
+    assert problem.startswith("shape 2 was skipped: it ")
+    assert words in problem
+
+
+def _halo_region(points: list[list[int]], **attributes: str) -> str:
+    written = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    vertices = "".join(f'<V X="{x}" Y="{y}" />' for x, y in points)
+    return f"<Region{written}><Vertices>{vertices}</Vertices><Comments /></Region>"
+
+
+def test_regions_of_halo_are_read(tmp_path: Path) -> None:
+    corners = [[40, 20], [80, 60]]
+    regions = [
+        _halo_region(SQUARE[:4], Type="Polygon", HasEndcaps="0", NegativeROA="0"),
+        _halo_region(HOLE[:4], Type="Polygon", HasEndcaps="0", NegativeROA="1"),
+        _halo_region(corners, Type="Ruler", HasEndcaps="1"),
+        _halo_region(SQUARE, Type="Polygon", HasEndcaps="1"),
+        _halo_region(corners[:1], Type="Pin"),
+    ]
+    first = f'<Annotation LineColor="65535" Name="a" Visible="True"><Regions>{"".join(regions)}</Regions></Annotation>'
+    second = f'<Annotation Name="round"><Regions>{_halo_region(corners, Type="Ellipse")}</Regions></Annotation>'
+    third = f'<Annotation Name="box"><Regions>{_halo_region(corners[::-1], Type="Rectangle")}</Regions></Annotation>'
+    found = read(tmp_path / "x.annotations", f"<Annotations>{first}{second}{third}</Annotations>")
+    assert (area(found), area(found, "box")) == (400 - 25, 1600)
+    assert area(found, "round") == pytest.approx(np.pi * 400, abs=8)
+    assert [problem.partition("it is ")[2] for problem in found.problems] == [
+        "a ruler, which has no area",
+        "a line, which has no area",
+        "a pin, which has no area",
+    ]
+
+
+def test_halos_xml_of_the_case_is_read(tile_cases: Path) -> None:
+    found = open_labels(tile_cases / "06_halo_xml/s1.xml", slide_width=460, slide_height=420)
+    mask = found.mask(0, 0, downsample=1, height=420, width=460, classes={"glomerulus": 1})
+    assert (mask.sum(), found.problems) == (19_600, ())
 
 
 def test_labelme_on_a_smaller_picture_is_scaled_to_the_slide(tmp_path: Path) -> None:

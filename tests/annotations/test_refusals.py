@@ -11,7 +11,7 @@ from roifile import ImagejRoi
 
 from augengine.annotations import open_labels
 from augengine.errors import SourceError
-from tests.support.annotation_files import read, zip_rois
+from tests.support.annotation_files import read, zip_files, zip_rois
 
 SQUARE = [[10, 10], [30, 10], [30, 30], [10, 30], [10, 10]]
 
@@ -36,8 +36,18 @@ SQUARE = [[10, 10], [30, 10], [30, 30], [10, 30], [10, 10]]
         ("x.xml", b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><Annotations/>', "document type"),
         ("x.csv", b"a;b\n1;2\n", "no column of WKT"),
         ("x.zip", b"PK\3\4 and then nothing", "no whole zip"),
-        ("x.zip", zip_rois(), "holds no .roi"),
+        ("x.zip", zip_rois(), "neither a .roi file nor a .geojson"),
         ("x.zip", zip_rois(ImagejRoi.frompoints(np.array(SQUARE)))[:60], "no whole zip"),
+        ("x.zip", zip_files({"a.geojson": b"[]", "b.json": b"[]"}), "several annotation files: a.geojson, b.json"),
+        ("x.zip", zip_files({"a.geojson": b"[]", "b.roi": b"Iout"}), "several annotation files: a.geojson, b.roi"),
+        ("x.zip", zip_files({"a.geojson": b'{"type'}), "no valid json"),
+        ("x.zip", zip_files({}), "neither a .roi file nor a .geojson"),
+        ("x.json", b"\xef\xbb\xbf\r\n", "is empty"),
+        ("x.ndpa", b"<annotations><ndpviewstate id='1'/></annotations>", "Hamamatsu's .ndpa"),
+        ("x.json", b'{"images": [], "annotations": [], "categories": []}', "is COCO's json"),
+        ("x.gpkg", b"SQLite format 3\0 and pages", "is a GeoPackage"),
+        ("x.qpdata", b"\xac\xed\0\5 and objects", "data file of a QuPath project"),
+        ("x.geojson.gz", b"\x1f\x8b\x08", "packed with gzip"),
         ("x.svs", b"\0\1\2 whatever", "no annotation file"),
         ("x.txt", b"nothing here", "no column of WKT"),
     ],
@@ -54,6 +64,13 @@ def test_a_file_that_cannot_be_read_is_refused_with_a_hint(
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read"):
         open_labels(tmp_path / "gone.json", slide_width=100, slide_height=80)
+
+
+@pytest.mark.parametrize(("name", "words"), [("s1.zarr", "is an OME-Zarr"), ("s1", "is a folder")])
+def test_a_folder_is_refused(name: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(SourceError, match=words):
+        open_labels(tmp_path / name, slide_width=100, slide_height=80)
 
 
 def test_a_file_beyond_the_bound_is_refused_unread(tmp_path: Path) -> None:

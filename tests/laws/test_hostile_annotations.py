@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from augengine.annotations import open_labels
-from augengine.annotations.imagej import MAX_REGIONS
-from augengine.errors import SourceError
-from tests.support.annotation_files import read
+from augengine.annotations.packed import MAX_MEMBERS
+from augengine.errors import ContentError, SourceError
+from tests.support.annotation_files import mask_shape, read, zip_files
 
 SIDE = 1000
 _UNPACKED = 30_000_001
@@ -90,6 +90,36 @@ def test_negative_regions_that_meet_all_others_are_refused(tmp_path: Path, monke
         read(tmp_path / "x.xml", document)
 
 
+@pytest.mark.parametrize(("limit", "words"), [("PIXELS", "pixels"), ("RUNS", "runs of pixels")])
+def test_masks_that_are_too_much_together_are_refused(
+    limit: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"augengine.annotations.mask_shapes.MAX_{limit}_IN_ALL", 1000)
+    shape = mask_shape("a", np.ones((30, 30), bool), left=0, top=0)
+    assert read(tmp_path / "x.json", {"shapes": [shape]}).classes == {"a"}
+    with pytest.raises(SourceError, match=f"more than 1000 {words} together"):
+        read(tmp_path / "x.json", {"shapes": [shape] * 40})
+
+
+def test_a_mask_larger_than_allowed_is_not_decoded(tmp_path: Path) -> None:
+    shape = mask_shape("a", np.ones((8000, 9000), bool), left=0, top=0)
+    with at_most(2), pytest.raises(ContentError, match="a mask of 9000 x 8000 px"):
+        read(tmp_path / "x.json", {"shapes": [shape]})
+
+
+def test_a_mask_of_noise_is_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).random((700, 700)) > 0.5
+    with pytest.raises(ContentError, match="runs of pixels"):
+        read(tmp_path / "x.json", {"shapes": [mask_shape("a", noise, left=0, top=0)]})
+
+
+def test_a_geojson_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
+    data = zip_files({"s1.geojson": bytes(300 << 20)})
+    assert len(data) < 1 << 20
+    with at_most(4), pytest.raises(SourceError, match="unpacks to 314572800 bytes"):
+        read(tmp_path / "x.zip", data)
+
+
 @pytest.mark.parametrize("inner", ["MULTISURFACE(", "CURVEPOLYGON(", "COMPOUNDCURVE(", "GEOMETRYCOLLECTION("])
 def test_text_nested_deep_is_a_problem_and_does_not_end_the_process(inner: str, tmp_path: Path) -> None:
     nested = f"GEOMETRYCOLLECTION({inner * 50_000}"
@@ -153,7 +183,7 @@ def test_methods_whose_unpacking_has_no_bound_are_refused(method: int, tmp_path:
 
 def test_a_zip_of_too_many_files_is_refused_by_its_directory(tmp_path: Path) -> None:
     with at_most(300), pytest.raises(SourceError, match="files"):
-        read(tmp_path / "x.zip", _zip(zipfile.ZIP_STORED, 0) + b"PK\1\2" * (MAX_REGIONS + 1))
+        read(tmp_path / "x.zip", _zip(zipfile.ZIP_STORED, 0) + b"PK\1\2" * (MAX_MEMBERS + 1))
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e308", "NaN"])

@@ -6,17 +6,20 @@ full, so that what is read is what was meant.
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
+from PIL import Image
 from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi, roiwrite
 from shapely import Polygon
 
@@ -77,6 +80,13 @@ def _keyhole(polygon: Polygon) -> list[tuple[float, float]]:
     return [*ring, outer[0]] if holes else ring
 
 
+def write_halo(file: Path, polygons: Polygons) -> Path:
+    """HALO's XML: ImageScope's, with other words for vertices and types."""
+    written = write_aperio(file, polygons).read_text()
+    file.write_text(written.replace("<Vertex ", "<V ").replace('Type="0"', 'Type="Polygon" HasEndcaps="0"'))
+    return file
+
+
 def write_aperio(file: Path, polygons: Polygons) -> Path:
     """ImageScope's XML: a layer a class, holes as negative regions."""
     lines = ['<Annotations MicronsPerPixel="0.5">']
@@ -123,6 +133,26 @@ def write_labelme(file: Path, polygons: Polygons, *, width: int, height: int) ->
     return file
 
 
+def write_packed_geojson(file: Path, polygons: Polygons) -> Path:
+    """QuPath's compressed export: a zip of one GeoJSON."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(f"{file.stem}.geojson", json.dumps([_feature(name, polygon) for name, polygon in polygons]))
+    return file
+
+
+def mask_shape(name: str, ids: NDArray[Any], *, left: int, top: int) -> dict[str, Any]:
+    """A shape of LabelMe's AI tools: a picture of its pixels, and the first and the last pixel of its box."""
+    packed = io.BytesIO()
+    Image.fromarray(ids).save(packed, "PNG")
+    height, width = ids.shape
+    return {
+        "label": name,
+        "points": [[left, top], [left + width - 1, top + height - 1]],
+        "shape_type": "mask",
+        "mask": base64.b64encode(packed.getvalue()).decode(),
+    }
+
+
 def write_rois(file: Path, polygons: Polygons) -> Path:
     """ImageJ's zip of regions with sub-pixel vertices; holes are left out, since a polygon has none."""
     rois = [_roi(f"{name}-{i}", polygon) for i, (name, polygon) in enumerate(polygons, start=1)]
@@ -139,10 +169,15 @@ def _roi(name: str, polygon: Polygon) -> ImagejRoi:
 
 def zip_rois(*rois: ImagejRoi) -> bytes:
     """A zip of regions, each named as ImageJ names them."""
+    return zip_files({f"{i:04d}-0001.roi": roi.tobytes() for i, roi in enumerate(rois)})
+
+
+def zip_files(files: Mapping[str, bytes]) -> bytes:
+    """A zip of files by their names."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as opened:
-        for i, roi in enumerate(rois):
-            opened.writestr(f"{i:04d}-0001.roi", roi.tobytes())
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, data in files.items():
+            opened.writestr(name, data)
     return packed.getvalue()
 
 
