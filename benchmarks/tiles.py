@@ -32,11 +32,12 @@ import pyvips
 from augengine.jobs import Job
 from augengine.machine import cpu_threads
 from augengine.pictures.encode import encode_image
-from augengine.tiling.jobs import make_jobs
 from augengine.tiling.listing import Given, list_slides
 from augengine.tiling.opened import TileWorkerSpec
+from augengine.tiling.planning import make_jobs
 from augengine.tiling.spec import TileSpec
-from augengine.tiling.survey import Survey, open_listed, survey_slide
+from augengine.tiling.survey import Survey
+from augengine.tiling.surveyor import open_listed, survey_slide
 from augengine.tiling.worker import TileWorker
 from benchmarks.machine import machine_facts, versions
 from benchmarks.rounds import ratio

@@ -9,6 +9,9 @@ from augengine.errors import SourceError
 from augengine.sample import folded
 
 _OUTLINES = ("geojson", "json", "xml", "roi", "rois.zip")
+_UNREAD = ("annotations", "ndpa", "gpkg")
+"""Files of HALO, of Hamamatsu and of GIS programs: taken only where no other file annotates the slide."""
+
 _OTHERS = ("csv", "tsv", "zip", "png", "tif", "tiff")
 _WORDS = tuple(
     sign + word
@@ -73,7 +76,8 @@ class LabelFinder:
         by_name = self._by_folder[place]
         fits = [pair for name in dict.fromkeys(map(folded, names)) for pair in by_name.get(name, ())]
         exact = [pair for pair in fits if pair[0] in names]
-        return sorted({file for _, file in exact or fits if _may_be(file, slide)})
+        found = sorted({file for _, file in exact or fits if _may_be(file, slide)})
+        return [file for file in found if not _is_unread(file)] or found
 
     def place(self, slide: Path, below: str = "") -> Path:
         """The folder in which the annotations of a slide are looked for."""
@@ -95,13 +99,17 @@ def _by_name(folder: Path, *, beside: bool) -> _ByName:
 
 def _slide_names(name: str, *, beside: bool) -> Iterator[str]:
     """What the slides can be called that a file of this name annotates."""
-    for ending in (*_OUTLINES, *_OTHERS):
+    for ending in (*_OUTLINES, *_UNREAD, *_OTHERS):
         stem, dot = name[: -len(ending) - 1], name[-len(ending) - 1 :].casefold()
         if dot != f".{ending}" or not stem:
             continue
-        if ending in _OUTLINES or not beside:
+        if ending not in _OTHERS or not beside:
             yield stem
         yield from (stem[: -len(word)] for word in _WORDS if stem.casefold().endswith(word) and stem[: -len(word)])
+
+
+def _is_unread(file: Path) -> bool:
+    return file.suffix.casefold().removeprefix(".") in _UNREAD
 
 
 def _may_be(file: Path, slide: Path) -> bool:

@@ -101,8 +101,8 @@ class Console:
         elif not self._quiet and time.monotonic() - self._logged > _LOG_SECONDS:
             self._logged = time.monotonic()
             done = min(self._already + samples, self._total)
-            left = (self._total - done) / rate if samples else float("inf")
-            self.note(f"{done}/{self._total} samples, {rate:.1f}/s, {left / 60:.1f} min left")
+            left = f"{(self._total - done) / rate / 60:.1f} min" if samples else "unknown time"
+            self.note(f"{done}/{self._total} samples, {rate:.1f}/s, {left} left")
             self._say_crew()
 
     def _say_crew(self) -> None:
@@ -192,7 +192,8 @@ def print_tile_summary(summary: TileSummary, *, as_json: bool) -> None:
     if as_json:
         print_json(summary.to_json())
         return
-    _out().print(summary.sentence(), markup=False)
+    for sentence in filter(None, (summary.sentence(), summary.objects_sentence())):
+        _out().print(sentence, markup=False)
     _print_some(summary.failure_lines(), f"{summary.folder}/.augengine/")
     _print_some([f"note: {line}" for line in summary.problem_lines()], f"{summary.folder}/.augengine/slides/*.json")
 

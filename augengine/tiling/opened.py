@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from augengine.annotations import Labels
-from augengine.digests import canonical_json, file_sha256
-from augengine.errors import ShardError, SourceError
+from augengine.digests import canonical_json
+from augengine.errors import ShardError
 from augengine.jobs import Job
 from augengine.pictures.encode import encode_mask, encode_pixels
 from augengine.shards import members_of
@@ -18,10 +17,10 @@ from augengine.shards.counted import Encoded, count_classes, count_pixels
 from augengine.shards.fence import Fence
 from augengine.slides import Scale, Slide
 from augengine.storage import Access, path_of
-from augengine.tiling.listing import fingerprint
 from augengine.tiling.places import Place
 from augengine.tiling.spec import TileSpec
-from augengine.tiling.survey import Survey, open_listed, read_survey, slide_labels
+from augengine.tiling.survey import Survey, read_survey
+from augengine.tiling.surveyor import check_unchanged, open_listed, slide_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +110,7 @@ def open_job(worker: TileWorkerSpec, job: Job, stack: ExitStack) -> OpenedSlide:
     survey = read_survey(path_of(worker.target), worker.keys[job.source])
     if survey is None:
         raise ShardError(f"the survey of {job.source} is gone", hint="run augengine tile again")
-    _check_same(survey)
+    check_unchanged(survey)
     slide = stack.enter_context(open_listed(survey.slide))
     return OpenedSlide(
         slide,
@@ -121,13 +120,3 @@ def open_job(worker: TileWorkerSpec, job: Job, stack: ExitStack) -> OpenedSlide:
         survey,
         survey.places[job.first : job.first + job.count],
     )
-
-
-def _check_same(survey: Survey) -> None:
-    slide = survey.slide
-    if fingerprint(Path(slide.path)) != slide.fingerprint:
-        hint = "restore it, or tile into another folder"
-        raise SourceError(f"{slide.path} is not the slide it was when it was surveyed", hint=hint)
-    if slide.labels is not None and file_sha256(Path(slide.labels)) != slide.labels_digest:
-        hint = "restore them, or tile into another folder"
-        raise SourceError(f"the annotations {slide.labels} were changed after the slide was surveyed", hint=hint)

@@ -95,9 +95,12 @@ class TileSummary:
         text = f"{counted(self.tiles, 'tile')} ({kinds or 'none'}) of {slides} {self.outcome.in_shards()}"
         text += f", {counted(self.failed_slides, 'slide')} failed" if self.failed_slides else ""
         text += self.outcome.shortfall()
-        if objects := count_classes(self.surveys, self.spec).sentence():
-            text += f"; {objects}; mask pixels: {self._mask_pixels()}"
         return f"{text}; pictures of what was chosen: {self.folder}/{OWN_FOLDER}/slides/*.png"
+
+    def objects_sentence(self) -> str:
+        """Say how many objects of each class there are, and the mask pixels of each id; empty without classes."""
+        objects = count_classes(self.surveys, self.spec).sentence()
+        return f"{objects}; mask pixels: {self._mask_pixels()}" if objects else ""
 
     def _mask_pixels(self) -> str:
         """The pixels of each id, with the names of its classes: ``19600 of 1 (glomerulus)``."""

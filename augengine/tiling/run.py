@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from augengine.machine import cpu_threads
-from augengine.pictures.encode import encoder_version
 from augengine.progress import Watcher, counted
 from augengine.runs import (
     Crew,
@@ -23,13 +22,14 @@ from augengine.runs import (
 )
 from augengine.storage import Access
 from augengine.tiling.classes import check_classes
-from augengine.tiling.jobs import make_jobs
 from augengine.tiling.listing import ListedSlide
 from augengine.tiling.opened import TileWorkerSpec
 from augengine.tiling.outcome import TileSummary, about_slides
 from augengine.tiling.outfit import TileOutfit
+from augengine.tiling.planning import empty_plan, make_jobs
 from augengine.tiling.request import TileRequest, TileRun, resolve
-from augengine.tiling.survey import Survey, survey_slide
+from augengine.tiling.survey import Survey
+from augengine.tiling.surveyor import survey_slide
 from augengine.tiling.worker import TileWorker
 
 _THREADS_A_WORKER = 8
@@ -48,7 +48,7 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
         AugengineError: The request is refused, or the target cannot be written; finished shards stay.
     """
     run = resolve(request)
-    plan = _empty_plan(run)
+    plan = empty_plan(run)
     with open_target(request.out) as hold:
         before = read_plan(request.out, "tile")
         if before is not None and not binds(request.out, before, replace(plan, jobs=before.jobs)):
@@ -62,19 +62,6 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
         about = about_slides(surveys, run.spec, run.listed.notes)
         outcome = carry_out(request.out, plan, _crew(run, hold), retry, hold, watcher, about=about)
     return TileSummary(outcome=outcome, spec=run.spec, surveys=tuple(surveys), notes=run.listed.notes)
-
-
-def _empty_plan(run: TileRun) -> Plan:
-    """The plan as far as it is known before a slide is opened."""
-    slides = {slide.key: {"path": slide.path, "patient": slide.patient, "split": slide.split} for slide in run.slides}
-    return Plan(
-        kind="tile",
-        spec=run.spec.to_json(),
-        source={"kind": "slides"} | slides,
-        engines={},
-        encoder=encoder_version(),
-        jobs=(),
-    )
 
 
 def _survey_all(run: TileRun, before: Plan | None, watcher: Watcher) -> list[Survey]:

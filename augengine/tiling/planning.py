@@ -1,4 +1,4 @@
-"""From surveys to jobs: a slide's tiles, cut into shards."""
+"""The plan of a tiling: what is asked for, and from surveys to jobs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,25 @@ from dataclasses import replace
 
 from augengine.digests import json_digest
 from augengine.jobs import Job
+from augengine.pictures.encode import encoder_version
+from augengine.runs import Plan
 from augengine.runs.planning import SHARD_BYTES, encoded_bytes
+from augengine.tiling.request import TileRun
 from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey
+
+
+def empty_plan(run: TileRun) -> Plan:
+    """The plan as far as it is known before a slide is opened."""
+    slides = {slide.key: {"path": slide.path, "patient": slide.patient, "split": slide.split} for slide in run.slides}
+    return Plan(
+        kind="tile",
+        spec=run.spec.to_json(),
+        source={"kind": "slides"} | slides,
+        engines={},
+        encoder=encoder_version(),
+        jobs=(),
+    )
 
 
 def make_jobs(surveys: Sequence[Survey], spec: TileSpec, tiles_per_shard: int | None) -> tuple[Job, ...]:
