@@ -24,7 +24,7 @@ def drawn(folder: Path, spec: TileSpec = SPEC) -> RgbImage:
 
     file = write_geojson(
         folder / "s.geojson",
-        [("Glomerulus", box(100, 100, 300, 300)), ("vessel", box(400, 100, 500, 200)), (None, box(100, 400, 500, 500))],
+        [("Glomerulus", box(100, 100, 300, 300)), ("vessel", box(400, 100, 500, 200)), ("", box(100, 400, 500, 500))],
     )
     labels = open_labels(file, slide_width=800, slide_height=600)
     tissue = np.zeros((300, 400), bool)
