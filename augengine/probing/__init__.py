@@ -1,11 +1,11 @@
 """A stain's generators looked at before a dataset is trusted to them: measured (`probe`), and drawn (`preview`)."""
 
 from augengine.measures import Wipes
+from augengine.measures.verdict import Bounds
 from augengine.probing.preview import preview
 from augengine.probing.report import Probe
 from augengine.probing.request import EPS_GRID, PREVIEW_SIGMAS, SIZE, PreviewRequest, ProbeRequest, SpecimenRequest
 from augengine.probing.run import probe
-from augengine.probing.verdict import Bounds
 
 __all__ = [
     "EPS_GRID",

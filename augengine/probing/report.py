@@ -13,7 +13,7 @@ from augengine.engines.fidelity import Budget
 from augengine.errors import SpecError
 from augengine.measures import CycleError, Excess, Spectrum, UnderNoise, Wiped
 from augengine.measures.spectrum import FINE
-from augengine.probing.verdict import Bounds, EpsChoice, Kept, Verdict, VerdictRule
+from augengine.measures.verdict import Bounds, EpsChoice, Kept, Verdict, VerdictRule
 from augengine.sample import Failure
 from augengine.spec import Precision
 

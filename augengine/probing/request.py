@@ -8,8 +8,8 @@ from pathlib import Path
 from augengine.engines.backends import BackendName
 from augengine.errors import SpecError
 from augengine.measures import Wipes, check_sigmas
+from augengine.measures.verdict import Bounds
 from augengine.pictures.markers import check_threshold
-from augengine.probing.verdict import Bounds
 from augengine.spec import MIN_SIDE, NoiseSpec
 
 EPS_GRID = (0.01, 0.05, 0.1, 0.3, 0.5, 0.9)

@@ -21,6 +21,7 @@ from augengine.measures import (
     under_noise,
     wipe,
 )
+from augengine.measures.verdict import DEFAULT_RULE, Evidence, Kept, choose_eps
 from augengine.pictures.markers import MarkerMask, MarkerRule, contrast, dice, share
 from augengine.probing.costs import measure_costs
 from augengine.probing.output import make_folder, write_files
@@ -29,7 +30,6 @@ from augengine.probing.reference import marker_rule, reference_tiles
 from augengine.probing.report import INTEGRATED_TO, Cost, Markers, NoisePoint, Probe, Tissue, kept_at
 from augengine.probing.request import ProbeRequest
 from augengine.probing.specimen import OnNote, Specimen, open_specimen
-from augengine.probing.verdict import DEFAULT_RULE, Evidence, Kept, choose_eps
 
 Price = Callable[[Specimen, OnNote], tuple[Cost, ...]]
 

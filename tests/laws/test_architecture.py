@@ -31,7 +31,7 @@ OWNERS: dict[str, set[str]] = {
         f"cli/{name}.py"
         for name in ("augment", "dataset", "importing", "main", "options", "probing", "refusal", "tile", "train")
     },
-    "cloup": {"cli/augment.py", "cli/tile.py"},
+    "cloup": {"cli/tile.py"},
     "cupy": {"engines/gpu_memory.py"},
     "cv2": {"pictures/encode.py", "pictures/pixels.py"},
     "fsspec": {"shards/read.py", "sources/tars.py", "storage/url.py"},
@@ -57,6 +57,7 @@ OWNERS: dict[str, set[str]] = {
     "skimage": {
         "pictures/colour.py",
         "pictures/markers.py",
+        "measures/objects.py",
         "measures/structure.py",
         "measures/wiping.py",
         "pictures/pages.py",

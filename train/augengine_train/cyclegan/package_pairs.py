@@ -14,8 +14,8 @@ from typing import Any, get_args
 import click
 
 from augengine.errors import WeightsError
+from augengine.measures.verdict import DEFAULT_RULE
 from augengine.pictures.files import write_png
-from augengine.probing.verdict import DEFAULT_RULE
 from augengine.stains import BUILT_IN
 from augengine.weights.cards import find_weights
 from augengine.weights.home import SAMPLE_WEIGHTS

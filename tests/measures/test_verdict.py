@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augengine.errors import SpecError
-from augengine.probing.verdict import DEFAULT_RULE, Bounds, Evidence, Kept, Verdict, VerdictRule, choose_eps
+from augengine.measures.verdict import DEFAULT_RULE, Bounds, Evidence, Kept, Verdict, VerdictRule, choose_eps
 
 BOUNDS = Bounds()
 USUAL = Kept(sigma=0.05, structure=0.99, area=1.0)
