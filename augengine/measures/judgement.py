@@ -1,0 +1,146 @@
+"""A pair judged on tiles: the verdict, how sure it is, and what noise of the asked strength moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from augengine.measures.objects import MarkerObjects
+from augengine.measures.tile_numbers import TileNumbers
+from augengine.measures.verdict import DEFAULT_RULE, MEANING, Bounds, Evidence, Verdict, VerdictRule
+
+MIN_MARKER_PX = 500
+"""Marker pixels over all tiles below which nothing can be said: about two macrophages at 0.5 um/px."""
+
+MIN_MOVED = 0.2
+"""Share of the small markers that noise must move for augmentation to do something."""
+
+CONFIDENCE = 0.9
+"""How sure a refusal must be: the interval over tiles, of which the whole must lie beyond a bound."""
+
+_RESAMPLES = 1000
+
+Word = Literal["hides and responds", "hardly responds", "unstable", "cannot be judged"]
+
+_NEXT: Mapping[Word, str] = {
+    "hides and responds": "",
+    "hardly responds": "a larger --eps, or a pair that hides its markers: `augengine train cyclegan`",
+    "unstable": "look at the tiles' um/px and the stain; `augengine probe` measures more; "
+    "`augengine train cyclegan` trains a pair on your tissue",
+    "cannot be judged": "name tiles with markers: `augengine probe --in`",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a pair does to some tiles, judged.
+
+    Attributes:
+        word: The verdict, or that there is none.
+        reason: Its figures, in words.
+        sure: Whether the whole interval over the tiles gives this verdict.
+        tiles: Tiles that were looked at.
+        marker_px: Marker pixels in all of them.
+        dice: Dice of the markers of b and of its reconstruction without noise; None where there are none.
+        dice_interval: The same, the ends of the interval over tiles.
+        moved: By sigma: the share of the small markers that noise moves, and how many markers there are.
+    """
+
+    word: Word
+    reason: str
+    sure: bool
+    tiles: int
+    marker_px: int
+    dice: float | None = None
+    dice_interval: tuple[float, float] | None = None
+    moved: tuple[tuple[float, float, int], ...] = ()
+
+    @property
+    def refuses(self) -> bool:
+        """Whether nothing should be made with this pair on this tissue."""
+        return self.word == "unstable" and self.sure
+
+    @property
+    def next_step(self) -> str:
+        """What to do about the verdict; empty if it is good."""
+        return _NEXT[self.word]
+
+    def sentence(self) -> str:
+        """The verdict, its meaning and its figures."""
+        meaning = "too little marker" if self.word == "cannot be judged" else MEANING[self.word]
+        interval = "" if self.dice_interval is None else " (90 % interval {:.2f} to {:.2f})".format(*self.dice_interval)
+        return f"{self.word} ({meaning}): {self.reason}{interval}, on {self.tiles} tiles"
+
+    def moves(self, eps: float) -> str:
+        """What noise of at most ``eps`` does to the small markers, in a sentence; empty where there are none."""
+        if not self.moved:
+            return ""
+        here = [each for each in self.moved if each[0] <= eps + 1e-9] or [self.moved[0]]
+        sigma, share, objects = here[-1]
+        text = f"at sigma {sigma:g}, the strongest of eps {eps:g}, noise moves {share:.0%} of {objects} small markers"
+        better = next(((s, part) for s, part, _ in self.moved if s > sigma and part >= 2 * MIN_MOVED), None)
+        if share >= MIN_MOVED or better is None:
+            return text
+        return f"{text}; at {better[0]:g} it moves {better[1]:.0%}: --eps {better[0]:g}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            TypeError, KeyError, ValueError: Unknown or missing fields.
+        """
+        interval = data["dice_interval"]
+        moved = tuple((float(sigma), float(share), int(objects)) for sigma, share, objects in data["moved"])
+        return cls(**{**data, "dice_interval": interval and (float(interval[0]), float(interval[1])), "moved": moved})
+
+
+def judge(numbers: TileNumbers, *, rule: VerdictRule = DEFAULT_RULE, bounds: Bounds | None = None) -> Judgement:
+    """Judge a pair by what it does to tiles.
+
+    The tiles are drawn again with replacement a thousand times. A verdict is sure if it holds in 95 of 100 draws: then
+    the whole 90 % interval lies on its side of the bound.
+    """
+    limits = bounds or Bounds()
+    px = int(numbers.marker_px.sum())
+    moved = tuple(_moved(sigma, objects) for sigma, objects in sorted(numbers.moved.items()) if objects.before)
+    if px < MIN_MARKER_PX:
+        reason = f"the tiles hold {px} marker pixels, {MIN_MARKER_PX} are needed"
+        return Judgement(word="cannot be judged", reason=reason, sure=True, tiles=numbers.tiles, marker_px=px)
+    verdict = rule.judge(numbers.evidence(rule), limits)
+    drawn = [numbers.evidence(rule, chosen) for chosen in _resamples(numbers.tiles)]
+    return Judgement(
+        word=verdict.word,
+        reason=verdict.reason,
+        sure=_agreeing(drawn, verdict, rule, limits) >= (1 + CONFIDENCE) / 2,
+        tiles=numbers.tiles,
+        marker_px=px,
+        dice=numbers.evidence(rule).dice,
+        dice_interval=_interval([each.dice or 0.0 for each in drawn]),
+        moved=moved,
+    )
+
+
+def _moved(sigma: float, objects: MarkerObjects) -> tuple[float, float, int]:
+    return sigma, objects.moved or 0.0, objects.before
+
+
+def _resamples(tiles: int) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """Tiles drawn with replacement, (`_RESAMPLES`, tiles); always the same."""
+    return np.random.default_rng(0).integers(0, tiles, (_RESAMPLES, tiles))
+
+
+def _agreeing(drawn: list[Evidence], verdict: Verdict, rule: VerdictRule, bounds: Bounds) -> float:
+    return float(np.mean([rule.judge(each, bounds).word == verdict.word for each in drawn]))
+
+
+def _interval(values: list[float]) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
