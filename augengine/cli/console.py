@@ -233,12 +233,13 @@ def print_probe(found: Probe, out: Path, *, as_json: bool) -> None:
     title = f"{tissue.stain} by way of {tissue.reference}, {counted(len(tissue.keys), 'tile')}"
     table = Table(title=title + (" of the sample set" if tissue.surrogate else ""), box=SIMPLE, collapse_padding=True)
     headings = ("sigma", "response", "two draws\nagree", "Dice with\nsource", "marker\narea", "structure\nleft")
-    for name in headings:
+    for name in (*headings, "markers kept,\nlost, new"):
         table.add_column(name, justify="right", no_wrap=True)
     for point, kept in zip(found.points, found.kept(), strict=True):
         noise = point.noise
         cells = (two(noise.agreement), two(noise.faithful), f"{noise.area:.2%}", f"{kept.structure:.2f}")
-        table.add_row(f"{noise.sigma:g}", f"{noise.response:.4f}", *cells)
+        objects = f"{point.objects.kept}, {point.objects.lost}, {point.objects.new}"
+        table.add_row(f"{noise.sigma:g}", f"{noise.response:.4f}", *cells, objects)
     console = _out()
     console.print(table)
     for line in (*found.lines(), *(f"left out: {each.key}: {each.reason}" for each in tissue.left_out)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +11,7 @@ import click
 
 from augengine.cli.console import Console, print_json, print_probe
 from augengine.engines.backends import BackendName
+from augengine.errors import EXIT_FAILURES
 from augengine.probing import (
     EPS_GRID,
     PREVIEW_SIGMAS,
@@ -19,6 +21,7 @@ from augengine.probing import (
     ProbeRequest,
     SpecimenRequest,
     Wipes,
+    apply_eps,
     preview,
     probe,
 )
@@ -144,6 +147,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
     help="Standard deviation of the blur that wipes the code, in pixels.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of probe.json and the plots.")
+@click.option("--apply", is_flag=True, help="Write the eps that was found into the stain's own TOML file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
 def probe_command(
     out: Path,
@@ -155,10 +159,14 @@ def probe_command(
     jpeg_quality: int,
     blur_px: float,
     seed: int,
+    apply: bool,
     as_json: bool,
     **specimen: Any,
 ) -> None:
-    """Measure whether a stain's generators hide markers and lose them under noise, and how much noise is right."""
+    """Measure whether a stain's generators hide markers and lose them under noise, and how much noise is right.
+
+    The exit status is 0 if the pair hides and responds, and 1 if it hardly responds or is unstable.
+    """
     request = ProbeRequest(
         specimen=SpecimenRequest(**specimen),
         out=out,
@@ -172,6 +180,9 @@ def probe_command(
     with Console(quiet=as_json) as console:
         found = probe(request, note=console.note, warn=console.warn)
     print_probe(found, out, as_json=as_json)
+    if apply:
+        console.note(f"wrote {apply_eps(found, specimen['stain'])}")
+    sys.exit(0 if found.verdict.word == "hides and responds" else EXIT_FAILURES)
 
 
 @click.command("preview")
@@ -194,7 +205,13 @@ def probe_command(
 @click.option(
     "--sigma",
     type=float,
-    help="Sigma of the second and third picture; by default the eps recommended for the stain, or 0.05.",
+    help="Sigma of the second and third picture; by default the eps of --probe, else the stain's own, else 0.05.",
+)
+@click.option(
+    "--probe",
+    "probed",
+    type=click.Path(path_type=Path),
+    help="Folder that `augengine probe` wrote for this stain; its eps is drawn.",
 )
 @click.option(
     "--out",
@@ -209,6 +226,7 @@ def preview_command(
     sigmas: tuple[float, ...],
     draws: int,
     sigma: float | None,
+    probed: Path | None,
     threshold: float | None,
     seed: int,
     as_json: bool,
@@ -221,6 +239,7 @@ def preview_command(
         sigmas=sigmas,
         draws=draws,
         sigma=sigma,
+        probed=probed,
         threshold=threshold,
         seed=seed,
     )

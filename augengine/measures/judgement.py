@@ -10,7 +10,7 @@ import numpy as np
 
 from augengine.measures.objects import MarkerObjects
 from augengine.measures.tile_numbers import TileNumbers
-from augengine.measures.verdict import DEFAULT_RULE, MEANING, Bounds, Evidence, Verdict, VerdictRule
+from augengine.measures.verdict import DEFAULT_RULE, MEANING, NEXT_STEP, Bounds, Evidence, Verdict, VerdictRule
 
 MIN_MARKER_PX = 500
 """Marker pixels over all tiles below which nothing can be said: about two macrophages at 0.5 um/px."""
@@ -25,13 +25,7 @@ _RESAMPLES = 1000
 
 Word = Literal["hides and responds", "hardly responds", "unstable", "cannot be judged"]
 
-_NEXT: Mapping[Word, str] = {
-    "hides and responds": "",
-    "hardly responds": "a larger --eps, or a pair that hides its markers: `augengine train cyclegan`",
-    "unstable": "look at the tiles' um/px and the stain; `augengine probe` measures more; "
-    "`augengine train cyclegan` trains a pair on your tissue",
-    "cannot be judged": "name tiles with markers: `augengine probe --in`",
-}
+_NO_MARKER = "look at tiles with markers: `augengine probe --in`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +59,8 @@ class Judgement:
 
     @property
     def next_step(self) -> str:
-        """What to do about the verdict; empty if it is good."""
-        return _NEXT[self.word]
+        """What to do about the verdict."""
+        return _NO_MARKER if self.word == "cannot be judged" else NEXT_STEP[self.word]
 
     def sentence(self) -> str:
         """The verdict, its meaning and its figures."""

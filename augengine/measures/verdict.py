@@ -19,6 +19,14 @@ MEANING: dict[Word, str] = {
     "unstable": "do not augment with it",
 }
 
+NEXT_STEP: dict[Word, str] = {
+    "hides and responds": "draw it by `augengine preview`, then augment with the eps above",
+    "hardly responds": "take a larger eps, or train a pair that hides its markers: `augengine train cyclegan`",
+    "unstable": "check the um/px of the tiles, the stain and the marker threshold; if they are right, the pair does "
+    "not know this tissue: `augengine train cyclegan` trains one that does",
+}
+"""What to do about a verdict."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:

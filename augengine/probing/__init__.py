@@ -2,6 +2,7 @@
 
 from augengine.measures import Wipes
 from augengine.measures.verdict import Bounds
+from augengine.probing.chosen_eps import apply_eps
 from augengine.probing.preview import preview
 from augengine.probing.report import Probe
 from augengine.probing.request import EPS_GRID, PREVIEW_SIGMAS, SIZE, PreviewRequest, ProbeRequest, SpecimenRequest
@@ -17,6 +18,7 @@ __all__ = [
     "ProbeRequest",
     "SpecimenRequest",
     "Wipes",
+    "apply_eps",
     "preview",
     "probe",
 ]

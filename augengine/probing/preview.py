@@ -13,6 +13,7 @@ from augengine.pictures.colour import chromogen_alone
 from augengine.pictures.encode import encode_image
 from augengine.pictures.markers import MarkerRule, chromogen
 from augengine.pictures.pages import Cell, draw_page, heat_map
+from augengine.probing.chosen_eps import eps_found
 from augengine.probing.output import make_folder, write_files
 from augengine.probing.reference import marker_rule
 from augengine.probing.request import PreviewRequest
@@ -39,11 +40,12 @@ def preview(
         TargetError: They cannot be written.
         AugengineError: `open_specimen` raised it.
     """
+    found = None if request.probed is None else eps_found(request.probed, request.specimen.stain)
     with open_specimen(request.specimen, note=note, warn=warn) as specimen:
         make_folder(request.out.parent)  # before the work, not after it
         rule = marker_rule(specimen, request.threshold)
         cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
-        sigma = request.sigma or specimen.stain.recommended_eps or _EPS
+        sigma = request.sigma or found or specimen.stain.recommended_eps or _EPS
         drawn = [_drawn(cycles, specimen, sigma, request.seed, variant) for variant in range(1, request.draws + 1)]
         pages = {
             "": _by_sigma(specimen, cycles, request),

@@ -12,8 +12,9 @@ import numpy as np
 from augengine.engines.fidelity import Budget
 from augengine.errors import SpecError
 from augengine.measures import CycleError, Excess, Spectrum, UnderNoise, Wiped
+from augengine.measures.objects import MarkerObjects
 from augengine.measures.spectrum import FINE
-from augengine.measures.verdict import Bounds, EpsChoice, Kept, Verdict, VerdictRule
+from augengine.measures.verdict import NEXT_STEP, Bounds, EpsChoice, Kept, Verdict, VerdictRule
 from augengine.sample import Failure
 from augengine.spec import Precision
 
@@ -64,6 +65,7 @@ class Markers:
         dice: Dice of the two.
         contrast: How far the markers of b stand out from their surroundings, grey levels.
         contrast_hidden: How far the same places stand out in A'; the lower, the better they are hidden.
+        objects: Small markers of b that the reconstruction keeps, loses and adds.
     """
 
     threshold: float
@@ -72,14 +74,24 @@ class Markers:
     dice: float | None
     contrast: float | None
     contrast_hidden: float | None
+    objects: MarkerObjects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoisePoint:
-    """One sigma: what noise does, and the structural similarity of the counterstain between b and b'."""
+    """One sigma: what noise does to the tiles.
+
+    Attributes:
+        noise: To the picture and its markers.
+        structure: Structural similarity of the counterstain between b and b', in [-1, 1].
+        objects: Small markers of b that b' keeps, loses and adds.
+        checkerboard_db: Power of b' over that of b in the corners of the spectrum, decibels.
+    """
 
     noise: UnderNoise
     structure: float
+    objects: MarkerObjects
+    checkerboard_db: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +120,8 @@ class Probe:
         points: By ascending sigma.
         control: The same noise on the reconstruction itself, at the rule's ``responds_at``.
         wiped: What is lost when A' is wiped.
+        checkerboard_db: Power of the reconstruction without noise over that of b in the corners of the spectrum,
+            decibels; above 0 the generator back leaves a checkerboard.
         spectrum: Radial spectrum of A'.
         reference_spectrum: Radial spectrum of real tiles of the reference stain; None if none were given.
         reference_tiles: How many.
@@ -124,6 +138,7 @@ class Probe:
     points: tuple[NoisePoint, ...]
     control: UnderNoise
     wiped: tuple[Wiped, ...]
+    checkerboard_db: float
     spectrum: Spectrum
     reference_spectrum: Spectrum | None
     reference_tiles: int
@@ -165,8 +180,10 @@ class Probe:
         """What the table of sigmas does not say, a line each."""
         return [
             f"verdict: {self.verdict.sentence()}",
+            f"next: {NEXT_STEP[self.verdict.word]}",
             self._eps_line(),
             self._markers_line(),
+            self._objects_line(),
             f"response to noise: {self.response_integral:.4f} integrated over sigma in [0, {INTEGRATED_TO:g}]",
             f"for comparison, noise of sigma {self.control.sigma:g} on the reconstruction itself: two draws agree "
             f"{two(self.control.agreement)}",
@@ -186,6 +203,13 @@ class Probe:
             f"without noise: marker Dice {two(seen.dice)}, area {seen.area:.2%} becomes {seen.area_reconstructed:.2%}, "
             f"counterstain's structure {self.structure:.2f}, cycle error L1 {self.cycle.l1:.3f}; markers stand out by "
             f"{_grey(seen.contrast)} in {self.tissue.stain}, by {_grey(seen.contrast_hidden)} in A'"
+        )
+
+    def _objects_line(self) -> str:
+        bare = self.markers.objects
+        return (
+            f"small markers: {bare.before} in {self.tissue.stain}; without noise {bare.kept} stay, {bare.new} are new; "
+            f"checkerboard of b' without noise: {self.checkerboard_db:+.1f} dB over the source"
         )
 
     def _spectrum_line(self) -> str:

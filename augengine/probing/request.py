@@ -94,7 +94,8 @@ class PreviewRequest:
         out: The first picture, a png; the others lie beside it.
         sigmas: Rows of the first picture, ascending; 0 is the reconstruction without noise.
         draws: Draws of one sigma, for the second and the third picture; at least 2.
-        sigma: Their sigma; None takes the eps recommended for the stain, else 0.05.
+        sigma: Their sigma; None takes the eps of ``probed``, else the one recommended for the stain, else 0.05.
+        probed: Folder that `augengine probe` wrote; None looks at none.
         threshold: Chromogen concentration of a marker; None derives it from the tiles.
         seed: Root of the noise.
     """
@@ -104,6 +105,7 @@ class PreviewRequest:
     sigmas: tuple[float, ...] = PREVIEW_SIGMAS
     draws: int = 6
     sigma: float | None = None
+    probed: Path | None = None
     threshold: float | None = None
     seed: int = 0
 

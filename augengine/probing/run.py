@@ -11,6 +11,7 @@ from augengine.draws.noise import FloatImage
 from augengine.errors import SourceError
 from augengine.measures import (
     Cycle,
+    Spectrum,
     control,
     cycle_error,
     draw,
@@ -21,6 +22,7 @@ from augengine.measures import (
     under_noise,
     wipe,
 )
+from augengine.measures.objects import compare_objects
 from augengine.measures.verdict import DEFAULT_RULE, Evidence, Kept, choose_eps
 from augengine.pictures.markers import MarkerMask, MarkerRule, contrast, dice, share
 from augengine.probing.costs import measure_costs
@@ -77,9 +79,10 @@ def measure(specimen: Specimen, request: ProbeRequest, note: OnNote, price: Pric
     cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
     sigmas = sorted({*request.sigmas, DEFAULT_RULE.stable_at, DEFAULT_RULE.responds_at, INTEGRATED_TO})
     _announce(note, len(cycles), _DRAWS * len(sigmas) + len(request.wipes.named()), time.monotonic() - began)
+    seen = spectrum(specimen.inputs)
     base = structure(specimen.images, [to_rgb(cycle.back) for cycle in cycles], specimen.stain)
     markers = _markers(specimen, cycles, masks, rule)
-    points = tuple(_at(sigma, specimen, cycles, masks, rule, request.seed) for sigma in sigmas)
+    points = tuple(_at(sigma, specimen, cycles, masks, rule, seen, request.seed) for sigma in sigmas)
     kept = {point.noise.sigma: kept_at(point, base, markers.area) for point in points}
     return Probe(
         tissue=_tissue(specimen, request.seed),
@@ -89,6 +92,7 @@ def measure(specimen: Specimen, request: ProbeRequest, note: OnNote, price: Pric
         points=points,
         control=control(cycles, masks, rule, DEFAULT_RULE.responds_at, seed=request.seed),
         wiped=tuple(wipe(cycles, masks, specimen.from_reference, rule, request.wipes)),
+        checkerboard_db=spectrum([cycle.back for cycle in cycles]).checkerboard_over(seen),
         spectrum=spectrum([cycle.there for cycle in cycles]),
         reference_spectrum=spectrum(real) if real else None,
         reference_tiles=len(real),
@@ -120,6 +124,7 @@ def _markers(specimen: Specimen, cycles: Sequence[Cycle], masks: Sequence[Marker
         dice=dice(masks, back),
         contrast=contrast(specimen.images, masks),
         contrast_hidden=contrast([to_rgb(cycle.there) for cycle in cycles], masks),
+        objects=compare_objects(masks, back),
     )
 
 
@@ -140,14 +145,23 @@ def _reference(specimen: Specimen, request: ProbeRequest) -> list[FloatImage]:
 
 
 def _at(
-    sigma: float, specimen: Specimen, cycles: Sequence[Cycle], masks: Sequence[MarkerMask], rule: MarkerRule, seed: int
+    sigma: float,
+    specimen: Specimen,
+    cycles: Sequence[Cycle],
+    masks: Sequence[MarkerMask],
+    rule: MarkerRule,
+    seen: Spectrum,
+    seed: int,
 ) -> NoisePoint:
     first, second = (
         draw(cycles, specimen.from_reference, sigma=sigma, seed=seed, variant=variant) for variant in (1, _DRAWS)
     )
+    shown = [to_rgb(image) for image in first]
     return NoisePoint(
         noise=under_noise(cycles, masks, (first, second), rule, sigma),
-        structure=structure(specimen.images, [to_rgb(image) for image in first], specimen.stain),
+        structure=structure(specimen.images, shown, specimen.stain),
+        objects=compare_objects(masks, [rule.mask(image) for image in shown]),
+        checkerboard_db=spectrum(first).checkerboard_over(seen),
     )
 
 

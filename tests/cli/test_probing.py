@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from augengine.errors import SpecError
 from augengine.probing import PreviewRequest, SpecimenRequest
+from augengine.stains import BUILT_IN, Stain
 from tests.support.pictures import decode, encode, stained
 from tests.support.probes import FEW, SIDE, asked, call, options, refused
 from tests.support.probes import copies as copies
@@ -38,7 +40,7 @@ def probed(tiles: Path, copies: Path, tmp_path_factory: pytest.TempPathFactory) 
     """A probe's folder, and what it printed."""
     out = tmp_path_factory.mktemp("probed") / "new" / "probe"
     result = call("probe", *options(tiles, copies, *FEW, "--reference-in", tiles, "--out", out))
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output  # a pair that copies hardly responds
     return out, result.stdout
 
 
@@ -46,12 +48,16 @@ def probed(tiles: Path, copies: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_the_command_probes_and_plots(probed: tuple[Path, str]) -> None:
     out, said = probed
     assert "verdict: hardly responds (augmentation would do nothing)" in said
+    assert "next: take a larger eps, or train a pair" in said
+    assert re.search(r"small markers: (\d+) in cd68; without noise \1 stay, 0 are new", said)
     assert "left out: blank: the tile is of one colour" in said
     assert "left out: broken: " in said
     assert "real pas tiles" in said
     found = json.loads((out / "probe.json").read_text())
     assert found["tissue"]["keys"] == ["t0", "t1", "t2"]
     assert found["reference_tiles"] == 3
+    assert found["points"][0]["objects"]["kept"] == found["markers"]["objects"]["kept"] > 0
+    assert found["checkerboard_db"] == pytest.approx(0, abs=0.1)
     assert {cost["precision"] for cost in found["costs"]} >= {"float32"}
     pictures = {file.name: decode(file.read_bytes()) for file in out.glob("*.png")}
     assert set(pictures) == {"response.png", "markers.png", "eps.png", "code.png", "spectrum.png"}
@@ -144,6 +150,26 @@ def test_the_committed_cd68_pair_hides_macrophages_and_responds(shared_data: Pat
     assert found["verdict"]["word"] == "hides and responds"
     assert found["choice"]["eps"] == 0.05
     assert found["markers"]["contrast_hidden"] < found["markers"]["contrast"]
+
+
+@pytest.mark.e2e
+def test_the_eps_that_was_found_is_applied_and_previewed(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "hannover" / "cd68_glomeruli_20x"
+    stain = tmp_path / "mine.toml"
+    stain.write_text(BUILT_IN["cd68"].to_toml().replace("recommended_eps = 0.05", "recommended_eps = 0.3  # tried"))
+    seen = ("--stain", stain, "--in", source, "--mpp", 0.5, "--size", 160)
+    done = call("probe", *seen, "--sigmas", "0.05", "--out", tmp_path / "probe", "--apply", "--json")
+    eps = json.loads(done.stdout)["choice"]["eps"]
+    assert eps is not None
+    assert f"recommended_eps = {eps:g}\n" in stain.read_text()
+    assert Stain.from_toml(stain).chromogen == BUILT_IN["cd68"].chromogen
+    shown = ("--draws", 2, "--sigmas", "0", "--out", tmp_path / "p.png")
+    by_probe = call("preview", *seen, *shown, "--probe", tmp_path / "probe")
+    assert by_probe.exit_code == 0, by_probe.output
+    first = (tmp_path / "p-draws.png").read_bytes()
+    call("preview", *seen, *shown, "--sigma", eps)
+    assert (tmp_path / "p-draws.png").read_bytes() == first
+    refused(call("preview", *seen, *shown, "--probe", tmp_path), "there is no", "--probe names the folder")
 
 
 @pytest.mark.e2e
