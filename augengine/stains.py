@@ -17,6 +17,8 @@ Vector = tuple[float, float, float]
 HAEMATOXYLIN: Vector = (0.65, 0.70, 0.29)
 """Optical density of haematoxylin in R, G, B (Ruifrok and Johnston 2001)."""
 
+PAPERS_EPS = 0.05
+"""The best eps of section 3 of the paper (ISBI 2021)."""
 
 _MIN_ANGLE = 2.0  # degrees; the built-in chromogens are 29 to 37 from haematoxylin
 
@@ -57,6 +59,11 @@ class Stain:
         for eps in (self.realistic_eps, self.recommended_eps):
             if eps is not None and not 0 < eps <= 2:
                 raise SpecError(f"eps must be in (0, 2], got {eps}")
+
+    @property
+    def usual_eps(self) -> float:
+        """The eps to look at where none is asked for: the recommended one, else the paper's best."""
+        return self.recommended_eps or PAPERS_EPS
 
     @staticmethod
     def from_toml(file: Path) -> Stain:

@@ -146,3 +146,10 @@ def _pixels(masks: Sequence[MarkerMask]) -> Values:
 def _overlap(first: Sequence[MarkerMask], second: Sequence[MarkerMask]) -> Overlap:
     both = np.array([(a & b).sum() for a, b in zip(first, second, strict=True)], dtype=np.float64)
     return Overlap(both=both, total=_pixels(first) + _pixels(second))
+
+
+def most_marked(images: Sequence[RgbImage], markers: MarkerRule, count: int) -> list[int]:
+    """Which images hold the most marker, at most ``count`` of them, in their own order."""
+    pixels = [int(markers.mask(image).sum()) for image in images]
+    taken = sorted(range(len(images)), key=lambda i: (-pixels[i], i))[:count]
+    return sorted(taken)

@@ -19,8 +19,6 @@ from augengine.probing.reference import marker_rule
 from augengine.probing.request import PreviewRequest
 from augengine.probing.specimen import OnNote, Specimen, open_specimen
 
-_EPS = 0.05
-
 
 def preview(
     request: PreviewRequest, *, note: OnNote = lambda _: None, warn: OnNote = lambda _: None
@@ -45,7 +43,7 @@ def preview(
         make_folder(request.out.parent)  # before the work, not after it
         rule = marker_rule(specimen, request.threshold)
         cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
-        sigma = request.sigma or found or specimen.stain.recommended_eps or _EPS
+        sigma = request.sigma or found or specimen.stain.usual_eps
         drawn = [_drawn(cycles, specimen, sigma, request.seed, variant) for variant in range(1, request.draws + 1)]
         pages = {
             "": _by_sigma(specimen, cycles, request),

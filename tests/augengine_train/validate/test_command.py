@@ -14,6 +14,7 @@ from torch import nn
 from augengine.engines.onnx_types import read_model
 from augengine.errors import SourceError, TargetError, WeightsError
 from augengine.importing.export import run_onnx
+from augengine.measures.pair_verdict import PairVerdict
 from augengine.pictures.encode import encode_image
 from augengine.pictures.files import write_png
 from augengine_train.cyclegan.pairs import load_pair
@@ -84,8 +85,10 @@ def test_the_command_measures_and_draws(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "pas-cd68, 1 + 1 held-out tiles" in done.output
     assert "KID: not measured; it needs" in done.output
-    found = Validation.from_json(json.loads((tmp_path / "out" / "v.json").read_text()))
-    assert found.sigmas == (0.05, 0.1)
+    numbers = json.loads((tmp_path / "out" / "v.json").read_text())
+    verdict = PairVerdict.from_json(numbers.pop("verdict"))
+    assert verdict.lines(0.05)[0] in done.output
+    assert Validation.from_json(numbers).sigmas == (0.05, 0.1)
     assert (tmp_path / "out" / "g.png").is_file()
 
 

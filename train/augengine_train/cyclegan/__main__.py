@@ -19,7 +19,7 @@ from augengine.errors import SpecError
 from augengine.stains import Stain, find_stain
 from augengine.weights.home import home
 from augengine_train.cyclegan.checkpoint import TrainingRun
-from augengine_train.cyclegan.finish import WEIGHTS, export_run, to_tile
+from augengine_train.cyclegan.finish import WEIGHTS, export_run, judge_run, to_tile
 from augengine_train.cyclegan.judge import held_out_judge
 from augengine_train.cyclegan.recipe import TrainingRecipe, find_recipe
 from augengine_train.cyclegan.schedule import Schedule
@@ -239,6 +239,8 @@ def _export(order: Order, domains: tuple[Domain, Domain] | None) -> None:
     own = find_stain(order.stain, home() / "stains").reference
     if own != card.reference:
         click.echo(f'first make a stain file with reference = "{card.reference}": that of {order.stain} says {own}')
+    if domains is not None and (held_out := domains[0].held_out):
+        click.echo("\n".join(judge_run(order.out, find_own_stain(order.stain, order.reference), held_out)))
     click.echo(f"next: augengine build-engines --stain {order.stain} --weights {order.out / WEIGHTS}")
 
 

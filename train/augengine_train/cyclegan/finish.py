@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from augengine.chain.translate import normalise
 from augengine.errors import CheckpointError
 from augengine.importing.export import Provenance, export_generator
+from augengine.pictures.arrays import RgbImage
+from augengine.stains import Stain
 from augengine.weights.cards import DIRECTIONS, Card, Direction, digest_weights
 from augengine_train.cyclegan.checkpoint import TrainingCard, load_generator
+from augengine_train.cyclegan.pairs import load_pair
 from augengine_train.loop.checkpoints import Checkpoints
 from augengine_train.loop.logs import flatten
+from augengine_train.validate.verdict import judge_networks
 
 WEIGHTS = "weights"
 LIMITS = "not validated for any use: look at the validation, at the sample grids and at augmented pictures first"
@@ -50,6 +54,18 @@ def export_run(out: Path, *, tiles: Mapping[Direction, NDArray[np.float32]] | No
         )
         for direction in DIRECTIONS
     ]
+
+
+def judge_run(out: Path, stain: Stain, held_out: Sequence[RgbImage]) -> list[str]:
+    """The verdict of `augment` on the pair that a run exported, and what to do next, as lines of text.
+
+    Args:
+        out: The run's folder.
+        stain: The stain that was trained on, with its reference.
+        held_out: Pictures of it that were held out, uint8 (H, W, 3).
+    """
+    pair = load_pair(str(stain.reference), stain.name, out / WEIGHTS)
+    return judge_networks(pair.to_reference, pair.from_reference, held_out, stain).lines(stain.usual_eps)
 
 
 def to_tile(rgb_hwc: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand, find_ow
 from augengine_train.validate.grid import sample_grid
 from augengine_train.validate.kid import load_features
 from augengine_train.validate.passes import SIGMAS, TILES, measure
+from augengine_train.validate.verdict import judge_networks
 
 
 @click.command("validate", cls=PoliteCommand, context_settings=SETTINGS)
@@ -112,11 +113,13 @@ def main(
         threshold=derive_threshold(b.images or b.held_out, own) if threshold is None else threshold,
         features=None if kid_features is None else load_features(kid_features, torch.device("cpu")),
     )
+    verdict = judge_networks(pair.to_reference, pair.from_reference, b.held_out, own, seed=seed)
     if json_file is not None:
-        write_whole(json_file, json.dumps(found.to_json(), indent=2) + "\n")
+        numbers = found.to_json() | {"verdict": verdict.to_json()}
+        write_whole(json_file, json.dumps(numbers, indent=2) + "\n")
     if grid is not None:
         write_png(grid, sample_grid(pair.to_reference, pair.from_reference, a.held_out, b.held_out))
-    click.echo("\n".join(found.lines()))
+    click.echo("\n".join([*found.lines(), *verdict.lines(own.usual_eps)]))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from augengine.chain.translate import normalise
 from augengine.measures import run_cycles
-from augengine.measures.judgement import Judgement, judge
+from augengine.measures.pair_verdict import PairVerdict, judge_pair
 from augengine.measures.tile_numbers import number_tiles
 from augengine.measures.verdict import DEFAULT_RULE
 from augengine.pictures.arrays import RgbImage
@@ -17,10 +17,10 @@ from tests.support.pictures import stained
 TILES = [stained(seed=i) for i in range(6)]
 
 
-def judged(pair: KnownPair, tiles: list[RgbImage] = TILES) -> Judgement:
+def judged(pair: KnownPair, tiles: list[RgbImage] = TILES) -> PairVerdict:
     inputs = list(normalise(tiles))
     cycles = run_cycles([f"tile-{i}" for i in range(len(tiles))], inputs, pair.to_reference, pair.from_reference)
-    return judge(number_tiles(tiles, cycles, pair.from_reference, RULE, DEFAULT_RULE, sigmas=(0.1,)))
+    return judge_pair(number_tiles(tiles, cycles, pair.from_reference, RULE, DEFAULT_RULE, sigmas=(0.1,)))
 
 
 def test_known_pairs_get_their_verdicts() -> None:
@@ -67,7 +67,7 @@ def test_what_noise_moves_is_said_in_objects() -> None:
     assert set(shares) == {0.05, 0.1, 0.2}
     assert shares[0.05] <= shares[0.2]
     assert "small markers" in found.moves(0.05)
-    still = Judgement(
+    still = PairVerdict(
         word="hides and responds",
         reason="",
         sure=True,
@@ -84,4 +84,4 @@ def test_a_judgement_survives_its_json(pair: KnownPair) -> None:
     import json
 
     found = judged(pair)
-    assert Judgement.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert PairVerdict.from_json(json.loads(json.dumps(found.to_json()))) == found

@@ -12,6 +12,9 @@ from augengine.measures.objects import MarkerObjects
 from augengine.measures.tile_numbers import TileNumbers
 from augengine.measures.verdict import DEFAULT_RULE, MEANING, NEXT_STEP, Bounds, Evidence, Verdict, VerdictRule
 
+MAX_TILES = 8
+"""Tiles that a pair is judged on: those with the most marker of many that were looked at."""
+
 MIN_MARKER_PX = 500
 """Marker pixels over all tiles below which nothing can be said: about two macrophages at 0.5 um/px."""
 
@@ -29,7 +32,7 @@ _NO_MARKER = "look at tiles with markers: `augengine probe --in`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class PairVerdict:
     """What a pair does to some tiles, judged.
 
     Attributes:
@@ -68,6 +71,11 @@ class Judgement:
         interval = "" if self.dice_interval is None else " (90 % interval {:.2f} to {:.2f})".format(*self.dice_interval)
         return f"{self.word} ({meaning}): {self.reason}{interval}, on {self.tiles} tiles"
 
+    def lines(self, eps: float) -> list[str]:
+        """The verdict, what noise of at most ``eps`` moves, and the next step, a line each."""
+        said = [f"verdict: {self.sentence()}", self.moves(eps), f"next: {self.next_step}"]
+        return [line for line in said if line]
+
     def moves(self, eps: float) -> str:
         """What noise of at most ``eps`` does to the small markers, in a sentence; empty where there are none."""
         if not self.moved:
@@ -96,7 +104,7 @@ class Judgement:
         return cls(**{**data, "dice_interval": interval and (float(interval[0]), float(interval[1])), "moved": moved})
 
 
-def judge(numbers: TileNumbers, *, rule: VerdictRule = DEFAULT_RULE, bounds: Bounds | None = None) -> Judgement:
+def judge_pair(numbers: TileNumbers, *, rule: VerdictRule = DEFAULT_RULE, bounds: Bounds | None = None) -> PairVerdict:
     """Judge a pair by what it does to tiles.
 
     The tiles are drawn again with replacement a thousand times. A verdict is sure if it holds in 95 of 100 draws: then
@@ -107,10 +115,10 @@ def judge(numbers: TileNumbers, *, rule: VerdictRule = DEFAULT_RULE, bounds: Bou
     moved = tuple(_moved(sigma, objects) for sigma, objects in sorted(numbers.moved.items()) if objects.before)
     if px < MIN_MARKER_PX:
         reason = f"the tiles hold {px} marker pixels, {MIN_MARKER_PX} are needed"
-        return Judgement(word="cannot be judged", reason=reason, sure=True, tiles=numbers.tiles, marker_px=px)
+        return PairVerdict(word="cannot be judged", reason=reason, sure=True, tiles=numbers.tiles, marker_px=px)
     verdict = rule.judge(numbers.evidence(rule), limits)
     drawn = [numbers.evidence(rule, chosen) for chosen in _resamples(numbers.tiles)]
-    return Judgement(
+    return PairVerdict(
         word=verdict.word,
         reason=verdict.reason,
         sure=_agreeing(drawn, verdict, rule, limits) >= (1 + CONFIDENCE) / 2,

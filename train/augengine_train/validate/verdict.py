@@ -1,0 +1,51 @@
+"""The verdict that `augment` and `probe` would give, for generators that are torch modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from augengine.measures import run_cycles
+from augengine.measures.pair_verdict import MAX_TILES, PairVerdict, judge_pair
+from augengine.measures.tile_numbers import most_marked, number_tiles
+from augengine.measures.verdict import DEFAULT_RULE
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.markers import MarkerRule, derive_threshold
+from augengine.stains import Stain
+from augengine_train.validate.tiles import SIDE, as_translate, cut_tiles, to_input
+
+_LOOKED_AT = 64
+"""Tiles of which those with the most marker are taken, as `augment` does."""
+
+
+def judge_networks(
+    to_reference: nn.Module,
+    from_reference: nn.Module,
+    images: Sequence[RgbImage],
+    stain: Stain,
+    *,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+) -> PairVerdict:
+    """Judge a pair of networks on tissue of its stain.
+
+    Args:
+        to_reference, from_reference: On ``device``; float (N, 3, H, W) in [-1, 1].
+        images: Pictures of the stain that no training saw, uint8 (H, W, 3).
+        stain: The stain and its vectors.
+        device: Where the networks are.
+        seed: Random seed of the noise.
+
+    Raises:
+        SourceError: No pictures, or too small ones.
+        CheckpointError: Output that is not finite.
+    """
+    there, back = (as_translate(network, device) for network in (to_reference, from_reference))
+    tiles = cut_tiles(images, side=SIDE, count=_LOOKED_AT)
+    markers = MarkerRule(stain=stain, threshold=derive_threshold(tiles, stain))
+    shown = [tiles[i] for i in most_marked(tiles, markers, MAX_TILES)]
+    keys = [f"tile-{number}" for number in range(len(shown))]
+    cycles = run_cycles(keys, [to_input(tile) for tile in shown], there, back)
+    return judge_pair(number_tiles(shown, cycles, back, markers, DEFAULT_RULE, sigmas=(0.1,), seed=seed))
