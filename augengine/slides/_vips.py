@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pyvips
@@ -15,10 +14,10 @@ from augengine.errors import ContentError, SourceError
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.libvips import open_picture
 from augengine.slides.base import Level, Region, make_levels
+from augengine.slides.stated_mpp import description_of, stated_mpp
 
-_MICROMETRES = {"nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
-_COARSEST = 50.0
-"""um/px; pictures that only say "72 dots an inch" state 353, which is a screen's."""
+MAX_PAGES = 256
+"""Pages of a TIFF. libvips walks through all pages before one to open it: 1000 take 11 s, and slides have a dozen."""
 
 _POWERS_OF_TWO = frozenset(float(1 << n) for n in range(1, 20))
 
@@ -26,23 +25,28 @@ _Opener = Callable[[], Any]
 
 
 class VipsFile:
-    """A picture opened by libvips; see `SlideFile`.
+    """A picture opened by libvips, of a TIFF its largest page; see `SlideFile`.
+
+    Attributes:
+        planes_apart: Whether its tiles hold one colour each. libvips reads its header, and none of them.
 
     Raises:
-        SourceError: It cannot be opened.
-        ContentError: It is no 8-bit RGB picture.
+        SourceError: It cannot be opened, or has more than `MAX_PAGES` pages.
+        ContentError: It is no 8-bit RGB picture, or stored turned.
     """
 
     def __init__(self, file: Path) -> None:
-        first = _load(file)
-        _check_rgb8(file, first)
-        self._openers, sizes = _pyramid(file, first)
+        pages = _pages(file)
+        page = _largest(pages)
+        base, description = pages[page], description_of(pages[0])
+        _check_rgb8(file, base, pages)
+        _check_upright(file, base)
+        self._openers, sizes = _pyramid(file, pages, page)
         self._thread = threading.local()
-        comment = str(first.get("image-description")) if first.get_typeof("image-description") else ""
-        is_ome = "<OME" in comment
-        self.format = "ome-tiff" if is_ome else str(first.get("vips-loader")).removesuffix("load")
+        self.format = "ome-tiff" if "<OME" in description else str(base.get("vips-loader")).removesuffix("load")
         self.levels: tuple[Level, ...] = make_levels(sizes)
-        self.mpp = _ome_mpp(comment) if is_ome else _resolution(first)
+        self.mpp = stated_mpp(base, page=page, description=description)
+        self.planes_apart = _has_planes_apart(base)
         self.scanned_from = 0, 0
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:
@@ -91,68 +95,85 @@ def _load(file: Path, **options: int) -> Any:
         raise SourceError(f"{file} cannot be opened as a slide: {_first_line(error)}", hint=hint) from error
 
 
-def _pyramid(file: Path, first: Any) -> tuple[list[_Opener], list[tuple[int, int]]]:
-    """One opener and one size a level: the first page, then its sub-images or the pages that are smaller copies."""
-    is_tiff = str(first.get("vips-loader")).startswith("tiff")
-    images: list[tuple[_Opener, Any]] = [((lambda: _load(file)) if is_tiff else (lambda: first), first)]
-    sub_images = int(first.get("n-subifds")) if first.get_typeof("n-subifds") else 0
-    pages = int(first.get("n-pages")) if first.get_typeof("n-pages") else 1
-    options = [{"subifd": i} for i in range(sub_images)] or [{"page": i} for i in range(1, pages)]
+def _pages(file: Path) -> list[Any]:
+    """The header of each page of a TIFF; of another picture, its only one."""
+    first = _load(file)
+    count = int(first.get("n-pages")) if _is_tiff(first) and first.get_typeof("n-pages") else 1
+    if count > MAX_PAGES:
+        hint = "save the pages of the slide alone"
+        raise SourceError(f"{file} holds {count} pages, {MAX_PAGES} are allowed", hint=hint)
+    return [first, *(_load(file, page=page) for page in range(1, count))]
+
+
+def _is_tiff(image: Any) -> bool:
+    return str(image.get("vips-loader")).startswith("tiff")
+
+
+def _largest(pages: list[Any]) -> int:
+    """The number of the page that is the slide: labels, macros and thumbnails are smaller, wherever they stand."""
+    return max(range(len(pages)), key=lambda page: (pages[page].width * pages[page].height, _is_rgb8(pages[page])))
+
+
+def _pyramid(file: Path, pages: list[Any], page: int) -> tuple[list[_Opener], list[tuple[int, int]]]:
+    """One opener and one size a level: the slide's page, then its sub-images or later pages that are smaller copies."""
+    base = pages[page]
+    images: list[tuple[_Opener, Any]] = [((lambda: _load(file, page=page)) if _is_tiff(base) else (lambda: base), base)]
+    sub_images = int(base.get("n-subifds")) if base.get_typeof("n-subifds") else 0
+    options = [{"page": page, "subifd": i} for i in range(sub_images)]
+    options = options or [{"page": later} for later in range(page + 1, len(pages))]
     for each in options:
         image = _load(file, **each)
-        if _is_coarser(image, images[-1][1], first):
+        if _is_coarser(image, images[-1][1], base):
             images.append((lambda each=each: _load(file, **each), image))  # type: ignore[misc]
     return [opener for opener, _ in images], [(int(image.width), int(image.height)) for _, image in images]
 
 
-def _is_coarser(image: Any, last: Any, first: Any) -> bool:
-    """Whether it is ``first`` by a power of two coarser, and coarser than ``last``: labels and thumbnails are not."""
-    if image.width >= last.width or image.bands != first.bands or image.format != first.format:
+def _is_coarser(image: Any, last: Any, base: Any) -> bool:
+    """Whether it is ``base`` by a power of two coarser, and coarser than ``last``: labels and thumbnails are not."""
+    if image.width >= last.width or image.bands != base.bands or image.format != base.format:
         return False
-    _, level = make_levels([(first.width, first.height), (image.width, image.height)])
+    _, level = make_levels([(base.width, base.height), (image.width, image.height)])
     return level.downsample in _POWERS_OF_TWO
 
 
-def _check_rgb8(file: Path, image: Any) -> None:
-    if image.format != "uchar" or image.bands not in (3, 4):
-        kind = "channel" if image.bands == 1 else "channels"
+def _is_rgb8(image: Any) -> bool:
+    return image.format == "uchar" and image.bands in (3, 4)
+
+
+def _check_rgb8(file: Path, image: Any, pages: list[Any]) -> None:
+    if not _is_rgb8(image):
+        kind = f"{image.bands} channel{'s' if image.bands > 1 else ''} of {image.format}"
+        alike = sum((each.width, each.height, each.bands) == (image.width, image.height, 1) for each in pages)
+        kind = f"{alike} pages of {kind}" if alike > 1 else kind
         hint = "brightfield slides in 8-bit RGB are tiled; export fluorescence or greyscale as RGB if it is meant"
-        raise ContentError(f"{file.name} has {image.bands} {kind} of {image.format}, not 8-bit RGB", hint=hint)
+        if alike == len("RGB") and image.format == "uchar":
+            hint = "if the pages are red, green and blue, save them as one RGB page: QuPath exports OME-TIFF so"
+        raise ContentError(f"{file.name} has {kind}, not 8-bit RGB", hint=hint)
     if image.interpretation not in ("srgb", "rgb"):
         raise ContentError(f"{file.name} has the colours of {image.interpretation}, not RGB", hint="save it as RGB")
 
 
+def _check_upright(file: Path, image: Any) -> None:
+    """Refuse what viewers turn: what is drawn on the turned picture would lie elsewhere."""
+    turned = int(image.get("orientation")) if image.get_typeof("orientation") else 1
+    if turned > 1:
+        hint = "save it upright, without that entry, and annotate that picture"
+        raise ContentError(f"{file.name} is stored turned or mirrored (EXIF orientation {turned})", hint=hint)
+
+
+def _has_planes_apart(image: Any) -> bool:
+    """Whether its tiles hold one colour each, which libvips finds out when it reads one."""
+    if not image.get_typeof("tile-width"):
+        return False
+    try:
+        pyvips.Region.new(image).fetch(0, 0, 1, 1)
+    except pyvips.Error as error:
+        return "separate planes" in str(error)
+    return False
+
+
 def _as_rgb(image: Any) -> Any:
     return image.flatten(background=255) if image.hasalpha() else image
-
-
-def _resolution(image: Any) -> tuple[float, float] | None:
-    """um/px by a TIFF's resolution tags, if they are in inches or centimetres; libvips gives pixels a millimetre."""
-    unit = str(image.get("resolution-unit")) if image.get_typeof("resolution-unit") else ""
-    if unit not in ("in", "cm") or not str(image.get("vips-loader")).startswith("tiff"):
-        return None
-    if not min(image.xres, image.yres) > 0:
-        return None
-    mpp = 1000 / float(image.xres), 1000 / float(image.yres)
-    return mpp if max(mpp) < _COARSEST else None
-
-
-def _ome_mpp(xml: str) -> tuple[float, float] | None:
-    """um/px of the first image by OME's description; None if it does not say."""
-    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
-        return None
-    try:
-        root = ElementTree.fromstring(xml)  # noqa: S314 - without a DOCTYPE there is no entity to expand
-        pixels = next(element for element in root.iter() if element.tag.rpartition("}")[2] == "Pixels")
-        x, y = (_micrometres(pixels, axis) for axis in "XY")
-    except (ElementTree.ParseError, StopIteration, KeyError, ValueError):
-        return None
-    return (x, y) if 0 < min(x, y) < float("inf") else None
-
-
-def _micrometres(pixels: ElementTree.Element, axis: str) -> float:
-    size, unit = pixels.attrib[f"PhysicalSize{axis}"], pixels.get(f"PhysicalSize{axis}Unit", "µm")
-    return float(size) * _MICROMETRES[unit]
 
 
 def _first_line(error: Exception) -> str:

@@ -172,12 +172,27 @@ def open_slide(path: Path, *, mpp: float | None = None, mpp_if_unstated: float |
             raise SpecError(f"a slide's mpp must be in (0, 100) um/px, got {value}", hint="0.25 is that of a 40x scan")
     if not path.is_file():
         raise SourceError(f"there is no file {path}", hint="name a slide's file")
+    if not path.stat().st_size:
+        raise SourceError(f"{path} cannot be opened as a slide: it is empty", hint="was it copied whole? Copy it again")
     found = detect(path)
-    if found not in (None, GENERIC):
-        return Slide(path, OpenSlideFile(path, str(found)), mpp=mpp, mpp_if_unstated=mpp_if_unstated)
+    file = _open_picture(path, found) if found in (None, GENERIC) else OpenSlideFile(path, str(found))
+    return Slide(path, file, mpp=mpp, mpp_if_unstated=mpp_if_unstated)
+
+
+def _open_picture(path: Path, found: str | None) -> SlideFile:
+    """A picture of no scanner's format. libvips reads all of them but tiles of one colour each, which OpenSlide can."""
     from augengine.slides._vips import VipsFile  # libvips takes 0.2 s that slides of scanners do not need
 
-    return Slide(path, VipsFile(path), mpp=mpp, mpp_if_unstated=mpp_if_unstated)
+    picture = VipsFile(path)
+    if not picture.planes_apart:
+        return picture
+    if found == GENERIC:
+        slide = OpenSlideFile(path, GENERIC)
+        slide.format, slide.mpp = picture.format, picture.mpp
+        if slide.levels[0] == picture.levels[0]:
+            return slide
+    hint = "save it anew with its colours together (PlanarConfiguration 1)"
+    raise ContentError(f"{path.name} stores its colours in planes apart, which cannot be read here", hint=hint)
 
 
 def readers_version() -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import ExifTags, Image
 
 from augengine.errors import AugengineError, ContentError, SourceError, SpecError
 from augengine.slides import Slide, open_slide
@@ -100,7 +101,7 @@ def _empty(file: Path) -> None:
         (_stretched, "not square"),
         (_cut_short, "cannot be opened as a slide"),
         (_text, "cannot be opened as a slide"),
-        (_empty, "cannot be opened as a slide"),
+        (_empty, "cannot be opened as a slide: it is empty"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -111,6 +112,32 @@ def test_what_is_no_brightfield_slide_is_refused_by_name(write: object, said: st
         open_slide(file)
     assert "s.tif" in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(("name", "format_name"), [("s.jpg", "JPEG"), ("s.png", "PNG"), ("s.tif", "TIFF")])
+def test_a_photograph_that_viewers_turn_is_refused(name: str, format_name: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    how = {"tiffinfo": {274: 6}} if format_name == "TIFF" else {"exif": exif}
+    Image.fromarray(specimen()).save(tmp_path / name, format_name, **how)
+    with pytest.raises(ContentError, match=f"{name} is stored turned or mirrored .EXIF orientation 6"):
+        open_slide(tmp_path / name)
+
+
+def test_a_damaged_first_tile_is_found_each_time_it_is_read(tmp_path: Path) -> None:
+    file = write_slide(tmp_path / "s.tif", specimen(), kind="flat")
+    with tifffile.TiffFile(file) as tif:
+        page = tif.pages[0]
+        assert isinstance(page, tifffile.TiffPage)
+        start = page.dataoffsets[0]
+    with file.open("r+b") as out:
+        out.seek(start)
+        out.write(b"\xff" * 40)
+    with open_slide(file) as slide:
+        for _ in range(2):
+            with pytest.raises(ContentError, match="damaged"):
+                slide.read(0, 0, slide.scale(0.25), height=50, width=50)
+        assert slide.read(400, 300, slide.scale(0.25), height=50, width=50).any()
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -103,3 +103,49 @@ def test_tiles_are_not_enlarged(picture: Pixels, tmp_path: Path) -> None:
         pytest.raises(ContentError, match=r"has 1 um/px, coarser than the 0\.5"),
     ):
         slide.scale(0.5)
+
+
+@pytest.mark.parametrize(
+    ("said", "unit", "resolution", "mpp"),
+    [
+        (b"unit=um", "NONE", (2, 2), 0.5),
+        (b"unit=micron", "NONE", (4, 4), 0.25),
+        (b"unit=microns", "NONE", (4, 4), 0.25),
+        (b"unit=Micrometer", "NONE", (4, 4), 0.25),
+        (rb"unit=\u00B5m", "NONE", (4, 4), 0.25),
+        ("unit=µm".encode(), "NONE", (4, 4), 0.25),
+        ("unit=µm".encode("latin-1"), "NONE", (4, 4), 0.25),
+        ("unit=\N{GREEK SMALL LETTER MU}m".encode(), "NONE", (4, 4), 0.25),
+        (b"unit=nm", "NONE", (0.004, 0.004), 0.25),
+        (b"unit=mm", "NONE", (4000, 4000), 0.25),
+        (b"unit=inch", "INCH", (101600, 101600), 0.25),
+        (b"unit=cm", "CENTIMETER", (40000, 40000), 0.25),
+        (b"unit=um", "INCH", (4, 4), 0.25),
+        (b"unit=um", "CENTIMETER", (40000, 40000), 0.25),
+        (b"unit=pixel", "NONE", (4, 4), None),
+        (b"", "NONE", (4, 4), None),
+        (b"unit=m", "NONE", (4, 4), None),
+    ],
+)
+def test_the_scale_of_imagej_is_in_the_unit_that_it_names(
+    said: bytes, unit: str, resolution: tuple[float, float], mpp: float | None, tmp_path: Path
+) -> None:
+    tifffile.imwrite(
+        tmp_path / "s.tif",
+        specimen(),
+        description=b"ImageJ=1.54f\nimages=1\n" + said + b"\nloop=false\n",
+        metadata=None,
+        photometric="rgb",
+        resolution=resolution,
+        resolutionunit=unit,
+    )
+    with open_slide(tmp_path / "s.tif") as slide:
+        assert slide.mpp == (None if mpp is None else pytest.approx(mpp, rel=1e-5))
+
+
+def test_an_imagej_picture_whose_sides_have_units_of_their_own_is_measured_by_both(tmp_path: Path) -> None:
+    said = "ImageJ=1.54f\nunit=um\nyunit=nm\n"
+    how = {"metadata": None, "photometric": "rgb", "resolutionunit": "NONE"}
+    tifffile.imwrite(tmp_path / "s.tif", specimen(), description=said, resolution=(2, 0.002), **how)  # type: ignore[arg-type]
+    with open_slide(tmp_path / "s.tif") as slide:
+        assert slide.mpp == pytest.approx(0.5)

@@ -78,12 +78,17 @@ def _as_vips(rgb_hwc: NDArray[np.generic], mpp: float | None) -> Any:
     return image if mpp is None else image.copy(xres=1000 / mpp, yres=1000 / mpp)
 
 
+def halved(rgb_hwc: Pixels) -> Pixels:
+    """A picture at half its size, by averaged blocks; an odd last row or column is left out."""
+    h, w = (n // 2 for n in rgb_hwc.shape[:2])
+    rounded: Pixels = np.rint(rgb_hwc[: 2 * h, : 2 * w].reshape(h, 2, w, 2, 3).mean(axis=(1, 3))).astype(np.uint8)
+    return rounded
+
+
 def _write_ome(file: Path, rgb_hwc: Pixels, mpp: float | None) -> Path:
     levels = [rgb_hwc]
     while min(levels[-1].shape[:2]) > 128:
-        h, w = (n // 2 * 2 for n in levels[-1].shape[:2])
-        halved = levels[-1][:h, :w].reshape(h // 2, 2, w // 2, 2, 3).mean(axis=(1, 3))
-        levels.append(np.rint(halved).astype(np.uint8))
+        levels.append(halved(levels[-1]))
     sizes = {} if mpp is None else {"PhysicalSizeX": mpp, "PhysicalSizeY": mpp}
     options: dict[str, Any] = {"tile": (128, 128), "photometric": "rgb", "compression": "deflate"}
     with tifffile.TiffWriter(file, ome=True) as tif:
