@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from unicodedata import category, normalize
@@ -129,6 +130,17 @@ class Labels(Protocol):
         """A box for each object of a class and of its sub-classes, in file order; none if the class is unknown."""
         ...
 
+    def counts(self, asked: Iterable[str]) -> dict[str, int]:
+        """How many objects a mask of these classes draws of each, and how many of which class it leaves out.
+
+        Every object counts once: for the nearest class that is asked for, else for its own.
+
+        Returns:
+            The classes asked for in their order, with 0 where there is none, then those left out in order of their
+            names; all as `class_key` gives them.
+        """
+        ...
+
     def outlines(self, name: str) -> tuple[Ring, ...]:
         """What to draw for a class and its sub-classes: the outer rings and the holes of objects, in file order.
 
@@ -169,6 +181,23 @@ class Drawn:
     rule: Rule = "union"
     origin: tuple[float, float] = (0.0, 0.0)
     reason: str = ""
+
+
+def nearest(classes: Sequence[str], asked: Container[str]) -> str | None:
+    """The class that an object of a `lineage` is drawn as; None if it is not drawn."""
+    return next((name for name in classes if name in asked), None)
+
+
+def count_by_class(objects: Iterable[Sequence[str]], asked: Iterable[str]) -> dict[str, int]:
+    """Implement `Labels.counts` for objects of these lineages."""
+    counts = dict.fromkeys(map(class_key, asked), 0)
+    left: Counter[str] = Counter()
+    for classes in objects:
+        if (name := nearest(classes, counts)) is None:
+            left[classes[0]] += 1
+        else:
+            counts[name] += 1
+    return counts | dict(sorted(left.items()))
 
 
 def check_tile(x: float, y: float, downsample: float, height: int, width: int, classes: Mapping[str, int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augengine.annotations.base import Box, Ring, check_tile, class_key
+from augengine.annotations.base import Box, Ring, check_tile, class_key, count_by_class
 from augengine.annotations.files import read_bytes
 from augengine.annotations.geometry import rectangle
 from augengine.annotations.raster import Floats, centres
@@ -174,7 +174,11 @@ class MaskLabels:
 
         The first use scans the whole mask.
         """
-        return tuple(self._box(part) for part in self._parts if str(part.value) == class_key(name))
+        return tuple(self._box(part) for part in self._parts if part.value == _id_of(name))
+
+    def counts(self, asked: Iterable[str]) -> dict[str, int]:
+        """How many objects each class has, as in `Labels.counts`; the first use scans the whole mask."""
+        return count_by_class(([str(part.value)] for part in self._parts), asked)
 
     def outlines(self, name: str) -> tuple[Ring, ...]:
         """The boxes of `objects` as rings."""
@@ -235,6 +239,15 @@ def _table(classes: Mapping[str, int]) -> NDArray[np.uint8]:
     """The mask's id -> the id that is asked for; 0 for those that are not."""
     table = np.zeros(256, np.uint8)
     for name, value in classes.items():
-        if (key := class_key(name)).isdecimal() and 0 < int(key) < 256:
-            table[int(key)] = value
+        if (own := _id_of(name)) is not None:
+            table[own] = value
     return table
+
+
+def _id_of(name: str) -> int | None:
+    """The mask's id that a class name stands for; None if it stands for none."""
+    key = class_key(name)
+    return int(key) if key in _IDS else None
+
+
+_IDS = frozenset(map(str, range(1, 256)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from augengine.annotations.base import Box, Ring, check_tile, class_key
+from augengine.annotations.base import Box, Ring, check_tile, class_key, count_by_class, nearest
 from augengine.annotations.geometry import edges_of, rings_of
 from augengine.annotations.raster import Edges, Floats, centres, inside
 from augengine.pictures.arrays import Mask
@@ -94,7 +94,7 @@ class OutlineLabels:
     def _drawn_as(self, name: str, asked: set[str]) -> Iterator[_Layer]:
         """The layers for which ``name`` is the nearest of the classes that are asked for."""
         for classes in self._lineages.get(name, ()):
-            if next(each for each in classes if each in asked) == name:
+            if nearest(classes, asked) == name:
                 yield self._layers[classes]
 
     def objects(self, name: str) -> tuple[Box, ...]:
@@ -104,6 +104,10 @@ class OutlineLabels:
     def _of(self, name: str) -> Iterator[Outline]:
         key = class_key(name)
         return (outline for outline in self._outlines if key in outline.classes)
+
+    def counts(self, asked: Iterable[str]) -> dict[str, int]:
+        """Implement `Labels.counts`."""
+        return count_by_class((outline.classes for outline in self._outlines), asked)
 
     def outlines(self, name: str) -> tuple[Ring, ...]:
         """Implement `Labels.outlines`."""

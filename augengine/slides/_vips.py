@@ -19,6 +19,8 @@ from augengine.slides.stated_mpp import description_of, stated_mpp
 MAX_PAGES = 256
 """Pages of a TIFF. libvips walks through all pages before one to open it: 1000 take 11 s, and slides have a dozen."""
 
+_MAX_PROBED_PX = 1 << 24  # of a tile that is decoded to learn how it is stored; those of scanners have 1 << 16
+
 _POWERS_OF_TWO = frozenset(float(1 << n) for n in range(1, 20))
 
 _Opener = Callable[[], Any]
@@ -147,7 +149,7 @@ def _check_rgb8(file: Path, image: Any, pages: list[Any]) -> None:
         kind = f"{alike} pages of {kind}" if alike > 1 else kind
         hint = "brightfield slides in 8-bit RGB are tiled; export fluorescence or greyscale as RGB if it is meant"
         if alike == len("RGB") and image.format == "uchar":
-            hint = "if the pages are red, green and blue, save them as one RGB page: QuPath exports OME-TIFF so"
+            hint = "if the pages are red, green and blue, save them as one RGB page"
         raise ContentError(f"{file.name} has {kind}, not 8-bit RGB", hint=hint)
     if image.interpretation not in ("srgb", "rgb"):
         raise ContentError(f"{file.name} has the colours of {image.interpretation}, not RGB", hint="save it as RGB")
@@ -163,7 +165,7 @@ def _check_upright(file: Path, image: Any) -> None:
 
 def _has_planes_apart(image: Any) -> bool:
     """Whether its tiles hold one colour each, which libvips finds out when it reads one."""
-    if not image.get_typeof("tile-width"):
+    if not image.get_typeof("tile-width") or image.get("tile-width") * image.get("tile-height") > _MAX_PROBED_PX:
         return False
     try:
         pyvips.Region.new(image).fetch(0, 0, 1, 1)

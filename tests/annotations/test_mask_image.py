@@ -78,6 +78,15 @@ def test_a_size_rounded_down_is_still_the_slides_shape(tmp_path: Path) -> None:
         read(tmp_path / "m.png", encode(IDS), width=48, height=64)
 
 
+def test_a_class_of_a_mask_is_its_id_and_nothing_else(tmp_path: Path) -> None:
+    found = read(tmp_path / "m.png", encode(IDS), width=64, height=48)
+    for name in ("01", "+1", "1.0", "256", "0", "x", ""):
+        assert found.objects(name) == found.outlines(name) == ()
+        assert not found.mask(0, 0, downsample=1, height=48, width=64, classes={name: 1}).any()
+    objects = {name: len(found.objects(name)) for name in ("1", "2")}
+    assert found.counts([" 2", "9"]) == {"2": objects["2"], "9": 0, "1": objects["1"]}
+
+
 def test_a_large_mask_is_read_by_region_with_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = class_ids(300, 200, classes=4)
     Image.fromarray(ids).save(tmp_path / "m.tif", compression="tiff_lzw", tile=(64, 64))

@@ -55,6 +55,18 @@ def test_an_object_is_drawn_as_the_nearest_class_in_whatever_order(order: list[t
     assert areas(squares(), dict(order)) == {1: 100, 2: 400, 3: 900}
 
 
+def test_an_object_counts_once_for_the_nearest_class_asked_for_or_for_its_own() -> None:
+    found = squares()
+    assert list(found.counts(["Tubule", "glomerulus"]).items()) == [("tubule", 1), ("glomerulus", 3)]
+    assert found.counts(["vessel", "Glomerulus:  sclerosed"]) == {
+        "vessel": 0,
+        "glomerulus: sclerosed": 2,
+        "glomerulus": 1,
+        "tubule": 1,
+    }
+    assert sum(found.counts([]).values()) == len(BOXES)
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_id_0_cuts_a_sub_class_out(order: int) -> None:
     classes = dict([("glomerulus", 1), ("glomerulus: sclerosed", 0)][::order])
