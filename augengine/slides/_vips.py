@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -119,15 +120,18 @@ def _largest(pages: list[Any]) -> int:
 def _pyramid(file: Path, pages: list[Any], page: int) -> tuple[list[_Opener], list[tuple[int, int]]]:
     """One opener and one size a level: the slide's page, then its sub-images or later pages that are smaller copies."""
     base = pages[page]
-    images: list[tuple[_Opener, Any]] = [((lambda: _load(file, page=page)) if _is_tiff(base) else (lambda: base), base)]
+    if not _is_tiff(base):
+        return [lambda: base], [(int(base.width), int(base.height))]
     sub_images = int(base.get("n-subifds")) if base.get_typeof("n-subifds") else 0
-    options = [{"page": page, "subifd": i} for i in range(sub_images)]
-    options = options or [{"page": later} for later in range(page + 1, len(pages))]
-    for each in options:
-        image = _load(file, **each)
-        if _is_coarser(image, images[-1][1], base):
-            images.append((lambda each=each: _load(file, **each), image))  # type: ignore[misc]
-    return [opener for opener, _ in images], [(int(image.width), int(image.height)) for _, image in images]
+    parts = [{"page": page, "subifd": i} for i in range(sub_images)]
+    others = [(part, _load(file, **part)) for part in parts]
+    others = others or [({"page": later}, pages[later]) for later in range(page + 1, len(pages))]
+    levels = [({"page": page}, base)]
+    for part, image in others:
+        if _is_coarser(image, levels[-1][1], base):
+            levels.append((part, image))
+    openers = [functools.partial(_load, file, **part) for part, _ in levels]
+    return list(openers), [(int(image.width), int(image.height)) for _, image in levels]
 
 
 def _is_coarser(image: Any, last: Any, base: Any) -> bool:
