@@ -99,6 +99,8 @@ def _unpacked(classification: Any) -> Any:
     if not isinstance(classification, str) or not classification.lstrip().startswith(("{", "[", '"')):
         return classification
     try:
-        return json.loads(classification)
+        found = json.loads(classification)
     except (ValueError, RecursionError):
         return classification
+    is_a_list_of_others = isinstance(found, list) and not all(isinstance(name, str) for name in found)
+    return classification if is_a_list_of_others else found

@@ -59,6 +59,8 @@ def test_a_derived_class_of_qupath_keeps_its_parts(tmp_path: Path) -> None:
         ("{not json}", "{not json}"),
         ("[" * 5000, "[" * 5000),
         ("17", "17"),
+        ("[1]", "[1]"),
+        ("[IHC] positive", "[IHC] positive"),
         ("null", "null"),
         ('{"name": null}', "a name of its own"),
     ],
