@@ -138,7 +138,8 @@ def rings_of_wkt(text: str) -> list[list[Floats]]:
     if _depth(text) > MAX_DEPTH:  # GEOS reads by recursion, as deep as the text says: 100 000 levels end the process
         raise ContentError(f"it has WKT with collections in each other, more than {MAX_DEPTH} deep")
     try:
-        parts = _flattened(shapely.from_wkt(text))
+        with np.errstate(over="ignore", invalid="ignore"):  # what is infinite or undefined is named by `area`
+            parts = _flattened(shapely.from_wkt(text))
     except NotImplementedError as error:
         raise ContentError(f"it has curves, which are not read: {text[:40]!r}") from error
     except (shapely.errors.GEOSException, TypeError, ValueError) as error:

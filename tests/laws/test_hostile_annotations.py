@@ -191,6 +191,9 @@ def test_numbers_beyond_all_bounds_are_a_problem_of_their_object(number: str, tm
     features = [_feature([[0, 0], [1, 0], [1, 1]]), _feature([[0, 0], [2, 0], [2, 2]])]
     document = json.dumps(features).replace("[1, 0]", f"[{number}, 0]")
     assert len(read(tmp_path / "x.geojson", document).problems) == 1
+    wkt = f"POLYGON ((0 0, {number} 0, 1 1, 0 0))"
+    with pytest.raises(ContentError, match="only object"):
+        read(tmp_path / "x.csv", f'wkt,term\n"{wkt}",a\n')
 
 
 def test_a_number_of_thousands_of_digits_is_refused(tmp_path: Path) -> None:
