@@ -89,13 +89,19 @@ def slide_tissue_mask(
     Returns:
         bool (H, W).
     """
-    fill = rgb_hwc.max(axis=2) <= _BLACK
+    fill = black_fill(rgb_hwc)
     smooth = _smooth_beside(mean_density(rgb_hwc), fill, smoothing)
     seen = ~fill & (rgb_hwc.min(axis=2) < _WHITE)
     glass = glass_density(rgb_hwc[seen], smooth[seen])
     darker = 0.0 if glass is None else max(0.0, glass - USUAL_GLASS)
     found: NDArray[np.bool_] = (smooth > threshold + darker) & ~fill
     return found
+
+
+def black_fill(rgb_hwc: RgbImage) -> NDArray[np.bool_]:
+    """Where a scanner or a converter filled up with black, bool (H, W): neither tissue nor glass."""
+    filled: NDArray[np.bool_] = rgb_hwc.max(axis=2) <= _BLACK
+    return filled
 
 
 _BLACK, _WHITE = 5, 255

@@ -31,6 +31,7 @@ class Choice:
         spec: Which tiles are wanted.
         frame: The slide and the tiles' size in it.
         tissue: Where its tissue is.
+        filled: Where it was filled up with black, which is no glass either.
         labels: What is annotated on it, if anything is asked for.
         key: The slide's key, from which random places follow.
 
@@ -38,8 +39,10 @@ class Choice:
         problems: What could not be done, a sentence each; filled by `places`.
     """
 
-    def __init__(self, spec: TileSpec, frame: Frame, tissue: Tissue, labels: Labels | None, key: str) -> None:
-        self._spec, self._frame, self._tissue, self._key = spec, frame, tissue, key
+    def __init__(
+        self, spec: TileSpec, frame: Frame, tissue: Tissue, filled: Tissue, labels: Labels | None, key: str
+    ) -> None:
+        self._spec, self._frame, self._tissue, self._filled, self._key = spec, frame, tissue, filled, key
         self._labels = labels
         self._objects = self._rectangles()
         self._clear = clear_of(self._objects, frame.side)
@@ -98,7 +101,8 @@ class Choice:
         return self._tissue.share(x, y, self._frame.side) >= self._spec.min_tissue
 
     def _is_glass(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
-        glass: NDArray[np.bool_] = self._tissue.share(x, y, self._frame.side) == 0
+        side = self._frame.side
+        glass = (self._tissue.share(x, y, side) == 0) & (self._filled.share(x, y, side) == 0)
         return glass & self._clear(x, y)
 
     def _rectangles(self) -> list[Rectangle]:

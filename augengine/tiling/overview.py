@@ -104,9 +104,9 @@ def _draw_labels(
     others = [name for name in labels.classes if name not in colours]
     for name in (*others, *colours):
         for ring in labels.outlines(name):
-            pen.line([tuple(point) for point in _closed(ring) / by], fill=colours.get(name, _OTHER), width=2)
+            pen.line([tuple(point) for point in ring / by], fill=colours.get(name, _OTHER), width=2)
     for ring in labels.skipped:
-        for dash in _dashes(_closed(ring) / by):
+        for dash in _dashes(ring / by):
             pen.line(dash, fill=_SKIPPED, width=2)
     yield from ((f"{len(labels.objects(name))} {name}", colour) for name, colour in colours.items())
     if others:
@@ -117,10 +117,6 @@ def _draw_labels(
 
 def _class_colours(spec: TileSpec) -> Mapping[str, _Colour]:
     return {name: _CLASS_COLOURS[i % len(_CLASS_COLOURS)] for i, (name, _) in enumerate(spec.classes)}
-
-
-def _closed(ring: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([ring, ring[:1]])
 
 
 def _dashes(points: NDArray[np.float64]) -> Iterator[list[tuple[float, float]]]:

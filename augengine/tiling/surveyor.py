@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from augengine.annotations import Labels, open_labels
 from augengine.digests import file_sha256
 from augengine.errors import ContentError, PlanMismatch, SourceError, TargetError
@@ -19,7 +22,7 @@ from augengine.tiling.overview import Overview, draw_overview
 from augengine.tiling.places import Frame, Tissue
 from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey, read_survey, write_survey, write_thumbnail
-from augengine.tiling.thumbnail import read_thumbnail
+from augengine.tiling.thumbnail import Thumbnail, read_thumbnail
 
 _MAX_OTHER_CLASSES = 100
 """Classes nobody asked for that are counted: some programs give every object a name of its own."""
@@ -86,7 +89,8 @@ def _look(listed: ListedSlide, spec: TileSpec, folder: AnyPath) -> Survey:
             raise ContentError("its ground is dark, as under fluorescence", hint=hint)
         labels = slide_labels(listed, slide, spec)
         tissue = thumbnail.tissue(spec.tissue_density)
-        choice = Choice(spec, frame, Tissue(tissue, thumbnail.downsample), labels, listed.key)
+        by = thumbnail.downsample
+        choice = Choice(spec, frame, Tissue(tissue, by), Tissue(thumbnail.filled, by), labels, listed.key)
         places = choice.places()
         overview = Overview(
             rgb_hwc=thumbnail.rgb_hwc,
@@ -113,6 +117,7 @@ def _look(listed: ListedSlide, spec: TileSpec, folder: AnyPath) -> Survey:
                 *_said_of_mpp(listed, slide),
                 *(() if labels is None else labels.problems),
                 *choice.problems,
+                *_said_of_tissue(thumbnail, tissue),
             ),
         )
 
@@ -134,11 +139,16 @@ def _said_of_mpp(listed: ListedSlide, slide: Slide) -> Iterator[str]:
     )
 
 
+def _said_of_tissue(thumbnail: Thumbnail, tissue: NDArray[np.bool_]) -> Iterator[str]:
+    """Where no glass was told from tissue, though a picture of tissue alone looks the same."""
+    if not thumbnail.is_dark and (tissue | thumbnail.filled).all():
+        yield "all of it counts as tissue; if there is glass on it, raise --tissue-density"
+
+
 def _count_objects(labels: Labels, spec: TileSpec) -> dict[str, int]:
     """Objects by class: those asked for, zero included, then the others."""
-    asked = [name for name, _ in spec.classes]
-    others = sorted(labels.classes.difference(asked))[:_MAX_OTHER_CLASSES]
-    return {name: len(labels.objects(name)) for name in (*asked, *others)}
+    found = labels.counts([name for name, _ in spec.classes])
+    return dict(list(found.items())[: len(spec.classes) + _MAX_OTHER_CLASSES])
 
 
 def _frame(slide: Slide, scale: Scale, spec: TileSpec) -> Frame:

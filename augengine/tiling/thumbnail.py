@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from augengine.errors import ContentError
 from augengine.pictures.arrays import RgbImage
-from augengine.pictures.colour import tissue_mask
+from augengine.pictures.colour import black_fill, slide_tissue_mask
 from augengine.slides import Scale, Slide
 
 COARSEST_MPP = 8.0
@@ -55,8 +55,13 @@ class Thumbnail:
         """
         if self.is_dark:
             return np.ones(self.rgb_hwc.shape[:2], dtype=np.bool_)
-        found = tissue_mask(self.rgb_hwc, threshold=threshold, smoothing=self.smoothing)
+        found = slide_tissue_mask(self.rgb_hwc, threshold=threshold, smoothing=self.smoothing)
         return found | self.damaged
+
+    @property
+    def filled(self) -> NDArray[np.bool_]:
+        """Where the slide was filled up with black, bool (h, w); nowhere if the ground is dark."""
+        return black_fill(self.rgb_hwc) & (not self.is_dark)
 
 
 def read_thumbnail(slide: Slide, side: float) -> Thumbnail:
