@@ -102,7 +102,7 @@ class Choice:
 
     def _is_glass(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
         side = self._frame.side
-        glass = (self._tissue.share(x, y, side) == 0) & (self._filled.share(x, y, side) == 0)
+        glass: NDArray[np.bool_] = (self._tissue.share(x, y, side) == 0) & (self._filled.share(x, y, side) == 0)
         return glass & self._clear(x, y)
 
     def _rectangles(self) -> list[Rectangle]:
