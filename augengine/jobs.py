@@ -113,7 +113,7 @@ class Report:
 def failure_reason(error: BaseException) -> str:
     """An error as a report states it: our own with their hint, foreign ones with their kind."""
     if isinstance(error, AugengineError):
-        return error.message + (f" ({error.hint})" if error.hint else "")
+        return error.sentence
     if isinstance(error, MemoryError):
         return "out of memory (fewer --workers or --variants, or smaller images)"
     return f"{type(error).__name__}: {error}"

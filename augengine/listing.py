@@ -112,7 +112,7 @@ def _check(entry: Entry, source: str, taken: dict[str, str]) -> Entry:
     try:
         check_key(entry.key)
     except ContentError as error:
-        return replace(entry, reason=error.message)
+        return replace(entry, reason=error.sentence)
     if entry.key in taken:
         return replace(entry, reason=f"{entry.name} has the key {entry.key!r}, which {taken[entry.key]} has already")
     taken[entry.key] = f"{entry.name} in {source}"

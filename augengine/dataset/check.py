@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 from augengine.dataset.spec import WorkerSpec
 from augengine.errors import ContentError, SpecError
 from augengine.listing import Listing
-from augengine.pictures.images import check_image, read_size
+from augengine.pictures.images import check_image, check_mask
+from augengine.pictures.metadata import check_image_metadata, check_upright
 from augengine.sample import Failure, Sample
-from augengine.spec import AugmentSpec
+from augengine.spec import MAX_SIDE, AugmentSpec
 from augengine.weights.cards import mpp_fits
 
 
 def check_sample(sample: Sample, worker: WorkerSpec) -> Sample | Failure:
-    """The sample itself, or why it is bad: its image's header, its mask's size, its um/px."""
+    """The sample itself, or why it is bad: its image's header and metadata, its mask's, its um/px."""
     try:
         size = check_image(sample.image, max_side=worker.spec.max_side)
         _check_side(size, worker)
+        check_image_metadata(sample.image)
         _check_mask(sample, size)
         _check_mpp(sample, worker)
     except ContentError as error:
-        return Failure(sample.key, error.message)
+        return Failure(sample.key, error.sentence)
     return sample
 
 
@@ -36,8 +37,9 @@ def _check_side(size: tuple[int, int], worker: WorkerSpec) -> None:
 def _check_mask(sample: Sample, size: tuple[int, int]) -> None:
     if sample.mask is None:
         return
-    mask_size = read_size(io.BytesIO(sample.mask))
-    if mask_size is not None and mask_size != size:
+    mask_size = check_mask(sample.mask, max_side=MAX_SIDE)
+    check_upright(sample.mask, what="mask")
+    if mask_size != size:
         (height, width), (mask_height, mask_width) = size, mask_size
         raise ContentError(f"the mask is {mask_width} x {mask_height} px, its image {width} x {height} px")
 

@@ -10,7 +10,8 @@ import os
 import struct
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -22,18 +23,27 @@ from augengine.errors import ContentError, SpecError
 from augengine.pictures.arrays import Mask, RgbImage
 
 _AS_RGB = "save it as 8-bit RGB, for example with Pillow: Image.open(f).convert('RGB').save(f)"
+_OR_MASK = "; if it is a mask, give it a mask's name, such as NAME_mask.png beside NAME.png"
 _AS_CLASS_IDS = "save the mask as an 8-bit greyscale or palette PNG whose values are class ids"
+_GREY, _PALETTE = "greyscale", "a palette image"
+_LOSSLESS = "draw the mask anew as a PNG: what a lossy file has changed cannot be told from class ids"
 
-_PNG_MAGIC, _JPEG_MAGIC, _JPEG_SCAN = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xda"
+PNG_MAGIC, _JPEG_MAGIC, _JPEG_SCAN = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xda"
 _PNG_CLASS_IDS = ((8, 0), (8, 3))  # (bit depth, colour type): greyscale and palette
 
 MAX_SCANS = 64
 """Scans of a JPEG; progressive ones have ten. Each is a pass over the picture: 5000 in 67 KB take 10 s at 1024 px."""
 
+_STRETCHED = {"L;2": 85, "L;4": 17}
+"""How Pillow packs grey levels of 2 and 4 bits, and by what it multiplies them to reach 255."""
+
+_GREY_MODES = ("L", "None", *_STRETCHED)
+_LOSSY_IN_TIFF = ("jpeg", "tiff_jpeg", "webp", "jpeg2000")
+
 _WARNINGS = threading.Lock()
 # Pillow's classes by name, not Image.open: no bomb check that would hide the size, no exotic formats to attack.
 _OPENERS: tuple[tuple[bytes, Callable[[BinaryIO], ImageFile]], ...] = (
-    (_PNG_MAGIC, PngImagePlugin.PngImageFile),
+    (PNG_MAGIC, PngImagePlugin.PngImageFile),
     (_JPEG_MAGIC, JpegImagePlugin.JpegImageFile),
     (b"II*\0", TiffImagePlugin.TiffImageFile),
     (b"MM\0*", TiffImagePlugin.TiffImageFile),
@@ -41,7 +51,7 @@ _OPENERS: tuple[tuple[bytes, Callable[[BinaryIO], ImageFile]], ...] = (
     (b"RIFF", WebPImagePlugin.WebPImageFile),
 )
 # What Pillow's plugins raise on damaged files, as its own Image.open expects, and what fuzzed files added.
-_PILLOW_ERRORS = (
+PILLOW_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, MemoryError, struct.error,
 )  # fmt: skip
 
@@ -93,7 +103,8 @@ def _check_stream(stream: Any, max_side: int) -> None:
     if max(height, width) > max_side:
         raise too_large(height, width, max_side)
     if reason := _why_not_rgb8(stream):
-        raise ContentError(f"the image is {reason}, not 8-bit RGB", hint=_AS_RGB)
+        may_be_mask = reason in (_GREY, _PALETTE)
+        raise ContentError(f"the image is {reason}, not 8-bit RGB", hint=_AS_RGB + (_OR_MASK if may_be_mask else ""))
     if stream.num_images != 1:
         hint = "cut slides and pyramids with `augengine tile`; save other pages as files of their own"
         raise ContentError(f"the image holds {stream.num_images} pages", hint=hint)
@@ -110,11 +121,11 @@ def _why_not_rgb8(stream: Any) -> str:
     if spec in (codec.CMYK, codec.YCCK):
         return "CMYK"
     if spec == codec.PALETTE:
-        return "a palette image"
+        return _PALETTE
     if stream.num_channels in (2, 4):
         return "an image with an alpha channel"
     if stream.num_channels == 1 or spec == codec.GRAY:
-        return "greyscale"
+        return _GREY
     if np.dtype(stream.dtype) != np.uint8:
         return f"{np.dtype(stream.dtype)}"
     if stream.num_channels != 3 or spec not in (codec.SRGB, codec.SYCC):
@@ -173,9 +184,18 @@ def read_size(file: BinaryIO) -> tuple[int, int] | None:
         return _webp_size(head)
     try:
         width, height = _open(head, file).size
-    except _PILLOW_ERRORS:
+    except PILLOW_ERRORS:
         return None
     return (height, width) if height > 0 and width > 0 else None
+
+
+def open_picture(data: bytes) -> ImageFile:
+    """An encoded picture, its header read by Pillow.
+
+    Raises:
+        OSError: No format that is read; another of `PILLOW_ERRORS` if it is damaged.
+    """
+    return _open(data[:30], io.BytesIO(data))
 
 
 def _open(head: bytes, file: BinaryIO) -> ImageFile:
@@ -203,32 +223,76 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
 
 
 def read_mask(data: bytes, *, max_side: int) -> Mask:
-    """The class ids of a mask, uint8 (H, W): grey levels or palette indices as they are, 1-bit as 0 and 1.
+    """The class ids of a mask, uint8 (H, W): grey levels and palette indices of up to 8 bits as the file states them.
 
     Raises:
-        ContentError: Unreadable, larger than ``max_side``, or no 8-bit class ids (colour, 16-bit ...).
+        ContentError: As in `check_mask`, or its pixels cannot be read.
     """
+    with _mask_errors():
+        picture = _open_mask(data, max_side)
+        factor = _STRETCHED.get(_raw_mode(picture), 1)  # how it is packed is forgotten once it is decoded
+        return np.asarray(picture).astype(np.uint8) // factor
+
+
+def check_mask(data: bytes, *, max_side: int) -> tuple[int, int]:
+    """(height, width) of a mask, from its header alone.
+
+    Raises:
+        ContentError: Unreadable, larger than ``max_side``, coded with losses, or no class ids of at most 8 bits.
+    """
+    with _mask_errors():
+        picture = _open_mask(data, max_side)
+        return picture.height, picture.width
+
+
+@contextmanager
+def _mask_errors() -> Iterator[None]:
     try:
-        _check_scans(data)
-        picture = _open(data[:30], io.BytesIO(data))
-        if max(picture.size) > max_side:
-            raise too_large(picture.height, picture.width, max_side)
-        if reason := _why_not_class_ids(picture):
-            raise ContentError(f"the mask is {reason}, not 8-bit class ids", hint=_AS_CLASS_IDS)
-        return np.asarray(picture).astype(np.uint8)
-    except _PILLOW_ERRORS as error:
+        yield
+    except PILLOW_ERRORS as error:
         raise ContentError(f"the mask cannot be read: {error}", hint=_AS_CLASS_IDS) from error
 
 
+def _open_mask(data: bytes, max_side: int) -> ImageFile:
+    _check_scans(data)
+    if (size := read_size(io.BytesIO(data))) is not None and max(size) > max_side:  # before a WebP is set up
+        raise too_large(*size, max_side)
+    picture = open_picture(data)
+    if max(picture.size) > max_side:
+        raise too_large(picture.height, picture.width, max_side)
+    if coding := _lossy_coding(data, picture):
+        raise ContentError(f"the mask is coded as {coding}, which changes class ids", hint=_LOSSLESS)
+    if reason := _why_not_class_ids(picture):
+        raise ContentError(f"the mask is {reason}, not 8-bit class ids", hint=_AS_CLASS_IDS)
+    return picture
+
+
+def _lossy_coding(data: bytes, picture: ImageFile) -> str:
+    """What lossy code a mask's pixels are in, by its bytes, whatever its name; empty if it has none."""
+    if isinstance(picture, JpegImagePlugin.JpegImageFile):
+        return "JPEG"
+    if isinstance(picture, WebPImagePlugin.WebPImageFile) and b"VP8L" not in data[12:]:
+        return "lossy WebP"
+    compression = picture.info.get("compression")
+    return f"{compression} within TIFF" if compression in _LOSSY_IN_TIFF else ""
+
+
 def _why_not_class_ids(picture: ImageFile) -> str:
+    if picture.mode in ("RGB", "RGBA", "CMYK", "YCbCr", "LAB"):
+        return f"a colour picture of mode {picture.mode}"
     if picture.mode not in ("L", "P", "1"):
         return f"of Pillow's mode {picture.mode}"
+    raw_mode = _raw_mode(picture)
+    # Pillow inverts TIFF's white-is-zero.
+    return f"greyscale packed as {raw_mode}" if picture.mode == "L" and raw_mode not in _GREY_MODES else ""
+
+
+def _raw_mode(picture: ImageFile) -> str:
+    """How the pixels are packed in the file, in Pillow's words."""
     raw = picture.tile[0].args if picture.tile else None
-    raw_mode = raw[0] if isinstance(raw, tuple) else raw
-    # Pillow stretches 2-bit and 4-bit grey levels to 0 ... 255, and inverts TIFF's white-is-zero.
-    return f"greyscale packed as {raw_mode}" if picture.mode == "L" and str(raw_mode) not in ("L", "None") else ""
+    return str(raw[0] if isinstance(raw, tuple) else raw)
 
 
 def mask_is_canonical(data: bytes) -> bool:
     """Whether a mask is an 8-bit greyscale or palette PNG already, so that it is copied byte for byte."""
-    return data.startswith(_PNG_MAGIC) and len(data) > 25 and (data[24], data[25]) in _PNG_CLASS_IDS
+    return data.startswith(PNG_MAGIC) and len(data) > 25 and (data[24], data[25]) in _PNG_CLASS_IDS

@@ -63,7 +63,7 @@ class ShardBuilder:
         try:
             encoded = encode()
         except ContentError as error:
-            self.drop(Failure(key, error.message))
+            self.drop(Failure(key, error.sentence))
             return
         self.samples_in += 1
         self._statistics += encoded.statistics

@@ -137,7 +137,7 @@ class FolderSource:
                 raise ContentError(f"its {missing[0]} is no plain file that can be read")
             check_bytes(sizes)
         except ContentError as error:
-            reason = reason or error.message
+            reason = reason or error.sentence
         height, width = opened.images.measure(found.image) if measure and not reason else (0, 0)
         return Entry(key=make_key(found.image), files=listed, height=height, width=width, reason=reason)
 
@@ -153,7 +153,7 @@ class FolderSource:
             data = {role: tree.read(name) for role, (tree, name) in _files(opened, found).items()}
             meta = parse_meta(data["json"]) if "json" in data else {}
         except ContentError as error:
-            return Failure(key, error.message)
+            return Failure(key, error.sentence)
         except PermissionError as error:
             return Failure(key, f"it cannot be read: {error.strerror}")
         except OSError as error:

@@ -25,7 +25,13 @@ TRAINING = ROOT / "train/augengine_train"
 
 # Package -> the files that may import it, relative to augengine/.
 OWNERS: dict[str, set[str]] = {
-    "PIL": {"pictures/images.py", "pictures/pages.py", "pictures/resample.py", "tiling/overview.py"},
+    "PIL": {
+        "pictures/images.py",
+        "pictures/metadata.py",
+        "pictures/pages.py",
+        "pictures/resample.py",
+        "tiling/overview.py",
+    },
     "braceexpand": {"sources/tars.py"},
     "click": {
         f"cli/{name}.py"

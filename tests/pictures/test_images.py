@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
-import zlib
 from typing import Any
 
 import numpy as np
@@ -12,9 +10,9 @@ from PIL import Image
 
 from augengine.errors import ContentError, SpecError
 from augengine.pictures.encode import encode_image, encode_mask, encoder_version
-from augengine.pictures.images import Decoder, check_image, mask_is_canonical, read_mask, read_size
+from augengine.pictures.images import Decoder, check_image, check_mask, mask_is_canonical, read_mask, read_size
 from augengine.spec import MAX_WEBP_SIDE, ImageFormat
-from tests.support.pictures import bomb, class_ids, encode, tissue
+from tests.support.pictures import bomb, class_ids, encode, packed_grey, tissue
 
 LOSSLESS: list[tuple[str, dict[str, Any]]] = [
     ("PNG", {}),
@@ -185,12 +183,43 @@ def test_one_bit_masks_become_0_and_1() -> None:
     np.testing.assert_array_equal(read_mask(out.getvalue(), max_side=64), ids)
 
 
-def test_packed_grey_levels_are_refused_rather_than_stretched() -> None:
-    ids = bytearray(encode(np.zeros((8, 8), np.uint8)))
-    ids[24] = 4  # bit depth; Pillow would show 17 where the file says 1
-    ids[29:33] = struct.pack(">I", zlib.crc32(ids[12:29]))
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_grey_levels_of_few_bits_are_class_ids_as_they_are(bits: int) -> None:
+    ids = class_ids(classes=2**bits)
+    data = packed_grey(ids, bits)
+    np.testing.assert_array_equal(read_mask(data, max_side=64), ids)
+    assert mask_is_canonical(data) == (bits == 8)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_palette_indices_of_few_bits_are_class_ids_as_they_are(bits: int) -> None:
+    ids = class_ids(classes=2**bits)
+    picture, out = Image.fromarray(ids), io.BytesIO()
+    picture.putpalette([7 * value % 256 for value in range(3 * 2**bits)])
+    picture.save(out, "PNG", bits=bits)
+    np.testing.assert_array_equal(read_mask(out.getvalue(), max_side=64), ids)
+
+
+def test_white_is_zero_is_refused_rather_than_inverted() -> None:
+    data = encode(class_ids(), "TIFF", tiffinfo={262: 0})
     with pytest.raises(ContentError, match="packed"):
-        read_mask(bytes(ids), max_side=64)
+        read_mask(data, max_side=64)
+
+
+@pytest.mark.parametrize(
+    ("fmt", "options", "said"),
+    [
+        ("JPEG", {"quality": 100}, "JPEG"),
+        ("WEBP", {"quality": 90}, "lossy WebP"),
+        ("TIFF", {"compression": "jpeg"}, "jpeg within TIFF"),
+    ],
+)
+def test_a_mask_that_was_coded_with_losses_is_refused(fmt: str, options: dict[str, Any], said: str) -> None:
+    data = encode(class_ids() * 100, fmt, **options)
+    for read in (read_mask, check_mask):
+        with pytest.raises(ContentError, match=f"coded as {said}") as caught:
+            read(data, max_side=64)
+        assert "PNG" in caught.value.hint
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16", "LA", "F"])

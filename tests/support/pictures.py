@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,12 +75,31 @@ def decode(data: bytes) -> Pixels:
 
 def bomb(side: int = 60000) -> bytes:
     """A PNG of a few hundred bytes whose header promises ``side`` x ``side`` pixels."""
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+    return _png(struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0), bytes(1000))
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def packed_grey(ids: Pixels, bits: int) -> bytes:
+    """A greyscale PNG of 1, 2, 4 or 8 bits a pixel, whose width is a multiple of 8; Pillow writes 8 bits only."""
+    height, width = ids.shape
+    digits = np.unpackbits(ids[:, :, None], axis=2)[:, :, 8 - bits :].reshape(height, width * bits)
+    rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(digits, axis=1))
+    return _png(struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0), rows)
+
+
+def _png(header: bytes, rows: bytes) -> bytes:
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, data) for kind, data in chunks)
+
+
+def turned(pixels: Pixels, fmt: str, orientation: int, **options: Any) -> bytes:
+    """A picture whose EXIF asks readers to turn it."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encode(pixels, fmt, exif=exif, **options)
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """One chunk of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
