@@ -23,6 +23,7 @@ class Job:
         digest: blake2b over the names and sizes of its inputs.
         output: Name of the shard, without an extension.
         excluded: Samples known to be bad when planned (key collisions): ordinal within the source -> reason.
+        apart: Whether the source is a tar whose headers must be read before its samples.
     """
 
     index: int
@@ -33,6 +34,7 @@ class Job:
     digest: str
     output: str
     excluded: Mapping[int, str] = field(default_factory=dict)
+    apart: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import PurePosixPath
 
 from augengine.digests import json_digest
 from augengine.errors import ContentError, SourceError
+from augengine.progress import counted
 from augengine.sample import check_key
 
 MAX_LARGE_SHARE = 0.1
@@ -25,6 +29,7 @@ class Entry:
         key: Its key in the dataset.
         files: Name and bytes of each of its files or members, the image first.
         height, width: From the image's header, in pixels; 0 if that cannot be read.
+        mask: Name of the file or member that is its mask; empty if it has none, or is bad.
         reason: Why it is known to be bad already; empty if it is not.
     """
 
@@ -32,12 +37,18 @@ class Entry:
     files: tuple[tuple[str, int], ...]
     height: int = 0
     width: int = 0
+    mask: str = ""
     reason: str = ""
 
     @property
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(size for _, size in self.files)
+
+    def travelling(self) -> set[str]:
+        """The extensions of a good tar's members besides image, mask and json, with the dot."""
+        others = (name for name, _ in self.files[1:] if name != self.mask)
+        return {"." + PurePosixPath(name).name.partition(".")[2].lower() for name in others} - {".json"}
 
     @property
     def name(self) -> str:
@@ -47,10 +58,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """A folder, or one tar: entries in the order in which they are read."""
+    """A folder, or one tar: entries in the order in which they are read.
+
+    Attributes:
+        source: The folder or the tar.
+        entries: Its samples.
+        apart: Whether it is a tar whose headers must be read before its samples.
+    """
 
     source: str
     entries: tuple[Entry, ...]
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +79,14 @@ class Listing:
         units: In reading order; no key occurs twice among entries without a ``reason``.
         mpps: The um/px values seen, each once: of the first sample of each tar, of a folder's sidecars.
         splits: Whether a unit may be cut into several shards; tars are kept one to one.
+        notes, warnings: What a user should know of the source, a sentence each.
     """
 
     units: tuple[Unit, ...]
     mpps: tuple[float, ...] = ()
     splits: bool = False
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def entries(self) -> Iterator[Entry]:
         """All entries, unit after unit."""
@@ -99,11 +120,24 @@ class Listing:
         return max((e.height for e in good), default=0), max((e.width for e in good), default=0)
 
 
-def make_listing(units: Iterable[Unit], *, mpps: Iterable[float] = (), splits: bool = False) -> Listing:
+def make_listing(
+    units: Iterable[Unit],
+    *,
+    mpps: Iterable[float] = (),
+    splits: bool = False,
+    notes: Iterable[str] = (),
+    warnings: Iterable[str] = (),
+) -> Listing:
     """A listing whose entries with keys that are taken, too long or malformed say so in ``reason``."""
     taken: dict[str, str] = {}
     checked = [replace(unit, entries=tuple(_check(e, unit.source, taken) for e in unit.entries)) for unit in units]
-    return Listing(units=tuple(checked), mpps=tuple(dict.fromkeys(mpps)), splits=splits)
+    return Listing(
+        units=tuple(checked),
+        mpps=tuple(dict.fromkeys(mpps)),
+        splits=splits,
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+    )
 
 
 def _check(entry: Entry, source: str, taken: dict[str, str]) -> Entry:
@@ -153,6 +187,31 @@ def _without_large(unit: Unit, max_side: int) -> Unit:
         return replace(entry, reason=said + (bomb if _is_bomb(entry) else f"the longest side allowed is {max_side}"))
 
     return replace(unit, entries=tuple(map(checked, unit.entries)))
+
+
+def describe(listing: Listing, limit: int | None = None) -> tuple[str, ...]:
+    """What a user should know of a source, a sentence each, but for its warnings.
+
+    Args:
+        listing: The source.
+        limit: Only its first samples are used; None for all.
+    """
+    return (*listing.notes, *_describe_members(listing, limit))
+
+
+def _describe_members(listing: Listing, limit: int | None) -> Iterator[str]:
+    """Sentences on what only some samples have besides their image: masks first, then what travels along."""
+    good = [entry for entry in islice(listing.entries(), limit) if not entry.reason]
+    bare = sum(not entry.mask for entry in good)
+    seen = Counter(name for entry in good for name in entry.travelling())
+    if good and bare == len(good):
+        along = f"; members that travel along: {', '.join(sorted(seen))}" if seen else ""
+        yield f"no sample has a mask{along}"
+    elif bare:
+        yield f"{bare} of {counted(len(good), 'source')} {'has' if bare == 1 else 'have'} no mask"
+    for name, count in sorted(seen.items()):
+        if count < len(good):
+            yield f"{count} of {counted(len(good), 'source')} {'has' if count == 1 else 'have'} a member {name}"
 
 
 def digest_entries(entries: Sequence[Entry]) -> str:

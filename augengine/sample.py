@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ MAX_MEMBER_BYTES = 100
 SOURCE_VARIANT = 0
 MASK_EXT = "seg.png"
 _MAX_OWN_EXT = MASK_EXT
+_UNDECODED = re.compile(r"\\udc[89a-f][0-9a-f]")
+"""How `printable` escapes a byte of a file's name that is no UTF-8."""
+
 _VARIANT_SUFFIX_BYTES = len("-v0001")
 
 
@@ -27,7 +31,8 @@ class Sample:
         image: The encoded image.
         image_ext: Its extension without the dot, lower case: ``png``, ``jpg``, ``tif`` ...
         mask: The encoded mask of class ids, if there is one.
-        meta: The source's own json, verbatim; empty if it has none.
+        meta: The source's own json, parsed; empty if it has none.
+        meta_text: The same as it stands; empty if it has none.
         extras: Other members of the source by extension (``cls``, ``txt`` ...); they travel along.
     """
 
@@ -36,6 +41,7 @@ class Sample:
     image_ext: str
     mask: bytes | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    meta_text: str = ""
     extras: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
@@ -98,6 +104,9 @@ def check_key(key: str, extensions: tuple[str, ...] = ()) -> str:
     Raises:
         ContentError: Empty, a dot, a slash, a space or a control character, or too long with its variant suffix.
     """
+    if _UNDECODED.search(key):
+        hint = "rename it, for example with convmv, and pack it again"
+        raise ContentError(f"the name {key[:120]!r} is in another coding than UTF-8", hint=hint)
     if not key or any(bad in key for bad in "./\\ ") or not key.isprintable():
         raise ContentError(f"the key {key[:120]!r} is empty or holds a dot, slash, space or unprintable character")
     if odd := [ext for ext in extensions if not ext.isprintable() or any(bad in ext for bad in "/\\ ")]:

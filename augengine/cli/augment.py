@@ -74,6 +74,16 @@ def build_engines_command(
     "--mask-suffix", default="_mask", show_default=True, help="What the name of a mask has after the name of its image."
 )
 @click.option(
+    "--image-member",
+    metavar="NAME",
+    help="Member of source shards that is the image: what follows the key, such as jpg or input.jpg.",
+)
+@click.option(
+    "--mask-member",
+    metavar="NAME",
+    help="Member of source shards that is the mask, such as png, or none; by default seg, mask, label or target.",
+)
+@click.option(
     "--variants",
     type=int,
     default=1,

@@ -185,6 +185,7 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
         return
     _out().print(summary.sentence(), markup=False)
     _print_some(summary.failure_lines(), f"{summary.folder}/.augengine/*.json")
+    _print_some([f"note: {line}" for line in summary.outcome.notes], f"{summary.folder}/.augengine/summary.md")
 
 
 def print_tile_summary(summary: TileSummary, *, as_json: bool) -> None:
@@ -211,12 +212,12 @@ def print_verification(verification: Verification, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {"ok": verification.ok, "shards": verification.shards, "samples": verification.samples}
-            | {"problems": list(verification.problems)}
+            | {"problems": list(verification.problems), "notes": list(verification.notes)}
         )
         return
     console = _out()
-    for problem in verification.problems:
-        console.print(problem, markup=False)
+    for line in (*verification.problems, *(f"note: {note}" for note in verification.notes)):
+        console.print(line, markup=False)
     if verification.failures:
         console.print(f"{counted(verification.failures, 'source sample')} dropped, see .augengine/*.json", markup=False)
     verdict = "sound" if verification.ok else counted(len(verification.problems), "problem")

@@ -113,6 +113,7 @@ def _one(unit: Unit, ordinal: int) -> Job:
         digest=digest_entries([entry]),
         output="tiles",
         excluded={ordinal: entry.reason} if entry.reason else {},
+        apart=unit.apart,
     )
 
 

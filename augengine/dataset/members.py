@@ -49,29 +49,28 @@ def encode_sample(sample: Sample, drawn: Variants | None, spec: AugmentSpec, eng
 def sample_json(
     sample: Sample, spec: AugmentSpec, engines: EnginesSpec, *, variant: int, sigma: float, passed: bool
 ) -> dict[str, Any]:
-    """The json of a written sample: all it takes to make it again, and the source's own json under ``source``.
+    """The json of a written sample: all it takes to make it again, and the source's own json as a text.
 
-    A source (variant 0) also says how many ``variants`` it has. A variant does not, so that the first variant
-    is the same, byte for byte, however many follow it.
+    Every sample has the same fields with the same types and none is null, so that columnar readers can merge them:
+    what is unknown is an empty text, or 0 um/px. ``variants`` says how many variants the source has, itself not
+    counted: 0 if it passes through untouched.
     """
-    record: dict[str, Any] = {
+    return {
         "source_key": sample.key,
         "stain": spec.stain,
         "reference": spec.reference,
         "variant": variant,
-        "eps": spec.noise.eps,
-        "sigma": sigma,
+        "variants": 0 if passed else spec.variants,
+        "eps": float(spec.noise.eps),
+        "sigma": float(sigma),
         "seed": spec.noise.seed,
         "noise_version": NOISE_VERSION,
         "engine_to_reference": engines.to_reference,
         "engine_from_reference": engines.from_reference,
         "precision": engines.precision,
-        "mpp": sample.mpp or spec.mpp,
-        "source": sample.meta,
+        "mpp": float(sample.mpp or spec.mpp or 0),
+        "source": sample.meta_text,
     }
-    if variant == SOURCE_VARIANT:
-        record["variants"] = 0 if passed else spec.variants
-    return record
 
 
 def _images(

@@ -22,6 +22,7 @@ class Prediction:
         gigabytes: Size of the output in GB, estimated from the pixels.
         minutes: From one measured pass.
         engines: What would run, in words.
+        notes: What a user should know of the source, a sentence each.
     """
 
     samples_in: int
@@ -30,6 +31,7 @@ class Prediction:
     gigabytes: float
     minutes: float
     engines: str
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

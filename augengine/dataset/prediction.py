@@ -24,4 +24,5 @@ def predict(request: AugmentRequest, watcher: Watcher) -> Prediction:
         gigabytes=plan.estimated_bytes / 1e9,
         minutes=passes * seconds_a_pass(store, engines.to_reference) / 60,
         engines=f"{engines.backend}, {engines.precision}",
+        notes=run.notes,
     )

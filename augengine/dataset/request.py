@@ -21,7 +21,9 @@ class AugmentRequest(AugmentOptions):
         eps: Upper bound of the noise's deviation; None takes the stain's recommended one.
         seed: Random seed; the same seed gives the same dataset.
         source: Folder or shards, by path or URL, or None for the sample set.
-        masks, mask_suffix: Where a folder's masks are.
+        masks: Where the masks of a folder of images are.
+        mask_suffix: What the name of a mask has after the name of its image.
+        image_member, mask_member: Which members of tars are images and masks; None for the usual names.
         samples_per_shard: Source samples per shard; None for about 256 MB of output.
         weights: Folder searched first.
         backend, precision, chain: What runs; None lets the noise budget choose the precision.
@@ -38,6 +40,8 @@ class AugmentRequest(AugmentOptions):
     source: str | None = None
     masks: AnyPath | None = None
     mask_suffix: str = "_mask"
+    image_member: str | None = None
+    mask_member: str | None = None
     samples_per_shard: int | None = None
     weights: Path | None = None
     backend: BackendName = "auto"

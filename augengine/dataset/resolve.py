@@ -9,7 +9,7 @@ from augengine.dataset.resolved import Run
 from augengine.engines.backends import pick_backend
 from augengine.errors import SourceError, SpecError
 from augengine.fleet import check_address
-from augengine.listing import Listing, check_sides
+from augengine.listing import Listing, check_sides, describe
 from augengine.progress import Watcher, counted
 from augengine.runs import make_jobs
 from augengine.sources import open_source
@@ -32,6 +32,8 @@ def resolve(request: AugmentRequest, watcher: Watcher) -> Run:
         stain=stain.name,
         masks=None if request.masks is None else str(request.masks),
         mask_suffix=request.mask_suffix,
+        image_member=request.image_member,
+        mask_member=request.mask_member,
     )
     weights = generators_for(stain, source, request.weights, watcher.note)
     listing = _checked(source.scan(), request, watcher)
@@ -67,10 +69,14 @@ def _spec(request: AugmentRequest, stain: Stain, watcher: Watcher) -> AugmentSpe
 
 def _checked(listing: Listing, request: AugmentRequest, watcher: Watcher) -> Listing:
     listing = check_sides(listing, request.max_side)
-    if bad := listing.bad:
-        watcher.warn(
-            f"{len(bad)} of {counted(listing.samples, 'sample')} will be left out, as {bad[0].name}: {bad[0].reason}"
-        )
+    for line in listing.warnings:
+        watcher.warn(line)
+    for line in describe(listing, request.limit):
+        watcher.note(f"note: {line}")
+    bad = [f"{entry.name}: {entry.reason}" for entry in listing.bad]
     if not any(listing.largest):
-        raise SourceError(f"no readable image in {request.source}", hint="png, jpg, tif, webp and bmp are read")
+        said = f"no sample of {request.source} can be read" + (f", as {bad[0]}" if bad else "")
+        raise SourceError(said, hint="png, jpg, tif, webp and bmp are read, in a tar by the names of docs/sources.md")
+    if bad:
+        watcher.warn(f"{len(bad)} of {counted(listing.samples, 'sample')} will be left out, as {bad[0]}")
     return listing

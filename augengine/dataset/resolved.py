@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from augengine.dataset.request import AugmentRequest
 from augengine.engines.base import Backend
 from augengine.jobs import Job
-from augengine.listing import Listing
+from augengine.listing import Listing, describe
 from augengine.sources import Source
 from augengine.spec import AugmentSpec, round_side
 from augengine.stains import Stain
@@ -26,6 +26,11 @@ class Run:
     jobs: tuple[Job, ...]
     weights: WeightsPair
     backend: Backend
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the source, warnings first."""
+        return (*self.listing.warnings, *describe(self.listing, self.spec.limit))
 
     @property
     def size(self) -> tuple[int, int]:

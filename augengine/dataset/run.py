@@ -50,5 +50,5 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         with target_errors(request.out):
             store = keep_plans(store, engines, request.out)
         crew = make_crew(run, engines, store, hold)
-        outcome = carry_out(request.out, plan, crew, retry, hold, watcher)
+        outcome = carry_out(request.out, plan, crew, retry, hold, watcher, notes=run.notes)
     return Summary(outcome=outcome, engines=engines)

@@ -254,7 +254,6 @@ def _mask_errors() -> Iterator[None]:
 
 
 def _open_mask(data: bytes, max_side: int) -> ImageFile:
-    _check_scans(data)
     if (size := read_size(io.BytesIO(data))) is not None and max(size) > max_side:  # before a WebP is set up
         raise too_large(*size, max_side)
     picture = open_picture(data)

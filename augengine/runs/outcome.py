@@ -23,6 +23,7 @@ class Outcome:
         resumed: Shards that were committed before this run.
         retried: Shards with failures that were tried again.
         seconds: How long this run worked on shards.
+        notes: What a user should know of the source, a sentence each.
     """
 
     folder: AnyPath
@@ -31,6 +32,7 @@ class Outcome:
     resumed: int
     retried: int
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def samples_out(self) -> int:
@@ -82,6 +84,7 @@ class Outcome:
             **self.account.to_json(),
             "class_pixels": {str(number): pixels for number, pixels in self.class_pixels.items()},
             "complete": self.complete(),
+            "notes": list(self.notes),
             "run": {
                 "seconds": round(self.seconds, 3),
                 "shards_resumed": self.resumed,

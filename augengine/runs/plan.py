@@ -165,7 +165,7 @@ def check_plan(folder: AnyPath, plan: Plan, *, may_change: Collection[str] = ())
 def _mended(before: Plan, now: Plan, may_change: Collection[str]) -> tuple[Job, ...]:
     """The jobs as they were, with what a mended input changes: sizes, what is known to be bad, a tar's own count."""
     found = {job.output: job for job in now.jobs if job.output in may_change}
-    fields = ["size", "digest", "excluded", *(["count"] if before.source.get("kind") == "tars" else [])]
+    fields = ["size", "digest", "excluded", "apart", *(["count"] if before.source.get("kind") == "tars" else [])]
     changes = ((job, found.get(job.output, job)) for job in before.jobs)
     return tuple(replace(old, **{name: getattr(new, name) for name in fields}) for old, new in changes)
 

@@ -79,4 +79,5 @@ def _job(index: int, stain: str, unit: Unit, first: int, entries: Sequence[Entry
         digest=digest_entries(entries),
         output=f"{stain}-{index:06d}",
         excluded={ordinal: entry.reason for ordinal, entry in enumerate(entries, first) if entry.reason},
+        apart=unit.apart,
     )

@@ -28,6 +28,7 @@ def carry_out(
     watcher: Watcher,
     *,
     about: Mapping[str, Any] = MappingProxyType({}),
+    notes: tuple[str, ...] = (),
 ) -> Outcome:
     """Make the shards of a plan that are not there yet, and write down what became of all of them.
 
@@ -39,6 +40,7 @@ def carry_out(
         hold: Our hold of the folder.
         watcher: Told how far it is.
         about: What else the summary on disk says, as plain json values.
+        notes: What a user should know of the source, a sentence each, for the account.
 
     Raises:
         AugengineError: The target cannot be written, or workers cannot be started; finished shards stay.
@@ -62,4 +64,5 @@ def carry_out(
             retried=len(retry.before),
             seconds=seconds,
             about=about,
+            notes=notes,
         )

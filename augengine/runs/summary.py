@@ -29,6 +29,7 @@ def write_summary(
     retried: int,
     seconds: float,
     about: Mapping[str, Any],
+    notes: tuple[str, ...] = (),
 ) -> Outcome:
     """Take the account of a dataset at the end of a run and write it down.
 
@@ -41,6 +42,7 @@ def write_summary(
         retried: Shards with failures that were tried again.
         seconds: How long it took.
         about: What else is said, see `summary_json`.
+        notes: What a user should know of the source, a sentence each.
 
     Raises:
         ShardError: A report's counts do not add up.
@@ -48,7 +50,13 @@ def write_summary(
     """
     account = take_account(folder, plan, errors)
     outcome = Outcome(
-        folder=folder, account=account, reports=reports, resumed=resumed, retried=retried, seconds=seconds
+        folder=folder,
+        account=account,
+        reports=reports,
+        resumed=resumed,
+        retried=retried,
+        seconds=seconds,
+        notes=notes,
     )
     value = summary_json(outcome, plan, errors, about)
     write_json(summary_file(folder), value, spool_folder(folder))
@@ -98,9 +106,9 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
         yield from _reasons(value)
         yield "\nAll of them: `summary.json`. `--retry-failed` beside the same command tries them again."
     yield from _classes(value)
-    if value.get("problems"):
+    if value["notes"]:
         yield "\n## Notes\n"
-        yield from (f"- {_cell(problem)}" for problem in value["problems"][:_REASONS_SHOWN])
+        yield from (f"- {_cell(note)}" for note in value["notes"])
     yield "\nThe sha256 of every shard is in `summary.json`; `augengine verify` compares."
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from augengine.errors import ContentError
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.images import read_mask
+from augengine.pictures.metadata import check_upright
 from augengine.sample import MASK_EXT, variant_key
 from augengine.spec import MAX_SIDE
 
 JSON_FIELDS = (
-    "source_key", "stain", "reference", "variant", "eps", "sigma", "seed", "noise_version",
+    "source_key", "stain", "reference", "variant", "variants", "eps", "sigma", "seed", "noise_version",
     "engine_to_reference", "engine_from_reference", "precision", "mpp", "source",
 )  # fmt: skip
 """What the json of every augmented sample states."""
@@ -118,6 +119,10 @@ def check_sample(
     if isinstance(image, ContentError):
         yield image.message if image_format in members else f"it has no .{image_format}"
         return
+    try:
+        check_upright(members[image_format], what="image")
+    except ContentError as error:
+        yield error.message
     if mask is not None and mask.shape != image.shape[:2]:
         yield f"its mask is {mask.shape[1]} x {mask.shape[0]} px, its image {image.shape[1]} x {image.shape[0]}"
     sums.add(image, mask)
@@ -135,6 +140,8 @@ def _check_json(key: str, data: bytes | None, planned: Planned) -> Iterator[str]
     if lacking := [name for name in planned.fields if name not in record]:
         yield f"its json lacks {', '.join(lacking)}"
         return
+    if null := [name for name in planned.fields if record[name] is None]:
+        yield f"its json has nothing under {', '.join(null)}, where every sample has a value"
     if planned.variants and not _says_variant(key, record):
         yield f"its json says variant {record['variant']} of {record['source_key']!r}"
     for name, planned_value in planned.said.items():

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import json
-import re
 import tarfile
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, islice
-from operator import itemgetter
-from pathlib import PurePosixPath
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, cast
 
-import fsspec
-
-from augengine.errors import AugengineError, ContentError, DamagedSource, SourceError
+from augengine.errors import ContentError, SourceError
 from augengine.listing import Entry
 from augengine.pictures.images import read_size
-from augengine.sample import Failure, Sample, check_key, clean_key, printable
-from augengine.shards.headers import TAR_ERRORS, CheckedHeader, check_extent
-from augengine.storage import check_no_credentials, filesystem_of, is_url, read_ahead, redact
+from augengine.sample import Failure, Sample, printable
+from augengine.shards.groups import (
+    MAX_JSON_BYTES,
+    MAX_MEMBERS,
+    MAX_SAMPLE_BYTES,
+    Group,
+    Grouped,
+    Member,
+    check_bytes,
+    check_group,
+    group_members,
+)
+from augengine.shards.roles import MemberNames, extension_format
+from augengine.shards.walk import check_end, members_in, open_tar
 
-IMAGE_EXTS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp")
-"""What is taken for the image, the first that a sample has."""
-
-MASK_EXTS = ("seg.png", "seg.tif", "mask.png")
-"""What is taken for the mask, the first that a sample has."""
-
-MAX_JSON_BYTES = 1 << 20
-MAX_SAMPLE_BYTES = 1 << 28
-MAX_MEMBERS = 1000
-
-# webdataset's rules: the key ends at the first dot of the file's name; other names are no samples, nor is __x__.
-_NAME = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)")
-_SKIPPED = re.compile(r"__[^/]*__($|/)")
+_USUAL = MemberNames()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,41 +38,50 @@ class TarListing:
     Attributes:
         entries: Its samples in order.
         meta: The json of its first sample, empty if it has none or a bad one.
+        strays: Names of files that belong to no sample, and of links that have no sample's name.
+        apart: Whether it must be read with its headers first: members of a sample are not next to each other, lie
+            under two keys, or files lie between them that belong to none.
     """
 
     entries: tuple[Entry, ...]
     meta: Mapping[str, Any]
+    strays: tuple[str, ...] = ()
+    apart: bool = False
 
 
-def scan_tar(url: str) -> TarListing:
+def scan_tar(url: str, names: MemberNames = _USUAL) -> TarListing:
     """List a tar's samples from its headers; their bytes are skipped.
 
     Args:
         url: A path, or an URL that fsspec knows.
+        names: Which members are images and masks.
 
     Raises:
         SourceError: It is missing or cannot be read.
-        DamagedSource: It is no tar, cut short or damaged, or it holds what no shard should: a path that leads
-            elsewhere, a link, a device.
+        DamagedSource: It is no plain file, no tar, cut short or damaged, or it holds what no shard should: a path
+            that leads elsewhere, a device.
     """
-    entries: list[Entry] = []
-    meta: dict[str, Any] = {}
-    with _open(url, "r:") as (tar, file):
-        for key, members in groupby(_members(tar, url, _size(file)), key=itemgetter(0)):
-            group = list(islice(members, MAX_MEMBERS + 1))
-            meta = meta if entries else _meta(tar, group)
-            entries.append(_entry(tar, key, group))
-        _check_end(file, tar.offset, url)
-    return TarListing(entries=tuple(entries), meta=meta)
+    with open_tar(url, "r:") as (tar, file):
+        sides: dict[int, tuple[int, int]] = {}
+        grouped = group_members(_measured(tar, url, file, names, sides), names)
+        check_end(file, tar.offset, url)
+        meta = _first_meta(file, grouped)
+    entries = tuple(_entry(group, names, sides) for group in grouped.samples)
+    return TarListing(entries=entries, meta=meta, strays=grouped.strays, apart=grouped.apart)
 
 
-def read_tar(url: str, first: int, count: int, excluded: Mapping[int, str]) -> Iterator[Sample | Failure]:
-    """The samples ``first`` ... ``first + count - 1`` of a tar, read once from its beginning as a stream.
+def read_tar(
+    url: str, first: int, count: int, excluded: Mapping[int, str], *, apart: bool = False, names: MemberNames = _USUAL
+) -> Iterator[Sample | Failure]:
+    """The samples ``first`` ... ``first + count - 1`` of a tar.
 
     Args:
         url: A path, or an URL that fsspec knows.
         first, count: Which samples, by ordinal.
         excluded: Samples known to be bad: ordinal -> reason; their bytes are skipped.
+        apart: Whether the tar's listing says so. Then its headers are read first, and the bytes of each sample where
+            they lie; else it is read once from its beginning as a stream.
+        names: Which members are images and masks.
 
     Yields:
         One outcome a sample, in order.
@@ -87,12 +89,15 @@ def read_tar(url: str, first: int, count: int, excluded: Mapping[int, str]) -> I
     Raises:
         SourceError: It cannot be read or is damaged, as in `scan_tar`, or it holds fewer samples than asked for.
     """
-    with _open(url, "r|") as (tar, file):
-        groups = enumerate(groupby(_members(tar, url, _size(file)), key=itemgetter(0)))
-        found = 0
-        for ordinal, (key, group) in islice(groups, first, first + count):
+    found = 0
+    with open_tar(url, "r:" if apart else "r|") as (tar, file):
+        groups = _groups_apart(tar, url, file, names) if apart else _groups_in_turn(tar, url, file)
+        for ordinal, (group, read) in islice(enumerate(groups), first, first + count):
             found += 1
-            yield Failure(key, excluded[ordinal]) if ordinal in excluded else _read_sample(tar, key, group)
+            if ordinal in excluded:
+                yield Failure(group.key, excluded[ordinal])
+            else:
+                yield _outcome(group, read, names)
     if found < count:
         hint = "was it changed or cut short since it was planned?"
         raise SourceError(f"{url} holds {first + found} samples, {first + count} were planned", hint=hint)
@@ -105,10 +110,10 @@ def read_members(url: str, key: str) -> dict[str, bytes]:
         SourceError: It cannot be read or is damaged, as in `scan_tar`.
         ContentError: It is larger than any should be.
     """
-    with _open(url, "r:") as (tar, file):
-        found = [(ext, info) for of, ext, info in _members(tar, url, _size(file)) if of == key]
-        check_bytes({ext: info.size for ext, info in found})
-        return {ext: _data(tar, info).read() for ext, info in found}
+    with open_tar(url, "r:") as (tar, file):
+        found = [member for member, _ in members_in(tar, url, file) if member.raw == key]
+        check_bytes({member.extension: member.size for member in found})
+        return {member.extension: _bytes_at(file, member) for member in found}
 
 
 def parse_meta(data: bytes) -> dict[str, Any]:
@@ -127,166 +132,110 @@ def parse_meta(data: bytes) -> dict[str, Any]:
     return meta
 
 
-def check_bytes(sizes: Mapping[str, int]) -> None:
-    """Refuse a sample that is larger than any should be.
+def is_own(meta: Mapping[str, Any]) -> bool:
+    """Whether the json of a sample says that `augment` made it."""
+    return {"source_key", "variant", "noise_version"} <= meta.keys()
 
-    Args:
-        sizes: Extension -> bytes.
+
+def source_meta(meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the source of a sample said of itself: the json of a tile, or the text that a made sample's json holds.
 
     Raises:
-        ContentError: The json exceeds ``MAX_JSON_BYTES``, or everything together ``MAX_SAMPLE_BYTES``.
+        ContentError: That text is no json object.
     """
-    if (size := sizes.get("json", 0)) > MAX_JSON_BYTES:
-        raise ContentError(f"its .json has {size} bytes, {MAX_JSON_BYTES} are allowed")
-    if (total := sum(sizes.values())) > MAX_SAMPLE_BYTES:
-        raise ContentError(f"it has {total} bytes, {MAX_SAMPLE_BYTES} are allowed")
+    text = meta.get("source")
+    if "source_key" not in meta or not isinstance(text, str):
+        return meta
+    return parse_meta(text.encode()) if text else {}
 
 
-@contextmanager
-def _open(url: str, mode: Literal["r:", "r|"]) -> Iterator[tuple[tarfile.TarFile, BinaryIO]]:
+def meta_text(data: bytes) -> str:
+    """The text of a json that `parse_meta` takes, as it stands, without a byte order mark."""
+    return data.decode(json.detect_encoding(data))
+
+
+def _measured(
+    tar: tarfile.TarFile, url: str, file: BinaryIO, names: MemberNames, sides: dict[int, tuple[int, int]]
+) -> Iterator[Member]:
+    """The members; ``sides`` gets the height and width of what may be an image, by offset.
+
+    Measured on the way, since on a store a second pass over all images would fetch the tar again.
+    """
+    for member, info in members_in(tar, url, file):
+        if not member.link and names.may_be_image(member.extension):
+            sides[member.offset] = read_size(cast(BinaryIO, tar.extractfile(info))) or (0, 0)
+        yield member
+
+
+def _entry(group: Group, names: MemberNames, sides: Mapping[int, tuple[int, int]]) -> Entry:
     try:
-        with _stream(url) as file, _damage(url), tarfile.open(fileobj=file, mode=mode, tarinfo=CheckedHeader) as tar:
-            yield tar, file
-    except FileNotFoundError as error:
-        raise SourceError(f"there is no {url}") from error
-    except AugengineError:
-        raise
-    except (OSError, ImportError, ValueError) as error:
-        raise SourceError(f"{redact(url)} cannot be read: {redact(str(error))}") from error
-    except Exception as error:
-        if not is_url(url):
-            raise
-        # A store's package has errors of its own that are no OSErrors.
-        raise SourceError(f"{url} cannot be read: {type(error).__name__}: {redact(str(error))}") from None
-
-
-@contextmanager
-def _damage(url: str) -> Iterator[None]:
-    try:
-        yield
-    except AugengineError:
-        raise
-    except (*TAR_ERRORS, ValueError) as error:
-        hint = "shards are uncompressed tars; check that it was copied whole"
-        raise DamagedSource(f"{url} is no tar, or it is cut short or damaged: {error}", hint=hint) from error
-
-
-def _stream(url: str) -> Any:
-    if not is_url(url):
-        return fsspec.open(url, "rb")
-    filesystem = filesystem_of(check_no_credentials(url))
-    return filesystem.open(url, "rb", **read_ahead(filesystem))
-
-
-_Member = tuple[str, str, tarfile.TarInfo]
-
-
-def _size(file: BinaryIO) -> int | None:
-    """Bytes of what fsspec opened; None where the store does not tell."""
-    size = getattr(file, "size", None)
-    return size if isinstance(size, int) else None
-
-
-def _members(tar: tarfile.TarFile, url: str, whole: int | None) -> Iterator[_Member]:
-    """Key, extension and header of each member that belongs to a sample."""
-    while (info := tar.next()) is not None:
-        tar.members.clear()  # type: ignore[attr-defined]  # tarfile remembers every member otherwise
-        _check_member(info, url)
-        check_extent(tar, info, whole)
-        name = info.name.removeprefix("./")
-        if info.isreg() and not _SKIPPED.match(name) and (parts := _NAME.fullmatch(name)):
-            yield clean_key(parts[1]), parts[2].lower(), info
-
-
-def _check_member(info: tarfile.TarInfo, url: str) -> None:
-    path = PurePosixPath(info.name)
-    if path.is_absolute() or ".." in path.parts or "\\" in info.name:
-        raise DamagedSource(f"{url} holds the member {info.name!r}, whose path leads out of it", hint=_UNTRUSTED)
-    if not (info.isfile() or info.isdir()) or info.issparse():
-        raise DamagedSource(f"{url} holds the member {info.name!r}, which is no plain file", hint=_UNTRUSTED)
-
-
-_UNTRUSTED = "no tool writes such shards; where did it come from?"
-
-
-def _check_end(file: BinaryIO, offset: int, url: str) -> None:
-    # tarfile takes a damaged header for the end, and a tar cut between two members for a whole one.
-    file.seek(offset)
-    block = file.read(tarfile.BLOCKSIZE)
-    if len(block) < tarfile.BLOCKSIZE or block.count(0) < len(block):
-        hint = "check that it was copied whole"
-        raise DamagedSource(f"{url} is cut short or damaged: no end mark at byte {offset}", hint=hint)
-
-
-def _entry(tar: tarfile.TarFile, key: str, group: list[_Member]) -> Entry:
-    infos = {extension: info for _, extension, info in group}
-    files = tuple((printable(info.name), info.size) for _, _, info in group)
-    try:
-        image = _check_group(key, [extension for _, extension, _ in group], infos)
+        roles = check_group(group, names)
     except ContentError as error:
-        return Entry(key=key, files=files, reason=error.message)
-    height, width = read_size(_data(tar, infos[image])) or (0, 0)
-    return Entry(key=key, files=files, height=height, width=width)
+        return Entry(key=group.key, files=_files((*group.members, *group.beside)), reason=error.sentence)
+    height, width = sides[roles.image.offset]
+    mask = printable(roles.mask.name) if roles.mask else ""
+    return Entry(key=group.key, files=_files(roles.all), height=height, width=width, mask=mask)
 
 
-def _check_group(key: str, extensions: list[str], infos: Mapping[str, tarfile.TarInfo]) -> str:
-    """Check what the headers of a sample tell and return its image's extension."""
-    if len(extensions) > MAX_MEMBERS:
-        raise ContentError(f"it has more than {MAX_MEMBERS} members")
-    if len(infos) < len(extensions):
-        doubled = next(extension for extension, count in Counter(extensions).items() if count > 1)
-        raise ContentError(f"it has the member .{doubled} more than once")
-    check_bytes({extension: info.size for extension, info in infos.items()})
-    image = _first(IMAGE_EXTS, infos)
-    if image is None:
-        raise ContentError(f"it has no image, only {', '.join('.' + e for e in extensions)}")
-    check_key(key, tuple(extensions))
-    return image
+def _files(members: Iterable[Member]) -> tuple[tuple[str, int], ...]:
+    return tuple((printable(member.name), member.size) for member in members)
 
 
-def _first(wanted: tuple[str, ...], found: Mapping[str, Any]) -> str | None:
-    return next((extension for extension in wanted if extension in found), None)
-
-
-def _data(tar: tarfile.TarFile, info: tarfile.TarInfo) -> BinaryIO:
-    return cast(BinaryIO, tar.extractfile(info))  # None only for members that are no files, see `_check_member`
-
-
-def _meta(tar: tarfile.TarFile, group: list[_Member]) -> dict[str, Any]:
-    jsons = [info for _, extension, info in group if extension == "json"]
+def _first_meta(file: BinaryIO, grouped: Grouped) -> dict[str, Any]:
+    jsons = [m for group in grouped.samples[:1] for m in group.members if m.extension == "json" and not m.link]
     try:
-        return parse_meta(_data(tar, jsons[0]).read(MAX_JSON_BYTES)) if jsons else {}
+        return parse_meta(_bytes_at(file, jsons[0])) if jsons and jsons[0].size <= MAX_JSON_BYTES else {}
     except ContentError:
         return {}  # named when the sample is read
 
 
-def _read_sample(tar: tarfile.TarFile, key: str, group: Iterator[_Member]) -> Sample | Failure:
-    # In a stream a member's bytes are gone once the next header is read: too large ones are never loaded.
-    extensions: list[str] = []
-    infos: dict[str, tarfile.TarInfo] = {}
-    data: dict[str, bytes] = {}
-    loaded = 0
-    for _, extension, info in islice(group, MAX_MEMBERS + 1):
-        extensions.append(extension)
-        infos[extension] = info
-        loaded += info.size
-        if loaded <= MAX_SAMPLE_BYTES:
-            data[extension] = _data(tar, info).read()
+def _bytes_at(file: BinaryIO, member: Member) -> bytes:
+    file.seek(member.offset)
+    return file.read(member.size)
+
+
+_Read = Callable[[Member], bytes]
+
+
+def _groups_apart(tar: tarfile.TarFile, url: str, file: BinaryIO, names: MemberNames) -> Iterator[tuple[Group, _Read]]:
+    grouped = group_members((member for member, _ in members_in(tar, url, file)), names)
+    yield from ((group, partial(_bytes_at, file)) for group in grouped.samples)
+
+
+def _groups_in_turn(tar: tarfile.TarFile, url: str, file: BinaryIO) -> Iterator[tuple[Group, _Read]]:
+    """The groups of neighbours with one key, each with the bytes of its members."""
+    seen: set[str] = set()
+    members = (found for found in members_in(tar, url, file) if found[0].raw)
+    for raw, neighbours in groupby(members, key=lambda found: found[0].raw):
+        if raw in seen:
+            hint = "augment into a new folder, or put it back as it was"
+            raise SourceError(f"{url} was changed since it was planned: {raw!r} comes twice", hint=hint)
+        seen.add(raw)
+        group, data = Group(raw), dict[str, bytes]()
+        # In a stream a member's bytes are gone once the next header is read: too large ones are never loaded.
+        for member, info in islice(neighbours, MAX_MEMBERS + 1):
+            group.members.append(member)
+            if sum(each.size for each in group.members) <= MAX_SAMPLE_BYTES and not member.link:
+                data[member.name] = cast(BinaryIO, tar.extractfile(info)).read()
+        yield group, partial(_of_member, data)
+
+
+def _of_member(data: Mapping[str, bytes], member: Member) -> bytes:
+    return data[member.name]
+
+
+def _outcome(group: Group, read: _Read, names: MemberNames) -> Sample | Failure:
     try:
-        image_ext = _check_group(key, extensions, infos)
-        return make_sample(key, image_ext, data)
+        roles = check_group(group, names)
+        meta = b"" if roles.meta is None else read(roles.meta)
+        return Sample(
+            key=group.key,
+            image=read(roles.image),
+            image_ext=extension_format(roles.image.extension),
+            mask=None if roles.mask is None else read(roles.mask),
+            meta=parse_meta(meta) if roles.meta is not None else {},
+            meta_text=meta_text(meta),
+            extras={member.extension: read(member) for member in roles.extras},
+        )
     except ContentError as error:
-        return Failure(key, error.message)
-
-
-def make_sample(key: str, image_ext: str, data: dict[str, bytes]) -> Sample:
-    """A sample from its members by extension.
-
-    Raises:
-        ContentError: Its json is bad.
-    """
-    rest = dict(data)
-    image, mask_ext, meta = rest.pop(image_ext), _first(MASK_EXTS, rest), rest.pop("json", None)
-    mask = rest.pop(mask_ext) if mask_ext else None
-    parsed = parse_meta(meta) if meta is not None else {}
-    return Sample(key=key, image=image, image_ext=image_ext, mask=mask, meta=parsed, extras=rest)
+        return Failure(group.key, error.sentence)

@@ -14,7 +14,7 @@ from augengine.shards.layout import index_file, report_file, spool_folder, tar_f
 from augengine.shards.write import publish, target_errors
 from augengine.storage import AnyPath, delete, read_whole, size_of
 
-PLAN_FORMAT = 2
+PLAN_FORMAT = 3
 """Format of a dataset's plan, its field ``version``."""
 
 MAX_RECORD_BYTES = 1 << 29

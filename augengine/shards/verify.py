@@ -16,9 +16,9 @@ from augengine.machine import cpu_threads
 from augengine.pictures.images import Decoder, read_size
 from augengine.sample import printable
 from augengine.shards.content import Planned, Sums, check_sample
+from augengine.shards.groups import MAX_MEMBERS, MAX_SAMPLE_BYTES
 from augengine.shards.headers import TAR_ERRORS, CheckedHeader, check_extent
-from augengine.shards.layout import OWN_FOLDER, index_file, plan_file, tar_file
-from augengine.shards.read import MAX_MEMBERS, MAX_SAMPLE_BYTES
+from augengine.shards.layout import OWN_FOLDER, SHARD_ENDINGS, index_file, plan_file, tar_file
 from augengine.shards.records import read_plan_json, read_report
 from augengine.shards.write import INDEX_VERSION
 from augengine.storage import AnyPath, names, open_whole, read_whole, size_of
@@ -27,6 +27,9 @@ _BATCH = 16
 _BATCH_PX = 1 << 26  # 200 MB decoded; a single image may have the square of the plan's longest side
 _BATCH_BYTES = 1 << 27  # encoded; a single sample may have MAX_SAMPLE_BYTES
 _MAX_PROBLEMS = 20
+_READERS_FILES = (".nv-meta", "README.md", "_info.json", "dataset_infos.json", "index.json", "wids.json")
+"""What Energon, the Hugging Face hub, timm, streaming and webdataset's wids keep beside shards."""
+
 _READABLE = "the plan is damaged; the shards can still be read, but not verified"
 
 Members = dict[str, bytes]
@@ -41,12 +44,14 @@ class Verification:
         samples: Samples read.
         failures: Source samples that the reports name as dropped.
         problems: What is wrong, a sentence each; at most 20 a shard.
+        notes: What is no part of the dataset and harms no reader, a sentence each.
     """
 
     shards: int
     samples: int
     failures: int
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -67,7 +72,8 @@ def verify(folder: AnyPath, *, threads: int | None = None) -> Verification:
     """
     planned = _read_plan(folder)
     decoder = Decoder(threads=threads or cpu_threads(), max_side=planned.max_side)
-    problems = list(_foreign_files(folder, list(planned.counts)))
+    readers, foreign = _other_files(folder, list(planned.counts))
+    problems = [f"{name} is not part of the dataset; readers may take it for data" for name in foreign]
     keys: Counter[str] = Counter()
     samples = failures = 0
     for output in planned.counts:
@@ -77,7 +83,13 @@ def verify(folder: AnyPath, *, threads: int | None = None) -> Verification:
         keys.update(check.keys)
         samples, failures = samples + len(check.keys), failures + check.failures
     problems += [f"the key {key!r} occurs {count} times in the dataset" for key, count in keys.items() if count > 1]
-    return Verification(shards=len(planned.counts), samples=samples, failures=failures, problems=tuple(problems))
+    return Verification(
+        shards=len(planned.counts),
+        samples=samples,
+        failures=failures,
+        problems=tuple(problems),
+        notes=tuple(f"{name} is a reader's own file, no part of the dataset" for name in readers),
+    )
 
 
 def _read_plan(folder: AnyPath) -> Planned:
@@ -92,11 +104,14 @@ def _read_plan(folder: AnyPath) -> Planned:
         raise ShardError(f"the plan {file} lacks {error}", hint="was it written by another version?") from error
 
 
-def _foreign_files(folder: AnyPath, outputs: Sequence[str]) -> Iterator[str]:
-    ours = {f"{output}{ending}" for output in outputs for ending in (".tar", ".idx")}
-    for name in names(folder):
-        if name not in ours and not name.startswith("."):
-            yield f"{printable(name)} is not part of the dataset; readers may take it for data"
+def _other_files(folder: AnyPath, outputs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names of what is not ours: files that readers keep beside shards, and any other."""
+    ours = {f"{output}{ending}" for output in outputs for ending in SHARD_ENDINGS}
+    indices = {f"{output}.tar.idx" for output in outputs}
+    others = [name for name in names(folder) if name not in ours]
+    known = [name for name in others if name in indices or name in _READERS_FILES]
+    foreign = [name for name in others if name not in known and not name.startswith(".")]
+    return [printable(name) for name in known], [printable(name) for name in foreign]
 
 
 @dataclass(slots=True)

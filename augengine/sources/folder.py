@@ -13,7 +13,9 @@ from augengine.errors import ContentError, SourceError
 from augengine.jobs import Job
 from augengine.listing import Entry, Listing, Unit, digest_entries, make_listing
 from augengine.sample import Failure, Sample, check_key, make_key, printable
-from augengine.shards.read import IMAGE_EXTS, MAX_JSON_BYTES, check_bytes, parse_meta
+from augengine.shards.groups import MAX_JSON_BYTES, check_bytes
+from augengine.shards.read import meta_text, parse_meta
+from augengine.shards.roles import IMAGE_EXTS
 from augengine.sources.trees import NO_FILE, Tree, tree_of
 from augengine.storage import in_order, is_url
 
@@ -139,7 +141,8 @@ class FolderSource:
         except ContentError as error:
             reason = reason or error.sentence
         height, width = opened.images.measure(found.image) if measure and not reason else (0, 0)
-        return Entry(key=make_key(found.image), files=listed, height=height, width=width, reason=reason)
+        mask = listed[1][0] if found.mask is not None and not reason else ""
+        return Entry(key=make_key(found.image), files=listed, height=height, width=width, mask=mask, reason=reason)
 
     def _shown(self, tree: Tree, name: str) -> str:
         """How a plan calls a file: by its path from the folder, as far as there is one."""
@@ -152,6 +155,7 @@ class FolderSource:
             check_key(key)
             data = {role: tree.read(name) for role, (tree, name) in _files(opened, found).items()}
             meta = parse_meta(data["json"]) if "json" in data else {}
+            text = meta_text(data.get("json", b""))
         except ContentError as error:
             return Failure(key, error.sentence)
         except PermissionError as error:
@@ -159,7 +163,9 @@ class FolderSource:
         except OSError as error:
             raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from error
         extension = _extension(found.image)
-        return Sample(key=key, image=data[extension], image_ext=extension, mask=data.get("mask"), meta=meta)
+        return Sample(
+            key=key, image=data[extension], image_ext=extension, mask=data.get("mask"), meta=meta, meta_text=text
+        )
 
     def _mpps(self, opened: _Opened) -> Iterator[float]:
         metas = [each.meta for each in opened.found if each.meta is not None]

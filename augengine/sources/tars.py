@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import braceexpand
 import fsspec
@@ -14,22 +15,33 @@ import fsspec
 from augengine.errors import DamagedSource, SourceError, SpecError, TargetError
 from augengine.jobs import Job
 from augengine.listing import Entry, Listing, Unit, make_listing
+from augengine.progress import counted
 from augengine.sample import Failure, Sample, make_key, printable
-from augengine.shards.read import TarListing, read_tar, scan_tar
+from augengine.shards.read import TarListing, is_own, read_tar, scan_tar
+from augengine.shards.roles import MemberNames, member_names
 from augengine.storage import filesystem_of, is_url, redact, remote_errors
 
 MAX_TARS = 1_000_000
+_NAMED = 5
 _GLOB = "*?["
 _RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TarsSource:
-    """Tars by path or URL, in the order given."""
+    """Tars by path or URL, in the order given.
+
+    Attributes:
+        urls: Where they are.
+        names: Which of their members are images and masks.
+        left_out: What lies beside them and is not read, a sentence each; no part of what they are.
+    """
 
     kind: ClassVar[str] = "tars"
 
     urls: tuple[str, ...]
+    names: MemberNames = field(default_factory=MemberNames)
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     def scan(self) -> Listing:
         """List the samples of every tar from its headers; see `Source`. A damaged one is one bad sample.
@@ -37,28 +49,47 @@ class TarsSource:
         Raises:
             SourceError: One is missing or cannot be read, or all are damaged.
         """
-        listings = _scan_each(self.urls)
-        units = [Unit(source=url, entries=found.entries) for url, found in zip(self.urls, listings, strict=True)]
+        listings = _scan_each(self.urls, self.names)
+        units = [
+            Unit(source=url, entries=found.entries, apart=found.apart)
+            for url, found in zip(self.urls, listings, strict=True)
+        ]
         firsts = (Sample(key="", image=b"", image_ext="", meta=listing.meta) for listing in listings)
-        return make_listing(units, mpps=(first.mpp for first in firsts if first.mpp is not None))
+        return make_listing(
+            units,
+            mpps=(first.mpp for first in firsts if first.mpp is not None),
+            notes=_stray_notes(self.urls, listings),
+            warnings=(*self.left_out, *_made_before(self.urls, listings)),
+        )
 
     def read(self, job: Job) -> Iterator[Sample | Failure]:
-        """Read a job's tar as one stream; see `Source`."""
-        if len(job.excluded) < job.count:
-            return read_tar(job.source, job.first, job.count, job.excluded)
-        return iter(_all_bad(job))
+        """Read a job's tar; see `Source`."""
+        outcomes = read_tar(job.source, job.first, job.count, job.excluded, apart=job.apart, names=self.names)
+        return outcomes if len(job.excluded) < job.count else iter(_all_bad(job, outcomes))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"kind": self.kind, "urls": list(self.urls)}
+        return {
+            "kind": self.kind,
+            "urls": list(self.urls),
+            "image_member": self.names.image or None,
+            "mask_member": self.names.mask or None,
+            "mask_suffix": self.names.mask_suffix,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        names = member_names(data["image_member"], data["mask_member"], data["mask_suffix"])
+        return cls(urls=tuple(data["urls"]), names=names)
 
 
-def _scan_each(urls: Sequence[str]) -> list[TarListing]:
+def _scan_each(urls: Sequence[str], names: MemberNames) -> list[TarListing]:
     """A damaged tar counts as one bad sample, for nobody knows how many it had; if all are, the first is said."""
     found: list[TarListing | DamagedSource] = []
     for url in urls:
         try:
-            found.append(scan_tar(url))
+            found.append(scan_tar(url, names))
         except DamagedSource as damage:
             found.append(damage)
     if found and all(isinstance(each, DamagedSource) for each in found):
@@ -70,16 +101,33 @@ def _scan_each(urls: Sequence[str]) -> list[TarListing]:
 
 
 def _as_one_sample(url: str, damage: DamagedSource) -> TarListing:
-    entry = Entry(key=make_key(_name(url)), files=((printable(_name(url)), 0),), reason=printable(damage.message))
+    entry = Entry(key=make_key(_name(url)), files=((printable(_name(url)), 0),), reason=printable(damage.sentence))
     return TarListing(entries=(entry,), meta={})
 
 
-def _all_bad(job: Job) -> list[Sample | Failure]:
+def _all_bad(job: Job, outcomes: Iterator[Sample | Failure]) -> list[Sample | Failure]:
     """A job of bad samples alone, which may be one that stands for a damaged tar."""
     try:
-        return list(read_tar(job.source, job.first, job.count, job.excluded))
+        return list(outcomes)
     except DamagedSource:
         return [Failure(make_key(_name(job.source)), reason) for reason in job.excluded.values()]
+
+
+def _stray_notes(urls: Sequence[str], listings: Sequence[TarListing]) -> Iterator[str]:
+    """What tars hold besides their samples: a line, however many tars it is in."""
+    names = Counter(name for listing in listings for name in dict.fromkeys(listing.strays))
+    if names:
+        where = _name(next(url for url, listing in zip(urls, listings, strict=True) if listing.strays))
+        tars = sum(bool(listing.strays) for listing in listings)
+        more = f" and {counted(tars - 1, 'other tar')}" if tars > 1 else ""
+        shown = ", ".join(list(names)[:_NAMED]) + (" ..." if len(names) > _NAMED else "")
+        yield f"no part of a sample, and left out: {shown} in {printable(where)}{more}"
+
+
+def _made_before(urls: Sequence[str], listings: Sequence[TarListing]) -> Iterator[str]:
+    made = [url for url, listing in zip(urls, listings, strict=True) if is_own(listing.meta)]
+    if made:
+        yield f"{printable(_name(made[0]))} holds samples that augengine made: this makes variants of variants"
 
 
 def _name(url: str) -> str:
@@ -126,7 +174,7 @@ def tars_below(url: str) -> tuple[str, ...]:
             names = [str(name) for name in filesystem.ls(path, detail=False)]
     except (OSError, TargetError) as error:
         raise SourceError(f"{url} cannot be listed: {error}") from error
-    return tuple(unstrip(filesystem, url, name) for name in sorted(names) if name.endswith(".tar"))
+    return tuple(unstrip(filesystem, url, name) for name in sorted(names) if name.lower().endswith(".tar"))
 
 
 def resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:

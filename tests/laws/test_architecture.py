@@ -40,7 +40,7 @@ OWNERS: dict[str, set[str]] = {
     "cloup": {"cli/tile.py"},
     "cupy": {"engines/gpu_memory.py"},
     "cv2": {"pictures/encode.py", "pictures/pixels.py"},
-    "fsspec": {"shards/read.py", "sources/tars.py", "storage/url.py"},
+    "fsspec": {"shards/walk.py", "sources/tars.py", "storage/url.py"},
     "matplotlib": {"probing/plots.py"},
     "nvidia.dali": {"chain/_cuda.py", "chain/dali.py"},
     "nvidia.nvimgcodec": {"pictures/images.py"},

@@ -9,7 +9,8 @@ import pytest
 
 from augengine.errors import DamagedSource, SourceError
 from augengine.sample import Failure, Sample
-from augengine.shards.read import MAX_MEMBERS, read_tar, scan_tar
+from augengine.shards.groups import MAX_MEMBERS
+from augengine.shards.read import read_tar, scan_tar
 from augengine.shards.verify import verify
 from augengine.sources import TarsSource
 from tests.support.datasets import keys, make

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -13,20 +17,12 @@ from augengine.errors import SourceError
 from augengine.sample import Failure, Sample
 from augengine.shards import publish, read_tar, scan_tar
 from tests.support.pictures import bomb, class_ids, encode, tissue
-from tests.support.small_shards import members, write_shard
-
-
-def write_tar(file: Path, entries: list[tuple[str, bytes]], fmt: int = tarfile.USTAR_FORMAT) -> Path:
-    with tarfile.open(file, "w", format=fmt) as tar:
-        for name, data in entries:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return file
+from tests.support.small_shards import members, pack, write_shard
 
 
 def read_all(file: Path) -> list[Sample | Failure]:
-    return list(read_tar(str(file), 0, len(scan_tar(str(file)).entries), {}))
+    listing = scan_tar(str(file))
+    return list(read_tar(str(file), 0, len(listing.entries), {}, apart=listing.apart))
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -39,6 +35,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         image_ext="png",
         mask=encode(class_ids(seed=1)),
         meta={"mpp": 0.5},
+        meta_text='{"mpp":0.5}',
         extras={"cls": b"1"},
     )
 
@@ -83,15 +80,15 @@ def test_members_are_grouped_and_named_as_webdataset_does(tmp_path: Path) -> Non
         ("README", b""),
         ("__meta__/x.png", picture),
     ]
-    samples = read_all(write_tar(tmp_path / "a.tar", entries))
+    samples = read_all(pack(tmp_path / "a.tar", entries))
     assert [sample.key for sample in samples] == ["a_b_x_y", "a_b_z"]
     assert isinstance(samples[0], Sample)
     assert samples[0].extras == {"txt": b"t"}
 
 
-@pytest.mark.parametrize("ext", ["seg.png", "seg.tif", "mask.png"])
+@pytest.mark.parametrize("ext", ["seg.png", "seg.tif", "mask.png", "label.png", "target.webp", "SEG.PNG"])
 def test_the_mask_is_known_by_its_extension(tmp_path: Path, ext: str) -> None:
-    (sample,) = read_all(write_tar(tmp_path / "a.tar", [("k.png", encode(tissue())), (f"k.{ext}", b"ids")]))
+    (sample,) = read_all(pack(tmp_path / "a.tar", [("k.png", encode(tissue())), (f"k.{ext}", b"ids")]))
     assert isinstance(sample, Sample)
     assert sample.mask == b"ids"
 
@@ -112,7 +109,7 @@ def test_the_mask_is_known_by_its_extension(tmp_path: Path, ext: str) -> None:
 def test_a_bad_json_drops_its_sample_alone(tmp_path: Path, data: bytes, reason: str) -> None:
     picture = encode(tissue())
     entries = [("a.png", picture), ("a.json", data), ("b.png", picture), ("b.json", b"{}")]
-    bad, good = read_all(write_tar(tmp_path / "a.tar", entries))
+    bad, good = read_all(pack(tmp_path / "a.tar", entries))
     assert isinstance(bad, Failure)
     assert reason in bad.reason
     assert isinstance(good, Sample)
@@ -120,8 +117,8 @@ def test_a_bad_json_drops_its_sample_alone(tmp_path: Path, data: bytes, reason: 
 
 def test_samples_without_an_image_or_with_two_of_a_kind_are_bad(tmp_path: Path) -> None:
     picture = encode(tissue())
-    entries = [("a.txt", b""), ("b.png", picture), ("b.PNG", picture), ("k" * 95 + ".png", picture)]
-    file = write_tar(tmp_path / "a.tar", entries, tarfile.PAX_FORMAT)
+    entries = [("a.txt", b""), ("a.cls", b""), ("b.png", picture), ("b.PNG", picture), ("k" * 95 + ".png", picture)]
+    file = pack(tmp_path / "a.tar", entries, tarfile.PAX_FORMAT)
     reasons = [entry.reason for entry in scan_tar(str(file)).entries]
     for reason, expected in zip(reasons, ("no image", "more than once", "95 bytes"), strict=True):
         assert expected in reason
@@ -129,28 +126,144 @@ def test_samples_without_an_image_or_with_two_of_a_kind_are_bad(tmp_path: Path) 
 
 
 def test_a_bomb_in_a_tar_shows_its_size_in_the_listing(tmp_path: Path) -> None:
-    (entry,) = scan_tar(str(write_tar(tmp_path / "a.tar", [("k.png", bomb())]))).entries
+    (entry,) = scan_tar(str(pack(tmp_path / "a.tar", [("k.png", bomb())]))).entries
     assert (entry.height, entry.width) == (60000, 60000)
 
 
 @pytest.mark.parametrize("name", ["../k.png", "/k.png", "a/../../k.png", "a\\k.png"])
 def test_member_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
-    file = write_tar(tmp_path / "a.tar", [("good.png", encode(tissue())), (name, encode(tissue()))])
+    file = pack(tmp_path / "a.tar", [("good.png", encode(tissue())), (name, encode(tissue()))])
     for read in (lambda: scan_tar(str(file)), lambda: list(read_tar(str(file), 0, 2, {}))):
         with pytest.raises(SourceError, match="leads out of it"):
             read()
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
-def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
-    info = tarfile.TarInfo("k.png")
-    info.type, info.linkname = kind, "/etc/passwd"
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        tar.addfile(info)
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_devices_and_pipes_are_refused(tmp_path: Path, kind: bytes) -> None:
+    file = pack_with_link(tmp_path / "a.tar", kind, "k.png")
     with pytest.raises(SourceError, match="no plain file"):
-        scan_tar(str(tmp_path / "a.tar"))
+        scan_tar(str(file))
     with pytest.raises(SourceError, match="no plain file"):
-        list(read_tar(str(tmp_path / "a.tar"), 0, 1, {}))
+        list(read_tar(str(file), 0, 2, {}))
+
+
+def pack_with_link(file: Path, kind: bytes, name: str) -> Path:
+    """Two whole samples, and between them a member that is no file."""
+    with tarfile.open(file, "w") as tar:
+        for each in ("a.png", name, "z.png"):
+            info = tarfile.TarInfo(each)
+            if each == name:
+                info.type, info.linkname = kind, "/etc/passwd"
+                tar.addfile(info)
+            else:
+                info.size = len(encode(tissue()))
+                tar.addfile(info, io.BytesIO(encode(tissue())))
+    return file
+
+
+@pytest.mark.parametrize(("kind", "said"), [(tarfile.SYMTYPE, "symbolic"), (tarfile.LNKTYPE, "hard")])
+@pytest.mark.parametrize("name", ["k.png", "a.seg.png"])
+def test_a_link_costs_its_own_sample_alone(tmp_path: Path, kind: bytes, said: str, name: str) -> None:
+    outcomes = read_all(pack_with_link(tmp_path / "a.tar", kind, name))
+    bad = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    assert [(each.key, each.reason) for each in bad] == [
+        (
+            name[0],
+            f"{name} is a {said} link to '/etc/passwd', not a file (pack what links point to: "
+            "tar -h for symbolic links, --hard-dereference for hard links)",
+        )
+    ]
+    assert {outcome.key for outcome in outcomes} - {name[0]} == {"a", "z"} - {name[0]}
+
+
+def test_a_link_that_has_no_samples_name_is_a_stray(tmp_path: Path) -> None:
+    listing = scan_tar(str(pack_with_link(tmp_path / "a.tar", tarfile.SYMTYPE, "latest")))
+    assert ([entry.reason for entry in listing.entries], listing.strays) == (["", ""], ("latest",))
+
+
+ORDERS: dict[str, Any] = {
+    "by kind": lambda name: (name.partition(".")[2], name),
+    "woven": lambda name: (name[1:], name[0]),
+    "backwards": lambda name: (name.partition(".")[2] == "png", name),
+    "one late": lambda name: (name == "b.json", name),
+    "one early": lambda name: (name != "c.seg.png", name),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_members_in_any_order_are_put_together(tmp_path: Path, order: str) -> None:
+    whole: dict[str, bytes] = {}
+    for seed, key in enumerate("abc"):
+        parts = {"png": encode(tissue(seed=seed)), "seg.png": encode(class_ids(seed=seed)), "json": b'{"n": %d}' % seed}
+        whole |= {f"{key}.{extension}": data for extension, data in parts.items()}
+    names = sorted(whole, key=ORDERS[order])
+    listing = scan_tar(str(pack(tmp_path / "a.tar", [(name, whole[name]) for name in names])))
+    assert listing.apart
+    assert {(e.height, e.width, e.mask) for e in listing.entries} == {(48, 64, f"{key}.seg.png") for key in "abc"}
+    publish(tmp_path / "a.tar", "memory://apart/a.tar")
+    samples = list(read_tar("memory://apart/a.tar", 0, 3, {}, apart=True))
+    for sample in samples:
+        assert isinstance(sample, Sample)
+        assert sample.image == whole[f"{sample.key}.png"]
+        assert sample.mask == whole[f"{sample.key}.seg.png"]
+        assert sample.meta_text == whole[f"{sample.key}.json"].decode()
+    assert {sample.key for sample in samples} == set("abc")
+
+
+def test_a_tar_that_came_apart_since_it_was_planned_is_refused(tmp_path: Path) -> None:
+    entries = [("a.png", encode(tissue())), ("b.png", encode(tissue())), ("a.json", b"{}")]
+    with pytest.raises(SourceError, match="changed since it was planned"):
+        list(read_tar(str(pack(tmp_path / "a.tar", entries)), 0, 3, {}))
+
+
+def test_keys_are_told_apart_as_they_stand_in_the_tar(tmp_path: Path) -> None:
+    entries = [("a/b.png", b"1"), ("a_b.jpg", b"2"), ("a_b.seg.png", b"3"), ("a b.png", b"4")]
+    listing = scan_tar(str(pack(tmp_path / "a.tar", entries)))
+    assert [(entry.key, entry.name, entry.mask) for entry in listing.entries] == [
+        ("a_b", "a/b.png", ""),
+        ("a_b", "a_b.jpg", "a_b.seg.png"),
+        ("a_b", "a b.png", ""),
+    ]
+
+
+def test_a_name_in_another_coding_says_which_is_expected(tmp_path: Path) -> None:
+    name = "Gewebestück.png".encode("latin-1").decode("utf-8", "surrogateescape")
+    (entry,) = scan_tar(str(pack(tmp_path / "a.tar", [(name, encode(tissue()))]))).entries
+    assert "is in another coding than UTF-8" in entry.reason
+    assert entry.reason.isprintable()
+
+
+@pytest.mark.parametrize("gap", [0, 512, 9 * 1024])
+def test_what_follows_the_end_mark_is_named(tmp_path: Path, gap: int) -> None:
+    one, two = write_shard(tmp_path / "a.tar"), write_shard(tmp_path / "b.tar")
+    one.write_bytes(one.read_bytes() + bytes(gap) + two.read_bytes())
+    with pytest.raises(SourceError, match="goes on after its end mark") as caught:
+        scan_tar(str(one))
+    assert "cat" in caught.value.hint
+
+
+def test_padding_after_the_end_mark_is_no_fault(tmp_path: Path) -> None:
+    file = write_shard(tmp_path / "a.tar")
+    file.write_bytes(file.read_bytes() + bytes(1 << 20))
+    assert len(scan_tar(str(file)).entries) == 3
+
+
+@pytest.mark.parametrize("named", ["{}", "file://{}"])
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path: Path, named: str) -> None:
+    os.mkfifo(tmp_path / "a.tar")
+    for read in (scan_tar, lambda url: list(read_tar(url, 0, 1, {}))):
+        with pytest.raises(SourceError, match="no plain file"):
+            read(named.format(tmp_path / "a.tar"))
+
+
+@pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz"])
+def test_a_compressed_tar_is_named_whatever_it_is_called(tmp_path: Path, kind: str) -> None:
+    compress: Any = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}[kind]
+    file = write_shard(tmp_path / "a.tar")
+    file.write_bytes(compress(file.read_bytes()))
+    with pytest.raises(SourceError, match=f"is compressed .{kind}.") as caught:
+        scan_tar(str(file))
+    assert "gunzip" in caught.value.hint
 
 
 @pytest.mark.parametrize("keep", [100, 700, 5000, "all members"])

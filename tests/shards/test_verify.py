@@ -19,7 +19,7 @@ from augengine.shards.content import JSON_FIELDS, Planned
 from augengine.shards.layout import index_file, plan_file, report_file, tar_file
 from augengine.shards.records import PLAN_FORMAT
 from augengine.spec import MAX_SIDE, AugmentSpec, NoiseSpec
-from tests.support.pictures import class_ids, encode, tissue
+from tests.support.pictures import class_ids, encode, tissue, turned
 from tests.support.plans import folder_listing
 
 SPEC = AugmentSpec(stain="cd68", reference="pas", noise=NoiseSpec(eps=0.05))
@@ -32,7 +32,7 @@ Shard = dict[str, Members]
 
 
 def members(number: int, *, image: bytes | None = None, mask: bytes | None = None, **fields: object) -> Members:
-    record = dict.fromkeys(JSON_FIELDS) | dict(SAID) | {"source_key": f"k{number}", "variant": 1} | fields
+    record = dict.fromkeys(JSON_FIELDS, "") | dict(SAID) | {"source_key": f"k{number}", "variant": 1} | fields
     image = encode(tissue(seed=number)) if image is None else image
     mask = encode(class_ids(seed=number)) if mask is None else mask
     return members_of(image, "png", mask=mask, json=canonical_json(record), extras={})
@@ -153,6 +153,13 @@ def test_damage_is_named_with_its_shard(dataset: Path, what: str) -> None:
     assert not any(line.startswith(FIRST) for line in found.problems)
 
 
+@pytest.mark.parametrize("name", [f"{FIRST}.tar.idx", "README.md", ".nv-meta", "_info.json"])
+def test_a_readers_own_file_is_a_note_and_no_problem(dataset: Path, name: str) -> None:
+    (dataset / name).write_text("")
+    found = verify(dataset)
+    assert (found.ok, found.notes) == (True, (f"{name} is a reader's own file, no part of the dataset",))
+
+
 CONTENT: dict[str, tuple[Shard, str]] = {
     "image": ({"k4-v0001": members(4, image=b"no picture")}, "k4-v0001: the image"),
     "mask": ({"k4-v0001": members(4, mask=b"no picture")}, "k4-v0001: the mask cannot be read"),
@@ -160,6 +167,8 @@ CONTENT: dict[str, tuple[Shard, str]] = {
     "json": ({"k4-v0001": [*members(4)[:2], ("json", b"{")]}, "its json cannot be read"),
     "no json": ({"k4-v0001": members(4)[:2]}, "no json object"),
     "json's fields": ({"k4-v0001": [*members(4)[:2], ("json", b"{}")]}, "its json lacks source_key"),
+    "an empty field": ({"k4-v0001": members(4, mpp=None)}, "its json has nothing under mpp"),
+    "a turned image": ({"k4-v0001": members(4, image=turned(tissue(), "PNG", 6))}, "the EXIF orientation 6"),
     "json's key": ({"k4-v0001": members(4, variant=2)}, "says variant 2 of 'k4'"),
     "order": ({"k4-v0001": members(4)[::-1]}, "not in their fixed order"),
     "no image": ({"k4-v0001": members(4)[1:]}, "no .png"),

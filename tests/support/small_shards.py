@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from augengine.shards import ShardWriter, members_of
@@ -21,4 +24,14 @@ def write_shard(file: Path, samples: int = 3) -> Path:
     with ShardWriter(file) as writer:
         for i in range(samples):
             writer.add(f"tile_{i}", members(i, cls=b"1"))
+    return file
+
+
+def pack(file: Path, entries: Iterable[tuple[str, bytes]], fmt: int = tarfile.USTAR_FORMAT) -> Path:
+    """A tar of members in the order given, as other tools than ours write it."""
+    with tarfile.open(file, "w", format=fmt) as tar:
+        for name, data in entries:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
     return file

@@ -26,6 +26,7 @@ def whole_unit(listing: Listing, unit: int = 0) -> Job:
         digest=digest_entries(entries),
         output="out",
         excluded={i: entry.reason for i, entry in enumerate(entries) if entry.reason},
+        apart=listing.units[unit].apart,
     )
 
 

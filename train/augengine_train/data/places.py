@@ -14,7 +14,9 @@ import fsspec
 from augengine.errors import ContentError, SourceError
 from augengine.listing import Entry
 from augengine.sample import Sample, printable
-from augengine.shards.read import IMAGE_EXTS, MAX_JSON_BYTES, parse_meta
+from augengine.shards.groups import MAX_JSON_BYTES
+from augengine.shards.read import parse_meta
+from augengine.shards.roles import IMAGE_EXTS
 from augengine.sources import FolderSource, TarsSource, open_source
 from augengine.storage import is_url
 
@@ -131,11 +133,10 @@ def _in_tar(url: str, entries: tuple[Entry, ...]) -> Iterator[Place]:
     with open_binary(url) as stream:
         spans = spans_of(stream)
         for entry in entries:
-            members = {_extension(name): name for name, _ in entry.files}
-            image = next(members[extension] for extension in IMAGE_EXTS if extension in members)
-            mpp = _mpp(_member(stream, *spans[members["json"]]), members["json"]) if "json" in members else None
-            offset, size = spans[image]
-            yield Place(name=image, file=url, offset=offset, size=size, mpp=mpp)
+            meta = next((name for name, _ in entry.files if _extension(name) == "json"), None)
+            mpp = None if meta is None else _mpp(_member(stream, *spans[meta]), meta)
+            offset, size = spans[entry.name]
+            yield Place(name=entry.name, file=url, offset=offset, size=size, mpp=mpp)
 
 
 def spans_of(stream: BinaryIO) -> dict[str, tuple[int, int]]:

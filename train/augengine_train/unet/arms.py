@@ -96,9 +96,13 @@ def _add_input_noise(picture: RgbImage, key: str, variant: int, noise: NoiseSpec
 
 
 def _add(writer: ShardWriter, control: Control, tile: Tile, variant: int, picture: RgbImage) -> None:
-    record = {"source_key": tile.key, "variant": variant, "made": control, "mpp": tile.mpp}
-    meta = canonical_json(record | {"source": {"patient": tile.patient} if tile.patient else {}})
+    own = canonical_json({"patient": tile.patient} if tile.patient else {}).decode()
+    record = {"source_key": tile.key, "variant": variant, "made": control, "mpp": tile.mpp or 0.0, "source": own}
     members = members_of(
-        encode_image(picture, "png"), "png", mask=encode_mask(PlaceReader().mask(tile.mask)), json=meta, extras={}
+        encode_image(picture, "png"),
+        "png",
+        mask=encode_mask(PlaceReader().mask(tile.mask)),
+        json=canonical_json(record),
+        extras={},
     )
     writer.add(variant_key(tile.key, variant), members)

@@ -12,7 +12,7 @@ from augengine.dataset.check import passes_through
 from augengine.errors import ContentError, SourceError
 from augengine.listing import Entry
 from augengine.sample import SOURCE_VARIANT, Sample
-from augengine.shards.read import IMAGE_EXTS, MASK_EXTS, parse_meta
+from augengine.shards.read import parse_meta, source_meta
 from augengine.sources import TarsSource, open_source
 from augengine.spec import AugmentSpec, NoiseSpec
 from augengine_train.data.places import Place, open_binary, refuse_bad, spans_of
@@ -151,43 +151,44 @@ def _read_shard(url: str, entries: Iterable[Entry]) -> Iterator[_Stored]:
     with open_binary(url) as stream:
         spans = spans_of(stream)
         for entry in entries:
-            members = {_extension(name): name for name, _ in entry.files}
             places = {
-                extension: Place(name=name, file=url, offset=spans[name][0], size=spans[name][1])
-                for extension, name in members.items()
+                name: Place(name=name, file=url, offset=spans[name][0], size=spans[name][1]) for name, _ in entry.files
             }
-            meta = _meta(places["json"]) if "json" in places else {}
-            yield _stored(entry, places, meta)
+            yield _stored(entry, places)
 
 
 def _extension(name: str) -> str:
     return PurePosixPath(name).name.partition(".")[2].lower()
 
 
-def _meta(place: Place) -> dict[str, Any]:
+def _metas(place: Place | None) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """A sample's json, and what its source said of itself."""
+    if place is None:
+        return {}, {}
     try:
-        return parse_meta(place.read())
+        meta = parse_meta(place.read())
+        return meta, source_meta(meta)
     except ContentError as error:
         raise SourceError(f"{place.name} in {place.file}: {error.message}") from error
 
 
-def _stored(entry: Entry, places: Mapping[str, Place], meta: Mapping[str, Any]) -> _Stored:
+def _stored(entry: Entry, places: Mapping[str, Place]) -> _Stored:
+    others = {_extension(name): place for name, place in places.items()}
+    meta, own = _metas(others.get("json"))
     variant, key = meta.get("variant", SOURCE_VARIANT), meta.get("source_key", entry.key)
     if not isinstance(variant, int) or isinstance(variant, bool) or variant < 0 or not isinstance(key, str):
         raise SourceError(f"{entry.name} says that it is variant {variant!r} of {key!r}", hint="was it edited by hand?")
-    own = meta.get("source", meta)
-    own = own if isinstance(own, Mapping) else {}
     patient = own.get("patient")
     return _Stored(
         key=key,
         variant=variant,
-        image=next(places[extension] for extension in IMAGE_EXTS if extension in places),
-        mask=next((places[extension] for extension in MASK_EXTS if extension in places), None),
+        image=places[entry.name],
+        mask=places.get(entry.mask),
         size=(entry.height, entry.width),
         patient="" if patient is None else str(patient),
         mpp=Sample(key=key, image=b"", image_ext="", meta=meta).mpp,
         passed=variant == SOURCE_VARIANT and meta.get("variants") == 0,
-        says=_class_of(key, places, own),
+        says=_class_of(key, others, own),
     )
 
 
