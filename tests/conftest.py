@@ -41,6 +41,14 @@ def tile_cases() -> Path:
     return SHARED_CASES / "tile"
 
 
+@pytest.fixture(scope="session")
+def shard_cases() -> Path:
+    """Shards as other tools pack them; tests that need them skip where they are absent."""
+    if not (SHARED_CASES / "shards").is_dir():
+        pytest.skip("the shared cases of shards are not beside the checkout")
+    return SHARED_CASES / "shards"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Engines and weights of the tests stay out of the user's own folder; child processes inherit it."""

@@ -198,12 +198,18 @@ def open_picture(data: bytes) -> ImageFile:
     return _open(data[:30], io.BytesIO(data))
 
 
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Without Pillow's warnings of damaged tags; python's filters are global, so one thread at a time."""
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _open(head: bytes, file: BinaryIO) -> ImageFile:
     for magic, opener in _OPENERS:
         if head.startswith(magic):
-            # Pillow warns of damaged TIFF tags; the filters of `warnings` are global, so one thread at a time.
-            with _WARNINGS, warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with silenced():
                 return opener(file)
     raise OSError("not a png, jpg, tif, bmp or webp file")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from augengine.errors import ContentError
-from augengine.pictures.images import PILLOW_ERRORS, PNG_MAGIC, open_picture
+from augengine.pictures.images import PILLOW_ERRORS, PNG_MAGIC, open_picture, silenced
 
 UPRIGHT = 1
 """EXIF's orientation of a picture that is shown as it is stored; 2 to 8 ask for a turn or a flip."""
@@ -56,7 +56,8 @@ def orientation_of(data: bytes) -> int:
     try:
         picture = open_picture(_metadata_first(data) if data.startswith(PNG_MAGIC) else data)
         # The method of the base class: the one for PNGs would decode the pixels first.
-        found = Image.Image.getexif(picture).get(_ORIENTATION, UPRIGHT)
+        with silenced():
+            found = Image.Image.getexif(picture).get(_ORIENTATION, UPRIGHT)
     except PILLOW_ERRORS:
         return UPRIGHT
     return found if isinstance(found, int) and UPRIGHT <= found <= 8 else UPRIGHT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,8 +72,34 @@ def test_the_first_variant_is_the_same_however_many_follow(tiles: Path, small_we
     make(tiles, tmp_path / "one", small_weights, variants=1)
     make(tiles, tmp_path / "three", small_weights, variants=3, include_source=True)
     one, three = members(tmp_path / "one"), members(tmp_path / "three")
-    assert len(one) == 3 * len(NAMES)
-    assert {name: three[name] for name in one} == one
+    pictures = [name for name in one if not name.endswith(".json")]
+    assert len(pictures) == 2 * len(NAMES)
+    assert {name: three[name] for name in pictures} == {name: one[name] for name in pictures}
+    for name in one.keys() - set(pictures):
+        assert json.loads(three[name]) == json.loads(one[name]) | {"variants": 3}
+
+
+def test_every_json_has_the_same_fields_of_the_same_types(small_weights: Path, tmp_path: Path) -> None:
+    source, out = write_folder(tmp_path / "in", ["a", "b", "c", "d"]), tmp_path / "out"
+    (source / "b.json").write_text('{"mpp": 1, "grade": null}')
+    (source / "c.json").write_text('{"grade": "II", "class": "background", "stack": [1, {"a": "\\u00e4"}]}')
+    options: dict[str, Any] = {
+        "variants": 2,
+        "include_source": True,
+        "allow_mpp": True,
+        "skip_classes": ("background",),
+    }
+    make(source, out, small_weights, mpp=None, **options)
+    records = [record(out, key) for key in keys(out)]
+    assert len(records) == 3 + 3 + 1 + 3
+    assert {tuple((name, type(value)) for name, value in sorted(each.items())) for each in records} == {
+        tuple((name, type(value)) for name, value in sorted(records[0].items()))
+    }
+    assert None not in records[0].values()
+    found = {each["source_key"]: (each["source"], each["mpp"], each["variants"]) for each in records}
+    assert found["a"] == ("", 0.0, 2)
+    assert found["b"] == ((source / "b.json").read_text(), 1.0, 2)
+    assert found["c"] == ((source / "c.json").read_text(), 0.0, 0)
 
 
 def test_both_chains_give_almost_the_same_pictures(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
@@ -89,7 +116,7 @@ def test_a_sample_says_how_it_was_made(tiles: Path, small_weights: Path, tmp_pat
     make(tiles, tmp_path / "out", small_weights, seed=5)
     said = record(tmp_path / "out", "patient0_tile_0-v0001")
     (tiles / "patient0" / "tile_0.json").unlink()
-    assert said["source"] == {"mpp": 0.45, "patient": "p0"}
+    assert json.loads(said["source"]) == {"mpp": 0.45, "patient": "p0"}
     assert (said["mpp"], said["eps"], said["seed"], said["variant"]) == (0.45, 0.05, 5, 1)
     assert said["sigma"] == draw_sigma(0.05, 5, "patient0_tile_0", 1)
     assert said["source_key"] == "patient0_tile_0"
@@ -241,7 +268,7 @@ def test_unknown_um_a_px_warn_and_are_recorded(tiles: Path, small_weights: Path,
     listener = Listener()
     augment(request(tiles, tmp_path / "out", small_weights, mpp=None), listener)
     assert any("um/px" in warning for warning in listener.warnings)
-    assert record(tmp_path / "out", "patient0_tile_0-v0001")["mpp"] is None
+    assert record(tmp_path / "out", "patient0_tile_0-v0001")["mpp"] == 0
 
 
 def test_an_unrealistic_eps_warns(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
