@@ -208,10 +208,15 @@ def _describe_members(listing: Listing, limit: int | None) -> Iterator[str]:
         along = f"; members that travel along: {', '.join(sorted(seen))}" if seen else ""
         yield f"no sample has a mask{along}"
     elif bare:
-        yield f"{bare} of {counted(len(good), 'source')} {'has' if bare == 1 else 'have'} no mask"
-    for name, count in sorted(seen.items()):
-        if count < len(good):
-            yield f"{count} of {counted(len(good), 'source')} {'has' if count == 1 else 'have'} a member {name}"
+        yield f"{_of_sources(bare, len(good))} no mask"
+    some = [(name, count) for name, count in sorted(seen.items()) if count < len(good)]
+    yield from (f"{_of_sources(count, len(good))} a member {name}" for name, count in some)
+    if some or 0 < bare < len(good):
+        yield "samples differ in members: Hugging Face datasets and Ray load only sets whose samples have the same ones"
+
+
+def _of_sources(count: int, whole: int) -> str:
+    return f"{count} of {counted(whole, 'source')} {'has' if count == 1 else 'have'}"
 
 
 def digest_entries(entries: Sequence[Entry]) -> str:

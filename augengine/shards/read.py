@@ -141,11 +141,14 @@ def source_meta(meta: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the source of a sample said of itself: the json of a tile, or the text that a made sample's json holds.
 
     Raises:
-        ContentError: That text is no json object.
+        ContentError: That is no text, or no json object.
     """
-    text = meta.get("source")
-    if "source_key" not in meta or not isinstance(text, str):
+    if "source_key" not in meta or "source" not in meta:
         return meta
+    text = meta["source"]
+    if not isinstance(text, str):
+        hint = "another version of augengine wrote it: make the shards anew"
+        raise ContentError(f"its json has a {type(text).__name__} under source, not a text", hint=hint)
     return parse_meta(text.encode()) if text else {}
 
 

@@ -17,6 +17,7 @@ from augengine.digests import canonical_json
 from augengine.jobs import Report
 from augengine.shards import ShardWriter, members_of, write_report
 from augengine.shards.layout import index_file, tar_file
+from tests.support.datasets import make
 from tests.support.pictures import class_ids, decode, encode, tissue
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -48,7 +49,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for shard, output in enumerate(OUTPUTS):
         with ShardWriter(tar_file(folder, output)) as writer:
             for number in range(shard * A_SHARD, (shard + 1) * A_SHARD):
-                record = canonical_json({"number": number, "source": {"tissue": "kidney"}})
+                record = canonical_json({"number": number, "source": '{"tissue": "kidney"}'})
                 members = members_of(encode(tissue(seed=number)), "png", mask=mask_of(number), json=record, extras={})
                 writer.add(f"tile_{number}-v0001", members)
         write_report(folder, Report(output=output, samples_out=A_SHARD))
@@ -113,6 +114,35 @@ def test_hugging_face_datasets_load_the_bare_folder(
     assert_all({row["json"]["number"]: (np.asarray(row["png"]), np.asarray(row["seg.png"])) for row in loaded})
 
 
+@pytest.fixture(scope="module")
+def differing(shard_cases: Path, small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of twelve sources whose own json has a field that is empty first and a text later."""
+    out = tmp_path_factory.mktemp("differing") / "out"
+    options: dict[str, Any] = {"variants": 2, "include_source": True}
+    make(shard_cases / "15_null_then_text.tar", out, small_weights, **options)
+    return out
+
+
+def assert_rows_of_differing(records: list[dict[str, Any]]) -> None:
+    assert len(records) == 36
+    assert {record["variants"] for record in records} == {2}
+    grades = [json.loads(record["source"])["grade"] for record in records]
+    assert (grades.count(None), grades.count("II")) == (30, 6)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_hugging_face_datasets_load_sources_whose_json_differs(
+    differing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streaming: bool
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    named = {"data_files": str(differing / "*.tar"), "cache_dir": str(tmp_path), "streaming": streaming}
+    rows = list(datasets.load_dataset("webdataset", split="train", **named))
+    assert_rows_of_differing([row["json"] for row in rows])
+    assert all(np.asarray(row["seg.png"]).shape == (128, 128) for row in rows)
+
+
 @pytest.fixture
 def ray_of_one() -> Iterator[Any]:
     import ray
@@ -128,3 +158,11 @@ def test_ray_data_reads_them(dataset: Path, ray_of_one: Any) -> None:
     ray.data.DataContext.get_current().enable_progress_bars = False
     rows = ray.data.read_webdataset([str(tar_file(dataset, o)) for o in OUTPUTS], decoder=None).take_all()
     assert_all({json.loads(row["json"])["number"]: (decode(row["png"]), decode(row["seg.png"])) for row in rows})
+
+
+def test_ray_data_reads_sources_whose_json_differs(differing: Path, ray_of_one: Any) -> None:
+    import ray.data
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    rows = ray.data.read_webdataset(str(differing), file_extensions=["tar"]).take_all()
+    assert_rows_of_differing([row["json"] for row in rows])

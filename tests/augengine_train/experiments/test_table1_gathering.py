@@ -62,7 +62,9 @@ def erase(source: Path, file: Path) -> None:
         for tile in find_tiles([str(source)]):
             picture, mask = reader.image(tile.images[0]).copy(), reader.mask(tile.mask)
             picture[mask == 1] = 245
-            meta = canonical_json({"source_key": tile.key, "variant": 1, "source": {"patient": tile.patient}})
+            meta = canonical_json(
+                {"source_key": tile.key, "variant": 1, "source": json.dumps({"patient": tile.patient})}
+            )
             members = members_of(encode_image(picture, "png"), "png", mask=encode_mask(mask), json=meta, extras={})
             writer.add(variant_key(tile.key, 1), members)
 

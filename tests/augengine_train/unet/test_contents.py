@@ -40,7 +40,9 @@ def write_variants(folder: Path, *, shade: int) -> None:
         for tile in find_tiles([str(folder / "anna.tar")]):
             picture = reader.image(tile.images[0]) - shade
             picture[:shade, 0] = 7
-            meta = canonical_json({"source_key": tile.key, "variant": 1, "source": {"patient": tile.patient}})
+            meta = canonical_json(
+                {"source_key": tile.key, "variant": 1, "source": json.dumps({"patient": tile.patient})}
+            )
             mask = encode_mask(reader.mask(tile.mask))
             writer.add(
                 variant_key(tile.key, 1),

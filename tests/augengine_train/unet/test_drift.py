@@ -46,7 +46,7 @@ def write_variants(folder: Path, variants: Mapping[int, Mapping[int, Pixels]]) -
     with ShardWriter(folder / "varied" / "cd68-000000.tar") as writer:
         for tile, made in variants.items():
             for number, image in made.items():
-                meta = {"variant": number, "source_key": f"x{tile}", "source": {"patient": "carl"}}
+                meta = {"variant": number, "source_key": f"x{tile}", "source": '{"patient": "carl"}'}
                 mask = encode(glomerulus(32, 100 + tile)[1])
                 members = [("png", encode(image)), ("seg.png", mask), ("json", json.dumps(meta).encode())]
                 writer.add(f"x{tile}_v{number}", members)

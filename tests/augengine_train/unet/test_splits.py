@@ -180,7 +180,7 @@ def write_variants(folder: Path, target: Path) -> None:
     """A copy of every tile of anna and carl as its only variant."""
     for patient in ("anna", "carl"):
         for number, key in enumerate(names(patient[0], 3)):
-            said = {"variant": 1, "source_key": key, "source": {"patient": patient}}
+            said = {"variant": 1, "source_key": key, "source": json.dumps({"patient": patient})}
             seed = number + 10 * ("anna", "berta", "carl").index(patient)
             write_tiles(target, [f"{key}-v0001"], seed=seed, shard=key, said=said)
 

@@ -31,7 +31,7 @@ def run(*arguments: object) -> Result:
 def write_copy(folder: Path, key: str, *, side: int = 32, seed: int = 0, said: Mapping[str, Any]) -> str:
     """A shard as `augengine augment` writes it, of one tile."""
     picture, mask = glomerulus(side, seed)
-    meta = {"source_key": key, "variant": 0, "source": {"mpp": 0.5}, **said}
+    meta = {"source_key": key, "variant": 0, "source": '{"mpp": 0.5}', **said}
     with ShardWriter(folder / "cd68-000000.tar") as writer:
         members = [("png", encode(picture)), ("seg.png", encode(mask)), ("json", json.dumps(meta).encode())]
         writer.add(f"{key}-v0000", members)
@@ -61,7 +61,7 @@ def test_real_duplicates_stay_refused(plain: str, tmp_path: Path) -> None:
         "included": write_copy(tmp_path / "included", "t", said={"variants": 2}),  # a source with variants
         "seed": write_copy(tmp_path / "seed", "t", seed=1, said=PASSED),  # another picture of the same name
         "side": write_copy(tmp_path / "side", "t", side=40, said=PASSED),
-        "patient": write_copy(tmp_path / "patient", "t", said={**PASSED, "source": {"patient": "anna"}}),
+        "patient": write_copy(tmp_path / "patient", "t", said={**PASSED, "source": '{"patient": "anna"}'}),
     }
     wrong: list[Sequence[str]] = [[copy, again], [plain, copy, again], [copy, plain, again], [plain, copy, plain]]
     for order in [*wrong, *([plain, other] for other in others.values())]:
