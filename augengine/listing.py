@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import PurePosixPath
 
 from augengine.digests import json_digest
 from augengine.errors import ContentError, SourceError
@@ -21,6 +21,10 @@ MAX_UNPACKED_RATIO = 1100
 JPEG a few hundred, tissue less than 40."""
 
 
+_END = re.compile(r"[_-][A-Za-z]+$")
+"""What may tell the key of a mask from the key of its image."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One source sample, unread.
@@ -30,6 +34,7 @@ class Entry:
         files: Name and bytes of each of its files or members, the image first.
         height, width: From the image's header, in pixels; 0 if that cannot be read.
         mask: Name of the file or member that is its mask; empty if it has none, or is bad.
+        extras: Extensions of the members of a tar that travel along, without a dot in front.
         reason: Why it is known to be bad already; empty if it is not.
     """
 
@@ -38,17 +43,13 @@ class Entry:
     height: int = 0
     width: int = 0
     mask: str = ""
+    extras: tuple[str, ...] = ()
     reason: str = ""
 
     @property
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(size for _, size in self.files)
-
-    def travelling(self) -> set[str]:
-        """The extensions of a good tar's members besides image, mask and json, with the dot."""
-        others = (name for name, _ in self.files[1:] if name != self.mask)
-        return {"." + PurePosixPath(name).name.partition(".")[2].lower() for name in others} - {".json"}
 
     @property
     def name(self) -> str:
@@ -136,8 +137,18 @@ def make_listing(
         mpps=tuple(dict.fromkeys(mpps)),
         splits=splits,
         notes=tuple(notes),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *_unknown_masks(entry.key for unit in checked for entry in unit.entries)),
     )
+
+
+def _unknown_masks(keys: Iterable[str]) -> Iterator[str]:
+    """A sentence on samples that may be the masks of others by their keys: ``k_seg`` beside ``k``, again and again."""
+    known = set(keys)
+    ends = Counter(key[-len(end[0]) :] for key in known if (end := _END.search(key)) and key[: end.start()] in known)
+    for suffix, count in ends.items():
+        if count > 1 and 2 * count >= len(known) - count:
+            said = f"{count} samples are named like others with {suffix} behind"
+            yield f"{said}: if they are masks, say --mask-suffix {suffix}"
 
 
 def _check(entry: Entry, source: str, taken: dict[str, str]) -> Entry:
@@ -203,7 +214,7 @@ def _describe_members(listing: Listing, limit: int | None) -> Iterator[str]:
     """Sentences on what only some samples have besides their image: masks first, then what travels along."""
     good = [entry for entry in islice(listing.entries(), limit) if not entry.reason]
     bare = sum(not entry.mask for entry in good)
-    seen = Counter(name for entry in good for name in entry.travelling())
+    seen = Counter(f".{name}" for entry in good for name in entry.extras)
     if good and bare == len(good):
         along = f"; members that travel along: {', '.join(sorted(seen))}" if seen else ""
         yield f"no sample has a mask{along}"

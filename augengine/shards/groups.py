@@ -33,7 +33,7 @@ class Member:
 
     Attributes:
         name: As it stands in the tar.
-        raw: Its key as it stands in the tar, without ``./``; empty if it belongs to no sample by its name.
+        raw: Its key as it stands in the tar, without ``./``; empty for a name without an extension.
         extension: What follows the key, in lower case.
         offset, size: Its first byte in the tar, and how many.
         link: What it is instead of a file: a symbolic or hard link, and to what; empty for a file.
@@ -105,9 +105,15 @@ class Roles:
         return tuple(m for m in (self.image, self.mask, self.meta, *self.extras) if m is not None)
 
 
-def parse_name(name: str) -> tuple[str, str]:
-    """Raw key and extension of a member's name, as webdataset parts them; both empty for what is no sample's."""
-    parts = None if _SKIPPED.match(name) else _NAME.fullmatch(name)
+def parse_name(name: str) -> tuple[str, str] | None:
+    """Raw key and extension of a member's name, as webdataset parts them.
+
+    Both are empty for a name without an extension, which belongs to no sample. None for hidden files and ``__x__``,
+    which every reader passes over.
+    """
+    if _SKIPPED.match(name) or name.rpartition("/")[2].startswith("."):
+        return None
+    parts = _NAME.fullmatch(name)
     return (parts[1], parts[2].lower()) if parts else ("", "")
 
 
@@ -119,45 +125,49 @@ def group_members(members: Iterable[Member], names: MemberNames) -> Grouped:
         names: Which are images and masks.
     """
     groups: dict[str, Group] = {}
-    links: list[str] = []
+    nameless: list[str] = []
     last, apart = "", False
     for member in members:
         if not member.raw:
-            links.append(member.name)
+            nameless.append(member.name)
             continue
         group = groups.setdefault(member.raw, Group(member.raw))
         apart |= bool(group.members) and member.raw != last
         if len(group.members) <= MAX_MEMBERS:
             group.members.append(member)
         last = member.raw
-    joined = set(_join_masks(groups, names))
+    joined = _join_masks(groups, names)
     strays = _strays([group for raw, group in groups.items() if raw not in joined], names)
     kept = tuple(group for raw, group in groups.items() if raw not in joined and raw not in strays)
-    shown = (*(strays[raw].name for raw in strays), *links)
+    shown = (*(stray.name for stray in strays.values()), *nameless)
     return Grouped(samples=kept, strays=tuple(map(printable, shown)), apart=apart or bool(joined or strays))
 
 
-def _join_masks(groups: Mapping[str, Group], names: MemberNames) -> Iterator[str]:
+def _join_masks(groups: Mapping[str, Group], names: MemberNames) -> set[str]:
     """Raw keys of the groups that are masks of other ones, to which they are added; a lost mask gets its reason."""
-    joined: list[tuple[str, str]] = []
-    lost: list[Group] = []
-    for raw, group in groups.items():
-        images = [base for base in _images_of(raw, names.mask_suffix) if _has_image(groups.get(base), names)]
-        if _is_whole(group, names):
-            continue
-        if not images:
-            lost += [group] if group.lone is not None else []
-        elif names.mask or group.lone is None:
-            why = "--mask-member names another" if names.mask else "it has members of its own"
-            group.reason = f"it is the mask of {printable(images[0])} by its name, but {why}"
-        else:
-            groups[images[0]].beside.append(group.lone)
-            joined.append((raw, images[0]))
-    folders = {raw.rpartition("/")[0] for raw, image in joined if raw.rpartition("/")[0] != image.rpartition("/")[0]}
-    for group in lost:
-        if group.raw.endswith(names.mask_suffix) or group.raw.rpartition("/")[0] in folders:
+    masks = {raw: group for raw, group in groups.items() if _has_image(group, names) or group.lone is not None}
+    masks = {raw: group for raw, group in masks.items() if not _is_whole(group, names)}
+    owners = {raw: image for raw in masks if (image := _image_of(raw, groups, names)) is not None}
+    joined = {raw for raw, image in owners.items() if masks[raw].lone and image not in owners and not names.mask}
+    folders = {_folder(raw) for raw in joined if _folder(raw) != _folder(owners[raw])}
+    for raw, group in masks.items():
+        if raw in joined:
+            groups[owners[raw]].beside += group.members
+        elif raw in owners:
+            why = "--mask-member says otherwise" if names.mask else "that cannot be"
+            group.reason = f"it is the mask of {printable(owners[raw])} by its name, but {why}"
+        elif group.lone and (raw.endswith(names.mask_suffix) or _folder(raw) in folders):
             group.reason = "it is a mask by its name, without an image beside it"
-    return (raw for raw, _ in joined)
+    return joined
+
+
+def _image_of(raw: str, groups: Mapping[str, Group], names: MemberNames) -> str | None:
+    """The raw key of the sample whose mask a group is by its name."""
+    return next((image for image in _images_of(raw, names.mask_suffix) if _has_image(groups.get(image), names)), None)
+
+
+def _folder(raw: str) -> str:
+    return raw.rpartition("/")[0]
 
 
 def _images_of(raw: str, suffix: str) -> Iterator[str]:

@@ -177,7 +177,8 @@ def _entry(group: Group, names: MemberNames, sides: Mapping[int, tuple[int, int]
         return Entry(key=group.key, files=_files((*group.members, *group.beside)), reason=error.sentence)
     height, width = sides[roles.image.offset]
     mask = printable(roles.mask.name) if roles.mask else ""
-    return Entry(key=group.key, files=_files(roles.all), height=height, width=width, mask=mask)
+    extras = tuple(member.extension for member in roles.extras)
+    return Entry(key=group.key, files=_files(roles.all), height=height, width=width, mask=mask, extras=extras)
 
 
 def _files(members: Iterable[Member]) -> tuple[tuple[str, int], ...]:

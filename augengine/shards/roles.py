@@ -42,7 +42,7 @@ class MemberNames:
         for option, name in (("--image-member", self.image), ("--mask-member", self.mask)):
             if not name.isprintable() or name.startswith(".") or name != name.lower() or set(name) & set("/\\ "):
                 raise SpecError(f"{option} is the end of a member's name, got {name!r}", hint=hint)
-            if name not in ("", NO_MASK) and not is_picture(name):
+            if name and not is_picture(name) and (option, name) != ("--mask-member", NO_MASK):
                 raise SpecError(f"{option} names no picture: {name!r}", hint=f"{', '.join(IMAGE_EXTS)} are read")
         if self.image and self.image == self.mask:
             raise SpecError(f"--image-member and --mask-member are both {self.image!r}", hint=hint)

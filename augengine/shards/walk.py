@@ -89,7 +89,7 @@ def _size(file: BinaryIO) -> int | None:
 
 
 def members_in(tar: tarfile.TarFile, url: str, file: BinaryIO) -> Iterator[tuple[Member, tarfile.TarInfo]]:
-    """Each member that belongs to a sample, and each link, with its header.
+    """Each file and each link that is not hidden, with its header.
 
     Raises:
         DamagedSource: A member's path leads out of the tar, or it is a device or a pipe.
@@ -99,11 +99,11 @@ def members_in(tar: tarfile.TarFile, url: str, file: BinaryIO) -> Iterator[tuple
         tar.members.clear()  # type: ignore[attr-defined]  # tarfile remembers every member otherwise
         _check_member(info, url)
         check_extent(tar, info, whole)
-        raw, extension = parse_name(info.name.removeprefix("./"))
+        parsed = parse_name(info.name.removeprefix("./"))
         link = _link_of(info)
-        if link or (info.isreg() and raw):
+        if parsed is not None and (link or info.isreg()):
             at, size = info.offset_data, info.size
-            yield Member(name=info.name, raw=raw, extension=extension, offset=at, size=size, link=link), info
+            yield Member(name=info.name, raw=parsed[0], extension=parsed[1], offset=at, size=size, link=link), info
 
 
 def _link_of(info: tarfile.TarInfo) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,7 +17,7 @@ from augengine.listing import Entry, Listing, Unit, make_listing
 from augengine.progress import counted
 from augengine.sample import Failure, Sample, make_key, printable
 from augengine.shards.read import TarListing, is_own, read_tar, scan_tar
-from augengine.shards.roles import MemberNames, member_names
+from augengine.shards.roles import NO_MASK, MemberNames, member_names
 from augengine.storage import filesystem_of, is_url, redact, remote_errors
 
 MAX_TARS = 1_000_000
@@ -50,6 +49,7 @@ class TarsSource:
             SourceError: One is missing or cannot be read, or all are damaged.
         """
         listings = _scan_each(self.urls, self.names)
+        _check_mask_member(self.names, listings)
         units = [
             Unit(source=url, entries=found.entries, apart=found.apart)
             for url, found in zip(self.urls, listings, strict=True)
@@ -115,13 +115,21 @@ def _all_bad(job: Job, outcomes: Iterator[Sample | Failure]) -> list[Sample | Fa
 
 def _stray_notes(urls: Sequence[str], listings: Sequence[TarListing]) -> Iterator[str]:
     """What tars hold besides their samples: a line, however many tars it is in."""
-    names = Counter(name for listing in listings for name in dict.fromkeys(listing.strays))
-    if names:
-        where = _name(next(url for url, listing in zip(urls, listings, strict=True) if listing.strays))
-        tars = sum(bool(listing.strays) for listing in listings)
-        more = f" and {counted(tars - 1, 'other tar')}" if tars > 1 else ""
-        shown = ", ".join(list(names)[:_NAMED]) + (" ..." if len(names) > _NAMED else "")
-        yield f"no part of a sample, and left out: {shown} in {printable(where)}{more}"
+    holding = [(url, listing.strays) for url, listing in zip(urls, listings, strict=True) if listing.strays]
+    if holding:
+        names = [name for _, strays in holding for name in strays]
+        shown = ", ".join(list(dict.fromkeys(names))[:_NAMED]) + (" ..." if len(set(names)) > _NAMED else "")
+        more = f" and {counted(len(holding) - 1, 'other tar')}" if len(holding) > 1 else ""
+        verb = "belongs to no sample and is" if len(names) == 1 else "belong to no sample and are"
+        yield f"{counted(len(names), 'file')} {verb} left out: {shown} in {printable(_name(holding[0][0]))}{more}"
+
+
+def _check_mask_member(names: MemberNames, listings: Sequence[TarListing]) -> None:
+    entries = [entry for listing in listings for entry in listing.entries if not entry.reason]
+    if entries and names.mask not in ("", NO_MASK) and not any(entry.mask for entry in entries):
+        others = sorted({f".{name}" for entry in entries for name in entry.extras})
+        hint = f"the members besides images and json are {', '.join(others)}" if others else "leave it out"
+        raise SourceError(f"no sample has the member .{names.mask} that --mask-member names", hint=hint)
 
 
 def _made_before(urls: Sequence[str], listings: Sequence[TarListing]) -> Iterator[str]:

@@ -16,7 +16,7 @@ USUAL = MemberNames()
 def members(names: Sequence[str]) -> list[Member]:
     found = []
     for at, name in enumerate(names):
-        raw, extension = parse_name(name)
+        raw, extension = parse_name(name) or pytest.fail(f"{name} is hidden")
         found.append(Member(name=name, raw=raw, extension=extension, offset=at, size=1))
     return found
 
@@ -136,10 +136,10 @@ def test_a_mask_without_its_image_is_named() -> None:
 
 def test_a_mask_by_its_name_that_is_none_is_named() -> None:
     found = grouped("a.png", "a_mask.png", "a_mask.json")
-    assert found == {"a": "a.png -", "a_mask": "it is the mask of a by its name, but it has members of its own"}
+    assert found == {"a": "a.png -", "a_mask": "it is the mask of a by its name, but that cannot be"}
     found = grouped("a.png", "a.seg.png", "a_mask.png", by=MemberNames(mask="seg.png"))
     assert found["a"] == "a.png a.seg.png"
-    assert "--mask-member names another" in found["a_mask"]
+    assert "--mask-member says otherwise" in found["a_mask"]
     assert "which is the mask" in grouped("a.png", "a.seg.png", "a_mask.png")["a"]
 
 
@@ -148,10 +148,26 @@ def test_a_sample_with_a_mask_of_its_own_is_one_whatever_its_key_ends_with() -> 
     assert found == {"a": "a.png a.seg.png", "a_mask": "a_mask.png a_mask.seg.png"}
 
 
-@pytest.mark.parametrize("stray", ["LICENSE.txt", "dataset.json", "README.md", "meta/info.yaml", "stats.npy"])
+def test_a_mask_of_a_mask_is_named() -> None:
+    found = grouped("a.png", "a_mask.png", "a_mask_mask.png")
+    assert found["a"] == "a.png a_mask.png"
+    assert "it is the mask of a_mask by its name, but that cannot be" in found["a_mask_mask"]
+
+
+def test_other_files_in_a_folder_of_masks_are_no_masks() -> None:
+    found = group_members(members(["images/0.png", "labels/0.txt", "images/1.png", "labels/1.txt"]), USUAL)
+    assert [group.raw for group in found.samples] == ["images/0", "images/1"]
+    assert found.strays == ("labels/0.txt", "labels/1.txt")
+
+
+@pytest.mark.parametrize("stray", ["LICENSE.txt", "dataset.json", "README.md", "meta/info.yaml", "stats.npy", "README"])
 def test_a_file_beside_the_samples_is_no_sample(stray: str) -> None:
     found = group_members(members(["t_00.png", "t_00.json", stray, "t_01.png", "t_01.json"]), USUAL)
-    assert ([group.raw for group in found.samples], found.strays, found.apart) == (["t_00", "t_01"], (stray,), True)
+    assert ([group.raw for group in found.samples], found.strays, found.apart) == (
+        ["t_00", "t_01"],
+        (stray,),
+        "." in stray,
+    )
 
 
 def test_what_is_left_of_a_sample_is_no_stray() -> None:

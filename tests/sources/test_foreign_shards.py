@@ -210,7 +210,24 @@ def test_files_beside_the_samples_are_a_note_and_no_failure(run: Any, tmp_path: 
     entries = [("LICENSE.txt", b"MIT"), *entries, ("dataset.json", b"{}"), ("README", b"")]
     found = run(pack(tmp_path / "a.tar", entries)).json()
     assert found["samples"]["written"] == 2
-    assert found["notes"] == ["no part of a sample, and left out: LICENSE.txt, dataset.json in a.tar"]
+    assert found["notes"] == [
+        "3 files belong to no sample and are left out: LICENSE.txt, dataset.json, README in a.tar"
+    ]
+
+
+def test_a_mask_member_that_no_sample_has_is_refused(run: Any, tmp_path: Path) -> None:
+    source = write_shard(tmp_path / "a.tar", samples=2)
+    run(source, "--mask-member", "sge.png").refused("no sample has the member .sge.png", ".seg.png")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_masks_of_an_unknown_suffix_are_warned_of(run: Any, tmp_path: Path, packed: bool) -> None:
+    source = write_folder(tmp_path / "in", [f"{key}{end}" for key in "abc" for end in ("", "_gt")])
+    if packed:
+        source = pack(tmp_path / "a.tar", [(file.name, file.read_bytes()) for file in sorted(source.iterdir())])
+    said = "3 samples are named like others with _gt behind: if they are masks, say --mask-suffix _gt"
+    assert said in run(source).json()["notes"]
+    assert said not in run(source, "--mask-suffix", "_gt", "--out", tmp_path / "again").result.stderr
 
 
 def test_a_dataset_of_augengine_as_the_input_is_warned_of(run: Any, small_weights: Path, tmp_path: Path) -> None:
