@@ -9,6 +9,7 @@ from pathlib import Path
 
 from augengine.chain.base import Variants
 from augengine.chain.intermediate import intermediate_rgb
+from augengine.dataset.check import check_sample
 from augengine.dataset.load import load_chain
 from augengine.dataset.reopen import Reopened, draw, reopen
 from augengine.errors import ContentError, ShardError, SpecError
@@ -89,5 +90,7 @@ def _spread(dataset: Reopened, rows: int) -> Iterator[Sample]:
             yield from (
                 sample
                 for i, sample in enumerate(source.read(job))
-                if (i % step == 0) == spread and isinstance(sample, Sample)
+                if (i % step == 0) == spread
+                and isinstance(sample, Sample)
+                and isinstance(check_sample(sample, dataset.worker), Sample)
             )

@@ -15,7 +15,8 @@ from augengine.errors import SpecError
 from augengine.sources import SampleSet, open_source
 from augengine.stains import find_stain
 from augengine.weights.cards import WeightsPair, find_weights
-from tests.support.pictures import write_folder
+from tests.support.pictures import encode, tissue, write_folder
+from tests.support.small_shards import pack
 
 pytestmark = pytest.mark.e2e
 
@@ -48,6 +49,15 @@ def test_tiles_are_taken_past_those_that_cannot_be_read(tmp_path: Path) -> None:
     tiles = _tiles(tmp_path, bad=(0, 3)).take(2, 64, 64)
     assert tiles is not None
     assert tiles.shape == (2, 3, 64, 64)
+
+
+def test_tiles_are_taken_of_a_tar_whose_members_lie_apart(tmp_path: Path) -> None:
+    pictures = [(f"k{i}.png", encode(tissue(64, 64, seed=i))) for i in range(3)]
+    file = pack(tmp_path / "a.tar", [*pictures, *((f"k{i}.json", b"{}") for i in range(3))])
+    source = open_source(str(file), stain="cd68")
+    tiles = Tiles(source=source, listing=source.scan(), stain=find_stain("cd68")).take(3, 64, 64)
+    assert tiles is not None
+    assert tiles.shape == (3, 3, 64, 64)
 
 
 def test_the_sample_sets_tiles_are_surrogates_but_for_their_own_pair() -> None:

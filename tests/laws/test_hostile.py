@@ -61,7 +61,7 @@ def test_a_link_in_a_tar_is_refused(small_weights: Path, tmp_path: Path) -> None
         info = tarfile.TarInfo("a.png")
         info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(info)
-    _refused(SourceError, shard, tmp_path / "out", small_weights, "no plain file")
+    _refused(SourceError, shard, tmp_path / "out", small_weights, "a symbolic link to '/etc/passwd', not a file")
 
 
 def test_a_truncated_tar_is_refused(small_weights: Path, tmp_path: Path) -> None:
@@ -111,10 +111,11 @@ def test_a_target_that_cannot_be_made_is_refused(small_weights: Path, tmp_path: 
 def test_a_source_that_vanishes_fails_its_shards_and_leaves_nothing(small_weights: Path, tmp_path: Path) -> None:
     from augengine.dataset.worker import Worker
     from augengine.jobs import Job
+    from augengine.sources import TarsSource
     from tests.support.workers import worker
 
     gone = Job(index=0, source="gone", first=0, count=1, size=0, digest="", output="cd68-000000")
-    spec = worker(tmp_path, source={"kind": "tars", "urls": [str(tmp_path / "gone.tar")]})
+    spec = worker(tmp_path, source=TarsSource(urls=(str(tmp_path / "gone.tar"),)).to_json())
     with Worker(spec) as one:
         (report,) = one.run([gone])
     assert "gone" in report.error

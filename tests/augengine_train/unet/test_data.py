@@ -28,6 +28,7 @@ from augengine_train.unet.variants import Rule, StoredVariants
 from tests.support.datasets import make, record
 from tests.support.pictures import encode
 from tests.support.segmenter_tiles import glomerulus, names, tiny_recipe, write_tiles
+from tests.support.small_shards import pack
 
 GREY = Standard(mean=(0.5, 0.5, 0.5), deviation=(0.2, 0.2, 0.2))
 EPOCHS = 3
@@ -237,6 +238,16 @@ def test_what_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
         find_tiles([str(tmp_path / "e")])
     with pytest.raises(SourceError, match="there is no"):
         find_tiles([str(tmp_path / "none")])
+
+
+@pytest.mark.parametrize("pair", [("t.png", "t_mask.png"), ("images/t.png", "masks/t.png"), ("t.png", "t.label.png")])
+def test_masks_under_their_usual_names_are_found(tmp_path: Path, pair: tuple[str, str]) -> None:
+    picture, ids = glomerulus(32, 0)
+    meta = pair[0].replace(".png", ".json")
+    pack(tmp_path / "t.tar", [(meta, b"{}"), (pair[1], encode(ids)), (pair[0], encode(picture))])
+    (tile,) = find_tiles([str(tmp_path)])
+    np.testing.assert_array_equal(PlaceReader().mask(tile.mask), ids)
+    np.testing.assert_array_equal(PlaceReader().image(tile.images[0]), picture)
 
 
 def test_a_gap_between_variants_is_named(tmp_path: Path) -> None:
