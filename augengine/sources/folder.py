@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import PurePosixPath
@@ -19,6 +20,7 @@ from augengine.shards.roles import IMAGE_EXTS
 from augengine.sources.trees import NO_FILE, Tree, tree_of
 from augengine.storage import in_order, is_url
 
+_APART = "put masks into a folder of their own and name it with --masks, or add _mask to their names"
 _SAMPLES_AHEAD = 4
 """Samples of a folder on a store that are fetched while others are used."""
 
@@ -103,9 +105,9 @@ class FolderSource:
         images = [name for name in names if _extension(name) in IMAGE_EXTS]
         known = _by_stem(mask_tree.names() if self.masks else images)
         sidecars = {name for name in names if _extension(name) == "json"}
-        stems = {_stem(name) for name in images}
+        stems = Counter(_stem(name) for name in images)
         found = tuple(
-            self._match(name, known, sidecars)
+            self._match(name, known, sidecars, doubled=stems[_stem(name)] > 1)
             for name in images
             if self.masks or not self._is_mask_of(_stem(name), stems)
         )
@@ -114,18 +116,23 @@ class FolderSource:
             raise SourceError(f"no mask in {self.masks} has the name of an image in {self.folder}", hint=hint)
         return found
 
-    def _is_mask_of(self, stem: str, stems: set[str]) -> bool:
+    def _is_mask_of(self, stem: str, stems: Collection[str]) -> bool:
         return stem.endswith(self.mask_suffix) and stem.removesuffix(self.mask_suffix) in stems
 
-    def _match(self, name: str, known: Mapping[str, str], sidecars: set[str]) -> _Found:
+    def _match(self, name: str, known: Mapping[str, list[str]], sidecars: set[str], *, doubled: bool) -> _Found:
         stem = _stem(name)
         meta = f"{stem}.json"
-        mask = known.get(stem + self.mask_suffix) or (known.get(stem) if self.masks else None)
+        masks = known.get(stem + self.mask_suffix, []) + (known.get(stem, []) if self.masks else [])
         reason = ""
-        if self.masks and mask is None:
+        if doubled:
+            reason = f"there are other images called {stem}: which is the image? ({_APART})"
+        elif len(masks) > 1:
+            reason = f"it has {' and '.join(masks)}: which is the mask? (remove one)"
+        elif self.masks and not masks:
             reason = f"it has no mask in {self.masks}"
         elif not self.masks and stem.endswith(self.mask_suffix):
             reason = "it is a mask by its name, without an image beside it"
+        mask = masks[0] if masks else None
         return _Found(image=name, mask=mask, meta=meta if meta in sidecars else None, reason=printable(reason))
 
     def _entry(self, opened: _Opened, found: _Found, *, measure: bool) -> Entry:
@@ -201,7 +208,9 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0] if _extension(name) else name
 
 
-def _by_stem(names: Iterator[str] | list[str]) -> dict[str, str]:
-    """Name without extension -> name; a png before other formats."""
-    images = [name for name in names if _extension(name) in IMAGE_EXTS]
-    return {_stem(name): name for name in sorted(images, key=lambda n: (_extension(n) == "png", n))}
+def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
+    """Name without extension -> the images of that name, in order."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(name for name in names if _extension(name) in IMAGE_EXTS):
+        found.setdefault(_stem(name), []).append(name)
+    return found

@@ -12,7 +12,7 @@ from augengine.errors import SourceError
 from augengine.listing import check_sides
 from augengine.pictures.images import read_mask
 from augengine.sample import Failure, Sample
-from tests.support.pictures import bomb, class_ids, encode, tissue, write_folder
+from tests.support.pictures import Pixels, bomb, class_ids, encode, tissue, write_folder
 from tests.support.sources import open_cd68, read_all, whole_unit
 
 
@@ -55,6 +55,35 @@ def test_a_mask_without_an_image_is_named(tmp_path: Path) -> None:
     _, orphan = read_all(open_cd68(tmp_path))
     assert isinstance(orphan, Failure)
     assert "without an image" in orphan.reason
+
+
+@pytest.mark.parametrize("pixels", [class_ids(), tissue(seed=1)], ids=["grey", "colour"])
+def test_two_images_of_one_name_are_bad_samples_both(tmp_path: Path, pixels: Pixels) -> None:
+    write_folder(tmp_path, ["a/k", "b/k"])
+    (tmp_path / "a" / "k.jpg").write_bytes(encode(pixels, "JPEG"))
+    (tmp_path / "a" / "k.json").write_text("{}")
+    outcomes = read_all(open_cd68(tmp_path))
+    assert [(outcome.key, isinstance(outcome, Sample)) for outcome in outcomes] == [
+        ("a_k", False), ("a_k", False), ("b_k", True),
+    ]  # fmt: skip
+    for outcome in outcomes[:2]:
+        assert isinstance(outcome, Failure)
+        assert "there are other images called a/k: which is the image? (put masks" in outcome.reason
+
+
+@pytest.mark.parametrize("folder", ["", "masks"])
+def test_two_masks_of_one_image_are_named(tmp_path: Path, folder: str) -> None:
+    write_folder(tmp_path / "images", ["a", "b"], masks=not folder)
+    options: dict[str, str] = {}
+    if folder:
+        write_folder(tmp_path / folder, ["a", "a_mask", "b"])
+        options = {"masks": str(tmp_path / folder)}
+    else:
+        (tmp_path / "images" / "a_mask.tif").write_bytes(encode(class_ids(), "TIFF"))
+    a, b = read_all(open_cd68(tmp_path / "images", **options))
+    assert isinstance(a, Failure)
+    assert "which is the mask?" in a.reason
+    assert isinstance(b, Sample)
 
 
 @pytest.mark.parametrize("suffix", ["", "_mask"])

@@ -39,11 +39,30 @@ def fuzz(strategy: st.SearchStrategy[Any], law: Callable[[Any], None], *, long: 
 # Shards
 
 _STEMS = st.one_of(
-    st.sampled_from(["k", "k0", "a/b", "..", ".", "", "/etc/x", "a\\b", "__x__", "\x1b[2J", "é" * 60, "x" * 200]),
+    st.sampled_from(
+        [
+            "k",
+            "k0",
+            "k_mask",
+            "images/k",
+            "masks/k",
+            "a/b",
+            "..",
+            ".",
+            "",
+            "/etc/x",
+            "a\\b",
+            "__x__",
+            "\x1b[2J",
+            "é" * 60,
+            "x" * 200,
+        ]
+    ),
     st.text(max_size=8),
 )
 _EXTENSIONS = st.one_of(
-    st.sampled_from(["png", "seg.png", "json", "cls", "PNG", "jpg", "tif", "", "p ng", "a/b"]), st.text(max_size=5)
+    st.sampled_from(["png", "seg.png", "label.png", "json", "cls", "PNG", "jpg", "tif", "", "p ng", "a/b"]),
+    st.text(max_size=5),
 )
 _BODIES = st.one_of(
     st.sampled_from(
