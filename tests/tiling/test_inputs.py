@@ -165,7 +165,7 @@ def test_a_name_that_is_no_text_is_the_error_of_its_slide(slide: Path, tmp_path:
     summary = cut(tmp_path / "slides", tmp_path / "out", random=1)
     assert summary.tiles == 1
     assert len(summary.failure_lines()) == 1
-    assert "unprintable" in summary.failure_lines()[0]
+    assert "another coding than UTF-8" in summary.failure_lines()[0]
 
 
 def test_a_target_that_cannot_be_written_is_not_blamed_on_slides(slide: Path, tmp_path: Path) -> None:
