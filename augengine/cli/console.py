@@ -196,7 +196,7 @@ def print_tile_summary(summary: TileSummary, *, as_json: bool) -> None:
     for sentence in filter(None, (summary.sentence(), summary.objects_sentence())):
         _out().print(sentence, markup=False)
     _print_some(summary.failure_lines(), f"{summary.folder}/.augengine/")
-    _print_some([f"note: {line}" for line in summary.problem_lines()], f"{summary.folder}/.augengine/slides/*.json")
+    _print_some([f"note: {line}" for line in summary.outcome.notes], f"{summary.folder}/.augengine/slides/*.json")
 
 
 def _print_some(lines: Sequence[str], where: str) -> None:

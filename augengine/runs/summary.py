@@ -69,7 +69,7 @@ def summary_json(outcome: Outcome, plan: Plan, errors: Mapping[str, str], about:
     """The outcome as plain json values, and what a program needs besides to check a dataset.
 
     A retry that failed as a whole left the shard as it was: it is done, and named under ``retries_failed``. ``about``
-    may hold ``failed_slides`` (key -> reason), ``classes`` (name -> objects, slides and id) and ``problems``.
+    may hold ``failed_slides`` (key -> reason) and ``classes`` (name -> objects, slides and id).
     """
     account = outcome.account
     done = {shard.output for shard in account.shards if shard.state == "done"}

@@ -27,13 +27,11 @@ class TileSummary:
         outcome: What became of every tile and shard.
         spec: What was asked for.
         surveys: One per slide.
-        notes: What was said about how the slides were found.
     """
 
     outcome: Outcome
     spec: TileSpec
     surveys: tuple[Survey, ...]
-    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> AnyPath:
@@ -84,10 +82,6 @@ class TileSummary:
         slides = [f"{survey.slide.key}: {survey.error}" for survey in self.surveys if survey.error]
         return slides + self.outcome.failure_lines()
 
-    def problem_lines(self) -> list[str]:
-        """What could not be done as asked, though slides were tiled; slides with the same problem share a line."""
-        return list(problem_lines(self.surveys, self.notes))
-
     def sentence(self) -> str:
         """Say in a sentence what was tiled and what failed."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.kinds.items())
@@ -112,11 +106,11 @@ class TileSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        about = about_slides(self.surveys, self.spec, self.notes)
+        about = about_slides(self.surveys, self.spec)
         return self.outcome.to_json() | about | {"complete": self.complete()}
 
 
-def about_slides(surveys: Sequence[Survey], spec: TileSpec, notes: Sequence[str]) -> dict[str, Any]:
+def about_slides(surveys: Sequence[Survey], spec: TileSpec) -> dict[str, Any]:
     """What is known of the slides of a run, as plain json values: for its result and for the summary on disk."""
     failed = {survey.slide.key: survey.error for survey in surveys if survey.error}
     return {
@@ -124,13 +118,12 @@ def about_slides(surveys: Sequence[Survey], spec: TileSpec, notes: Sequence[str]
         "failed_slides": failed,
         "kinds": dict(Counter(place.kind for survey in surveys for place in survey.places)),
         **count_classes(surveys, spec).to_json(),
-        "problems": list(problem_lines(surveys, notes)),
     }
 
 
-def problem_lines(surveys: Sequence[Survey], notes: Sequence[str]) -> Iterator[str]:
-    """Notes, and each problem with the slides that have it."""
-    yield from notes
+def note_lines(surveys: Sequence[Survey], found: Sequence[str]) -> Iterator[str]:
+    """How the slides were found, and each thing that could not be done as asked, with the slides that have it."""
+    yield from found
     slides: dict[str, list[str]] = {}
     for survey in surveys:
         for problem in survey.problems:

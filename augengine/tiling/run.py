@@ -24,7 +24,7 @@ from augengine.storage import Access
 from augengine.tiling.classes import check_classes
 from augengine.tiling.listing import ListedSlide
 from augengine.tiling.opened import TileWorkerSpec
-from augengine.tiling.outcome import TileSummary, about_slides
+from augengine.tiling.outcome import TileSummary, about_slides, note_lines
 from augengine.tiling.outfit import TileOutfit
 from augengine.tiling.planning import empty_plan, make_jobs
 from augengine.tiling.request import TileRequest, TileRun, resolve
@@ -59,9 +59,9 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
         check_classes(surveys, run.spec)
         plan = replace(plan, jobs=make_jobs(surveys, run.spec, request.tiles_per_shard))
         check_growing_plan(request.out, plan)
-        about = about_slides(surveys, run.spec, run.listed.notes)
-        outcome = carry_out(request.out, plan, _crew(run, hold), retry, hold, watcher, about=about)
-    return TileSummary(outcome=outcome, spec=run.spec, surveys=tuple(surveys), notes=run.listed.notes)
+        about, notes = about_slides(surveys, run.spec), tuple(note_lines(surveys, run.listed.notes))
+        outcome = carry_out(request.out, plan, _crew(run, hold), retry, hold, watcher, about=about, notes=notes)
+    return TileSummary(outcome=outcome, spec=run.spec, surveys=tuple(surveys))
 
 
 def _survey_all(run: TileRun, before: Plan | None, watcher: Watcher) -> list[Survey]:

@@ -124,7 +124,7 @@ def test_damaged_slides_and_annotations_are_named_and_stop_no_other(count: int, 
     assert len(summary.surveys) == 1 + 2 * (count // 4) + count // 2
     assert "whole" in tiled - named
     assert summary.failed_shards == 0
-    assert all(line.isprintable() for line in (*summary.failure_lines(), *summary.problem_lines()))
+    assert all(line.isprintable() for line in (*summary.failure_lines(), *summary.outcome.notes))
     assert verify(out).ok
     print(f"{len(summary.surveys) - 1} slides: {len(tiled) - 1} tiled, {len(summary.failure_lines())} failures named")
 

@@ -54,7 +54,7 @@ def test_um_per_px_are_filled_in_only_where_a_slide_states_none(out: Path) -> No
     assert summary.complete()
     found = {survey.slide.key: (survey.downsample, survey.mpp) for survey in summary.surveys}
     assert found == {"says_nothing": (1.0, 0.5), "says_quarter": (2.0, 0.5)}
-    assert "says_quarter: it states 0.25 um/px, so --slide-mpp 0.5 was not used" in summary.problem_lines()
+    assert "says_quarter: it states 0.25 um/px, so --slide-mpp 0.5 was not used" in summary.outcome.notes
 
 
 def test_a_run_that_wrote_no_tile_leaves_its_folder_free(out: Path) -> None:
@@ -135,7 +135,7 @@ def test_grey_glass_is_no_tissue(out: Path) -> None:
 
 def test_files_of_other_kinds_are_counted_and_named(out: Path) -> None:
     summary = tile_case("14_other_kinds", out)
-    assert summary.problem_lines()[0] == "2 files of other kinds (.isyntax, .vsi) were left out"
-    assert summary.problem_lines()[1].startswith("s1: all of it counts as tissue")
-    assert summary.to_json()["problems"] == summary.problem_lines()
+    assert summary.outcome.notes[0] == "2 files of other kinds (.isyntax, .vsi) were left out"
+    assert summary.outcome.notes[1].startswith("s1: all of it counts as tissue")
+    assert summary.to_json()["notes"] == list(summary.outcome.notes)
     assert record(out, next(iter(members(out))).partition(".")[0])["slide"] == "s1"

@@ -108,7 +108,7 @@ def test_missing_annotations_can_be_supplied(slide: Path, tmp_path: Path) -> Non
     summary = cut([slide, other], tmp_path / "out", annotations=labels, **OBJECTS)
     assert summary.complete()
     assert summary.resumed == 1
-    assert any(line.startswith("t: no object of the class glomerulus") for line in summary.problem_lines())
+    assert any(line.startswith("t: no object of the class glomerulus") for line in summary.outcome.notes)
 
 
 def test_every_series_of_a_dicom_folder_is_a_slide(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_slide_of_glass_says_why_it_gives_nothing(tmp_path: Path) -> None:
     glass = write_slide(tmp_path / "s.tif", np.full((300, 300, 3), 244, dtype=np.uint8))
     summary = cut(glass, tmp_path / "out")
     assert summary.complete()
-    assert summary.problem_lines() == ["s: no tile of the grid is tissue by 50% or more"]
+    assert list(summary.outcome.notes) == ["s: no tile of the grid is tissue by 50% or more"]
 
 
 def test_thousands_of_objects_are_kept_clear_of(slide: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_two_slides_of_one_name_are_told_apart_by_their_folders(picture: Pixels,
     both = [tmp_path / "slides" / patient / "s.tif" for patient in ("anna", "berta")]
     summary = cut(both, tmp_path / "elsewhere", random=1)
     assert [survey.slide.key for survey in summary.surveys] == ["anna_s", "berta_s"]
-    assert summary.problem_lines() == ["2 slides share their names: their tiles are called anna_s, berta_s"]
+    assert list(summary.outcome.notes) == ["2 slides share their names: their tiles are called anna_s, berta_s"]
 
 
 @pytest.mark.parametrize(
