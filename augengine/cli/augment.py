@@ -129,6 +129,11 @@ def build_engines_command(
     help="Longest side of an image, in pixels, at most 32768; longer images are left out and named.",
 )
 @click.option("--limit", type=int, help="Take only this many samples, the first ones.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Do not look at the generators on tiles of the source first, and go on whatever is known of them.",
+)
 @retry_failed_option
 @allow_failures_option
 @click.option("--dry-run", is_flag=True, help="Predict samples, gigabytes and minutes; write nothing.")

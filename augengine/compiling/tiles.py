@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from augengine.chain.batches import pad_to
 from augengine.chain.translate import normalise
+from augengine.compiling.places import read_places, spread
 from augengine.errors import ContentError
-from augengine.jobs import Job
-from augengine.listing import Listing, Unit, digest_entries
+from augengine.listing import Listing
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.colour import recolour
 from augengine.pictures.images import Decoder
@@ -45,12 +45,14 @@ class Tiles:
         listing: What it holds.
         stain: What they should look like.
         known: The generators to be measured are those that know the sample set.
+        preferred: Keys of samples that are taken before others, such as those that the pair was judged on.
     """
 
     source: Source
     listing: Listing
     stain: Stain
     known: bool = False
+    preferred: tuple[str, ...] = ()
 
     @property
     def surrogate(self) -> bool:
@@ -72,8 +74,9 @@ class Tiles:
         It ends after eight times as many: a source full of bad samples is not read to its end.
         """
         decoder = Decoder(threads=1, max_side=MAX_SIDE)
-        for unit, ordinal in islice(_spread(self.listing, count), _TRIES * count):
-            for sample in self.source.read(_one(unit, ordinal)):
+        places = islice(spread(self.listing, count, preferred=self.preferred), _TRIES * count)
+        while taken := list(islice(places, count)):
+            for sample in read_places(self.source, self.listing, taken):
                 yield sample if isinstance(sample, Failure) else self._tile(sample, decoder, height, width)
 
     def _tile(self, sample: Sample, decoder: Decoder, height: int, width: int) -> Tile | Failure:
@@ -87,34 +90,6 @@ class Tiles:
     def _other_colours(self) -> bool:
         vectors = [(stain.chromogen, stain.counterstain) for stain in (_DRAWN, self.stain)]
         return self.surrogate and vectors[0] != vectors[1]
-
-
-def _spread(listing: Listing, count: int) -> Iterator[tuple[Unit, int]]:
-    """Samples in an order whose first ``count`` are spread over the source: over a folder, or over its tars."""
-    units = [unit for unit in listing.units if unit.entries]
-    if listing.splits:
-        for unit in units:
-            step = max(1, len(unit.entries) // count)
-            yield from ((unit, i) for start in range(step) for i in range(start, len(unit.entries), step))
-        return
-    taken = units[:: max(1, len(units) // count)][:count]
-    for ordinal in range(max(len(unit.entries) for unit in taken)):
-        yield from ((unit, ordinal) for unit in taken if ordinal < len(unit.entries))
-
-
-def _one(unit: Unit, ordinal: int) -> Job:
-    entry = unit.entries[ordinal]
-    return Job(
-        index=0,
-        source=unit.source,
-        first=ordinal,
-        count=1,
-        size=entry.size,
-        digest=digest_entries([entry]),
-        output="tiles",
-        excluded={ordinal: entry.reason} if entry.reason else {},
-        apart=unit.apart,
-    )
 
 
 def _fit(image_hwc: RgbImage, height: int, width: int) -> RgbImage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from augengine.chain.pair import EnginesSpec
-from augengine.compiling import BuiltPair, Tiles, build_pairs, choose_pair
+from augengine.compiling import BuiltPair, build_pairs, choose_pair
 from augengine.dataset.load import find_store
 from augengine.dataset.resolved import Run
 from augengine.engines.store import EngineStore, own_store
@@ -58,7 +58,7 @@ def _built(run: Run, store: EngineStore, watcher: Watcher) -> list[BuiltPair]:
         store,
         height=height,
         width=width,
-        tiles=Tiles(source=run.source, listing=run.listing, stain=run.stain, known=run.weights.of_sample_set),
+        tiles=run.tiles,
         precisions=None if precision is None else (precision,),
         may_build=not run.request.no_build,
         on_note=watcher.note,

@@ -15,7 +15,6 @@ from augengine.jobs import Job
 from augengine.sample import Failure, Sample
 from augengine.shards.layout import index_file, tar_file
 from augengine.shards.read import read_members
-from augengine.sources import source_from_json
 from augengine.storage import AnyPath, read_whole
 
 
@@ -78,7 +77,7 @@ def _find(dataset: Reopened, key: str) -> Job:
 
 def _source_of(dataset: Reopened, job: Job, key: str) -> Sample:
     wanted = key.rpartition("-v")[0]
-    for sample in source_from_json(dataset.plan.source).read(job):
+    for sample in dataset.source.read(job):
         if sample.key == wanted and isinstance(sample, Sample):
             return sample
     raise ShardError(

@@ -12,7 +12,7 @@ from augengine.errors import EngineError, ShardError
 from augengine.machine import cpu_threads
 from augengine.runs import Plan, read_plan
 from augengine.sample import Sample
-from augengine.sources import SampleSet
+from augengine.sources import SampleSet, Source, source_from_json
 from augengine.spec import AugmentSpec
 from augengine.storage import AnyPath
 
@@ -29,6 +29,11 @@ class Reopened:
     def spec(self) -> AugmentSpec:
         """What was augmented and how."""
         return self.worker.spec
+
+    @property
+    def source(self) -> Source:
+        """Where its samples came from."""
+        return source_from_json(self.plan.source)
 
 
 def reopen(folder: AnyPath) -> Reopened:

@@ -31,6 +31,7 @@ class AugmentRequest(AugmentOptions):
         workers: How many; None for one per GPU, or one on a CPU (in a cluster: one per node).
         ray_address: A running cluster.
         retry_failed: Make shards anew that lack samples.
+        force: Do not look at the pair on tiles of the source first; a verdict that is known refuses nothing.
     """
 
     stain: str
@@ -51,3 +52,4 @@ class AugmentRequest(AugmentOptions):
     workers: int | None = None
     ray_address: str | None = None
     retry_failed: bool = False
+    force: bool = False

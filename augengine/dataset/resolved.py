@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from augengine.compiling import Tiles
 from augengine.dataset.request import AugmentRequest
 from augengine.engines.base import Backend
 from augengine.jobs import Job
 from augengine.listing import Listing, describe
+from augengine.measures.pair_verdict import PairVerdict
 from augengine.sources import Source
 from augengine.spec import AugmentSpec, round_side
 from augengine.stains import Stain
@@ -16,7 +18,11 @@ from augengine.weights.cards import WeightsPair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A request, resolved and checked; nothing is written yet."""
+    """A request, resolved and checked; nothing is written yet.
+
+    Attributes:
+        verdict: What was found of the pair on this source; None if nobody looked yet.
+    """
 
     request: AugmentRequest
     stain: Stain
@@ -26,6 +32,18 @@ class Run:
     jobs: tuple[Job, ...]
     weights: WeightsPair
     backend: Backend
+    verdict: PairVerdict | None = None
+
+    @property
+    def tiles(self) -> Tiles:
+        """Tiles of the source; those that the pair was judged on come first."""
+        return Tiles(
+            source=self.source,
+            listing=self.listing,
+            stain=self.stain,
+            known=self.weights.of_sample_set,
+            preferred=() if self.verdict is None else self.verdict.keys,
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import cast
 from augengine.dataset.crew import make_crew, shares
 from augengine.dataset.engines import check_request, find_engines, keep_plans
 from augengine.dataset.outcome import Summary
+from augengine.dataset.pair_check import check_pair, verdict_of
 from augengine.dataset.planning import make_plan
 from augengine.dataset.reopen import planned_engines
 from augengine.dataset.request import AugmentRequest
@@ -41,6 +42,9 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         if planned is not None:
             check_request(run, planned)
             run = replace(run, backend=pick_backend(cast(BackendName, planned.backend)))
+        verdict = verdict_of(request.out)
+        if planned is None and (found := check_pair(run, watcher)) is not None:
+            run, verdict = replace(run, verdict=found), found.to_json()
         safe = survives(shares(run)[0], request.ray_address)
         retry = choose_retry(request.out, before, asked=request.retry_failed, survives=safe)
         store, engines = find_engines(run, planned, watcher)
@@ -50,5 +54,5 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         with target_errors(request.out):
             store = keep_plans(store, engines, request.out)
         crew = make_crew(run, engines, store, hold)
-        outcome = carry_out(request.out, plan, crew, retry, hold, watcher, notes=run.notes)
+        outcome = carry_out(request.out, plan, crew, retry, hold, watcher, about={"verdict": verdict}, notes=run.notes)
     return Summary(outcome=outcome, engines=engines)

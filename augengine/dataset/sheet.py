@@ -19,7 +19,6 @@ from augengine.pictures.files import write_png
 from augengine.pictures.images import read_mask
 from augengine.pictures.pages import Row, contact_sheet
 from augengine.sample import Sample
-from augengine.sources import source_from_json
 from augengine.spec import MAX_SIDE
 from augengine.storage import AnyPath
 
@@ -82,7 +81,7 @@ def _mask(sample: Sample, image: RgbImage) -> Mask | None:
 
 def _spread(dataset: Reopened, rows: int) -> Iterator[Sample]:
     """Sources, shard after shard; within one those first that are spread over it."""
-    source = source_from_json(dataset.plan.source)
+    source = dataset.source
     for job in dataset.plan.jobs:
         step = max(1, job.count // rows)
         # Read twice if need be rather than held: a shard of sources is a quarter of a gigabyte.

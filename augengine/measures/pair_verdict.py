@@ -44,6 +44,8 @@ class PairVerdict:
         dice: Dice of the markers of b and of its reconstruction without noise; None where there are none.
         dice_interval: The same, the ends of the interval over tiles.
         moved: By sigma: the share of the small markers that noise moves, and how many markers there are.
+        keys: The tiles' samples.
+        surrogate: Whether the tiles are drawn tissue that the pair does not know.
     """
 
     word: Word
@@ -54,11 +56,18 @@ class PairVerdict:
     dice: float | None = None
     dice_interval: tuple[float, float] | None = None
     moved: tuple[tuple[float, float, int], ...] = ()
+    keys: tuple[str, ...] = ()
+    surrogate: bool = False
 
     @property
     def refuses(self) -> bool:
         """Whether nothing should be made with this pair on this tissue."""
         return self.word == "unstable" and self.sure
+
+    @property
+    def is_good(self) -> bool:
+        """Whether there is nothing to warn of; a pair that cannot be judged is not warned of."""
+        return self.word in ("hides and responds", "cannot be judged")
 
     @property
     def next_step(self) -> str:
@@ -83,10 +92,11 @@ class PairVerdict:
         here = [each for each in self.moved if each[0] <= eps + 1e-9] or [self.moved[0]]
         sigma, share, objects = here[-1]
         text = f"at sigma {sigma:g}, the strongest of eps {eps:g}, noise moves {share:.0%} of {objects} small markers"
-        better = next(((s, part) for s, part, _ in self.moved if s > sigma and part >= 2 * MIN_MOVED), None)
-        if share >= MIN_MOVED or better is None:
+        stronger = [(s, part) for s, part, _ in self.moved if s > sigma]
+        if share >= MIN_MOVED or not stronger:
             return text
-        return f"{text}; at {better[0]:g} it moves {better[1]:.0%}: --eps {better[0]:g}"
+        other, part = next(((s, part) for s, part in stronger if part >= 2 * MIN_MOVED), stronger[-1])
+        return f"{text}; at {other:g} it moves {part:.0%}" + (f": --eps {other:g}" if part >= 2 * MIN_MOVED else "")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -101,21 +111,42 @@ class PairVerdict:
         """
         interval = data["dice_interval"]
         moved = tuple((float(sigma), float(share), int(objects)) for sigma, share, objects in data["moved"])
-        return cls(**{**data, "dice_interval": interval and (float(interval[0]), float(interval[1])), "moved": moved})
+        ends = interval and (float(interval[0]), float(interval[1]))
+        return cls(**{**data, "dice_interval": ends, "moved": moved, "keys": tuple(map(str, data["keys"]))})
 
 
-def judge_pair(numbers: TileNumbers, *, rule: VerdictRule = DEFAULT_RULE, bounds: Bounds | None = None) -> PairVerdict:
+def no_tissue(reason: str) -> PairVerdict:
+    """The verdict where no tile shows tissue: there is none."""
+    return PairVerdict(word="cannot be judged", reason=reason, sure=True, tiles=0, marker_px=0)
+
+
+def judge_pair(
+    numbers: TileNumbers,
+    *,
+    keys: tuple[str, ...] = (),
+    surrogate: bool = False,
+    rule: VerdictRule = DEFAULT_RULE,
+    bounds: Bounds | None = None,
+) -> PairVerdict:
     """Judge a pair by what it does to tiles.
 
     The tiles are drawn again with replacement a thousand times. A verdict is sure if it holds in 95 of 100 draws: then
-    the whole 90 % interval lies on its side of the bound.
+    the whole 90 % interval lies on its side of the bound. ``keys`` and ``surrogate`` are only written down.
     """
     limits = bounds or Bounds()
     px = int(numbers.marker_px.sum())
     moved = tuple(_moved(sigma, objects) for sigma, objects in sorted(numbers.moved.items()) if objects.before)
     if px < MIN_MARKER_PX:
         reason = f"the tiles hold {px} marker pixels, {MIN_MARKER_PX} are needed"
-        return PairVerdict(word="cannot be judged", reason=reason, sure=True, tiles=numbers.tiles, marker_px=px)
+        return PairVerdict(
+            word="cannot be judged",
+            reason=reason,
+            sure=True,
+            tiles=numbers.tiles,
+            marker_px=px,
+            keys=keys,
+            surrogate=surrogate,
+        )
     verdict = rule.judge(numbers.evidence(rule), limits)
     drawn = [numbers.evidence(rule, chosen) for chosen in _resamples(numbers.tiles)]
     return PairVerdict(
@@ -127,6 +158,8 @@ def judge_pair(numbers: TileNumbers, *, rule: VerdictRule = DEFAULT_RULE, bounds
         dice=numbers.evidence(rule).dice,
         dice_interval=_interval([each.dice or 0.0 for each in drawn]),
         moved=moved,
+        keys=keys,
+        surrogate=surrogate,
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from augengine.compiling import Tiles
+from augengine.compiling import Tiles, showing_tissue, to_inputs
 from augengine.dataset.check import check_source_mpp
 from augengine.draws.noise import FloatImage
 from augengine.errors import SourceError
 from augengine.pictures.markers import MarkerRule, derive_threshold
 from augengine.probing.request import SpecimenRequest
+from augengine.probing.scanning import scan
 from augengine.probing.specimen import Specimen
-from augengine.probing.tissue_tiles import scan, showing_tissue, to_inputs
 
 _MIN_REFERENCE_SIDE = 64
 """px; spectra of larger tiles have the same rings, whatever their sizes."""

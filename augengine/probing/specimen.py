@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from augengine.compiling import BuiltPair, Tile, Tiles, generators_for
+from augengine.compiling import BuiltPair, Tile, Tiles, exact_engines, generators_for, showing_tissue, to_inputs
 from augengine.dataset.check import check_source_mpp
 from augengine.draws.noise import FloatImage
 from augengine.engines.base import Backend
 from augengine.measures import Translate
 from augengine.pictures.arrays import RgbImage
-from augengine.probing.exact_engines import exact_engines
 from augengine.probing.request import SpecimenRequest
-from augengine.probing.tissue_tiles import scan, showing_tissue, to_inputs
+from augengine.probing.scanning import scan
 from augengine.sample import Failure
 from augengine.spec import round_side
 from augengine.stains import Stain

@@ -28,6 +28,7 @@ class RunRecord:
         workers: How each worker is doing; after the run, how each ended.
         failed: Shards that could not be made: output -> reason.
         error: What stopped it.
+        verdict: What was found of the pair before the dataset was begun; empty if nobody looked.
     """
 
     state: RunState
@@ -39,6 +40,7 @@ class RunRecord:
     workers: tuple[WorkerState, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
+    verdict: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -57,7 +59,11 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return asdict(self) | {"workers": [asdict(worker) for worker in self.workers], "failed": dict(self.failed)}
+        return (
+            asdict(self)
+            | {"workers": [asdict(worker) for worker in self.workers], "failed": dict(self.failed)}
+            | {"verdict": dict(self.verdict)}
+        )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 from augengine.errors import TargetError, TargetInUse
 from augengine.jobs import Report, failure_reason
@@ -25,13 +27,21 @@ class Recorder:
     Args:
         folder: The dataset, locked by us.
         watcher: Who else follows the run.
+        verdict: What was found of the pair, as plain json values.
         every_seconds: How often to write.
     """
 
-    def __init__(self, folder: AnyPath, watcher: Watcher, *, every_seconds: float = RECORD_SECONDS) -> None:
+    def __init__(
+        self,
+        folder: AnyPath,
+        watcher: Watcher,
+        *,
+        verdict: Mapping[str, Any] = MappingProxyType({}),
+        every_seconds: float = RECORD_SECONDS,
+    ) -> None:
         self._folder, self._watcher, self._every = folder, watcher, every_seconds
         now = time.time()
-        self._record = RunRecord(state="running", began=now, updated=now, total=0, already=0)
+        self._record = RunRecord(state="running", began=now, updated=now, total=0, already=0, verdict=verdict)
         self._written = float("-inf")
 
     def note(self, text: str) -> None:
@@ -81,9 +91,11 @@ class Recorder:
 
 
 @contextmanager
-def recorded(folder: AnyPath, watcher: Watcher) -> Iterator[Recorder]:
-    """Keep the record of a run, its end included."""
-    recorder = Recorder(folder, watcher)
+def recorded(
+    folder: AnyPath, watcher: Watcher, verdict: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[Recorder]:
+    """Keep the record of a run, its end and the verdict on its pair included."""
+    recorder = Recorder(folder, watcher, verdict=verdict)
     try:
         yield recorder
     except TargetInUse:

@@ -39,7 +39,7 @@ def carry_out(
         retry: What is tried again.
         hold: Our hold of the folder.
         watcher: Told how far it is.
-        about: What else the summary on disk says, as plain json values.
+        about: What else the summary on disk says, as plain json values; its ``verdict`` stands in the record too.
         notes: What a user should know of the source, a sentence each, for the account.
 
     Raises:
@@ -48,7 +48,7 @@ def carry_out(
     done = {name: report for name, report in committed(folder, plan).items() if name not in retry.outputs}
     if hold.was_killed and not survives(crew.workers, crew.address):
         watcher.warn(MAY_CRASH)
-    with recorded(folder, watcher) as recorder:
+    with recorded(folder, watcher, about.get("verdict", {})) as recorder:
         recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
         began = time.monotonic()
         made = make_missing(folder, plan, done, crew, retry, hold, recorder)

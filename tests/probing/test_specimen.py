@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from augengine.compiling import Tile
+from augengine.compiling.tissue_tiles import to_inputs, why_left_out
 from augengine.errors import SpecError
 from augengine.measures import structure
 from augengine.measures.verdict import DEFAULT_RULE
 from augengine.probing import SpecimenRequest
 from augengine.probing.reference import reference_tiles
 from augengine.probing.specimen import open_specimen
-from augengine.probing.tissue_tiles import to_inputs, why_left_out
 from augengine.stains import BUILT_IN
 from benchmarks.halved_tiles import halve
 from tests.support.pictures import decode, encode, stained, tissue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augengine.compiling import BuiltPair, compile_pairs, load_pair
+from augengine.compiling.pairs import BuiltPair, compile_pairs, load_pair
 from augengine.draws.noise import FloatImage
 from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.base import Backend, Engine

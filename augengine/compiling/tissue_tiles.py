@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from augengine.chain.translate import normalise
-from augengine.compiling import Tile, Tiles
+from augengine.compiling.tiles import Tile, Tiles
 from augengine.draws.noise import FloatImage
 from augengine.errors import SourceError
-from augengine.listing import Listing
+from augengine.measures.tile_numbers import most_marked
 from augengine.pictures.colour import tissue_mask
+from augengine.pictures.markers import MarkerRule, derive_threshold
 from augengine.sample import Failure
-from augengine.sources import Source, open_source
 
 MIN_TISSUE = 0.05
 """Share of a tile that must be tissue: below it there is a rim, and nothing to say about markers."""
@@ -25,21 +25,8 @@ def to_inputs(tiles: Sequence[Tile]) -> list[FloatImage]:
     return list(normalise([tile.image_hwc for tile in tiles]))
 
 
-def scan(text: str | None, stain: str) -> tuple[Source, Listing]:
-    """A source and what it holds.
-
-    Raises:
-        SourceError: It is missing, or holds no readable image.
-    """
-    source = open_source(text, stain=stain)
-    listing = source.scan()
-    if not any(listing.largest):
-        raise SourceError(f"no readable image in {text}", hint="png, jpg, tif, webp and bmp are read")
-    return source, listing
-
-
 def showing_tissue(tiles: Tiles, count: int, height: int, width: int) -> tuple[tuple[Tile, ...], tuple[Failure, ...]]:
-    """Up to ``count`` tiles that show tissue, and why others were passed over.
+    """Up to ``count`` tiles that show tissue, spread over the source, and why others were passed over.
 
     Raises:
         SourceError: None shows any.
@@ -57,6 +44,23 @@ def showing_tissue(tiles: Tiles, count: int, height: int, width: int) -> tuple[t
         first = f"{left_out[0].key}: {left_out[0].reason}" if left_out else "there is none"
         raise SourceError(f"none of {len(left_out)} tiles shows tissue ({first})", hint="name tiles that do with --in")
     return tuple(shown), tuple(left_out)
+
+
+def with_most_marker(
+    tiles: Tiles, count: int, height: int, width: int, *, looked_at: int
+) -> tuple[tuple[Tile, ...], MarkerRule]:
+    """Up to ``count`` tiles, those with the most marker among ``looked_at`` that are spread over the source.
+
+    Returns:
+        The tiles in the source's order, and what counts as a marker on all that were looked at.
+
+    Raises:
+        SourceError: None shows tissue.
+    """
+    shown, _ = showing_tissue(tiles, looked_at, height, width)
+    images = [tile.image_hwc for tile in shown]
+    markers = MarkerRule(stain=tiles.stain, threshold=derive_threshold(images, tiles.stain))
+    return tuple(shown[i] for i in most_marked(images, markers, count)), markers
 
 
 def _judged(found: Tile | Failure) -> Tile | Failure:

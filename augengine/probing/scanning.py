@@ -1,0 +1,20 @@
+"""A source opened and listed, to be looked at."""
+
+from __future__ import annotations
+
+from augengine.errors import SourceError
+from augengine.listing import Listing
+from augengine.sources import Source, open_source
+
+
+def scan(text: str | None, stain: str) -> tuple[Source, Listing]:
+    """A source and what it holds.
+
+    Raises:
+        SourceError: It is missing, or holds no readable image.
+    """
+    source = open_source(text, stain=stain)
+    listing = source.scan()
+    if not any(listing.largest):
+        raise SourceError(f"no readable image in {text}", hint="png, jpg, tif, webp and bmp are read")
+    return source, listing
