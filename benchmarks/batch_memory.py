@@ -26,7 +26,19 @@ VARIANTS = (1, 15, 30, 45, 60)
 
 def peak_mib(folder: Path, variants: int) -> float:
     """Peak resident memory of one run, in MiB."""
-    command = [sys.executable, "-m", "augengine", "augment", "--stain", "cd68", "--eps", "0.05", "--mpp", "0.5"]
+    command = [
+        sys.executable,
+        "-m",
+        "augengine",
+        "augment",
+        "--force",
+        "--stain",
+        "cd68",
+        "--eps",
+        "0.05",
+        "--mpp",
+        "0.5",
+    ]
     options = ["--in", str(folder / "in"), "--out", str(folder / f"out-{variants}"), "--variants", str(variants)]
     probe = [sys.executable, "-c", PROBE, *command, *options]
     done = subprocess.run(probe, capture_output=True, text=True, check=True)

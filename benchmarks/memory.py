@@ -44,7 +44,19 @@ def peak_mib(count: int) -> float:
         folder = Path(name)
         (folder / "in").mkdir()
         write_tiles(folder / "in", count)
-        command = [sys.executable, "-m", "augengine", "augment", "--stain", "cd68", "--eps", "0.05", "--mpp", "0.5"]
+        command = [
+            sys.executable,
+            "-m",
+            "augengine",
+            "augment",
+            "--force",
+            "--stain",
+            "cd68",
+            "--eps",
+            "0.05",
+            "--mpp",
+            "0.5",
+        ]
         options = ["--in", str(folder / "in"), "--out", str(folder / "out"), "--samples-per-shard", "25"]
         probe = [sys.executable, "-c", PROBE, *command, *options]
         done = subprocess.run(probe, capture_output=True, text=True, check=True)

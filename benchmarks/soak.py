@@ -53,7 +53,19 @@ def write_tiles(folder: Path, count: int) -> Path:
 
 def command(folder: Path, out: AnyPath, samples: int, *options: str) -> list[str]:
     """`augengine augment` over the tiles, so many to a shard."""
-    words = [sys.executable, "-m", "augengine", "augment", "--stain", "cd68", "--eps", "0.05", "--mpp", "0.5"]
+    words = [
+        sys.executable,
+        "-m",
+        "augengine",
+        "augment",
+        "--force",
+        "--stain",
+        "cd68",
+        "--eps",
+        "0.05",
+        "--mpp",
+        "0.5",
+    ]
     words += ["--in", str(folder / "tiles"), "--out", str(out), "--weights", str(folder / "weights")]
     return [*words, "--samples-per-shard", str(samples), "--variants", "1", "--include-source", *options]
 

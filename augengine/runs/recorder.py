@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 from augengine.errors import TargetError, TargetInUse
@@ -27,7 +26,7 @@ class Recorder:
     Args:
         folder: The dataset, locked by us.
         watcher: Who else follows the run.
-        verdict: What was found of the pair, as plain json values.
+        verdict: What was found of the pair, as plain json values; None if nobody looked.
         every_seconds: How often to write.
     """
 
@@ -36,12 +35,14 @@ class Recorder:
         folder: AnyPath,
         watcher: Watcher,
         *,
-        verdict: Mapping[str, Any] = MappingProxyType({}),
+        verdict: Mapping[str, Any] | None = None,
         every_seconds: float = RECORD_SECONDS,
     ) -> None:
         self._folder, self._watcher, self._every = folder, watcher, every_seconds
         now = time.time()
-        self._record = RunRecord(state="running", began=now, updated=now, total=0, already=0, verdict=verdict)
+        self._record = RunRecord(
+            state="running", began=now, updated=now, total=0, already=0, verdict=dict(verdict or {})
+        )
         self._written = float("-inf")
 
     def note(self, text: str) -> None:
@@ -91,9 +92,7 @@ class Recorder:
 
 
 @contextmanager
-def recorded(
-    folder: AnyPath, watcher: Watcher, verdict: Mapping[str, Any] = MappingProxyType({})
-) -> Iterator[Recorder]:
+def recorded(folder: AnyPath, watcher: Watcher, verdict: Mapping[str, Any] | None = None) -> Iterator[Recorder]:
     """Keep the record of a run, its end and the verdict on its pair included."""
     recorder = Recorder(folder, watcher, verdict=verdict)
     try:

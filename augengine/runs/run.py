@@ -48,7 +48,7 @@ def carry_out(
     done = {name: report for name, report in committed(folder, plan).items() if name not in retry.outputs}
     if hold.was_killed and not survives(crew.workers, crew.address):
         watcher.warn(MAY_CRASH)
-    with recorded(folder, watcher, about.get("verdict", {})) as recorder:
+    with recorded(folder, watcher, about.get("verdict")) as recorder:
         recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
         began = time.monotonic()
         made = make_missing(folder, plan, done, crew, retry, hold, recorder)

@@ -23,7 +23,7 @@ def command_row(material: Material, precision: Precision, variants: int) -> dict
     began = time.monotonic()
     options = ["--stain", STAIN, "--eps", str(NOISE.eps), "--mpp", "0.5", "--variants", str(variants), "--in"]
     options += [str(material.source), "--out", str(out), "--weights", str(material.weights), "--precision", precision]
-    command = [sys.executable, "-c", PROBE, sys.executable, "-m", "augengine", "augment", *options]
+    command = [sys.executable, "-c", PROBE, sys.executable, "-m", "augengine", "augment", "--force", *options]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
     started = _first_shard(out, run, began)
     printed = run.communicate(timeout=_PATIENCE_S)[0]

@@ -36,7 +36,7 @@ def call(*arguments: object) -> Result:
 
 def augment_options(source: Path, out: Path, weights: Path, *more: object) -> list[object]:
     said = ("--stain", "cd68", "--eps", 0.05, "--mpp", 0.5)
-    return ["augment", *said, "--in", source, "--out", out, "--weights", weights, *more]
+    return ["augment", "--force", *said, "--in", source, "--out", out, "--weights", weights, *more]
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_a_traceback_is_for_those_who_ask(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", ["banana", "0", "-1", "1.5", ""])
 def test_a_number_of_workers_that_is_none_is_refused(workers: str, tmp_path: Path) -> None:
-    result = call("augment", "--stain", "cd68", "--out", tmp_path / "out", "--workers", workers)
+    result = call("augment", "--force", "--stain", "cd68", "--out", tmp_path / "out", "--workers", workers)
     assert result.exit_code == 2
     assert "neither auto nor a number" in result.stderr
 

@@ -186,7 +186,7 @@ def test_a_node_with_another_library_cuts_no_tiles(homes: tuple[Path, Path], tmp
 
 def _join(address: str, tiles: Path, out: Path, weights: Path, *more: str) -> subprocess.CompletedProcess[str]:
     options = ["--stain", "cd68", "--eps", 0.05, "--mpp", 0.5, "--weights", weights, "--samples-per-shard", 1]
-    return _run("augment", "--in", tiles, "--out", out, *options, "--ray", address, *more)
+    return _run("augment", "--force", "--in", tiles, "--out", out, *options, "--ray", address, *more)
 
 
 def _run(*words: object) -> subprocess.CompletedProcess[str]:

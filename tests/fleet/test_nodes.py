@@ -44,7 +44,7 @@ def test_a_late_node_of_another_class_is_refused_and_one_like_the_first_goes_on(
 
 
 def _start(address: str, tiles: Path, out: Path, weights: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "augengine", "augment", "--stain", "cd68", "--eps", 0.05, "--mpp", 0.5]
+    command = [sys.executable, "-m", "augengine", "augment", "--force", "--stain", "cd68", "--eps", 0.05, "--mpp", 0.5]
     command += ["--in", tiles, "--out", out, "--weights", weights, "--samples-per-shard", 1, "--variants", 2]
     return subprocess.Popen(
         [str(word) for word in [*command, "--ray", address]],

@@ -182,7 +182,7 @@ def _start(tiles: Path, out: Path, weights: Path, workers: int) -> subprocess.Po
 
 
 def _command(tiles: Path, out: Path, weights: Path, workers: int) -> list[str]:
-    command = [sys.executable, "-m", "augengine", "augment", "--stain", "cd68", "--eps", 0.05, "--mpp", 0.5]
+    command = [sys.executable, "-m", "augengine", "augment", "--force", "--stain", "cd68", "--eps", 0.05, "--mpp", 0.5]
     command += ["--in", tiles, "--out", out, "--weights", weights, "--samples-per-shard", 1, "--variants", 2]
     return [str(word) for word in [*command, "--workers", workers]]
 

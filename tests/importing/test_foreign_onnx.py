@@ -83,7 +83,7 @@ def test_an_imported_onnx_pair_augments(tmp_path: Path) -> None:
         bring_in(foreign_onnx(tmp_path / "G.onnx", network), root, direction, force=True)
     source = write_folder(tmp_path / "in", ["a", "b"])
     said = ("--stain", "cd68", "--eps", 0.05, "--mpp", 0.5, "--in", source, "--out", out, "--weights", root)
-    assert call("augment", *said).exit_code == 0
+    assert call("augment", "--force", *said).exit_code == 0
     assert verify(out).ok
 
 

@@ -51,7 +51,7 @@ def test_an_imported_pair_augments(pair: Pair, tiles: Path, tmp_path: Path) -> N
         assert ("cycle error" in result.stdout) == (direction == "from-reference")
     source = write_folder(tmp_path / "in", ["a", "b", "c"], masks=True)
     said = ("--stain", "cd68", "--eps", 0.05, "--mpp", 0.5, "--in", source, "--out", out, "--weights", root)
-    assert call("augment", *said).exit_code == 0
+    assert call("augment", "--force", *said).exit_code == 0
     assert verify(out).ok
 
 

@@ -51,7 +51,7 @@ def test_augment_status_and_summary_tell_the_same(small_weights: Path, tmp_path:
     source, out = write_folder(tmp_path / "in", ["a", "b", "c"]), tmp_path / "out"
     (source / "b.png").write_bytes(b"no picture")
     options = ("--stain", "cd68", "--eps", 0.05, "--mpp", 0.5, "--weights", small_weights, "--variants", 2)
-    first = told("augment", "--in", source, "--out", out, *options, "--json")
+    first = told("augment", "--force", "--in", source, "--out", out, *options, "--json")
     found = same(everywhere(out, first))
     assert (found["samples"]["written"], found["samples"]["failed"], found["samples"]["out"]) == (2, 1, 4)
     (failure,) = found["failures"]

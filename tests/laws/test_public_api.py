@@ -93,7 +93,7 @@ def test_engines_and_datasets_are_made_without_torch(small_weights: Path, tmp_pa
     build = ["build-engines", "--stain", "cd68", "--size", "64", *weights]
     commands = [
         build,
-        ["augment", "--stain", "cd68", "--limit", "1", *weights, *out],
+        ["augment", "--force", "--stain", "cd68", "--limit", "1", *weights, *out],
         ["verify", str(tmp_path / "out")],
     ]
     run(

@@ -207,7 +207,7 @@ def test_of_commands_that_go_on_with_a_dead_run_at_once_one_makes_each_shard(
         return "slow" if is_shard else ""
 
     s3_server.fault = watch
-    words = ["augment", "--stain", "cd68", "--eps", "0.05", "--mpp", "0.5", "--samples-per-shard", "1"]
+    words = ["augment", "--force", "--stain", "cd68", "--eps", "0.05", "--mpp", "0.5", "--samples-per-shard", "1"]
     words += ["--in", str(tiles), "--out", str(s3_folder), "--weights", str(small_weights)]
     command = [sys.executable, "-m", "augengine", *words]
     runs = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]

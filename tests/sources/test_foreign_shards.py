@@ -31,7 +31,7 @@ class Told:
 
     def __init__(self, source: Path, out: Path, weights: Path, *more: object) -> None:
         self.out = out
-        self._said = ["augment", "--stain", "cd68", "--eps", "0.05", "--mpp", "0.5", "--include-source"]
+        self._said = ["augment", "--force", "--stain", "cd68", "--eps", "0.05", "--mpp", "0.5", "--include-source"]
         self._said += ["--in", str(source), "--out", str(out), "--weights", str(weights), *map(str, more)]
         self.result = self._call()
         self.status = self.result.exit_code

@@ -49,7 +49,7 @@ def make(source: AnyPath, out: AnyPath, weights: Path, **options: Any) -> Summar
 
 def request(source: AnyPath, out: AnyPath, weights: Path, **options: Any) -> AugmentRequest:
     """The request of `make`."""
-    values: dict[str, Any] = {"stain": "cd68", "eps": 0.05, "mpp": 0.5, "workers": 1}
+    values: dict[str, Any] = {"stain": "cd68", "eps": 0.05, "mpp": 0.5, "workers": 1, "force": True}
     return AugmentRequest(source=str(source), out=out, weights=weights, **{**values, **options})
 
 

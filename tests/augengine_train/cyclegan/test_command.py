@@ -95,7 +95,7 @@ def test_a_finished_training_augments(fields: Path, tmp_path: Path) -> None:
     built = CliRunner().invoke(augengine, ["build-engines", *named, "--size", "96", "--json"])
     assert built.exit_code == 0, built.output
     source = ["--in", str(fields / "cd68"), "--mpp", "0.5", "--eps", "0.05", "--out", str(tmp_path / "shards")]
-    made = CliRunner().invoke(augengine, ["augment", *named, *source])
+    made = CliRunner().invoke(augengine, ["augment", "--force", *named, *source])
     assert made.exit_code == 0, made.output
     assert list((tmp_path / "shards").glob("cd68-*.tar"))
 
