@@ -17,9 +17,9 @@ from augengine.weights.cards import mpp_fits
 def check_sample(sample: Sample, worker: WorkerSpec) -> Sample | Failure:
     """The sample itself, or why it is bad: its image's header and metadata, its mask's, its um/px."""
     try:
+        check_image_metadata(sample.image)  # first: a turned image may be refused for another reason too
         size = check_image(sample.image, max_side=worker.spec.max_side)
         _check_side(size, worker)
-        check_image_metadata(sample.image)
         _check_mask(sample, size)
         _check_mpp(sample, worker)
     except ContentError as error:
@@ -37,8 +37,8 @@ def _check_side(size: tuple[int, int], worker: WorkerSpec) -> None:
 def _check_mask(sample: Sample, size: tuple[int, int]) -> None:
     if sample.mask is None:
         return
-    mask_size = check_mask(sample.mask, max_side=MAX_SIDE)
     check_upright(sample.mask, what="mask")
+    mask_size = check_mask(sample.mask, max_side=MAX_SIDE)
     if mask_size != size:
         (height, width), (mask_height, mask_width) = size, mask_size
         raise ContentError(f"the mask is {mask_width} x {mask_height} px, its image {width} x {height} px")

@@ -40,7 +40,7 @@ _STRETCHED = {"L;2": 85, "L;4": 17}
 _GREY_MODES = ("L", "None", *_STRETCHED)
 _LOSSY_IN_TIFF = ("jpeg", "tiff_jpeg", "webp", "jpeg2000")
 
-_WARNINGS = threading.Lock()
+_WARNINGS = threading.RLock()
 # Pillow's classes by name, not Image.open: no bomb check that would hide the size, no exotic formats to attack.
 _OPENERS: tuple[tuple[bytes, Callable[[BinaryIO], ImageFile]], ...] = (
     (PNG_MAGIC, PngImagePlugin.PngImageFile),

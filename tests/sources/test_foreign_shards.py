@@ -265,8 +265,10 @@ def test_member_options_go_with_tars_alone(run: Any, tmp_path: Path) -> None:
 
 def test_turned_pixels_never_leave_in_any_format(run: Any, tmp_path: Path) -> None:
     entries = [("a.png", encode(tissue())), ("b.webp", turned(tissue(), "WEBP", 5, lossless=True))]
-    entries += [("c.tif", turned(tissue(), "TIFF", 8)), ("d.png", turned(tissue(), "PNG", 2))]
+    entries += [("c.tif", turned(tissue(96, 64), "TIFF", 8)), ("d.png", turned(tissue(), "PNG", 2))]
     told = run(pack(tmp_path / "a.tar", entries), "--format", "webp")
-    assert [each["key"] for each in told.json()["failures"]] == ["b", "c", "d"]
+    failures = told.json()["failures"]
+    assert [each["key"] for each in failures] == ["b", "c", "d"]
+    assert all("the EXIF orientation" in each["reason"] for each in failures)
     written = [data for name, data in members(told.out).items() if name.endswith(".webp")]
     assert [orientation_of(data) for data in written] == [1, 1]
