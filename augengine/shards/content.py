@@ -17,14 +17,17 @@ from augengine.pictures.metadata import check_upright
 from augengine.sample import MASK_EXT, variant_key
 from augengine.spec import MAX_SIDE
 
-JSON_FIELDS = (
-    "source_key", "stain", "reference", "variant", "variants", "eps", "sigma", "seed", "noise_version",
-    "engine_to_reference", "engine_from_reference", "precision", "mpp", "source",
-)  # fmt: skip
-"""What the json of every augmented sample states."""
+JSON_FIELDS: Mapping[str, type] = {
+    "source_key": str, "stain": str, "reference": str, "variant": int, "variants": int, "eps": float, "sigma": float,
+    "seed": int, "noise_version": int, "engine_to_reference": str, "engine_from_reference": str, "precision": str,
+    "mpp": float, "source": str,
+}  # fmt: skip
+"""What the json of every augmented sample states, and as what: columnar readers merge equal types alone."""
 
-TILE_FIELDS = ("mpp", "slide", "x", "y", "downsample", "class")
-"""What the json of every tile states."""
+TILE_FIELDS: Mapping[str, type] = {
+    "mpp": float, "slide": str, "x": int, "y": int, "downsample": float, "class": str,
+}  # fmt: skip
+"""What the json of every tile states, and as what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Planned:
         image_format: Format of the images.
         max_side: Longest side that an image may have, in pixels.
         each: Samples that a good source becomes; 0 where some classes pass through, so that it depends.
-        fields: What the json of each sample must hold.
+        fields: What the json of each sample must hold, and of which type.
         said: What it must say.
         variants: Whether keys end in the variant that the json names.
     """
@@ -45,7 +48,7 @@ class Planned:
     image_format: str
     max_side: int
     each: int
-    fields: tuple[str, ...]
+    fields: Mapping[str, type]
     said: Mapping[str, Any]
     variants: bool
 
@@ -140,13 +143,18 @@ def _check_json(key: str, data: bytes | None, planned: Planned) -> Iterator[str]
     if lacking := [name for name in planned.fields if name not in record]:
         yield f"its json lacks {', '.join(lacking)}"
         return
-    if null := [name for name in planned.fields if record[name] is None]:
-        yield f"its json has nothing under {', '.join(null)}, where every sample has a value"
+    for name, wanted in planned.fields.items():
+        if type(record[name]) is not wanted:
+            yield f"its json has {_shown(record[name])} under {name}, where every sample has a {wanted.__name__}"
     if planned.variants and not _says_variant(key, record):
         yield f"its json says variant {record['variant']} of {record['source_key']!r}"
     for name, planned_value in planned.said.items():
         if record[name] != planned_value:
             yield f"its json says {name} {record[name]!r}, the plan {planned_value!r}"
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
 
 
 def _says_variant(key: str, record: Mapping[str, Any]) -> bool:

@@ -13,8 +13,9 @@ from augengine.annotations import open_labels
 from augengine.digests import canonical_json
 from augengine.errors import ContentError, SourceError
 from augengine.pictures.images import Decoder, check_image, read_mask, read_size
+from augengine.pictures.metadata import orientation_of
 from augengine.sample import Failure
-from augengine.shards.read import parse_meta, read_tar, scan_tar
+from augengine.shards.read import meta_text, parse_meta, read_tar, scan_tar
 from tests.support.fuzz_strategies import drawings, fuzz, headers, shards
 
 SIDE = 64
@@ -71,6 +72,7 @@ def test_a_picture_is_what_its_header_says_or_bad(long: bool) -> None:
     def law(data: bytes) -> None:
         size = read_size(io.BytesIO(data))
         assert size is None or min(size) > 0
+        assert 1 <= orientation_of(data) <= 8
         (outcome,) = decoder.decode([data])
         if not isinstance(outcome, ContentError):
             assert outcome.shape == (*check_image(data, max_side=128), 3)
@@ -114,6 +116,6 @@ def test_the_json_of_a_sample_is_an_object_that_can_be_written_again_or_bad(long
             meta = parse_meta(data)
         except ContentError:
             return
-        assert parse_meta(canonical_json(meta)) == meta
+        assert parse_meta(canonical_json(meta)) == meta == parse_meta(meta_text(data).encode())
 
     fuzz(st.one_of(texts.map(str.encode), st.binary(max_size=60)), law, long=long)

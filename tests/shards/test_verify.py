@@ -32,7 +32,12 @@ Shard = dict[str, Members]
 
 
 def members(number: int, *, image: bytes | None = None, mask: bytes | None = None, **fields: object) -> Members:
-    record = dict.fromkeys(JSON_FIELDS, "") | dict(SAID) | {"source_key": f"k{number}", "variant": 1} | fields
+    record = (
+        {name: kind() for name, kind in JSON_FIELDS.items()}
+        | dict(SAID)
+        | {"source_key": f"k{number}", "variant": 1}
+        | fields
+    )
     image = encode(tissue(seed=number)) if image is None else image
     mask = encode(class_ids(seed=number)) if mask is None else mask
     return members_of(image, "png", mask=mask, json=canonical_json(record), extras={})
@@ -167,7 +172,11 @@ CONTENT: dict[str, tuple[Shard, str]] = {
     "json": ({"k4-v0001": [*members(4)[:2], ("json", b"{")]}, "its json cannot be read"),
     "no json": ({"k4-v0001": members(4)[:2]}, "no json object"),
     "json's fields": ({"k4-v0001": [*members(4)[:2], ("json", b"{}")]}, "its json lacks source_key"),
-    "an empty field": ({"k4-v0001": members(4, mpp=None)}, "its json has nothing under mpp"),
+    "an empty field": (
+        {"k4-v0001": members(4, mpp=None)},
+        "its json has nothing under mpp, where every sample has a float",
+    ),
+    "a field of another type": ({"k4-v0001": members(4, source={})}, "its json has a dict under source"),
     "a turned image": ({"k4-v0001": members(4, image=turned(tissue(), "PNG", 6))}, "the EXIF orientation 6"),
     "json's key": ({"k4-v0001": members(4, variant=2)}, "says variant 2 of 'k4'"),
     "order": ({"k4-v0001": members(4)[::-1]}, "not in their fixed order"),
