@@ -1,4 +1,4 @@
-"""Read the samples of a tar, by webdataset's conventions: its headers for the plan, its bytes as one stream."""
+"""Read the samples of a tar: its headers for the plan, its bytes as one stream, or where they lie if members lie apart."""
 
 from __future__ import annotations
 

@@ -90,11 +90,11 @@ def tile_json(survey: Survey, place: Place) -> dict[str, Any]:
     """
     slide = survey.slide
     record: dict[str, Any] = {
-        "mpp": survey.mpp,
+        "mpp": float(survey.mpp),
         "slide": slide.key,
         "x": place.x,
         "y": place.y,
-        "downsample": survey.downsample,
+        "downsample": float(survey.downsample),
         "class": place.kind,
     }
     return record | ({"patient": slide.patient, "split": slide.split} if slide.patient else {})
