@@ -9,7 +9,7 @@ from typing import Any
 from augengine.dataset.check import passes_through
 from augengine.dataset.load import load_chain
 from augengine.dataset.members import encode_sample
-from augengine.dataset.reopen import Reopened, draw, reopen
+from augengine.dataset.reopen import Reopened, draw, read_sources, reopen
 from augengine.errors import ShardError
 from augengine.jobs import Job
 from augengine.sample import Failure, Sample
@@ -77,7 +77,7 @@ def _find(dataset: Reopened, key: str) -> Job:
 
 def _source_of(dataset: Reopened, job: Job, key: str) -> Sample:
     wanted = key.rpartition("-v")[0]
-    for sample in dataset.source.read(job):
+    for sample in read_sources(dataset, job):
         if sample.key == wanted and isinstance(sample, Sample):
             return sample
     raise ShardError(

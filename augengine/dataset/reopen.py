@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from augengine.chain.base import Chain, Outcome, Request
 from augengine.chain.pair import EnginesSpec
+from augengine.dataset.check import check_sample
 from augengine.dataset.load import find_store
 from augengine.dataset.spec import WorkerSpec
 from augengine.errors import EngineError, ShardError
+from augengine.jobs import Job
 from augengine.machine import cpu_threads
 from augengine.runs import Plan, read_plan
-from augengine.sample import Sample
-from augengine.sources import SampleSet, Source, source_from_json
+from augengine.sample import Failure, Sample
+from augengine.sources import SampleSet, source_from_json
 from augengine.spec import AugmentSpec
 from augengine.storage import AnyPath
 
@@ -29,11 +32,6 @@ class Reopened:
     def spec(self) -> AugmentSpec:
         """What was augmented and how."""
         return self.worker.spec
-
-    @property
-    def source(self) -> Source:
-        """Where its samples came from."""
-        return source_from_json(self.plan.source)
 
 
 def reopen(folder: AnyPath) -> Reopened:
@@ -75,6 +73,12 @@ def planned_engines(folder: AnyPath, plan: Plan) -> EnginesSpec:
     except (TypeError, KeyError, ValueError) as error:
         hint = "choose another folder for the output"
         raise ShardError(f"the plan of {folder} has unknown or missing fields: {error}", hint=hint) from error
+
+
+def read_sources(dataset: Reopened, job: Job) -> Iterator[Sample | Failure]:
+    """The sources of a shard, checked as the run checked them; one outcome each, in order."""
+    for outcome in source_from_json(dataset.plan.source).read(job):
+        yield check_sample(outcome, dataset.worker) if isinstance(outcome, Sample) else outcome
 
 
 def draw(chain: Chain, sample: Sample) -> Outcome:

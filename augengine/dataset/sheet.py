@@ -9,9 +9,8 @@ from pathlib import Path
 
 from augengine.chain.base import Variants
 from augengine.chain.intermediate import intermediate_rgb
-from augengine.dataset.check import check_sample
 from augengine.dataset.load import load_chain
-from augengine.dataset.reopen import Reopened, draw, reopen
+from augengine.dataset.reopen import Reopened, draw, read_sources, reopen
 from augengine.errors import ContentError, ShardError, SpecError
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.encode import decode_own
@@ -81,15 +80,12 @@ def _mask(sample: Sample, image: RgbImage) -> Mask | None:
 
 def _spread(dataset: Reopened, rows: int) -> Iterator[Sample]:
     """Sources, shard after shard; within one those first that are spread over it."""
-    source = dataset.source
     for job in dataset.plan.jobs:
         step = max(1, job.count // rows)
         # Read twice if need be rather than held: a shard of sources is a quarter of a gigabyte.
         for spread in (True, False):
             yield from (
                 sample
-                for i, sample in enumerate(source.read(job))
-                if (i % step == 0) == spread
-                and isinstance(sample, Sample)
-                and isinstance(check_sample(sample, dataset.worker), Sample)
+                for i, sample in enumerate(read_sources(dataset, job))
+                if (i % step == 0) == spread and isinstance(sample, Sample)
             )

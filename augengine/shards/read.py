@@ -1,4 +1,4 @@
-"""Read the samples of a tar: its headers for the plan, its bytes as one stream, or where they lie if members lie apart."""
+"""Read the samples of a tar: its headers for the plan, its bytes in order, or where members lie."""
 
 from __future__ import annotations
 
