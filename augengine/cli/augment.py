@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 import click
+import cloup
 
 from augengine.chain.base import ChainName
 from augengine.cli.console import Console, print_budgets, print_prediction, print_summary
@@ -56,88 +57,111 @@ def build_engines_command(
     print_budgets(pairs, as_json=as_json)
 
 
-@click.command("augment")
-@click.option(
-    "--stain",
-    required=True,
-    help="Stain of the source: cd68, cd34, hdab with your own weights, or your own stain (name or TOML file).",
+@cloup.command("augment")
+@cloup.option_group(
+    "Input",
+    cloup.option(
+        "--stain",
+        required=True,
+        help="Stain of the source: cd68, cd34, hdab with your own weights, or your own stain (name or TOML file).",
+    ),
+    cloup.option("--in", "source", help="Folder of images, source shards, or a URL; by default the sample set."),
+    cloup.option("--masks", type=path_of, metavar="FOLDER", help="Folder or URL of masks, parallel to the images."),
+    cloup.option(
+        "--mask-suffix",
+        default="_mask",
+        show_default=True,
+        help="What the name of a mask has after the name of its image.",
+    ),
+    cloup.option(
+        "--image-member",
+        metavar="NAME",
+        help="Member of source shards that is the image: what follows the key, such as jpg or input.jpg.",
+    ),
+    cloup.option(
+        "--mask-member",
+        metavar="NAME",
+        help="Member of source shards that is the mask, such as png, or none; by default seg, mask, label or target.",
+    ),
+    cloup.option("--mpp", type=float, help="um/px of the source, where it does not say so itself."),
+    cloup.option("--allow-mpp", is_flag=True, help="Accept um/px that are far from the generators' own."),
+    cloup.option(
+        "--max-side",
+        type=int,
+        default=1024,
+        show_default=True,
+        help="Longest side of an image, in pixels, at most 32768; longer images are left out and named.",
+    ),
+    cloup.option("--limit", type=int, help="Take only this many samples, the first ones."),
 )
-@click.option(
-    "--eps",
-    type=float,
-    help="Largest standard deviation of the noise, in units of the [-1, 1] range; by default the stain's own.",
+@cloup.option_group(
+    "What is drawn",
+    cloup.option(
+        "--eps",
+        type=float,
+        help="Largest standard deviation of the noise, in units of the [-1, 1] range; by default the stain's own.",
+    ),
+    cloup.option(
+        "--variants",
+        type=int,
+        default=1,
+        show_default=True,
+        help="Number of variants of each sample, 1 to 9999.",
+    ),
+    cloup.option("--include-source", is_flag=True, help="Write the source samples too, as k-v0000."),
+    cloup.option(
+        "--skip-class", "skip_classes", multiple=True, help="Copy samples of this class unchanged; repeatable."
+    ),
+    seed_option,
 )
-@click.option("--out", "out", type=path_of, required=True, metavar="FOLDER", help="Folder or URL of the output shards.")
-@click.option("--in", "source", help="Folder of images, source shards, or a URL; by default the sample set.")
-@click.option("--masks", type=path_of, metavar="FOLDER", help="Folder or URL of masks, parallel to the images.")
-@click.option(
-    "--mask-suffix", default="_mask", show_default=True, help="What the name of a mask has after the name of its image."
+@cloup.option_group(
+    "Generators",
+    weights_option,
+    cloup.option(
+        "--force",
+        is_flag=True,
+        help="Do not look at the generators on tiles of the source first, and go on whatever is known of them.",
+    ),
+    backend_option,
+    cloup.option(
+        "--precision",
+        type=click.Choice(["auto", *get_args(Precision)]),
+        default="auto",
+        show_default=True,
+        help="Precision inside the generators; auto: the fastest whose error equals noise of at most a tenth of eps.",
+    ),
+    cloup.option(
+        "--chain",
+        type=click.Choice(get_args(ChainName)),
+        default="dali",
+        show_default=True,
+        help="How images move through the generators: dali is fast, plain is the reference. "
+        "Grey levels may differ by 1.",
+    ),
+    cloup.option("--no-build", is_flag=True, help="Refuse to compile an engine that is missing."),
 )
-@click.option(
-    "--image-member",
-    metavar="NAME",
-    help="Member of source shards that is the image: what follows the key, such as jpg or input.jpg.",
+@cloup.option_group(
+    "Output",
+    cloup.option(
+        "--out", "out", type=path_of, required=True, metavar="FOLDER", help="Folder or URL of the output shards."
+    ),
+    format_option,
+    cloup.option("--samples-per-shard", type=int, help="Source samples per shard; by default about 256 MB of output."),
+    cloup.option("--dry-run", is_flag=True, help="Predict samples, gigabytes and minutes; write nothing."),
+    as_json_option,
 )
-@click.option(
-    "--mask-member",
-    metavar="NAME",
-    help="Member of source shards that is the mask, such as png, or none; by default seg, mask, label or target.",
+@cloup.option_group(
+    "Running",
+    cloup.option(
+        "--workers",
+        default="auto",
+        show_default=True,
+        help="Number of workers; auto: one per GPU, or one on a CPU; with --ray one per GPU or node.",
+    ),
+    ray_option,
+    retry_failed_option,
+    allow_failures_option,
 )
-@click.option(
-    "--variants",
-    type=int,
-    default=1,
-    show_default=True,
-    help="Number of variants of each sample, 1 to 9999.",
-)
-@click.option("--include-source", is_flag=True, help="Write the source samples too, as k-v0000.")
-@click.option("--skip-class", "skip_classes", multiple=True, help="Copy samples of this class unchanged; repeatable.")
-@seed_option
-@click.option(
-    "--workers",
-    default="auto",
-    show_default=True,
-    help="Number of workers; auto: one per GPU, or one on a CPU; with --ray one per GPU or node.",
-)
-@ray_option
-@format_option
-@click.option("--samples-per-shard", type=int, help="Source samples per shard; by default about 256 MB of output.")
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", *get_args(Precision)]),
-    default="auto",
-    show_default=True,
-    help="Precision inside the generators; auto: the fastest whose error equals noise of at most a tenth of eps.",
-)
-@click.option(
-    "--chain",
-    type=click.Choice(get_args(ChainName)),
-    default="dali",
-    show_default=True,
-    help="How images move through the generators: dali is fast, plain is the reference; grey levels may differ by 1.",
-)
-@weights_option
-@backend_option
-@click.option("--no-build", is_flag=True, help="Refuse to compile an engine that is missing.")
-@click.option("--mpp", type=float, help="um/px of the source, where it does not say so itself.")
-@click.option("--allow-mpp", is_flag=True, help="Accept um/px that are far from the generators' own.")
-@click.option(
-    "--max-side",
-    type=int,
-    default=1024,
-    show_default=True,
-    help="Longest side of an image, in pixels, at most 32768; longer images are left out and named.",
-)
-@click.option("--limit", type=int, help="Take only this many samples, the first ones.")
-@click.option(
-    "--force",
-    is_flag=True,
-    help="Do not look at the generators on tiles of the source first, and go on whatever is known of them.",
-)
-@retry_failed_option
-@allow_failures_option
-@click.option("--dry-run", is_flag=True, help="Predict samples, gigabytes and minutes; write nothing.")
-@as_json_option
 def augment_command(
     dry_run: bool, as_json: bool, allow_failures: int, workers: str, precision: str, **options: Any
 ) -> None:

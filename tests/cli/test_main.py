@@ -87,6 +87,17 @@ def test_every_command_and_option_says_what_it_is_for() -> None:
         assert silent == [], name
 
 
+@pytest.mark.parametrize(("command", "groups"), [("augment", 6), ("tile", 5)])
+def test_the_help_of_commands_with_many_options_is_grouped(command: str, groups: int) -> None:
+    lines = call(command, "--help").output.splitlines()
+    titles = [line for line in lines if line.endswith(":") and not line.startswith((" ", "Usage"))]
+    assert len(titles) == groups + (command == "tile")
+    assert {"Input:", "What is drawn:" if command == "augment" else "What is cut:", "Output:", "Running:"} <= set(
+        titles
+    )
+    assert max(map(len, lines)) <= 80
+
+
 def test_every_command_stands_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     assert not [name for name in COMMANDS if f"augengine {name}" not in readme]

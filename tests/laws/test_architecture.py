@@ -37,7 +37,7 @@ OWNERS: dict[str, set[str]] = {
         f"cli/{name}.py"
         for name in ("augment", "dataset", "importing", "main", "options", "probing", "refusal", "tile", "train")
     },
-    "cloup": {"cli/tile.py"},
+    "cloup": {"cli/augment.py", "cli/tile.py"},
     "cupy": {"engines/gpu_memory.py"},
     "cv2": {"pictures/encode.py", "pictures/pixels.py"},
     "fsspec": {"shards/walk.py", "sources/tars.py", "storage/url.py"},
