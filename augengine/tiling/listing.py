@@ -16,7 +16,7 @@ from augengine.jobs import failure_reason
 from augengine.patients import PatientRow, Patients
 from augengine.progress import counted
 from augengine.sample import printable
-from augengine.tiling.finding import Found, find_slides
+from augengine.tiling.finding import PICTURE_EXTS, SLIDE_EXTS, Found, find_slides
 from augengine.tiling.keys import check_slide_key, distinct_keys, slide_key
 from augengine.tiling.places import Place
 
@@ -117,9 +117,16 @@ def list_slides(names: Sequence[str], given: Given) -> Listed:
     slides = _apart_by_labels(slides)
     _check_splits(slides)
     notes = [*search.notes, *_said_of_keys(search.slides, keys)]
-    if not given.wants_labels and (lying := sum(bool(finder.candidates(f.files[0], f.below)) for f in search.slides)):
+    if not given.wants_labels and (lying := _with_outlines(search.slides)):
         notes.append(f"annotations of {counted(lying, 'slide')} were not read: no --classes were given")
     return Listed(slides=tuple(slides), notes=tuple(notes))
+
+
+def _with_outlines(found: Sequence[Found]) -> int:
+    """How many slides have a file of outlines of their name beside them, a zip or a table included."""
+    finders = {folder: LabelFinder(folder) for folder in {each.files[0].parent for each in found}}
+    candidates = (finders[each.files[0].parent].candidates(each.files[0]) for each in found)
+    return sum(any(file.suffix.lower() not in (*SLIDE_EXTS, *PICTURE_EXTS) for file in files) for files in candidates)
 
 
 def _listed(found: Found, key: str, finder: LabelFinder | None) -> ListedSlide:

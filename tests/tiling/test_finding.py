@@ -121,8 +121,9 @@ def test_an_annotation_is_found_in_another_letter_case_and_unicode_form(tmp_path
 
 def test_annotations_that_nobody_asked_for_are_mentioned(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "field.png")
-    touch(tmp_path, "field.geojson")
+    touch(tmp_path, "field.zip")
     assert listed(tmp_path).notes == ("annotations of 1 slide were not read: no --classes were given",)
+    assert listed(tmp_path, wants_labels=True).notes == ()
 
 
 def test_um_per_px_of_a_row_go_before_those_of_all_slides(tmp_path: Path) -> None:
