@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from augengine.errors import ContentError
 from augengine.sample import check_key, clean_key, printable
+from augengine.shards.pairing import pair_masks
 from augengine.shards.roles import MemberNames, dotted_hint, is_mask_name, is_picture
 
 MAX_JSON_BYTES = 1 << 20
@@ -17,14 +18,11 @@ MAX_MEMBERS = 1000
 MAX_STRAYS = 8
 """Files in a tar that belong to no sample; where there are more, they are what is left of samples without images."""
 
+LOST_MASK = "it is a mask by its name, without an image beside it"
+
 # webdataset's rules: the key ends at the first dot of the file's name; other names are no samples, nor is __x__.
 _NAME = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)")
 _SKIPPED = re.compile(r"__[^/]*__($|/)")
-
-_IMAGE_FOLDERS = ("images", "image", "imgs", "img", "inputs", "input")
-_MASK_FOLDERS = (
-    "masks", "mask", "labels", "label", "targets", "target", "segs", "seg", "segmentations", "annotations",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,54 +143,24 @@ def group_members(members: Iterable[Member], names: MemberNames) -> Grouped:
 
 def _join_masks(groups: Mapping[str, Group], names: MemberNames) -> set[str]:
     """Raw keys of the groups that are masks of other ones, to which they are added; a lost mask gets its reason."""
-    masks = {raw: group for raw, group in groups.items() if _has_image(group, names) or group.lone is not None}
-    masks = {raw: group for raw, group in masks.items() if not _is_whole(group, names)}
-    owners = {raw: image for raw in masks if (image := _image_of(raw, groups, names)) is not None}
-    joined = {raw for raw, image in owners.items() if masks[raw].lone and image not in owners and not names.mask}
-    folders = {_folder(raw) for raw in joined if _folder(raw) != _folder(owners[raw])}
-    for raw, group in masks.items():
+    images = {raw: group for raw, group in groups.items() if _has_image(group, names)}
+    masks = images | {raw: group for raw, group in groups.items() if group.lone is not None}
+    pairs = pair_masks((raw for raw, group in masks.items() if not _is_whole(group, names)), images, names.mask_suffix)
+    joined = {raw for raw in pairs.sound if masks[raw].lone is not None and not names.mask}
+    for raw, image in pairs.images.items():
         if raw in joined:
-            groups[owners[raw]].beside += group.members
-        elif raw in owners:
+            groups[image].beside += masks[raw].members
+        else:
             why = "--mask-member says otherwise" if names.mask else "that cannot be"
-            group.reason = f"it is the mask of {printable(owners[raw])} by its name, but {why}"
-        elif group.lone and (raw.endswith(names.mask_suffix) or _folder(raw) in folders):
-            group.reason = "it is a mask by its name, without an image beside it"
+            masks[raw].reason = f"it is the mask of {printable(image)} by its name, but {why}"
+    for raw in pairs.lost:
+        if masks[raw].lone is not None:
+            masks[raw].reason = LOST_MASK
     return joined
 
 
-def _image_of(raw: str, groups: Mapping[str, Group], names: MemberNames) -> str | None:
-    """The raw key of the sample whose mask a group is by its name."""
-    return next((image for image in _images_of(raw, names.mask_suffix) if _has_image(groups.get(image), names)), None)
-
-
-def _folder(raw: str) -> str:
-    return raw.rpartition("/")[0]
-
-
-def _images_of(raw: str, suffix: str) -> Iterator[str]:
-    """The raw keys that the image of a mask may have."""
-    parts = raw.split("/")
-    stems = [raw] if not raw.endswith(suffix) else [raw, raw.removesuffix(suffix)]
-    yield from stems[1:]
-    for at, folder in enumerate(parts[:-1]):
-        if folder.lower() in _MASK_FOLDERS:
-            for stem in stems:
-                rest = stem.split("/")
-                same_case = (_like(folder, name) for name in _IMAGE_FOLDERS)
-                yield from ("/".join((*rest[:at], name, *rest[at + 1 :])) for name in same_case)
-                yield "/".join((*rest[:at], *rest[at + 1 :]))
-
-
-def _like(folder: str, name: str) -> str:
-    """A name in upper or lower case, or capitalised, as a folder's is."""
-    if folder.isupper():
-        return name.upper()
-    return name.capitalize() if folder[:1].isupper() else name
-
-
-def _has_image(group: Group | None, names: MemberNames) -> bool:
-    return group is not None and any(names.may_be_image(member.extension) for member in group.members)
+def _has_image(group: Group, names: MemberNames) -> bool:
+    return any(names.may_be_image(member.extension) for member in group.members)
 
 
 def _is_whole(group: Group, names: MemberNames) -> bool:

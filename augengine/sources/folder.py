@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import PurePosixPath
@@ -14,12 +13,15 @@ from augengine.errors import ContentError, SourceError
 from augengine.jobs import Job
 from augengine.listing import Entry, Listing, Unit, digest_entries, make_listing
 from augengine.sample import Failure, Sample, check_key, make_key, printable
-from augengine.shards.groups import MAX_JSON_BYTES, check_bytes
+from augengine.shards.groups import LOST_MASK, MAX_JSON_BYTES, check_bytes
+from augengine.shards.pairing import Pairs, pair_masks
 from augengine.shards.read import meta_text, parse_meta
 from augengine.shards.roles import IMAGE_EXTS
 from augengine.sources.trees import NO_FILE, Tree, tree_of
 from augengine.storage import in_order, is_url
 
+_NO_PAIRS = Pairs(images={}, lost=frozenset())
+_MASK_OF_A_MASK = "it is the mask of a mask by its name"
 _APART = "put masks into a folder of their own and name it with --masks, or add _mask to their names"
 _SAMPLES_AHEAD = 4
 """Samples of a folder on a store that are fetched while others are used."""
@@ -102,36 +104,35 @@ class FolderSource:
 
     def _find(self, tree: Tree, mask_tree: Tree) -> tuple[_Found, ...]:
         names = sorted(tree.names(leave_out=self.masks))
-        images = [name for name in names if _extension(name) in IMAGE_EXTS]
-        known = _by_stem(mask_tree.names() if self.masks else images)
+        images = _by_stem(names)
         sidecars = {name for name in names if _extension(name) == "json"}
-        stems = Counter(_stem(name) for name in images)
+        pairs = pair_masks(images, images, self.mask_suffix) if not self.masks else _NO_PAIRS
+        masks = self._parallel(images, _by_stem(mask_tree.names())) if self.masks else _beside(images, pairs)
+        bad = dict.fromkeys(pairs.images, _MASK_OF_A_MASK) | dict.fromkeys(pairs.lost, LOST_MASK)
         found = tuple(
-            self._match(name, known, sidecars, doubled=stems[_stem(name)] > 1)
-            for name in images
-            if self.masks or not self._is_mask_of(_stem(name), stems)
+            self._match(name, images[_stem(name)], masks.get(_stem(name), []), sidecars, bad.get(_stem(name), ""))
+            for name in names
+            if _extension(name) in IMAGE_EXTS and _stem(name) not in pairs.sound
         )
         if self.masks and not any(each.mask for each in found):
             hint = "masks have the images' names, folders included"
             raise SourceError(f"no mask in {self.masks} has the name of an image in {self.folder}", hint=hint)
         return found
 
-    def _is_mask_of(self, stem: str, stems: Collection[str]) -> bool:
-        return stem.endswith(self.mask_suffix) and stem.removesuffix(self.mask_suffix) in stems
+    def _parallel(self, images: Iterable[str], masks: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """Image -> its masks in the parallel folder."""
+        return {stem: masks.get(stem + self.mask_suffix, []) + masks.get(stem, []) for stem in images}
 
-    def _match(self, name: str, known: Mapping[str, list[str]], sidecars: set[str], *, doubled: bool) -> _Found:
+    def _match(self, name: str, alike: list[str], masks: list[str], sidecars: set[str], reason: str) -> _Found:
+        """An image with its files; ``alike`` are the images of its name, ``reason`` says why it is none."""
         stem = _stem(name)
         meta = f"{stem}.json"
-        masks = known.get(stem + self.mask_suffix, []) + (known.get(stem, []) if self.masks else [])
-        reason = ""
-        if doubled:
-            reason = f"there are other images called {stem}: which is the image? ({_APART})"
+        if len(alike) > 1:
+            reason = f"{' and '.join(alike)} have one name: which is the image? ({_APART})"
         elif len(masks) > 1:
             reason = f"it has {' and '.join(masks)}: which is the mask? (remove one)"
         elif self.masks and not masks:
             reason = f"it has no mask in {self.masks}"
-        elif not self.masks and stem.endswith(self.mask_suffix):
-            reason = "it is a mask by its name, without an image beside it"
         mask = masks[0] if masks else None
         return _Found(image=name, mask=mask, meta=meta if meta in sidecars else None, reason=printable(reason))
 
@@ -213,4 +214,12 @@ def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in sorted(name for name in names if _extension(name) in IMAGE_EXTS):
         found.setdefault(_stem(name), []).append(name)
+    return found
+
+
+def _beside(images: Mapping[str, list[str]], pairs: Pairs) -> dict[str, list[str]]:
+    """Image -> its masks in the same folder, or in one of masks beside it."""
+    found: dict[str, list[str]] = {}
+    for mask in sorted(pairs.sound):
+        found.setdefault(pairs.images[mask], []).extend(images[mask])
     return found

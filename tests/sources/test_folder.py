@@ -68,7 +68,34 @@ def test_two_images_of_one_name_are_bad_samples_both(tmp_path: Path, pixels: Pix
     ]  # fmt: skip
     for outcome in outcomes[:2]:
         assert isinstance(outcome, Failure)
-        assert "there are other images called a/k: which is the image? (put masks" in outcome.reason
+        assert "a/k.jpg and a/k.png have one name: which is the image? (put masks" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"), [("images", "masks"), ("Images", "Labels"), ("p/img", "p/seg"), (".", "masks")]
+)
+@pytest.mark.parametrize("suffix", ["", "_mask"])
+def test_folders_of_images_and_masks_below_one_are_put_together(
+    tmp_path: Path, images: str, masks: str, suffix: str
+) -> None:
+    write_folder(tmp_path / images, ["x/a", "x/b"])
+    for key in ("a", "lost"):
+        file = tmp_path / masks / f"x/{key}{suffix}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encode(class_ids()))
+    found = {entry.name: (entry.mask, entry.reason) for entry in open_cd68(tmp_path).scan().entries()}
+    prefix = "" if images == "." else f"{images}/"
+    assert found == {
+        f"{prefix}x/a.png": (f"{masks}/x/a{suffix}.png", ""),
+        f"{prefix}x/b.png": ("", ""),
+        f"{masks}/x/lost{suffix}.png": ("", "it is a mask by its name, without an image beside it"),
+    }
+
+
+def test_the_mask_of_a_mask_is_named(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["a", "a_mask", "a_mask_mask"])
+    reasons = {entry.name: entry.reason for entry in open_cd68(tmp_path).scan().entries()}
+    assert reasons == {"a.png": "", "a_mask_mask.png": "it is the mask of a mask by its name"}
 
 
 @pytest.mark.parametrize("folder", ["", "masks"])
