@@ -185,6 +185,22 @@ def check_sides(listing: Listing, max_side: int) -> Listing:
     return replace(listing, units=tuple(_without_large(unit, max_side) for unit in listing.units)) if large else listing
 
 
+def check_readable(listing: Listing, text: str | None) -> None:
+    """Refuse a source of which no image can be read by its header.
+
+    Args:
+        listing: The source.
+        text: How the user names it.
+
+    Raises:
+        SourceError: There is none; it says why the first one is bad.
+    """
+    if not any(listing.largest):
+        first = f", as {listing.bad[0].name}: {listing.bad[0].reason}" if listing.bad else ""
+        hint = "png, jpg, tif, webp and bmp are read; docs/sources.md says under which names"
+        raise SourceError(f"no sample of {text} can be read{first}", hint=hint)
+
+
 def _is_bomb(entry: Entry) -> bool:
     return 3 * entry.height * entry.width > MAX_UNPACKED_RATIO * entry.size
 

@@ -7,9 +7,9 @@ from augengine.dataset.check import check_source_mpp
 from augengine.dataset.request import AugmentRequest
 from augengine.dataset.resolved import Run
 from augengine.engines.backends import pick_backend
-from augengine.errors import SourceError, SpecError
+from augengine.errors import SpecError
 from augengine.fleet import check_address
-from augengine.listing import Listing, check_sides, describe
+from augengine.listing import Listing, check_readable, check_sides, describe
 from augengine.progress import Watcher, counted
 from augengine.runs import make_jobs
 from augengine.sources import open_source
@@ -73,10 +73,8 @@ def _checked(listing: Listing, request: AugmentRequest, watcher: Watcher) -> Lis
         watcher.warn(line)
     for line in describe(listing, request.limit):
         watcher.note(f"note: {line}")
-    bad = [f"{entry.name}: {entry.reason}" for entry in listing.bad]
-    if not any(listing.largest):
-        said = f"no sample of {request.source} can be read" + (f", as {bad[0]}" if bad else "")
-        raise SourceError(said, hint="png, jpg, tif, webp and bmp are read, in a tar by the names of docs/sources.md")
-    if bad:
-        watcher.warn(f"{len(bad)} of {counted(listing.samples, 'sample')} will be left out, as {bad[0]}")
+    check_readable(listing, request.source)
+    if bad := listing.bad:
+        left_out = f"{len(bad)} of {counted(listing.samples, 'sample')} will be left out"
+        watcher.warn(f"{left_out}, as {bad[0].name}: {bad[0].reason}")
     return listing

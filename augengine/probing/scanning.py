@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from augengine.errors import SourceError
-from augengine.listing import Listing
+from augengine.listing import Listing, check_readable
 from augengine.sources import Source, open_source
 
 
@@ -15,6 +14,5 @@ def scan(text: str | None, stain: str) -> tuple[Source, Listing]:
     """
     source = open_source(text, stain=stain)
     listing = source.scan()
-    if not any(listing.largest):
-        raise SourceError(f"no readable image in {text}", hint="png, jpg, tif, webp and bmp are read")
+    check_readable(listing, text)
     return source, listing
