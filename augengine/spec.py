@@ -109,9 +109,9 @@ class AugmentSpec(AugmentOptions):
         return cls(**{**data, "noise": noise, "skip_classes": tuple(data["skip_classes"])})
 
 
-def round_side(pixels: int) -> int:
-    """The smallest engine side that holds ``pixels``: a multiple of 4, at least 16."""
-    return max(MIN_SIDE, -(-pixels // SIDE_MULTIPLE) * SIDE_MULTIPLE)
+def round_side(pixels: int, multiple: int = SIDE_MULTIPLE) -> int:
+    """The smallest engine side that holds ``pixels``: a multiple of what the generators need, at least 16."""
+    return -(-max(MIN_SIDE, pixels) // multiple) * multiple
 
 
 def options_of(base: type, value: Any) -> dict[str, Any]:

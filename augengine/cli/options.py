@@ -17,7 +17,7 @@ retry_failed_option = click.option(
 weights_option = click.option(
     "--weights",
     type=click.Path(path_type=Path),
-    help="Folder of generators, searched before $AUGENGINE_HOME/weights and those of the package.",
+    help="Folder of generators, searched alone; by default $AUGENGINE_HOME/weights and those of the package.",
 )
 backend_option = click.option(
     "--backend",

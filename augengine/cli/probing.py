@@ -69,7 +69,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
             metavar="SOURCE",
             help="Folder of images, or source shards; by default the sample set.",
         ),
-        click.option("--weights", type=click.Path(path_type=Path), help="Folder of generators, searched first."),
+        click.option("--weights", type=click.Path(path_type=Path), help="Folder of generators, searched alone."),
         click.option(
             "--backend",
             type=click.Choice(get_args(BackendName)),

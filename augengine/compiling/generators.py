@@ -20,7 +20,7 @@ def generators_for(
     Args:
         stain: Their stain.
         source: Where they come from.
-        weights: Folder that the user names; searched first.
+        weights: Folder that the user names; searched alone.
         note: Told in a line that the sample set is used.
 
     Raises:

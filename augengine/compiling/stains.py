@@ -9,7 +9,7 @@ from augengine.compiling.pairs import BuiltPair, OnNote
 from augengine.compiling.tiles import Tiles
 from augengine.engines.backends import BackendName, pick_backend
 from augengine.engines.store import own_store
-from augengine.errors import SpecError
+from augengine.errors import SpecError, WeightsError
 from augengine.sources import SampleSet, open_source
 from augengine.spec import round_side
 from augengine.stains import Stain, find_stain
@@ -33,10 +33,10 @@ def build_stains(
 
     Args:
         stain: Its name; None for all.
-        weights: Folder searched first.
+        weights: Folder that is searched alone; None for the usual ones.
         tiles: A source of real tiles; None for the sample set.
         backend: Which compiles.
-        size: Side of the images, pixels; rounded up to a multiple of 4.
+        size: Side of the images, pixels; rounded up to what the generators take.
         on_note: Told what takes a while.
 
     Raises:
@@ -46,10 +46,11 @@ def build_stains(
         hint = "name theirs with --stain: on another stain's tiles the numbers would be wrong"
         raise SpecError("the tiles are of one stain, and every stain would be measured on them", hint=hint)
     roots, picked = weight_roots(weights), pick_backend(backend, on_note)
-    side, store = round_side(size), own_store()
+    store = own_store()
     built = []
     for pair, its_stain in _pairs(stain, roots):
         source = open_source(tiles, stain=its_stain.name) if tiles else SampleSet()
+        side = round_side(size, pair.multiple)
         made = build_pairs(
             pair,
             picked,
@@ -67,7 +68,13 @@ def build_stains(
 def _pairs(stain: str | None, roots: tuple[Path, ...]) -> list[tuple[WeightsPair, Stain]]:
     stains = home() / "stains"
     if stain is None:
-        pairs = (*list_weights(roots), *list_weights([SAMPLE_WEIGHTS]))
+        found = list_weights(roots)
+        if not found:
+            where = ", ".join(str(root) for root in roots)
+            raise WeightsError(
+                f"no stain has weights in {where}", hint="import or train a pair, or leave out --weights"
+            )
+        pairs = (*found, *list_weights([SAMPLE_WEIGHTS]))
         return [(pair, find_stain(pair.stain, stains)) for pair in pairs]
     known = find_stain(stain, stains)
     if known.reference is None:

@@ -25,7 +25,7 @@ class AugmentRequest(AugmentOptions):
         mask_suffix: What the name of a mask has after the name of its image.
         image_member, mask_member: Which members of tars are images and masks; None for the usual names.
         samples_per_shard: Source samples per shard; None for about 256 MB of output.
-        weights: Folder searched first.
+        weights: Folder that is searched alone; None for the usual ones.
         backend, precision, chain: What runs; None lets the noise budget choose the precision.
         no_build: Refuse to compile a missing engine.
         workers: How many; None for one per GPU, or one on a CPU (in a cluster: one per node).

@@ -54,4 +54,4 @@ class Run:
     def size(self) -> tuple[int, int]:
         """Height and width of the engines."""
         height, width = self.listing.largest
-        return round_side(height), round_side(width)
+        return round_side(height, self.weights.multiple), round_side(width, self.weights.multiple)

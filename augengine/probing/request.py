@@ -26,7 +26,7 @@ class SpecimenRequest:
     Attributes:
         stain: Name of the source's stain, or a stain file.
         source: Folder, shards, or None for the sample set.
-        weights: Folder searched first.
+        weights: Folder that is searched alone; None for the usual ones.
         backend: Runs the engines.
         mpp: um/px of a source that does not say.
         allow_mpp: Accept um/px far from the generators' own.

@@ -81,7 +81,7 @@ def open_specimen(request: SpecimenRequest, *, note: OnNote, warn: OnNote) -> It
     source, listing = scan(request.source, stain.name)
     weights = generators_for(stain, source, request.weights, note)
     check_source_mpp(listing, weights.mpp, stated=request.mpp, allowed=request.allow_mpp, warn=warn)
-    height, width = (min(round_side(side), round_side(request.size)) for side in listing.largest)
+    height, width = (round_side(min(side, request.size), weights.multiple) for side in listing.largest)
     tiles = Tiles(source=source, listing=listing, stain=stain, known=weights.of_sample_set)
     shown, left_out = showing_tissue(tiles, request.tiles, height, width)
     with exact_engines(weights, request.backend, height, width, note) as engines:

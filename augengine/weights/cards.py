@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, get_args
 
 from augengine.digests import bytes_digest
 from augengine.errors import SpecError, WeightsError
+from augengine.spec import SIDE_MULTIPLE
 from augengine.weights.home import SAMPLE_WEIGHTS
 
 Direction = Literal["to-reference", "from-reference"]
@@ -54,6 +55,7 @@ class Card:
         checkpoint_digest: blake2b (16 bytes, hex) of the checkpoint file it was exported from.
         weights_digest: blake2b (16 bytes, hex) of the ONNX file beside the card.
         parity: Difference of the stored ONNX, its weights rounded to float16, from the checkpoint.
+        multiple: What the sides of its images are multiples of, in pixels: a power of 2, at least 4.
         format: Version of these fields.
     """
 
@@ -67,6 +69,7 @@ class Card:
     checkpoint_digest: str
     weights_digest: str
     parity: Parity
+    multiple: int = SIDE_MULTIPLE
     format: int = CARD_FORMAT
 
     def __post_init__(self) -> None:
@@ -76,6 +79,8 @@ class Card:
             raise SpecError(f"a card's direction is one of {', '.join(DIRECTIONS)}, got {self.direction!r}")
         if not (math.isfinite(self.mpp) and 0 < self.mpp < 100):
             raise SpecError(f"mpp must be in (0, 100) um/px, got {self.mpp}")
+        if not isinstance(self.multiple, int) or self.multiple < SIDE_MULTIPLE or self.multiple & (self.multiple - 1):
+            raise SpecError(f"a card's multiple is a power of 2, at least {SIDE_MULTIPLE}, got {self.multiple!r}")
         for name in ("stain", "reference", "training", "limits", "checkpoint_digest", "weights_digest"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value:
@@ -89,7 +94,7 @@ class Card:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`.
+        """The inverse of `to_json`; a card without a multiple is of a generator with two strides of 2.
 
         Raises:
             SpecError: Missing or unknown fields, or values out of range.
@@ -97,7 +102,7 @@ class Card:
         if not isinstance(data, Mapping):
             raise SpecError(f"a card is an object of fields, got {type(data).__name__}")
         known = {field.name for field in fields(cls)}
-        if wrong := known.symmetric_difference(data):
+        if wrong := known.symmetric_difference({"multiple": SIDE_MULTIPLE, **data}):
             raise SpecError(f"a card's fields are missing or unknown: {', '.join(sorted(wrong))}")
         try:
             return cls(**{**data, "parity": Parity(**data["parity"]), "recipe": dict(data["recipe"])})
@@ -142,6 +147,11 @@ class WeightsPair:
         return self.cards["to-reference"].mpp
 
     @property
+    def multiple(self) -> int:
+        """What the sides of both generators' images are multiples of, in pixels."""
+        return max(card.multiple for card in self.cards.values())
+
+    @property
     def of_sample_set(self) -> bool:
         """Whether this is the sample set's own pair."""
         return self.folder.parent == SAMPLE_WEIGHTS
@@ -168,7 +178,8 @@ def find_weights(reference: str, stain: str, roots: Sequence[Path]) -> WeightsPa
         found = ", ".join(sorted("-".join(pair) for pair in _pair_folders(roots))) or "none"
         raise WeightsError(
             f"no weights for {reference}-{stain} in {', '.join(str(root) for root in roots)}",
-            hint=f"found there: {found}; train a pair, or name its folder: augengine build-engines --weights DIR",
+            hint=f"found there: {found}; import or train a pair, or name its folder with --weights, which is then the "
+            "only one that is searched",
         )
     return _read_pair(folder, reference, stain)
 

@@ -69,22 +69,22 @@ def _check_format(folder: Path) -> None:
         )
 
 
-def weight_roots(extra: Path | None = None, *, sample_set: bool = False) -> tuple[Path, ...]:
-    """The folders that are searched, in order: ``extra``, ``home() / "weights"``, the package's own (read-only).
+def weight_roots(named: Path | None = None, *, sample_set: bool = False) -> tuple[Path, ...]:
+    """The folders that are searched, in order: ``home() / "weights"``, then the package's own (read-only).
 
     Args:
-        extra: The folder that the user names.
+        named: The folder that the user names. It is searched alone: other generators in place of those that it lacks
+            would not be noticed.
         sample_set: The images are those of the sample set: its own pair alone serves, unless the user names a folder.
 
     Raises:
-        WeightsError: ``extra`` is no folder.
+        WeightsError: ``named`` is no folder.
     """
-    if extra is not None and not extra.is_dir():
-        raise WeightsError(f"the weights folder {extra} does not exist", hint="--weights names an existing folder")
-    named = (extra,) if extra else ()
-    if sample_set:
-        return named or (SAMPLE_WEIGHTS,)
-    return (*named, home() / "weights", Path(__file__).parent)
+    if named is not None and not named.is_dir():
+        raise WeightsError(f"the weights folder {named} does not exist", hint="--weights names an existing folder")
+    if named is not None:
+        return (named,)
+    return (SAMPLE_WEIGHTS,) if sample_set else (home() / "weights", Path(__file__).parent)
 
 
 def find_own_stain(name: str) -> Stain:

@@ -112,7 +112,7 @@ def test_missing_weights_name_what_was_searched_and_found(root: Path, tmp_path: 
     with pytest.raises(WeightsError) as caught:
         find_weights("pas", "cd3", roots)
     assert all(text in caught.value.message for text in ("pas-cd3", *map(str, roots)))
-    assert all(text in caught.value.hint for text in ("pas-cd68", "train", "augengine build-engines --weights"))
+    assert all(text in caught.value.hint for text in ("pas-cd68", "train", "--weights"))
     with pytest.raises(WeightsError) as caught:
         find_weights("pas", "cd68", [tmp_path / "nowhere"])
     assert "none" in caught.value.hint
@@ -162,10 +162,12 @@ def test_generators_of_another_scale_are_no_pair(root: Path) -> None:
         find_weights("pas", "cd68", [root])
 
 
-def test_roots_are_searched_in_order_of_nearness(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_root_is_searched_alone_and_else_the_home_before_the_package(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AUGENGINE_HOME", str(tmp_path / "home"))
     assert home() == tmp_path / "home"
-    assert weight_roots(root) == (root, tmp_path / "home" / "weights", PACKAGE)
+    assert weight_roots(root) == (root,)
     assert weight_roots() == (tmp_path / "home" / "weights", PACKAGE)
     assert weight_roots(sample_set=True) == (SAMPLE_WEIGHTS,)
     assert weight_roots(root, sample_set=True) == (root,)

@@ -70,7 +70,7 @@ _SHARDS: dict[str, Any] = {"multiple": True, "metavar": "SHARDS"}
     default=0,
     help="With --online: random seed of the noise, as --seed of `augengine augment`.",
 )
-@click.option("--weights", type=FILE, help="With --online: folder of generators, searched before the others.")
+@click.option("--weights", type=FILE, help="With --online: folder of generators, searched alone.")
 @click.option(
     "--seed", type=int, default=0, help="Random seed of weights, order, choice of variants and augmentations."
 )

@@ -39,7 +39,7 @@ def digest_pair(stain: Stain, weights: Path | None) -> Mapping[Direction, str]:
 
     Args:
         stain: What the tiles are stained with.
-        weights: Folder of generators searched first.
+        weights: Folder of generators, searched alone.
     """
     return find_pair(stain, weight_roots(weights)).digests
 
@@ -58,7 +58,7 @@ def open_translators(
         stain: What the tiles are stained with.
         tiles: The whole source, as `augengine augment` would be given it: smaller tiles are padded to the largest,
             and what a generator makes of them depends on the padding.
-        weights: Folder of generators searched first.
+        weights: Folder of generators, searched alone.
         on_note: Told what takes a while.
         on_warn: Told of tiles whose um/px nobody says.
 
@@ -68,7 +68,8 @@ def open_translators(
     """
     pair = find_pair(stain, weight_roots(weights))
     _check_mpp(tiles, pair.mpp, on_warn)
-    height, width = (round_side(max(sides)) for sides in zip(*((t.height, t.width) for t in tiles), strict=True))
+    largest = (max(sides) for sides in zip(*((tile.height, tile.width) for tile in tiles), strict=True))
+    height, width = (round_side(side, pair.multiple) for side in largest)
     backend, store = pick_backend(), own_store()
     spec = EngineSpec(precision="float32", height=height, width=width, batch=backend.static_batch(height, width))
     engines: list[Engine] = []

@@ -60,7 +60,7 @@ _SHARDS: dict[str, Any] = {"multiple": True, "metavar": "SHARDS"}
 )
 @click.option("--classes", default="1", help="Ids of the foreground in the masks, such as 1 or 1,76.")
 @click.option("--mpp", type=float, help="um/px of the tiles, where their json does not say it.")
-@click.option("--weights", type=FILE, help="Folder of generators, searched before the others.")
+@click.option("--weights", type=FILE, help="Folder of generators, searched alone.")
 @click.option("--seed", type=int, default=0, help="Random seed of the share, the noise and the trainings.")
 @click.option("--no-write", is_flag=True, help="Do not write the recommended eps into the stain's TOML file.")
 def main(**options: Any) -> None:

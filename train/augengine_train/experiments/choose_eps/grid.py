@@ -53,7 +53,7 @@ class Search:
         seed: Random seed of the share and the noise; the trainings count up from it.
         steps: Steps of each training, instead of the recipe's epochs.
         classes: Ids of the foreground.
-        weights: Folder of generators searched first.
+        weights: Folder of generators, searched alone.
         mpp: um/px of tiles whose json says none.
     """
 
