@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from augengine.errors import CheckpointError
+from augengine.generator.reparametrised import check_folded, fold
 
 State = Mapping[str, Tensor]
 
 _DEEPEST = 8
+_COUNTERS = ("n_averaged", "num_updates", "initted", "step", "decay")
+"""What averages of a network keep beside its copy: values without dimensions, or of one element."""
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -32,19 +35,28 @@ def pick_state(loaded: Any, entry: str | None, source: str) -> dict[str, Tensor]
     Raises:
         CheckpointError: No generator, several, or none of that name.
     """
-    states = dict(_state_dicts(loaded, ""))
-    if not states:
+    everything = dict(_state_dicts(loaded, ""))
+    if not everything:
         kind = type(loaded).__name__
         raise CheckpointError(f"{source} holds no state dict but {kind}", hint="save netG.state_dict() alone")
-    if entry is not None:
-        states = _below(states, entry)
-    found = {name: state for path, whole in states.items() for name, state in _generators(path, whole)}
+    everything = {path: fold(state) for path, state in everything.items()}
+    states = everything if entry is None else _below(everything, entry)
+    found = _all_generators(states)
     if len(found) == 1:
         return next(iter(found.values()))
     if found:
-        names = ", ".join(name or "(the file's first level)" for name in found)
-        raise CheckpointError(f"{source} holds {len(found)} generators: {names}", hint="choose one with --entry NAME")
-    raise _no_generator(dict(_state_dicts(loaded, "")), states, entry, source)
+        raise CheckpointError(
+            f"{source} holds {len(found)} generators: {_listed(found)}", hint="choose one with --entry NAME"
+        )
+    raise _no_generator(everything, states, entry, source)
+
+
+def _all_generators(states: Mapping[str, State]) -> dict[str, dict[str, Tensor]]:
+    return {name: state for path, whole in states.items() for name, state in _generators(path, whole)}
+
+
+def _listed(generators: Iterable[str]) -> str:
+    return ", ".join(name or "(the file's first level)" for name in generators)
 
 
 def _state_dicts(value: Any, path: str, above: tuple[int, ...] = ()) -> Iterator[tuple[str, dict[str, Tensor]]]:
@@ -52,10 +64,16 @@ def _state_dicts(value: Any, path: str, above: tuple[int, ...] = ()) -> Iterator
     # A pickle may hold a mapping inside itself.
     if not isinstance(value, Mapping) or id(value) in above or len(above) > _DEEPEST:
         return
-    if tensors := {str(name): tensor for name, tensor in value.items() if isinstance(tensor, Tensor)}:
+    named = {str(name): tensor for name, tensor in value.items() if isinstance(tensor, Tensor)}
+    if tensors := {name: tensor for name, tensor in named.items() if not _counts(name, tensor)}:
         yield path, tensors
     for name, inner in value.items():
         yield from _state_dicts(inner, _joined(path, str(name)), (*above, id(value)))
+
+
+def _counts(name: str, tensor: Tensor) -> bool:
+    """Whether a value without dimensions stands at the top of a mapping, or counts the steps of an average."""
+    return (tensor.ndim == 0 and "." not in name) or (tensor.numel() == 1 and name.rpartition(".")[2] in _COUNTERS)
 
 
 def _joined(*parts: str) -> str:
@@ -103,11 +121,17 @@ def _stems(state: State) -> list[list[str]]:
 def _no_generator(
     everything: Mapping[str, State], chosen: Mapping[str, State], entry: str | None, source: str
 ) -> CheckpointError:
+    if entry is not None and (generators := _all_generators(everything)):
+        what = f"no entry {entry!r}" if not chosen else f"no generator in the entry {entry!r}"
+        hint = f"the generators in it: {_listed(generators)}" + ("" if len(generators) > 1 else "; leave out --entry")
+        return CheckpointError(f"{source} has {what}", hint=hint)
     if entry is not None and not chosen:
         tops = sorted({_joined(path, name).split(".")[0] for path, state in everything.items() for name in state})
         return CheckpointError(
             f"{source} has no entry {entry!r}", hint=f"at its first level are {', '.join(tops[:12])}"
         )
+    for state in chosen.values():
+        check_folded(state, source)
     where = f"entry {entry!r} of {source}" if entry else source
     tensors = ((_joined(path, name), tensor) for path, state in chosen.items() for name, tensor in state.items())
     first = next(((name, tuple(tensor.shape)) for name, tensor in tensors if tensor.ndim == 4), None)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from augengine.errors import CheckpointError
 from augengine.generator.entries import State, natural
+from augengine.generator.reparametrised import check_folded
 
 READABLE = (
     "ResNet CycleGAN generators with two stride-2 convolutions and instance norm are read; "
@@ -19,10 +20,6 @@ PARTS = ("weight", "bias")
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _FOREIGN = {
     "filt": "anti-aliased resampling (blur pooling)",
-    "weight_orig": "spectral norm",
-    "weight_u": "spectral norm",
-    "weight_v": "weight or spectral norm",
-    "weight_g": "weight norm",
     "gamma": "attention, or a norm of its own",
     "beta": "a norm of its own",
     "rho": "adaptive layer-instance norm",
@@ -74,6 +71,7 @@ def layers_of(state: State, source: str) -> list[Layer]:
     Raises:
         CheckpointError: A tensor of a kind that these generators do not have.
     """
+    check_folded(state, source)
     layers: dict[str, Layer] = {}
     for full, tensor in state.items():
         name, _, part = full.rpartition(".")

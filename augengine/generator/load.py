@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ from numpy.typing import NDArray
 
 from augengine.errors import CheckpointError
 from augengine.generator.entries import State, pick_state
+from augengine.generator.file_kind import kind_of
+from augengine.generator.inert import inert_globals
 from augengine.generator.layers import READABLE
 from augengine.generator.layout import Reading, read_state
 from augengine.generator.network import Generator
-from augengine.weights.recipe import Padding, Recipe, RecipeName, Upsampling
+from augengine.weights.recipe import NOTHING_SAID, Recipe, RecipeName, Said
 
-_TENSORFLOW = (".h5", ".hdf5", ".keras", ".pb", ".tflite", ".index")
-_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_NAMED = re.compile(r"(?:GLOBAL|class|function) ([\w.]+\.\w+)")
+_ALONE = "save the state dict alone: torch.save(netG.state_dict(), FILE), or use safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,34 +46,33 @@ def load_checkpoint(path: Path, *, recipe: RecipeName | None = None) -> Generato
     Returns:
         The generator in float32 on the CPU, in eval mode; its ``recipe`` says what was found.
     """
-    return read_checkpoint(path, recipe=recipe).generator
+    return read_checkpoint(path, said=Said(recipe=recipe)).generator
 
 
 def read_checkpoint(
-    path: Path,
-    *,
-    entry: str | None = None,
-    recipe: RecipeName | None = None,
-    upsampling: Upsampling | None = None,
-    padding: Padding | None = None,
+    path: Path, *, entry: str | None = None, said: Said = NOTHING_SAID, doubtful: bool = False
 ) -> Checkpoint:
     """Read a generator from ``.safetensors`` or from ``.pth`` / ``.pt`` / ``.ckpt`` (zip or legacy), weights only.
 
-    Width, blocks, norms and the kind of upsampling follow from the tensors' shapes; names only give the order.
+    Width, blocks, norms and the kind of upsampling follow from the tensors' shapes; names give the order, and their
+    numbers tell of modules without tensors.
 
     Args:
-        path: The file.
+        path: The file; its first bytes count, not its ending.
         entry: Which of several generators, as ``netG_A``.
-        recipe: ``icube`` has a ReLU after the residual additions, which no tensor shows; by default icube for
-            affine norms, else zhu2017.
-        upsampling: Which interpolation, where it is one; by default nearest.
-        padding: Padding of the residual blocks, where the names do not tell.
+        said: What the user says of it; the rest is assumed, and listed in the reading.
+        doubtful: Read also what the tensors alone do not settle, for a caller that compares it with a picture.
 
     Raises:
-        CheckpointError: Unreadable, holding code, none or several generators, or one of another architecture.
+        CheckpointError: Unreadable, holding code, none or several generators, one of another architecture, or one
+            that the tensors alone do not settle.
     """
-    state = pick_state(_read(path), entry, str(path))
-    reading = read_state(state, name=recipe, upsampling=upsampling, padding=padding, source=str(path))
+    kind = kind_of(path)
+    loaded = _read_safetensors(path) if kind == "safetensors" else _read_torch(path)
+    state = pick_state(loaded, entry, str(path))
+    reading = read_state(state, said=said, source=str(path), ordered=kind != "safetensors")
+    if reading.doubts and not doubtful:
+        raise reading.doubts[0]
     return Checkpoint(generator=generator_from(reading.recipe, reading.state, str(path)), reading=reading)
 
 
@@ -105,24 +107,6 @@ def as_state(weights: Mapping[str, NDArray[np.float32]]) -> State:
     return {name: torch.from_numpy(values) for name, values in weights.items()}
 
 
-def _read(path: Path) -> Any:
-    if path.is_dir() or path.suffix.lower() in _TENSORFLOW or _is_hdf5(path):
-        raise CheckpointError(
-            f"{path} is no torch checkpoint, but a {'folder' if path.is_dir() else 'TensorFlow or Keras file'}",
-            hint="export a TensorFlow model to ONNX where it was trained: tf2onnx.convert.from_keras(model, "
-            "inputs_as_nchw=[...], outputs_as_nchw=[...]), its custom layers loaded; then import the .onnx",
-        )
-    return _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_torch(path)
-
-
-def _is_hdf5(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_HDF5_MAGIC)) == _HDF5_MAGIC
-    except OSError:
-        return False  # whoever reads it next says why
-
-
 def _read_safetensors(path: Path) -> Any:
     from safetensors import SafetensorError  # only such files need the package; engines are loaded without it
     from safetensors.torch import load_file
@@ -138,12 +122,13 @@ def _read_torch(path: Path) -> Any:
         with warnings.catch_warnings():
             # It remarks on the pickle protocol of files that it then refuses or reads.
             warnings.simplefilter("ignore", UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # The open file: given a name, torch goes by its ending.
+            with torch.serialization.safe_globals([*inert_globals()]), path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is damaged or holds more than weights, perhaps code, and was not run",
-            hint="save the state dict alone: torch.save(netG.state_dict(), FILE), or use safetensors",
-        ) from error
+        named = _NAMED.search(str(error))
+        what = f"holds more than weights, {named[1]}" if named else "is damaged or holds more than weights"
+        raise CheckpointError(f"{path} {what}, perhaps code, and was not run", hint=_ALONE) from error
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(
             f"cannot read {path}: {str(error).splitlines()[0] if str(error) else 'it ends too early'}",

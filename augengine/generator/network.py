@@ -123,7 +123,7 @@ class _Float32(nn.Module):
 def to_half(generator: Generator) -> nn.Module:
     """A copy that computes in float16 between a float32 input and output; norms and the last tanh in float32.
 
-    The same types as `augengine.engines.onnx_types.to_float16` gives a graph.
+    The same types as `augengine.engines.onnx_float16.to_float16` gives a graph.
     """
     half = copy.deepcopy(generator).half()
     for parent in [module for module in half.modules() if isinstance(module, nn.Sequential)]:

@@ -85,3 +85,21 @@ class Recipe:
             return cls(**data)
         except TypeError as error:
             raise SpecError(f"not a generator's recipe: {dict(data)}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the user says of a checkpoint; None where nothing is said.
+
+    Attributes:
+        recipe: ``icube`` has a ReLU after each residual addition, ``zhu2017`` has none.
+        upsampling: Which interpolation, where it is one.
+        padding: Padding of the residual blocks.
+    """
+
+    recipe: RecipeName | None = None
+    upsampling: Upsampling | None = None
+    padding: Padding | None = None
+
+
+NOTHING_SAID = Said()

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.parametrizations import orthogonal
 
 from augengine.errors import CheckpointError
-from augengine.generator import Checkpoint, Recipe, read_checkpoint
+from augengine.generator import Checkpoint, Recipe, Said, read_checkpoint
+from augengine.generator.inert import Inert, inert_globals
 from tests.support.foreign_generators import BLOCKS, WIDTH, Numbered, Worded, affine_norm, draw_weights
 
 NUMBERED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -32,6 +39,9 @@ NUMBERED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "no biases, nearest": ({"bias": False, "up": "nearest"}, {"upsampling": "nearest"}),
 }
+
+
+ICUBE = Said(recipe="icube")
 
 
 def draw_images() -> Tensor:
@@ -58,7 +68,8 @@ def test_numbered_networks_are_read_by_their_shapes(case: str, tmp_path: Path) -
     options, expected = NUMBERED[case]
     relu = expected.get("relu_after_add", False)
     network = draw_weights(Numbered(**options, relu=relu))
-    checkpoint = read_checkpoint(saved(network.state_dict(), tmp_path))
+    said = Said(recipe=expected.get("name") if relu else None)
+    checkpoint = read_checkpoint(saved(network.state_dict(), tmp_path), said=said)
     values: dict[str, Any] = {"name": "zhu2017", "width": WIDTH, "blocks": BLOCKS} | expected
     assert checkpoint.reading.recipe == Recipe(**values)
     assert translates_like(network, checkpoint)
@@ -69,10 +80,10 @@ def test_numbered_networks_are_read_by_their_shapes(case: str, tmp_path: Path) -
 
 def test_a_network_of_named_parts_is_read_whatever_the_alphabet_says(tmp_path: Path) -> None:
     network = draw_weights(Worded())
-    checkpoint = read_checkpoint(saved(network.state_dict(), tmp_path))
+    checkpoint = read_checkpoint(saved(network.state_dict(), tmp_path), said=ICUBE)
     assert checkpoint.reading.recipe == Recipe.icube(width=WIDTH, blocks=11)
     assert translates_like(network, checkpoint)
-    assert says(checkpoint, "blocks padded by reflect (--padding)")
+    assert says(checkpoint, "blocks padded by reflection (--padding)")
 
 
 @pytest.mark.parametrize(
@@ -87,21 +98,21 @@ def test_what_leaves_no_trace_can_be_said(options: dict[str, Any], said: dict[st
     network = draw_weights(Numbered(**options))
     file = saved(network.state_dict(), tmp_path)
     assert not translates_like(network, read_checkpoint(file))
-    assert translates_like(network, read_checkpoint(file, **said))
+    assert translates_like(network, read_checkpoint(file, said=Said(**said)))
 
 
 def test_ends_that_seem_not_to_be_padded_by_a_module_are_said(tmp_path: Path) -> None:
     zeros, reflected = draw_weights(Numbered(ends_pad=False)), draw_weights(Numbered())
     for network, told in ((zeros, True), (reflected, False)):
         checkpoint = read_checkpoint(saved(network.state_dict(), tmp_path))
-        assert says(checkpoint, "the first and the last convolution padded by reflection") == told
+        assert says(checkpoint, "no module in front of the first shows a padding") == told
         assert translates_like(network, checkpoint) != told
 
 
 def test_what_the_tensors_contradict_cannot_be_said(tmp_path: Path) -> None:
     file = saved(Numbered().state_dict(), tmp_path)
     with pytest.raises(CheckpointError, match="transposed convolutions, not by nearest"):
-        read_checkpoint(file, upsampling="nearest")
+        read_checkpoint(file, said=Said(upsampling="nearest"))
 
 
 def prefixed(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -135,7 +146,7 @@ def test_safetensors_lose_the_order_of_the_layers_and_are_read_all_the_same(tmp_
     network = draw_weights(Worded())
     state = prefixed(network.state_dict(), "generator.module.")
     save_file(dict(reversed(state.items())), tmp_path / "netG.safetensors")
-    assert translates_like(network, read_checkpoint(tmp_path / "netG.safetensors"))
+    assert translates_like(network, read_checkpoint(tmp_path / "netG.safetensors", said=ICUBE))
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -154,6 +165,62 @@ def test_of_two_generators_one_is_chosen_by_its_name(nested: bool, tmp_path: Pat
     with pytest.raises(CheckpointError, match="no entry 'netG'") as caught:
         read_checkpoint(file, entry="netG")
     assert "netG_A" in caught.value.hint
+
+
+def test_a_wrong_entry_names_the_generators_found(tmp_path: Path) -> None:
+    netG = {"module.netG_A": Numbered().state_dict(), "netD": {"model.0.weight": torch.zeros(8, 3, 4, 4)}}
+    file = saved({"state_dict": netG, "epoch": 3}, tmp_path)
+    for entry, said in (("netG_B", "no entry 'netG_B'"), ("netD", "no generator in the entry 'netD'")):
+        with pytest.raises(CheckpointError, match=said) as caught:
+            read_checkpoint(file, entry=entry)
+        assert "state_dict.module.netG_A" in caught.value.hint
+
+
+def test_counters_beside_an_average_are_passed_over(tmp_path: Path) -> None:
+    network = draw_weights(Numbered())
+    averaged = torch.optim.swa_utils.AveragedModel(network)
+    assert "n_averaged" in averaged.state_dict()
+    for prefix in ("", "ema."):
+        file = saved(prefixed(averaged.state_dict(), prefix), tmp_path)
+        assert translates_like(network, read_checkpoint(file))
+
+
+BESIDE: dict[str, Callable[[], Any]] = {
+    "a NumPy scalar": lambda: np.float64(0.3),
+    "a NumPy integer": lambda: np.int64(3),
+    "a NumPy array": lambda: np.arange(6.0).reshape(2, 3),
+    "a Namespace": lambda: Namespace(lr=1e-4, out=Path("runs")),
+    "a simple namespace": lambda: SimpleNamespace(lr=1e-4),
+    "a path": lambda: Path("runs/7"),
+    "a Windows path": lambda: PureWindowsPath("C:/runs"),
+    "a time": lambda: datetime(2026, 1, 2, tzinfo=UTC),
+}
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+@pytest.mark.parametrize("beside", BESIDE)
+def test_harmless_values_beside_the_weights_are_passed_over(beside: str, form: str, tmp_path: Path) -> None:
+    network, value = draw_weights(Numbered()), BESIDE[beside]()
+    content = {"state_dict": network.state_dict(), "hyper_parameters": {"best": value, "all": [value, value]}}
+    torch.save(content, tmp_path / "last.ckpt", _use_new_zipfile_serialization=form == "zip")
+    assert translates_like(network, read_checkpoint(tmp_path / "last.ckpt"))
+
+
+def test_no_stand_in_is_what_it_stands_for() -> None:
+    """Nothing of the classes that a file names is called, however harmless they are."""
+    assert {stand_in for stand_in, _ in inert_globals()} == {Inert}
+    value = Inert(1, 2, key=3)
+    value.__setstate__({"lr": 1})
+    assert (len(value), vars(value)) == (0, {})
+
+
+@pytest.mark.parametrize("value", [Fraction(1, 3), Decimal("0.1"), nn.Conv2d(1, 1, 1)])
+def test_other_values_are_named_as_torch_names_them(value: object, tmp_path: Path) -> None:
+    file = saved({"state_dict": Numbered().state_dict(), "best": value}, tmp_path)
+    kind = f"{type(value).__module__}.{type(value).__qualname__}".replace(".", r"\.")
+    with pytest.raises(CheckpointError, match=f"more than weights, {kind}, perhaps code, and was not run") as caught:
+        read_checkpoint(file)
+    assert "torch.save(netG.state_dict(), FILE)" in caught.value.hint
 
 
 def test_a_mapping_that_holds_itself_is_read_once(tmp_path: Path) -> None:
@@ -185,7 +252,7 @@ REFUSED: dict[str, tuple[Callable[[], Mapping[str, Any]], str]] = {
     "discriminator": (lambda: {"model.0.weight": torch.zeros(8, 3, 4, 4)}, r"\(8, 3, 4, 4\)"),
     "grey": (lambda: with_other("model.1.weight", torch.zeros(WIDTH, 1, 7, 7)), "no ResNet generator"),
     "blur pooling": (lambda: with_other("model.5.filt", torch.zeros(8, 1, 3, 3)), "anti-aliased"),
-    "weight norm": (lambda: weight_norm_state(), "cannot be read|norm"),
+    "a reparametrisation": (lambda: orthogonal_state(), r"model\.4\.weight in parts"),
     "attention": (lambda: with_other("model.12.gamma", torch.zeros(1)), "attention"),
     "linear": (lambda: with_other("fc.weight", torch.zeros(4, 4)), "neither a convolution's nor a norm's"),
     "scalar": (lambda: with_other("relu.weight", torch.zeros(())), "neither a convolution's nor a norm's"),
@@ -203,9 +270,9 @@ REFUSED: dict[str, tuple[Callable[[], Mapping[str, Any]], str]] = {
 }
 
 
-def weight_norm_state() -> dict[str, Tensor]:
+def orthogonal_state() -> dict[str, Tensor]:
     network = Numbered()
-    weight_norm(network.get_submodule("model.4"))
+    orthogonal(network.get_submodule("model.4"))
     return network.state_dict()
 
 

@@ -76,7 +76,7 @@ def test_a_checkpoint_gives_the_same_generator_back(recipe: Recipe, form: str, t
         save_file(generator.state_dict(), file)
     else:
         torch.save(generator.state_dict(), file, _use_new_zipfile_serialization=form == "zip")
-    loaded = load_checkpoint(file)
+    loaded = load_checkpoint(file, recipe=recipe.name)
     assert loaded.recipe == recipe
     assert not loaded.training
     assert torch.equal(loaded(draw_images()), generator(draw_images()))
