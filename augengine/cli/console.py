@@ -147,9 +147,9 @@ def print_budgets(pairs: Sequence[BuiltPair], *, as_json: bool) -> None:
         table.add_row(*_budget_row(pair))
     console = _out()
     console.print(table)
-    console.print(
-        "errors: root mean square in [-1, 1] against float32; (s): on drawn tiles, which the pair does not know"
-    )
+    drawn = any(pair.budget is not None and pair.budget.surrogate for pair in pairs)
+    legend = "; (s): on drawn tiles, which the pair does not know" if drawn else ""
+    console.print(f"errors: root mean square in [-1, 1] against float32{legend}")
 
 
 def _budget_row(pair: BuiltPair) -> tuple[str, ...]:

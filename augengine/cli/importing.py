@@ -30,7 +30,7 @@ from augengine.weights.recipe import Padding, RecipeName, Upsampling
 @click.option(
     "--recipe",
     type=click.Choice(get_args(RecipeName)),
-    help="icube has a ReLU after each residual addition, which no checkpoint shows.",
+    help="Whether a ReLU follows each residual addition, which no checkpoint shows: icube has one, zhu2017 none.",
 )
 @click.option(
     "--upsampling",
@@ -41,6 +41,13 @@ from augengine.weights.recipe import Padding, RecipeName, Upsampling
     "--padding",
     type=click.Choice(get_args(Padding)),
     help="Padding of the residual blocks, if the tensors do not show it.",
+)
+@click.option(
+    "--example",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="IN OUT",
+    help="A picture before and after by your own code; it decides what the checkpoint does not show.",
 )
 @click.option("--weights", type=click.Path(path_type=Path), help="Where to write; by default $AUGENGINE_HOME/weights.")
 @click.option(

@@ -18,7 +18,8 @@ from augengine.digests import bytes_digest
 from augengine.engines.base import Array, EngineSpec, Manifest, check_batch
 from augengine.engines.driver import ForeignStream, compute_capability, why_no_driver
 from augengine.engines.gpu_memory import load_cupy, why_no_cupy
-from augengine.engines.onnx_types import INPUT, OUTPUT, fix_shape, read_model, to_bytes, to_float16, to_float32
+from augengine.engines.onnx_float16 import to_float16
+from augengine.engines.onnx_types import INPUT, OUTPUT, fix_shape, read_model, to_bytes, to_float32
 from augengine.engines.trt_packages import PACKAGES, load_package
 from augengine.errors import BackendUnavailable, EngineError
 from augengine.spec import Precision

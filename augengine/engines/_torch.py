@@ -36,6 +36,7 @@ MAX_IMAGES = 64
 _MODEL_FILE = "model.onnx"
 _INSTALL = "pip install 'augengine[train]'"
 _REBUILD = "delete its folder; it is built again at the next run"
+_OTHER = "use --backend openvino, or tensorrt, which compile the graph as it is"
 _thread_setting = Lock()
 
 
@@ -176,8 +177,10 @@ def _rebuild(onnx_file: Path) -> Any:
     model = read_model(onnx_file)
     try:
         recipe = generators.Recipe.from_json(recipe_of(model))
-    except SpecError as error:
-        raise WeightsError(f"{onnx_file} carries no recipe of ours: {error}", hint="export it anew") from error
+    except (SpecError, WeightsError) as error:
+        raise WeightsError(
+            f"{onnx_file} carries no recipe of ours, which torch needs to rebuild it", hint=_OTHER
+        ) from error
     state = {name: torch.from_numpy(values) for name, values in weights_of(model).items()}
     return generators.generator_from(recipe, state, str(onnx_file))
 

@@ -1,7 +1,8 @@
-"""Generators as ONNX: the one stored form, and the float32 and float16 graphs derived from it, without torch.
+"""Generators as ONNX: the one stored form, and the float32 graph derived from it, without torch.
 
-The stored form is a float32 graph whose initialisers are float16, each followed by a Cast to float32: half the
-bytes, and every float32 backend computes with the same rounded weights. Every function returns a new model.
+The stored form is a float32 graph whose weights are float16, each followed by a Cast to float32: half the bytes, and
+every float32 backend computes with the same rounded weights. Small constants stay float32. The float16 graph is made
+in `augengine.engines.onnx_float16`. Every function that gives a model back gives a new one, unless it says so.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ RECIPE_KEY = "augengine.recipe"
 INPUT, OUTPUT = "x", "y"
 
 _CAST_SUFFIX = ".float32"
-_NORM = "InstanceNormalization"
+_WEIGHTED = ("Conv", "ConvTranspose", "InstanceNormalization")
+MAX_CONSTANT = 1000
+"""Values of a constant up to which the stored form keeps it in float32: epsilons, bounds, scales, but no weights."""
+
 _ONNX_ERRORS = (checker.ValidationError, shape_inference.InferenceError, ValueError, TypeError)
 
 
@@ -38,7 +42,7 @@ def read_model(path: Path) -> ModelProto:
         model = onnx.load(path, load_external_data=False)
         if reason := why_refused(model):
             raise WeightsError(f"{path} {reason}", hint="export it with its weights inside, all of them")
-        return _checked(model, str(path))
+        return check_graph(model, str(path))
     except (OSError, DecodeError) as error:
         raise WeightsError(f"cannot read {path} as ONNX: {error}", hint="copy it again, or export it anew") from error
 
@@ -79,7 +83,7 @@ def tidy(model: ModelProto, recipe: dict[str, Any]) -> ModelProto:
     out.producer_name, out.producer_version = "augengine", ""
     _set_shape(out, ("batch", 3, "height", "width"))
     helper.set_model_props(out, {RECIPE_KEY: json.dumps(recipe, sort_keys=True)})
-    return _checked(out, "the exported generator")
+    return check_graph(out, "the exported generator")
 
 
 def recipe_of(model: ModelProto) -> dict[str, Any]:
@@ -133,56 +137,33 @@ def replace_weights(model: ModelProto, weights: Mapping[str, NDArray[np.float32]
 
 
 def store_half(model: ModelProto) -> ModelProto:
-    """The stored form of a float32 graph: initialisers rounded to float16, each followed by a Cast.
+    """The stored form of a float32 graph: weights rounded to float16, each followed by a Cast.
+
+    What is no weight of a convolution or a norm stays float32 where it is small or beyond float16: an epsilon would
+    become 0, a mask infinite, and both for a few bytes.
 
     Raises:
         WeightsError: A weight outside float16's range, +-65504.
     """
     out = _copy(model)
+    constants = {tensor.name for tensor in constants_of(out) if _stays(tensor)}
     casts = [
         helper.make_node("Cast", [name], [name + _CAST_SUFFIX], name=f"cast {name}", to=TensorProto.FLOAT)
-        for name in _convert_initialisers(out, TensorProto.FLOAT, np.float16, keep=_scales(out))
+        for name in convert_initialisers(out, TensorProto.FLOAT, np.float16, keep=scales_of(out) | constants)
     ]
-    _rename_inputs(out.graph.node, {cast.input[0]: cast.output[0] for cast in casts})
-    _replace_nodes(out, [*casts, *out.graph.node])
-    return _checked(out, "the stored form")
+    rename_inputs(out.graph.node, {cast.input[0]: cast.output[0] for cast in casts})
+    replace_nodes(out, [*casts, *out.graph.node])
+    return check_graph(out, "the stored form")
 
 
 def to_float32(model: ModelProto) -> ModelProto:
     """The stored form with its Casts folded away: a plain float32 graph with the same, rounded weights."""
     out = _copy(model)
-    folded = set(_convert_initialisers(out, TensorProto.FLOAT16, np.float32))
+    folded = set(convert_initialisers(out, TensorProto.FLOAT16, np.float32))
     casts = [node for node in out.graph.node if node.op_type == "Cast" and node.input[0] in folded]
-    _replace_nodes(out, [node for node in out.graph.node if node not in casts])
-    _rename_inputs(out.graph.node, {cast.output[0]: cast.input[0] for cast in casts})
-    return _checked(out, "the float32 form")
-
-
-def to_float16(model: ModelProto, *, float32_norm: bool = True) -> ModelProto:
-    """A graph that computes in float16 between a float32 input and a float32 output.
-
-    The last tanh runs in float32, since a float16 output near 1 has steps of 5e-4.
-
-    Args:
-        model: The stored form or the float32 form.
-        float32_norm: Run InstanceNormalization in float32, between Casts: its sums over an image are where
-            float16 loses most.
-    """
-    out = to_float32(model)
-    norm_weights = {name for node in out.graph.node if node.op_type == _NORM for name in node.input[1:]}
-    keep = _scales(out) | (norm_weights if float32_norm else set())
-    _convert_initialisers(out, TensorProto.FLOAT, np.float16, keep=keep)
-    nodes = [_cast(INPUT, f"{INPUT}.half", TensorProto.FLOAT16)]
-    for node in out.graph.node:
-        _rename_inputs([node], {INPUT: f"{INPUT}.half"})
-        if list(node.output) == [OUTPUT]:
-            nodes += _output_island(node)
-        elif node.op_type == _NORM and float32_norm:
-            nodes += _norm_island(node)
-        else:
-            nodes.append(node)
-    _replace_nodes(out, nodes)
-    return _checked(out, "the float16 form")
+    replace_nodes(out, [node for node in out.graph.node if node not in casts])
+    rename_inputs(out.graph.node, {cast.output[0]: cast.input[0] for cast in casts})
+    return check_graph(out, "the float32 form")
 
 
 def fix_shape(model: ModelProto, batch: int, height: int, width: int) -> ModelProto:
@@ -195,7 +176,7 @@ def fix_shape(model: ModelProto, batch: int, height: int, width: int) -> ModelPr
     del out.graph.value_info[:]
     shape = (batch, 3, height, width)
     _set_shape(out, shape)
-    return _checked(out, f"the generator at {batch} x {height} x {width}", keep_shapes=True)
+    return check_graph(out, f"the generator at {batch} x {height} x {width}", keep_shapes=True)
 
 
 def _copy(model: ModelProto) -> ModelProto:
@@ -204,7 +185,17 @@ def _copy(model: ModelProto) -> ModelProto:
     return out
 
 
-def _checked(model: ModelProto, what: str, *, keep_shapes: bool = False) -> ModelProto:
+def check_graph(model: ModelProto, what: str, *, keep_shapes: bool = False) -> ModelProto:
+    """The model, once it is known to be sound; with every value's shape if these are to be kept.
+
+    Args:
+        model: To be checked.
+        what: What it is, for the error's sentence.
+        keep_shapes: Whether the shapes that were inferred stay in it.
+
+    Raises:
+        WeightsError: It is not valid ONNX, or has other inputs and outputs than a generator.
+    """
     graph = model.graph
     names = [value.name for value in graph.input], [value.name for value in graph.output]
     if names != ([INPUT], [OUTPUT]):
@@ -225,7 +216,7 @@ def _set_shape(model: ModelProto, shape: Iterable[int | str]) -> None:
         value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, list(shape)))
 
 
-def _convert_initialisers(
+def convert_initialisers(
     model: ModelProto, source: int, dtype: type[np.floating[Any]], keep: set[str] | frozenset[str] = frozenset()
 ) -> list[str]:
     """Convert the initialisers of type ``source`` in place and return their names."""
@@ -242,37 +233,31 @@ def _convert_initialisers(
     return converted
 
 
-def _scales(model: ModelProto) -> set[str]:
+def constants_of(model: ModelProto) -> list[TensorProto]:
+    """The float32 initialisers that are no weights of convolutions or norms."""
+    weights = {name for node in model.graph.node if node.op_type in _WEIGHTED for name in node.input[1:]}
+    tensors = (tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT)
+    return [tensor for tensor in tensors if tensor.name not in weights]
+
+
+def _stays(tensor: TensorProto) -> bool:
+    values = numpy_helper.to_array(tensor)
+    return values.size <= MAX_CONSTANT or bool(np.abs(values).max() > np.finfo(np.float16).max)
+
+
+def scales_of(model: ModelProto) -> set[str]:
     """Names of the tensors that say by how much Resize enlarges: always float32, and constants to every compiler."""
     return {name for node in model.graph.node if node.op_type == "Resize" for name in node.input[1:] if name}
 
 
-def _cast(source: str, target: str, to: int) -> NodeProto:
-    return helper.make_node("Cast", [source], [target], name=f"cast {target}", to=to)
-
-
-def _norm_island(node: NodeProto) -> list[NodeProto]:
-    before, after = f"{node.output[0]}.in", node.output[0]
-    casts = _cast(node.input[0], before, TensorProto.FLOAT), _cast(f"{after}.out", after, TensorProto.FLOAT16)
-    node.input[0], node.output[0] = before, f"{after}.out"
-    return [casts[0], node, casts[1]]
-
-
-def _output_island(node: NodeProto) -> list[NodeProto]:
-    if node.op_type == "Tanh":
-        cast = _cast(node.input[0], f"{OUTPUT}.in", TensorProto.FLOAT)
-        node.input[0] = f"{OUTPUT}.in"
-        return [cast, node]
-    node.output[0] = f"{OUTPUT}.half"
-    return [node, _cast(f"{OUTPUT}.half", OUTPUT, TensorProto.FLOAT)]
-
-
-def _rename_inputs(nodes: Iterable[NodeProto], names: dict[str, str]) -> None:
+def rename_inputs(nodes: Iterable[NodeProto], names: dict[str, str]) -> None:
+    """Let nodes take other values, by name, in place."""
     for node in nodes:
         node.input[:] = [names.get(name, name) for name in node.input]
 
 
-def _replace_nodes(model: ModelProto, nodes: Iterable[NodeProto]) -> None:
+def replace_nodes(model: ModelProto, nodes: Iterable[NodeProto]) -> None:
+    """Give a model other nodes, in place; they may be its own."""
     copies = []
     for node in nodes:
         copies.append(NodeProto())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from augengine.compiling.tiles import Tiles
 from augengine.errors import CheckpointError, SourceError
 from augengine.generator import run_generator
+from augengine.importing.behaviour import Images, Translate, fit_sides
 from augengine.importing.export import run_onnx
-from augengine.importing.foreign_generator import ForeignGenerator, Images, Translate, changed, rebuilt
+from augengine.importing.foreign_generator import ForeignGenerator, changed, rebuilt
 from augengine.importing.foreign_onnx import Graph
 from augengine.importing.request import CLEARLY, CycleErrors
 from augengine.sources import SampleSet, Source, open_source
@@ -40,6 +41,10 @@ class SampleTiles:
     def of_input(self, direction: Direction) -> Images:
         """One image that a generator of this direction takes."""
         return (self.stain if direction == "to-reference" else self.reference)[:1]
+
+    def fitted(self, multiple: int) -> SampleTiles:
+        """The same with sides that are multiples of a number of pixels."""
+        return replace(self, stain=fit_sides(self.stain, multiple), reference=fit_sides(self.reference, multiple))
 
 
 def sample_tiles(stain: Stain, reference: Stain, source: str | None) -> SampleTiles:
@@ -87,7 +92,7 @@ def better_reading(
     best, said = min(tried, default=(errors.stated, ""))
     if best > CLEARLY * errors.stated:
         return ""
-    return f"with {said} the cycle error would be {best:.3g} in place of {errors.stated:.3g}: import it again so"
+    return f"with {said} the cycle error would be {best:.3g} in place of {errors.stated:.3g}"
 
 
 def _readings(incoming: ForeignGenerator, other: Graph) -> Iterator[tuple[Translate, Translate, str]]:

@@ -19,6 +19,7 @@ from onnx.reference import ReferenceEvaluator
 from augengine.engines.onnx_types import INPUT, OUTPUT, replace_weights, save, store_half, tidy, to_bytes
 from augengine.errors import WeightsError
 from augengine.generator import Generator, run_generator
+from augengine.spec import SIDE_MULTIPLE
 from augengine.weights.cards import Card, Direction, Parity, digest_weights, write_card
 
 OPSET = 20
@@ -44,6 +45,7 @@ class Provenance:
     training: str
     limits: str
     checkpoint_digest: str
+    multiple: int = SIDE_MULTIPLE
 
 
 def export_generator(
@@ -86,7 +88,8 @@ def write_generator(
     if parity.rms > MAX_RMS:
         raise WeightsError(
             f"rounded to float16, the generator is {parity.rms:.2g} RMS off its checkpoint, accepted is {MAX_RMS}",
-            hint="its weights are too unequal for the stored form: train it further, with weight decay",
+            hint="among its weights some are too small or too large for float16 beside the others: train it further, "
+            "with weight decay",
         )
     file = root / f"{provenance.reference}-{provenance.stain}" / f"{provenance.direction}.onnx"
     _make_folder(file.parent)
@@ -96,17 +99,22 @@ def write_generator(
     return card
 
 
-def to_onnx(generator: Generator) -> ModelProto:
+def to_onnx(generator: Generator, recipe: Mapping[str, Any] | None = None) -> ModelProto:
     """The generator as a float32 ONNX graph with dynamic sides; weights keep their names in the checkpoint.
+
+    Args:
+        generator: In float32, on the CPU.
+        recipe: Its architecture as plain json values, if not its own; empty for modules that no recipe describes,
+            whose weights lose their names.
 
     Raises:
         WeightsError: The exporter failed.
     """
-    dynamic = torch.export.Dim.DYNAMIC
+    dynamic, said = torch.export.Dim.DYNAMIC, generator.recipe.to_json() if recipe is None else dict(recipe)
     try:
         with _quiet_exporter():
             program = torch.onnx.export(
-                _distinct(generator),
+                _distinct(generator) if said else generator,
                 # Two images of unequal sides: the exporter takes sides of 1 and equal sides for constants.
                 (torch.zeros(2, 3, 32, 24),),
                 dynamo=True,
@@ -122,8 +130,10 @@ def to_onnx(generator: Generator) -> ModelProto:
         ) from error
     # Only dynamo=False returns None.
     model = cast(torch.onnx.ONNXProgram, program).model_proto
+    if not said:
+        return tidy(model, said)
     weights = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
-    return replace_weights(tidy(model, generator.recipe.to_json()), weights)
+    return replace_weights(tidy(model, said), weights)
 
 
 def measure_parity(generator: Generator, stored: ModelProto, tile_nchw: Tile) -> Parity:

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from augengine.engines.onnx_types import recipe_of, store_half, weights_of
 from augengine.errors import CheckpointError, SpecError, WeightsError
-from augengine.generator import Checkpoint, Generator, Reading, as_state, generator_from, read_checkpoint, run_generator
+from augengine.generator import (
+    Candidate,
+    Generator,
+    Reading,
+    as_state,
+    candidates,
+    generator_from,
+    kind_of,
+    read_checkpoint,
+    run_generator,
+)
+from augengine.importing.behaviour import Images, Translate, check_behaviour, check_opened, find_multiple, fit_sides
+from augengine.importing.example import MAX_ERROR, Example, no_fit, pick_reading, read_example
 from augengine.importing.export import compare, run_onnx, to_onnx
 from augengine.importing.foreign_onnx import Graph, read_foreign, stored_form
-from augengine.importing.request import ImportRequest
+from augengine.importing.request import Fit, ImportRequest
+from augengine.spec import SIDE_MULTIPLE
 from augengine.weights.cards import Parity
 from augengine.weights.recipe import Recipe
 
-Images = NDArray[np.float32]
-Translate = Callable[[Images], Images]
-"""float32 (N, 3, H, W) in [-1, 1] to the same."""
-
-_MAX_OUTPUT = 1.5
 _REBUILT = 1e-3
-_OTHER_SIDES = (2, 3, 48, 64)
+_LAST = "an architecture of its own"
+
+# What an ONNX file may have been made for instead; each is only named, since the file should hold the scaling.
+_SCALINGS: dict[str, Callable[[Translate, Images], Images]] = {
+    "images in [0, 1]": lambda run, x: 2 * run((x + 1) / np.float32(2)) - 1,
+    "an input in [0, 1]": lambda run, x: run((x + 1) / np.float32(2)),
+    "an output in [0, 1]": lambda run, x: 2 * run(x) - 1,
+    "an input in [0, 255]": lambda run, x: run((x + 1) * np.float32(127.5)),
+    "channels in the order BGR": lambda run, x: run(np.ascontiguousarray(x[:, ::-1]))[:, ::-1],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +65,9 @@ class ForeignGenerator:
         translate: The network as it was loaded.
         stored: Its stored form.
         recipe: Its architecture as plain json values; empty if it is not one of ours.
+        multiple: What its sides are multiples of, in pixels.
         found: What it is, in a line.
-        assumed, warnings: The fields of `augengine.importing.request.Imported`.
+        assumed, warnings, fit: The fields of `augengine.importing.request.Imported`.
         alternatives: What it could be as well, for all that its tensors show.
         generator: In torch, where it is one of ours.
     """
@@ -60,63 +76,89 @@ class ForeignGenerator:
     stored: Graph
     recipe: Mapping[str, Any]
     found: str
+    multiple: int = SIDE_MULTIPLE
     assumed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    fit: Fit | None = None
     alternatives: tuple[Alternative, ...] = ()
     generator: Generator | None = field(default=None, repr=False)
 
     def parity(self, tile_nchw: Images) -> Parity:
         """How far the stored form is from the loaded network."""
-        return compare(self.translate(tile_nchw), run_onnx(self.stored, tile_nchw))
+        x = fit_sides(tile_nchw, self.multiple)
+        return compare(self.translate(x), run_onnx(self.stored, x))
 
 
-def read_foreign_generator(request: ImportRequest, tile_nchw: Images) -> ForeignGenerator:
+def read_foreign_generator(
+    request: ImportRequest, tile_nchw: Images, on_note: Callable[[str], None] = lambda _: None
+) -> ForeignGenerator:
     """Read what a request names.
 
     Args:
         request: Names the file.
         tile_nchw: An image that the generator should be able to translate.
+        on_note: Told what takes a while.
 
     Raises:
-        CheckpointError: It is no generator that can be read and stored.
+        CheckpointError: It is no generator that can be read and stored, or it does not do what the example shows.
         WeightsError: torch cannot export it.
     """
-    if request.checkpoint.suffix.lower() == ".onnx":
+    if kind_of(request.checkpoint) == "onnx":
         return _from_onnx(request, tile_nchw)
-    checkpoint = read_checkpoint(
-        request.checkpoint,
-        entry=request.entry,
-        recipe=request.recipe,
-        upsampling=request.upsampling,
-        padding=request.padding,
-    )
-    return _from_torch(checkpoint, request)
+    return _from_torch(request, on_note)
 
 
-def _from_torch(checkpoint: Checkpoint, request: ImportRequest) -> ForeignGenerator:
-    generator, reading = checkpoint.generator, checkpoint.reading
+def _from_torch(request: ImportRequest, on_note: Callable[[str], None]) -> ForeignGenerator:
+    compared = request.example is not None
+    checkpoint = read_checkpoint(request.checkpoint, entry=request.entry, said=request.said, doubtful=compared)
+    reading = checkpoint.reading
+    if request.example is not None:
+        return _as_the_example_shows(reading, read_example(request.example, SIDE_MULTIPLE), on_note)
     return ForeignGenerator(
-        translate=partial(run_generator, generator),
-        stored=store_half(to_onnx(generator)),
+        translate=partial(run_generator, checkpoint.generator),
+        stored=store_half(to_onnx(checkpoint.generator)),
         recipe=reading.recipe.to_json(),
-        found=reading.recipe.sentence(),
+        found=reading.found,
         assumed=reading.assumed,
         warnings=reading.warnings,
-        alternatives=tuple(_alternatives(reading, request)),
-        generator=generator,
+        alternatives=tuple(_alternatives(reading)),
+        generator=checkpoint.generator,
     )
 
 
-def _alternatives(reading: Reading, request: ImportRequest) -> list[Alternative]:
+def _as_the_example_shows(reading: Reading, example: Example, on_note: Callable[[str], None]) -> ForeignGenerator:
+    """The reading that an example agrees with, and how far its stored form is from the example."""
+    tried = candidates(reading)
+    on_note(f"comparing {len(tried)} readings of the checkpoint with the example")
+    chosen, fit = pick_reading(example, ((each.says, each, partial(_translation, each)) for each in tried))
+    generator = chosen.build()
+    recipe = {} if chosen.recipe is None else chosen.recipe.to_json()
+    stored = store_half(to_onnx(generator, recipe))
+    fit = replace(fit, error=example.difference(run_onnx(stored, example.before_nchw)))
+    return ForeignGenerator(
+        translate=partial(run_generator, generator),
+        stored=stored,
+        recipe=recipe,
+        found=f"{reading.found}; the example says: {chosen.says}",
+        warnings=tuple(fit.warnings()),
+        fit=fit,
+    )
+
+
+def _translation(candidate: Candidate) -> Translate:
+    return partial(run_generator, candidate.build())
+
+
+def _alternatives(reading: Reading) -> list[Alternative]:
     """The other readings of what was assumed."""
-    recipe, found = reading.recipe, []
-    if request.recipe is None and recipe.blocks:
+    recipe, said, found = reading.recipe, reading.said, []
+    if said.recipe is None and recipe.blocks:
         name = "icube" if recipe.name == "zhu2017" else "zhu2017"
         changes = {"name": name, "relu_after_add": not recipe.relu_after_add}
         found.append(Alternative(option=f"--recipe {name}", changes=changes))
-    if request.upsampling is None and recipe.upsampling == "nearest":
+    if said.upsampling is None and recipe.upsampling == "nearest":
         found.append(Alternative(option="--upsampling bilinear", changes={"upsampling": "bilinear"}))
-    if request.padding is None and any("--padding" in phrase for phrase in reading.assumed):
+    if any("--padding" in phrase for phrase in reading.assumed):
         found.append(Alternative(option="--padding zeros", changes={"block_padding": "zeros"}))
     return found
 
@@ -139,21 +181,52 @@ def _from_onnx(request: ImportRequest, tile_nchw: Images) -> ForeignGenerator:
     if said := [name for name in ("entry", "recipe", "upsampling", "padding") if getattr(request, name) is not None]:
         raise SpecError(f"--{said[0]} is for checkpoints of tensors: an ONNX file holds the whole network")
     path = request.checkpoint
-    model = read_foreign(path)
-    stored = stored_form(model, path)
-    translate = partial(run_onnx, model)
-    warnings = _check_behaviour(translate, tile_nchw, path)
-    generator = _ours(model, tile_nchw, translate)
-    recipe = {} if generator is None else generator.recipe.to_json()
-    what = "an architecture of its own" if generator is None else generator.recipe.sentence()
+    read = read_foreign(path)
+    stored = stored_form(read.graph, path)
+    translate = partial(run_onnx, read.graph)
+    multiple = find_multiple(translate, path, read.largest)
+    tile = fit_sides(tile_nchw, multiple)
+    warnings = [*read.notes, *check_behaviour(translate, tile, multiple, path)]
+    if read.fixed is not None:
+        warnings.append(check_opened(translate, read.fixed, multiple, path))
+    fit = None if request.example is None else _fit_of_onnx(translate, stored, read_example(request.example, multiple))
+    generator = _ours(read.graph, tile, translate)
+    what = _LAST if generator is None else generator.recipe.sentence()
+    sides = "" if multiple == SIDE_MULTIPLE else f"; its sides are multiples of {multiple} px"
     return ForeignGenerator(
         translate=translate,
         stored=stored,
-        recipe=recipe,
-        found=f"an ONNX graph of {len(model.graph.node)} nodes: {what}",
-        warnings=warnings,
+        recipe={} if generator is None else generator.recipe.to_json(),
+        multiple=multiple,
+        found=f"an ONNX graph of {len(read.graph.graph.node)} nodes: {what}{sides}",
+        warnings=(*warnings, *(() if fit is None else fit.warnings())),
+        fit=fit,
         generator=generator,
     )
+
+
+def _fit_of_onnx(translate: Translate, stored: Graph, example: Example) -> Fit:
+    """How far the stored form is from an example.
+
+    Raises:
+        CheckpointError: Too far, with the scaling that would explain it if one does.
+    """
+    error = example.difference(translate(example.before_nchw))
+    if error <= MAX_ERROR:
+        return Fit(error=example.difference(run_onnx(stored, example.before_nchw)))
+    refused = no_fit(example, "the network as it is", error, 1)
+    if scaling := next(_scalings_that_fit(translate, example), ""):
+        refused = CheckpointError(
+            f"{refused.message}; it fits with {scaling}",
+            hint="export it together with that scaling: RGB images in [-1, 1] go in and come out",
+        )
+    raise refused
+
+
+def _scalings_that_fit(translate: Translate, example: Example) -> Iterator[str]:
+    for says, run in _SCALINGS.items():
+        if example.difference(run(translate, example.before_nchw)) <= MAX_ERROR:
+            yield says
 
 
 def _ours(model: Graph, tile_nchw: Images, translate: Translate) -> Generator | None:
@@ -162,30 +235,3 @@ def _ours(model: Graph, tile_nchw: Images, translate: Translate) -> Generator | 
     if generator is None or compare(run_generator(generator, tile_nchw), translate(tile_nchw)).max > _REBUILT:
         return None
     return generator
-
-
-def _check_behaviour(translate: Translate, tile_nchw: Images, path: Path) -> tuple[str, ...]:
-    """Refuse what is no translation of images in [-1, 1], of any size, one by one; return what is odd."""
-    small = np.resize(tile_nchw, _OTHER_SIDES).astype(np.float32)
-    try:
-        y, both = translate(tile_nchw), translate(small)
-        alone = translate(small[1:])
-    except WeightsError as error:
-        hint = "export it with dynamic N, H and W"
-        raise CheckpointError(f"{path} is not for images of every size: {error.message}", hint=hint) from error
-    if y.shape != tile_nchw.shape or both.shape != small.shape:
-        raise CheckpointError(
-            f"{path} makes {y.shape} of {tile_nchw.shape} and {both.shape} of {small.shape}, expected equal shapes",
-            hint="a generator gives images of the size it takes; export it with dynamic H and W",
-        )
-    if not np.isfinite(y).all() or np.abs(y).max() > _MAX_OUTPUT:
-        raise CheckpointError(
-            f"{path} gives values from {y.min():.3g} to {y.max():.3g} for an image in [-1, 1], expected the same range",
-            hint="export it together with the scaling of its input and output",
-        )
-    if compare(both[1:], alone).max > _REBUILT:
-        raise CheckpointError(
-            f"{path} makes another image of one that has neighbours in its batch",
-            hint="export it in eval mode: batch norm is in training mode",
-        )
-    return ("it gives no value below 0: was it trained on [0, 1] in place of [-1, 1]?",) if y.min() >= 0 else ()

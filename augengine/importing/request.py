@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from augengine.errors import SpecError
 from augengine.weights.cards import Card, Direction
-from augengine.weights.recipe import Padding, RecipeName, Upsampling
+from augengine.weights.recipe import Padding, RecipeName, Said, Upsampling
 
 CLEARLY = 0.8
 """One cycle error is clearly the smaller if it is at most this share of the other."""
+
+CLOSE_ERROR = 1.0
+"""Mean difference in grey levels that 8 bits and float16 arithmetic explain."""
 
 Verdict = Literal["as stated", "exchanged", "unclear"]
 
@@ -30,7 +34,8 @@ class ImportRequest:
         weights: Root of the weights; None for ``$AUGENGINE_HOME/weights``.
         tiles: A source of real tiles of the stain, to tell the directions by; None for the sample set, recoloured.
         entry: Which of several generators in the file.
-        recipe, upsampling, padding: What a checkpoint does not show; see `augengine.generator.read_checkpoint`.
+        recipe, upsampling, padding: What a checkpoint does not show; see `augengine.weights.recipe.Recipe`.
+        example: A picture before and after by the network's own code, which decides what the tensors do not show.
         force: Replace what is there, and accept what looks exchanged.
     """
 
@@ -46,11 +51,17 @@ class ImportRequest:
     recipe: RecipeName | None = None
     upsampling: Upsampling | None = None
     padding: Padding | None = None
+    example: tuple[Path, Path] | None = None
     force: bool = False
 
     def __post_init__(self) -> None:
         if self.mpp is not None and not 0 < self.mpp < 100:
             raise SpecError(f"mpp must be in (0, 100) um/px, got {self.mpp}", hint="0.5 is a 20x scan")
+
+    @property
+    def said(self) -> Said:
+        """What is said of a checkpoint's architecture."""
+        return Said(recipe=self.recipe, upsampling=self.upsampling, padding=self.padding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +92,39 @@ class CycleErrors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """How well a generator agrees with an example.
+
+    Attributes:
+        error: Mean absolute difference, in grey levels.
+        reading: What was read otherwise than the plain reading; empty if nothing was, or if nothing could be.
+        alike: Other readings that fit about as well, with their differences.
+    """
+
+    error: float
+    reading: str = ""
+    alike: tuple[tuple[str, float], ...] = ()
+
+    def sentence(self) -> str:
+        """Say in a line how far the stored generator is from the example."""
+        return f"the example vouches for it: the mean difference is {self.error:.2g} grey levels"
+
+    def warnings(self) -> Iterator[str]:
+        """What the user should look at."""
+        if self.alike:
+            others = "; ".join(f"{says} ({error:.2g})" for says, error in self.alike)
+            yield (
+                f"the example does not tell it from {others}: give a lossless or a larger one, or say what you know by "
+                "--recipe, --upsampling and --padding"
+            )
+        if self.error > CLOSE_ERROR:
+            yield (
+                f"the example differs by {self.error:.2g} grey levels in the mean, more than 8 bits cost: right if it "
+                "went through a lossy encoder, else something is still read wrongly"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
     """A generator as it was stored.
 
@@ -91,6 +135,7 @@ class Imported:
         assumed: What it does not show, a phrase each.
         warnings: What the user should look at, a sentence each.
         cycle: How well it goes with the other direction; None if that is not there yet.
+        fit: How well the stored form agrees with the example; None without one.
     """
 
     file: Path
@@ -99,6 +144,7 @@ class Imported:
     assumed: tuple[str, ...]
     warnings: tuple[str, ...]
     cycle: CycleErrors | None
+    fit: Fit | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -110,15 +156,17 @@ class Imported:
             "assumed": list(self.assumed),
             "warnings": list(self.warnings),
             "cycle": cycle,
+            "example": None if self.fit is None else asdict(self.fit),
         }
 
     def lines(self) -> list[str]:
-        """Lines that say the parity, how the pair fits, and where the generator lies."""
+        """Lines that say what rounding cost, how the generator and the pair fit, and where the generator lies."""
         parity = self.card.parity
         lines = [
-            f"parity with the loaded network: RMS {parity.rms:.1e}, at most {parity.max:.1e} "
+            f"the cost of rounding to float16: RMS {parity.rms:.1e}, at most {parity.max:.1e} "
             f"({parity.max * 127.5:.2g} grey levels)"
         ]
+        lines += [] if self.fit is None else [self.fit.sentence()]
         lines += [] if self.cycle is None else [self.cycle.sentence()]
         lines += [f"wrote {self.file}"]
         if self.cycle is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,12 +56,14 @@ def run_import(request: ImportRequest, on_note: Callable[[str], None]) -> Import
     mpp, warnings = _mpp(request, place)
     tiles = sample_tiles(place.stain, place.reference, request.tiles)
     tile = tiles.of_input(place.direction)
-    incoming = read_foreign_generator(request, tile)
+    incoming = read_foreign_generator(request, tile, on_note)
     on_note(f"found {incoming.found}")
-    for phrase in incoming.assumed:
-        on_note(f"assumed, since the tensors do not show it: {phrase}")
+    if incoming.assumed:
+        on_note(f"assumed, since no tensor shows it (--example checks it): {'; '.join(incoming.assumed)}")
     cycle, more = _check_pair(incoming, place, tiles, request)
     card = _write(incoming, place, request, mpp, parity=incoming.parity(tile))
+    if request.weights is None:
+        open_home()  # marks its format
     return Imported(
         file=place.target,
         card=card,
@@ -67,6 +71,7 @@ def run_import(request: ImportRequest, on_note: Callable[[str], None]) -> Import
         assumed=incoming.assumed,
         warnings=(*incoming.warnings, *warnings, *more),
         cycle=cycle,
+        fit=incoming.fit,
     )
 
 
@@ -81,7 +86,7 @@ def _place(request: ImportRequest) -> _Place:
             hint="leave out --reference, or write a stain of your own: a TOML file, see the README",
         )
     reference = find_stain(stain.reference, stains)
-    root = open_home() / "weights" if request.weights is None else request.weights
+    root = home() / "weights" if request.weights is None else request.weights
     place = _Place(root=root, stain=stain, reference=reference, direction=request.direction)
     if place.target.exists() and not request.force:
         raise WeightsError(f"{place.target} is there already", hint="--force replaces it")
@@ -110,7 +115,7 @@ def _check_pair(
     """The cycle errors with the other direction, if it is there, and what they warn of.
 
     Raises:
-        CheckpointError: The two look exchanged, and nobody insisted.
+        CheckpointError: The two look exchanged, or another reading goes better with the other, and nobody insisted.
     """
     if place.other is None:
         return None, []
@@ -120,6 +125,8 @@ def _check_pair(
             f"{request.checkpoint} is the generator that {place.other} holds already",
             hint="the two directions are two generators; --force stores it for both",
         )
+    theirs = read_card(place.other.with_suffix(".json")).multiple
+    tiles = tiles.fitted(math.lcm(incoming.multiple, theirs))
     errors = cycle_errors(incoming.translate, partial(run_onnx, other), place.direction, tiles)
     exchanged = f"the two generators look exchanged: {errors.sentence()}"
     if errors.verdict == "exchanged":
@@ -134,12 +141,17 @@ def _check_pair(
         look = "name real ones with --tiles" if errors.surrogate else "look at what they do"
         warnings.append(f"the tiles do not tell whether the two directions are exchanged; {look}")
     if better := better_reading(incoming, other, place.direction, tiles, errors):
+        if not request.force:
+            raise CheckpointError(
+                f"the generator seems to be read wrongly: {better}",
+                hint="import it again so, the other direction too if that is said; --force stores it as it was read",
+            )
         warnings.append(better)
     return errors, warnings
 
 
 def _write(incoming: ForeignGenerator, place: _Place, request: ImportRequest, mpp: float, parity: Parity) -> Card:
-    """Write both files elsewhere and move them in, so that a failure leaves what was there."""
+    """Write both files elsewhere and move them in, so that a failure leaves what was there, and no folder."""
     provenance = Provenance(
         stain=place.stain.name,
         reference=place.reference.name,
@@ -148,12 +160,14 @@ def _write(incoming: ForeignGenerator, place: _Place, request: ImportRequest, mp
         training=request.training or _UNSTATED,
         limits=_LIMITS,
         checkpoint_digest=digest_weights(request.checkpoint),
+        multiple=incoming.multiple,
     )
     try:
-        place.root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import_", dir=place.root) as folder:
+        with (
+            _made(place.target.parent),
+            tempfile.TemporaryDirectory(prefix=".import_", dir=place.root) as folder,
+        ):
             card = write_generator(incoming.stored, incoming.recipe, parity, provenance, Path(folder))
-            place.target.parent.mkdir(exist_ok=True)
             for ending in (".onnx", ".json"):
                 target = place.target.with_suffix(ending)
                 (Path(folder) / target.relative_to(place.root)).replace(target)
@@ -162,3 +176,17 @@ def _write(incoming: ForeignGenerator, place: _Place, request: ImportRequest, mp
             f"cannot write {place.target}: {error.strerror}", hint="choose a folder with room"
         ) from error
     return card
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder, and take it away again with all that was made above it if what follows fails."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for each in missing:
+            with suppress(OSError):
+                each.rmdir()
+        raise

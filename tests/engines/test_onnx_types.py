@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from augengine.engines.onnx_float16 import to_float16
 from augengine.engines.onnx_types import (
     fix_shape,
     read_model,
@@ -20,7 +21,6 @@ from augengine.engines.onnx_types import (
     save,
     store_half,
     to_bytes,
-    to_float16,
     to_float32,
     weights_of,
 )

@@ -85,11 +85,16 @@ def test_real_tiles_tell_the_committed_generators_apart(shared_data: Path, tmp_p
         bring_in(weights / "to-reference.onnx", tmp_path / "wrong", "from-reference", tiles=tiles)
 
 
-def test_a_reading_that_cycles_better_is_named(pair: Pair, tiles: Path, tmp_path: Path) -> None:
+def test_a_reading_that_cycles_better_is_as_loud_as_an_exchange(pair: Pair, tiles: Path, tmp_path: Path) -> None:
     bring_in(pair["to-reference"], tmp_path)
-    said = bring_in(pair["from-reference"], tmp_path, "from-reference", tiles=str(tiles))
-    assert said.assumed == ("no ReLU after each addition (--recipe)",)
-    assert any("with --recipe icube" in warning for warning in said.warnings)
+    before = files_below(tmp_path)
+    wrong = pair["from-reference"], tmp_path
+    refused(call_import(*wrong, "from-reference", "--tiles", tiles), "read wrongly", "with --recipe icube")
+    assert files_below(tmp_path) == before
+    forced = call_import(*wrong, "from-reference", "--tiles", tiles, "--force")
+    assert forced.exit_code == 0
+    assert "warning: with --recipe icube" in forced.stderr
+    assert "no ReLU after each addition (--recipe)" in forced.stderr
 
 
 def test_both_directions_have_one_scale(onnx_pair: Pair, tmp_path: Path) -> None:

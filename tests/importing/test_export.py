@@ -10,12 +10,12 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 
+from augengine.engines.onnx_float16 import to_float16
 from augengine.engines.onnx_types import (
     fix_shape,
     read_model,
     recipe_of,
     to_bytes,
-    to_float16,
     to_float32,
     weights_of,
 )

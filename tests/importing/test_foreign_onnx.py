@@ -148,7 +148,7 @@ def bare_onnx(
     [
         ({"kind": TensorProto.FLOAT16}, "FLOAT16, expected FLOAT"),
         ({"kind": TensorProto.UINT8, "operator": "Identity"}, "UINT8"),
-        ({"shape": ("n", "h", "w", 3)}, r"\('n', 'h', 'w', 3\), expected \(N, 3, H, W\)"),
+        ({"shape": ("n", 1, "h", 4)}, r"\('n', 1, 'h', 4\), expected \(N, 3, H, W\)"),
         ({"shape": ("n", 1, "h", "w")}, "expected"),
         ({"shape": (3, "h", "w")}, "expected"),
         ({"more": True}, "inputs and outputs"),

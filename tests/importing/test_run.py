@@ -44,9 +44,11 @@ def test_an_imported_pair_augments(pair: Pair, tiles: Path, tmp_path: Path) -> N
         more = ("--recipe", "icube", "--mpp", 0.5, "--tiles", tiles)
         result = call_import(pair[direction], root, direction, *more)
         assert result.exit_code == 0, result.stderr
-        assert "found icube, 6 channels, 3 residual blocks" in result.stderr
+        assert "found a generator of 6 channels, 3 residual blocks" in result.stderr
+        assert "a ReLU behind each norm, a tanh at the end" in result.stderr
+        assert "ReLU after each addition" not in result.stderr
         assert "warning" not in result.stderr
-        assert "parity with the loaded network: RMS" in result.stdout
+        assert "the cost of rounding to float16: RMS" in result.stdout
         assert ("the other direction is not there yet" in result.stdout) == (direction == "to-reference")
         assert ("cycle error" in result.stdout) == (direction == "from-reference")
     source = write_folder(tmp_path / "in", ["a", "b", "c"], masks=True)

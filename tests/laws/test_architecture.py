@@ -26,10 +26,7 @@ TRAINING = ROOT / "train/augengine_train"
 # Package -> the files that may import it, relative to augengine/.
 OWNERS: dict[str, set[str]] = {
     "PIL": {
-        "pictures/images.py",
-        "pictures/metadata.py",
-        "pictures/pages.py",
-        "pictures/resample.py",
+        *(f"pictures/{name}.py" for name in ("images", "jpeg", "metadata", "pages", "resample")),
         "tiling/overview.py",
     },
     "braceexpand": {"sources/tars.py"},
@@ -44,7 +41,10 @@ OWNERS: dict[str, set[str]] = {
     "matplotlib": {"probing/plots.py"},
     "nvidia.dali": {"chain/_cuda.py", "chain/dali.py"},
     "nvidia.nvimgcodec": {"pictures/images.py"},
-    "onnx": {"engines/onnx_tensors.py", "engines/onnx_types.py", "importing/export.py", "importing/foreign_onnx.py"},
+    "onnx": {
+        *(f"engines/onnx_{name}.py" for name in ("float16", "tensors", "types")),
+        *(f"importing/{name}.py" for name in ("export", "external_data", "foreign_onnx", "onnx_graph")),
+    },
     "onnxruntime": {"importing/export.py"},
     "openvino": {"engines/_openvino.py"},
     "openslide": {"slides/_openslide.py"},
@@ -75,7 +75,10 @@ OWNERS: dict[str, set[str]] = {
         "engines/_torch_cuda.py",
         "engines/fused/network.py",
         "importing/export.py",
-        *(f"generator/{name}.py" for name in ("entries", "layers", "layout", "load", "network")),
+        *(
+            f"generator/{name}.py"
+            for name in ("entries", "layers", "layout", "load", "network", "readings", "reparametrised")
+        ),
     },
     "triton": {"engines/fused/kernels.py", "engines/fused/network.py"},
     "webdataset": set(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from augengine.importing.foreign_onnx import read_foreign
 _TERA = 1 << 20
 
 
-def _outside(shape: list[int]) -> TensorProto:
+def _outside(shape: list[int], **said: str) -> TensorProto:
     tensor = TensorProto(name="b", data_type=TensorProto.FLOAT, dims=shape, data_location=TensorProto.EXTERNAL)
-    for key, value in (("location", "secret.bin"), ("offset", "0"), ("length", "12")):
+    for key, value in ({"location": "secret.bin", "offset": "0", "length": "12"} | said).items():
         entry = tensor.external_data.add()
         entry.key, entry.value = key, value
     return tensor
@@ -69,10 +70,53 @@ def test_tensors_that_name_other_files_are_refused_wherever_they_stand(
     outside = _outside([1, 3, 1, 1])
     nodes = {"constant": [_constant(value=outside)], "branch": [_branch()]}.get(place, [])
     file = _write(tmp_path / "g.onnx", nodes, *([outside] if place == "initialiser" else []))
-    with pytest.raises(CheckpointError, match="in other files"):
-        read_foreign(file)
     with pytest.raises(WeightsError, match="in other files"):
         read_model(file)
+    if place == "initialiser":
+        weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in read_foreign(file).graph.graph.initializer}
+        np.testing.assert_array_equal(weights["b"].ravel(), [0, 1, 2])
+    else:
+        with pytest.raises(CheckpointError, match=r"in other files|control flow"):
+            read_foreign(file)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"location": "../secret.bin"}, "outside its folder"),
+        ({"location": "/etc/passwd"}, "outside its folder"),
+        ({"location": "link.bin"}, "outside its folder"),
+        ({"location": ""}, "outside its folder"),
+        ({"location": "."}, "outside its folder"),
+        ({"location": "a\0b"}, "outside its folder"),
+        ({"location": "gone.bin"}, "which is not there"),
+        ({"location": "pipe"}, "which is not there"),
+        ({"location": "folder"}, "which is not there"),
+        ({"location": "short.bin"}, "ends before"),
+        ({"offset": "8"}, "ends before"),
+        ({"offset": "-4"}, "by the offset"),
+        ({"length": "9" * 30}, "by the length"),
+        ({"length": "8"}, "another number"),
+    ],
+)
+def test_of_other_files_only_whole_ones_in_its_folder_are_read(
+    said: dict[str, str], reason: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "inside"
+    (folder / "folder").mkdir(parents=True)
+    for file in (tmp_path / "secret.bin", folder / "secret.bin"):
+        file.write_bytes(bytes(12))
+    (folder / "short.bin").write_bytes(bytes(11))
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(CheckpointError, match=reason):
+        read_foreign(_write(folder / "g.onnx", [], _outside([1, 3, 1, 1], **said)))
+
+
+def test_no_more_is_read_from_other_files_than_an_onnx_file_can_hold(tmp_path: Path) -> None:
+    (tmp_path / "secret.bin").write_bytes(bytes(12))
+    with pytest.raises(CheckpointError, match="more than 2 GB"):
+        read_foreign(_write(tmp_path / "g.onnx", [], _outside([_TERA, _TERA])))
 
 
 @pytest.mark.parametrize("dims", [[_TERA, _TERA], [-5, 3]])
@@ -96,7 +140,7 @@ def test_sparse_tensors_are_refused(tmp_path: Path) -> None:
 def test_a_graph_that_fills_the_memory_for_a_small_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="for an image of 64 x 64 px"):
         read_foreign(_write(tmp_path / "g.onnx", _filled(_TERA)))
-    assert read_foreign(_write(tmp_path / "g.onnx", _filled(8))).graph.node
+    assert read_foreign(_write(tmp_path / "g.onnx", _filled(8))).graph.graph.node
 
 
 @pytest.mark.parametrize(
