@@ -18,7 +18,7 @@ from augengine.pictures.images import Decoder
 from augengine.pictures.jpeg import as_same_jpeg
 from augengine.spec import MIN_SIDE
 
-MAX_SIDE = 2048
+MAX_SIDE = 1024
 """Longest side of an example, in pixels: every reading is run on the whole picture."""
 
 MAX_ERROR = 4.0

@@ -72,8 +72,9 @@ def test_an_onnx_of_another_architecture_is_stored(names: tuple[str, str], stati
 
 def test_the_torch_engine_says_that_it_cannot_rebuild_an_unknown_architecture(tmp_path: Path) -> None:
     file = bring_in(foreign_onnx(tmp_path / "G.onnx", unlike_ours()), tmp_path / "weights").file
-    with pytest.raises(WeightsError, match="no recipe of ours"):
+    with pytest.raises(WeightsError, match="no recipe of ours") as caught:
         TorchBackend().build(file, EngineSpec(precision="float32", height=SIDE, width=SIDE), tmp_path)
+    assert "--backend openvino" in caught.value.hint
 
 
 def test_an_imported_onnx_pair_augments(tmp_path: Path) -> None:
