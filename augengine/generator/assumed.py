@@ -13,12 +13,8 @@ _PADDED_BY: dict[Padding, str] = {"reflect": "reflection", "zeros": "zeros", "re
 
 def assumptions(recipe: Recipe, said: Said, numbers: Numbering) -> Iterator[str]:
     """Everything that is assumed of a generator, a phrase each, with the option that says it where there is one."""
-    yield (
-        "instance norm (GroupNorm and BatchNorm would look the same)"
-        if recipe.affine
-        else "instance norm without scales"
-    )
-    yield "a ReLU behind each norm, a tanh at the end, images in [-1, 1], no dilation"
+    yield f"instance norm{'' if recipe.affine else ' without scales'} (GroupNorm would look the same)"
+    yield "a ReLU behind each norm, a tanh at the end, RGB images in [-1, 1], no dilation"
     if recipe.blocks:
         yield from _of_blocks(recipe, said, numbers)
     ends = "" if numbers.ends_padded else ", though no module in front of the first shows a padding"
@@ -41,6 +37,6 @@ def _of_blocks(recipe: Recipe, said: Said, numbers: Numbering) -> Iterator[str]:
 def warnings_of(layers: Sequence[Layer], numbers: Numbering) -> Iterator[str]:
     """What is left out and may matter, a sentence each."""
     if any(layer.tracked for layer in layers):
-        yield "the running statistics of its instance norms were left out: each image is normalised by its own"
+        yield "the running statistics of its norms were left out: each image is normalised by its own"
     if numbers.dropout:
         yield "its residual blocks have room for dropout, which is left out, as in eval mode"

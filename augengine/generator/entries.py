@@ -118,6 +118,16 @@ def _stems(state: State) -> list[list[str]]:
     return [name.split(".") for name in sevens if name.endswith("weight")]
 
 
+def own_entry(state: State) -> str:
+    """The first component that the generator's first and last convolution share, if other tensors do not have it."""
+    stem = next(iter(_stems(state)), [])
+    width = len(state[".".join(stem)]) if stem else 0
+    ends = [name.split(".") for name, tensor in state.items() if tuple(tensor.shape) == (3, width, 7, 7)]
+    shared = {end[0] for end in ends if end != stem} & set(stem[:1])
+    others = {name.split(".")[0] for name in state} - shared
+    return next(iter(shared), "") if others else ""
+
+
 def _no_generator(
     everything: Mapping[str, State], chosen: Mapping[str, State], entry: str | None, source: str
 ) -> CheckpointError:

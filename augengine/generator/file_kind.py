@@ -13,6 +13,7 @@ FileKind = Literal["torch", "safetensors", "onnx", "unknown"]
 
 _HEAD = 512
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.")
+_TENSORFLOW_DATA = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 _PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -57,7 +58,9 @@ def _head(path: Path) -> bytes:
 
 def _why_refused(path: Path, head: bytes) -> tuple[str, str] | None:
     """The rest of a sentence that begins with the file, and the next step; None if the file may be read."""
-    if path.is_dir() or path.suffix.lower() in _TENSORFLOW or head.startswith(_HDF5):
+    members = _members(path) if head.startswith(_ZIP) else []
+    keras = any(name.endswith(".weights.h5") for name in members) or head.startswith(_HDF5)
+    if path.is_dir() or path.suffix.lower() in _TENSORFLOW or _TENSORFLOW_DATA.search(path.name) or keras:
         return (
             f"is no torch checkpoint, but a {'folder' if path.is_dir() else 'TensorFlow or Keras file'}",
             "export a TensorFlow model to ONNX where it was trained: tf2onnx.convert.from_keras(model, "
@@ -68,7 +71,6 @@ def _why_refused(path: Path, head: bytes) -> tuple[str, str] | None:
             "is a part, or the index, of weights that lie in several files",
             "load them where its code is, and save one file: safetensors.torch.save_model(net, FILE); or export ONNX",
         )
-    members = _members(path) if head.startswith(_ZIP) else []
     if any(name.endswith("constants.pkl") or "/code/" in name for name in members):
         return "is TorchScript, which holds code", _EXPORT
     if any(name.rpartition("/")[2] in ("serialized_exported_program.json", "archive_format") for name in members):

@@ -52,7 +52,7 @@ class Reading:
         """What the tensors show, in a line."""
         recipe = self.recipe
         up = "transposed convolutions" if recipe.upsampling == "transposed" else "convolutions behind an interpolation"
-        norms = "norms with scales and shifts" if recipe.affine else "norms without scales"
+        norms = "norms with scales and shifts" if recipe.affine else "no scales of norms"
         return f"a generator of {recipe.width} channels, {recipe.blocks} residual blocks, {up}, {norms}"
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from augengine.errors import CheckpointError
-from augengine.generator.entries import State, pick_state
+from augengine.generator.entries import State, own_entry, pick_state
 from augengine.generator.file_kind import kind_of
 from augengine.generator.inert import inert_globals
 from augengine.generator.layers import READABLE
@@ -70,7 +70,13 @@ def read_checkpoint(
     kind = kind_of(path)
     loaded = _read_safetensors(path) if kind == "safetensors" else _read_torch(path)
     state = pick_state(loaded, entry, str(path))
-    reading = read_state(state, said=said, source=str(path), ordered=kind != "safetensors")
+    try:
+        reading = read_state(state, said=said, source=str(path), ordered=kind != "safetensors")
+    except CheckpointError as error:
+        if entry is None and (own := own_entry(state)):
+            hint = f"it holds other tensors beside {own}: if these are another network's, --entry {own} leaves them out"
+            raise CheckpointError(error.message, hint=f"{hint}; {error.hint}") from error
+        raise
     if reading.doubts and not doubtful:
         raise reading.doubts[0]
     return Checkpoint(generator=generator_from(reading.recipe, reading.state, str(path)), reading=reading)

@@ -120,8 +120,8 @@ def _swap(network: nn.Module, kind: type[nn.Module], make: Callable[[nn.Module],
                 setattr(parent, name, make(child))
 
 
-def _leaky(generator: Generator) -> None:
-    _swap(generator, nn.ReLU, lambda _: nn.LeakyReLU(0.2))
+def _leaky(slope: float, generator: Generator) -> None:
+    _swap(generator, nn.ReLU, lambda _: nn.LeakyReLU(slope))
 
 
 def _ending(generator: Generator, *last: nn.Module) -> None:
@@ -195,7 +195,8 @@ def _with_statistics(statistics: Mapping[str, tuple[Tensor, Tensor]], state: dic
 
 
 _ACTIVATIONS = (
-    _Change("a LeakyReLU(0.2) in place of each ReLU", alter=_leaky),
+    _Change("a LeakyReLU(0.2) in place of each ReLU", alter=partial(_leaky, 0.2)),
+    _Change("a LeakyReLU(0.01) in place of each ReLU", alter=partial(_leaky, 0.01)),
     _Change("no tanh at the end", alter=lambda generator: _ending(generator, nn.Identity())),
     _Change("a sigmoid at the end, its 0 as black", alter=lambda g: _ending(g, nn.Sigmoid(), _Affine(2, -1))),
     _Change("a sigmoid at the end, its 0 as grey", alter=lambda generator: _ending(generator, nn.Sigmoid())),

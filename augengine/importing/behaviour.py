@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from augengine.errors import CheckpointError, WeightsError
-from augengine.importing.export import compare
-from augengine.spec import SIDE_MULTIPLE
+from augengine.importing.export import Tile, Translate, compare, drawn_images
 
 MAX_MULTIPLE = 512
-"""Largest power of 2 that is tried for the sides; nine strides of 2 need it."""
+"""Largest multiple that is tried for the sides, in pixels; nine strides of 2 need it."""
 
 MAX_VALUES = 1 << 28
 """Elements of any value in a graph, 1 GB in float32; a generator's largest has 262 144 for 64 x 64 px."""
@@ -24,21 +21,23 @@ MAX_OUTPUT = 1.5
 """Largest value of a sound output: it should lie in [-1, 1]."""
 
 _SAME = 1e-3
-_BAKED_SIDE, _BAKED_SHARE, _BAKED_GREY_LEVELS = 32, 0.7, 2.0
+# Strides of 2, and windows of 3, 5, 6 or 7 between them.
+_MULTIPLES = sorted(n << k for n in (1, 3, 5, 7) for k in range(2, 10) if n << k <= MAX_MULTIPLE)
+_REPEATED_SIDE, _MAX_REPEATED = 32, 128
+_GROWING, _GREY_LEVELS = 0.7, 2.0
 
-Images = NDArray[np.float32]
-Translate = Callable[[Images], Images]
-"""float32 (N, 3, H, W) in [-1, 1] to the same."""
+Fixed = tuple[int | str, int | str]
+"""Height and width of an input, of which one at least is fixed; the other may be a name."""
 
 
-def fit_sides(x_nchw: Images, multiple: int) -> Images:
+def fit_sides(x_nchw: Tile, multiple: int) -> Tile:
     """The images with sides that are multiples, mirrored at the right and at the bottom as far as that needs."""
     rows, columns = (-side % multiple for side in x_nchw.shape[2:])
     return np.pad(x_nchw, ((0, 0), (0, 0), (0, rows), (0, columns)), mode="symmetric")
 
 
 def find_multiple(translate: Translate, path: Path, largest: int = 0) -> int:
-    """The smallest power of 2, from 4 up, whose multiples a generator takes as sides.
+    """The smallest number of pixels, a multiple of 4, whose multiples a generator takes as sides.
 
     Args:
         translate: The generator.
@@ -49,7 +48,8 @@ def find_multiple(translate: Translate, path: Path, largest: int = 0) -> int:
         CheckpointError: There is none.
     """
     reasons = []
-    for multiple, sides in _tries():
+    for multiple in _MULTIPLES:
+        sides = _sides(multiple)
         if largest * math.prod(sides) > MAX_VALUES * 64 * 64:
             break
         x = drawn_images(2, *sides)
@@ -62,30 +62,19 @@ def find_multiple(translate: Translate, path: Path, largest: int = 0) -> int:
             return multiple
         reasons.append(f"it makes {y.shape} of {x.shape}")
     raise CheckpointError(
-        f"{path} does not give images of equal shapes back, as a generator of every size does, whatever power of 2 up "
-        f"to {MAX_MULTIPLE} their sides are multiples of: {reasons[0]}",
+        f"{path} does not give images of equal shapes back, as a generator of every size does, whatever number up to "
+        f"{MAX_MULTIPLE} px their sides are multiples of: {reasons[0]}",
         hint="a generator gives images of the size it takes; export it with dynamic N, H and W",
     )
 
 
-def _tries() -> Iterator[tuple[int, tuple[int, int]]]:
-    """Powers of 2, with sides that are multiples of each and of no greater one."""
-    multiple = SIDE_MULTIPLE
-    while multiple <= MAX_MULTIPLE:
-        odd = max(1, 48 // multiple) | 1
-        yield multiple, (odd * multiple, (odd + 2) * multiple)
-        multiple *= 2
+def _sides(multiple: int) -> tuple[int, int]:
+    """Two sides of about 48 px or more whose only common divisor is the multiple."""
+    odd = max(1, 48 // multiple) | 1
+    return odd * multiple, (odd + 2) * multiple
 
 
-def drawn_images(count: int, height: int, width: int) -> Images:
-    """Smooth coloured blobs with fine grain, float32 (N, 3, H, W) in [-1, 1]; no two are alike."""
-    random = np.random.default_rng(0)
-    coarse = random.uniform(-1, 1, (count, 3, -(-height // 16), -(-width // 16)))
-    blobs = coarse.repeat(16, axis=2).repeat(16, axis=3)[:, :, :height, :width]
-    return np.clip(0.8 * blobs + random.normal(0, 0.1, blobs.shape), -1, 1).astype(np.float32)
-
-
-def check_behaviour(translate: Translate, tile_nchw: Images, multiple: int, path: Path) -> tuple[str, ...]:
+def check_behaviour(translate: Translate, tile_nchw: Tile, multiple: int, path: Path) -> tuple[str, ...]:
     """Refuse what is no translation of images in [-1, 1], one by one; return what is odd.
 
     Args:
@@ -97,7 +86,7 @@ def check_behaviour(translate: Translate, tile_nchw: Images, multiple: int, path
     Raises:
         CheckpointError: It is none.
     """
-    y, pair = translate(tile_nchw), drawn_images(2, *next(sides for each, sides in _tries() if each == multiple))
+    y, pair = translate(tile_nchw), drawn_images(2, *_sides(multiple))
     both, alone = translate(pair), translate(pair[1:])
     if not np.isfinite(y).all() or np.abs(y).max() > MAX_OUTPUT:
         raise CheckpointError(
@@ -112,30 +101,35 @@ def check_behaviour(translate: Translate, tile_nchw: Images, multiple: int, path
     return ("it gives no value below 0: was it trained on [0, 1] in place of [-1, 1]?",) if y.min() >= 0 else ()
 
 
-def check_opened(translate: Translate, fixed: tuple[int | str, int | str], multiple: int, path: Path) -> str:
-    """Refuse a graph that has its size built in; return what to say of one whose sides were fixed and are opened.
+def check_sizes(translate: Translate, fixed: Fixed | None, multiple: int, path: Path) -> tuple[str, ...]:
+    """Refuse a graph whose sides were fixed and that has its size built in; return what to say of any other.
 
     An image, and the same image repeated twice and four times to the right and down, differ in the inner part by what
     comes in from the border, which fades with the size. A number of pixels that was built in does not fade.
 
     Args:
         translate: The generator.
-        fixed: Height and width that its file was fixed to.
+        fixed: Height and width that its file was fixed to; None if both were open.
         multiple: What its sides are multiples of.
         path: Its file, for the error's sentence.
 
     Raises:
-        CheckpointError: The differences grow.
+        CheckpointError: The differences of a graph whose sides were fixed grow.
     """
-    side = -(-_BAKED_SIDE // multiple) * multiple
+    size = "" if fixed is None else f"{fixed[1]} x {fixed[0]} px"
+    opened = f"it was exported for {size} alone and is used at every size: dynamic H and W in its export would be surer"
+    side = -(-_REPEATED_SIDE // multiple) * multiple
+    if side > _MAX_REPEATED:
+        return (opened,) if fixed else ()
     x, inner = drawn_images(1, side, side), slice(side // 4, side - side // 4)
     made = [translate(np.tile(x, (1, 1, times, times)))[:, :, inner, inner] for times in (1, 2, 4)]
     first, second = (127.5 * float(np.abs(a - b).mean()) for a, b in pairwise(made))
-    size = f"{fixed[1]} x {fixed[0]} px"
-    if second > max(_BAKED_SHARE * first, _BAKED_GREY_LEVELS):
-        raise CheckpointError(
-            f"{path} was exported for {size} alone and has that size built in: at twice the size it differs by "
-            f"{first:.2g} grey levels in the mean, at four times by {second:.2g} more",
-            hint="export it with dynamic H and W, and take sizes from the tensor inside the network",
-        )
-    return f"it was exported for {size} alone and is used at every size: dynamic H and W in its export would be surer"
+    if second <= max(_GROWING * first, _GREY_LEVELS):
+        return (opened,) if fixed else ()
+    grows = f"at twice the size it differs by {first:.2g} grey levels in the mean, at four times by {second:.2g} more"
+    if fixed is None:
+        return (f"what it makes of an image depends on the size around it: {grows}; is a size built in?",)
+    raise CheckpointError(
+        f"{path} was exported for {size} alone and has that size built in: {grows}",
+        hint="export it with dynamic H and W, and take sizes from the tensor inside the network",
+    )

@@ -11,8 +11,8 @@ import numpy as np
 from augengine.compiling.tiles import Tiles
 from augengine.errors import CheckpointError, SourceError
 from augengine.generator import run_generator
-from augengine.importing.behaviour import Images, Translate, fit_sides
-from augengine.importing.export import run_onnx
+from augengine.importing.behaviour import fit_sides
+from augengine.importing.export import Tile, Translate, open_onnx
 from augengine.importing.foreign_generator import ForeignGenerator, changed, rebuilt
 from augengine.importing.foreign_onnx import Graph
 from augengine.importing.request import CLEARLY, CycleErrors
@@ -25,7 +25,7 @@ _COUNT, _SIDE = 3, 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleTiles:
-    """Images to try generators on; float32 (N, 3, 128, 128) in [-1, 1].
+    """Tile to try generators on; float32 (N, 3, 128, 128) in [-1, 1].
 
     Attributes:
         stain: Tiles of the stain.
@@ -34,11 +34,11 @@ class SampleTiles:
         surrogate: Whether the tiles of the stain are recoloured too.
     """
 
-    stain: Images
-    reference: Images
+    stain: Tile
+    reference: Tile
     surrogate: bool
 
-    def of_input(self, direction: Direction) -> Images:
+    def of_input(self, direction: Direction) -> Tile:
         """One image that a generator of this direction takes."""
         return (self.stain if direction == "to-reference" else self.reference)[:1]
 
@@ -57,7 +57,7 @@ def sample_tiles(stain: Stain, reference: Stain, source: str | None) -> SampleTi
     return SampleTiles(stain=_take(own, stain), reference=_take(SampleSet(), reference), surrogate=source is None)
 
 
-def _take(source: Source, stain: Stain) -> Images:
+def _take(source: Source, stain: Stain) -> Tile:
     taken = Tiles(source=source, listing=source.scan(), stain=stain).take(_COUNT, _SIDE, _SIDE)
     if taken is None:
         raise SourceError("no tile could be read to try the generators on", hint="name other ones with --tiles")
@@ -97,7 +97,7 @@ def better_reading(
 
 def _readings(incoming: ForeignGenerator, other: Graph) -> Iterator[tuple[Translate, Translate, str]]:
     """Other readings of the incoming generator, alone and with the same change to the other direction's."""
-    as_is, theirs = partial(run_onnx, other), rebuilt(other)
+    as_is, theirs = open_onnx(other), rebuilt(other)
     if incoming.generator is None:
         return
     for alternative in incoming.alternatives:

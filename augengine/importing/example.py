@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from augengine.chain.translate import normalise, quantise
 from augengine.errors import CheckpointError, ContentError, SourceError
+from augengine.importing.export import Tile, Translate
 from augengine.importing.request import Fit
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.images import Decoder
@@ -28,7 +28,6 @@ after the same compression, so that their cost drops out."""
 _ALIKE = 1.1
 _ALIKE_GREY_LEVELS = 0.1
 
-Images = NDArray[np.float32]
 Reading = TypeVar("Reading")
 
 
@@ -43,12 +42,12 @@ class Example:
         name: The second picture's file, for people.
     """
 
-    before_nchw: Images
+    before_nchw: Tile
     after_hwc: RgbImage
     after_file: bytes
     name: str
 
-    def difference(self, y_nchw: Images) -> float:
+    def difference(self, y_nchw: Tile) -> float:
         """Mean absolute difference of an output from the second picture, in grey levels; infinite if not finite."""
         if y_nchw.shape != self.before_nchw.shape or not np.isfinite(y_nchw).all():
             return float("inf")
@@ -94,7 +93,7 @@ def _decoded(file: Path) -> tuple[RgbImage, bytes]:
 
 
 def pick_reading(
-    example: Example, readings: Iterable[tuple[str, Reading, Callable[[], Callable[[Images], Images]]]]
+    example: Example, readings: Iterable[tuple[str, Reading, Callable[[], Translate]]]
 ) -> tuple[Reading, Fit]:
     """The reading that agrees with an example.
 
@@ -119,7 +118,7 @@ def pick_reading(
     return reading, Fit(error=error, reading=says, alike=alike)
 
 
-def _error(example: Example, make: Callable[[], Callable[[Images], Images]]) -> float:
+def _error(example: Example, make: Callable[[], Translate]) -> float:
     try:
         return example.difference(make()(example.before_nchw))
     except CheckpointError:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,6 +33,8 @@ _EXPORTER_LOG = "torch.onnx._internal.exporter._registration"
 _DRAWN_SIDE = 128
 
 Tile = NDArray[np.float32]
+Translate = Callable[[Tile], Tile]
+"""float32 (N, 3, H, W) in [-1, 1] to the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,41 +153,61 @@ def compare(expected_nchw: Tile, found_nchw: Tile) -> Parity:
 
 
 def run_onnx(model: ModelProto, x_nchw: Tile) -> Tile:
-    """Run a graph by onnxruntime if it is installed, else by onnx's own reference (minutes at full width).
+    """Run a graph once, as `open_onnx` does."""
+    return open_onnx(model)(x_nchw)
+
+
+def open_onnx(model: ModelProto) -> Translate:
+    """A graph to be run by onnxruntime if it is installed, else by onnx's own reference (minutes at full width).
+
+    What it returns raises a WeightsError if the graph cannot be run on the images that it is given.
 
     Raises:
-        WeightsError: The graph cannot be run on these images.
+        WeightsError: The graph cannot be run at all.
     """
     try:
         import onnxruntime
     except ImportError:
-        (y,) = ReferenceEvaluator(model).run(None, {INPUT: x_nchw})
-    else:
-        y = _run_onnxruntime(onnxruntime, model, x_nchw)
-    out: Tile = np.asarray(y, dtype=np.float32)
-    return out
-
-
-def _run_onnxruntime(onnxruntime: Any, model: ModelProto, x_nchw: Tile) -> Any:
+        evaluator = ReferenceEvaluator(model)
+        return partial(_evaluate, evaluator)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is raised too
     errors = onnxruntime.capi.onnxruntime_pybind11_state
     try:
         session = onnxruntime.InferenceSession(to_bytes(model), options, providers=["CPUExecutionProvider"])
-        return session.run(None, {INPUT: x_nchw})[0]
     except (errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.NotImplemented) as error:
-        raise WeightsError(f"the graph cannot be run: {' '.join(str(error).split())[:300]}") from error
-    except errors.RuntimeException as error:
-        raise WeightsError(f"the graph fails at {x_nchw.shape}: {' '.join(str(error).split())[:300]}") from error
+        hint = "export it anew, with another opset"
+        raise WeightsError(f"the graph cannot be run: {_in_a_line(error)}", hint=hint) from error
+    return partial(_run_session, session, errors)
+
+
+def _evaluate(evaluator: ReferenceEvaluator, x_nchw: Tile) -> Tile:
+    (y_nchw,) = evaluator.run(None, {INPUT: x_nchw})
+    return np.asarray(y_nchw, dtype=np.float32)
+
+
+def _run_session(session: Any, errors: Any, x_nchw: Tile) -> Tile:
+    try:
+        return np.asarray(session.run(None, {INPUT: x_nchw})[0], dtype=np.float32)
+    except (errors.Fail, errors.InvalidArgument, errors.RuntimeException) as error:
+        raise WeightsError(f"the graph fails at {x_nchw.shape}: {_in_a_line(error)}") from error
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def drawn_tile(seed: int = 0) -> Tile:
-    """Smooth coloured blobs and fine grain, float32 (1, 3, 128, 128) in [-1, 1]: both scales that tissue has."""
-    rng = np.random.default_rng(seed)
-    side = _DRAWN_SIDE
-    blobs = rng.uniform(-1, 1, (3, side // 16, side // 16)).repeat(16, axis=1).repeat(16, axis=2)
-    image = 0.8 * blobs + rng.normal(0, 0.1, (3, side, side))
-    return np.clip(image, -1, 1).astype(np.float32)[None]
+    """One image of `drawn_images`, 128 x 128 px."""
+    return drawn_images(1, _DRAWN_SIDE, _DRAWN_SIDE, seed)
+
+
+def drawn_images(count: int, height: int, width: int, seed: int = 0) -> Tile:
+    """Smooth coloured blobs and fine grain, float32 (N, 3, H, W) in [-1, 1]: both scales that tissue has."""
+    random = np.random.default_rng(seed)
+    coarse = random.uniform(-1, 1, (count, 3, -(-height // 16), -(-width // 16)))
+    blobs = coarse.repeat(16, axis=2).repeat(16, axis=3)[:, :, :height, :width]
+    return np.clip(0.8 * blobs + random.normal(0, 0.1, blobs.shape), -1, 1).astype(np.float32)
 
 
 def _make_folder(folder: Path) -> None:

@@ -22,9 +22,9 @@ from augengine.generator import (
     read_checkpoint,
     run_generator,
 )
-from augengine.importing.behaviour import Images, Translate, check_behaviour, check_opened, find_multiple, fit_sides
+from augengine.importing.behaviour import check_behaviour, check_sizes, find_multiple, fit_sides
 from augengine.importing.example import MAX_ERROR, Example, no_fit, pick_reading, read_example
-from augengine.importing.export import compare, run_onnx, to_onnx
+from augengine.importing.export import Tile, Translate, compare, open_onnx, run_onnx, to_onnx
 from augengine.importing.foreign_onnx import Graph, read_foreign, stored_form
 from augengine.importing.request import Fit, ImportRequest
 from augengine.spec import SIDE_MULTIPLE
@@ -35,7 +35,7 @@ _REBUILT = 1e-3
 _LAST = "an architecture of its own"
 
 # What an ONNX file may have been made for instead; each is only named, since the file should hold the scaling.
-_SCALINGS: dict[str, Callable[[Translate, Images], Images]] = {
+_SCALINGS: dict[str, Callable[[Translate, Tile], Tile]] = {
     "images in [0, 1]": lambda run, x: 2 * run((x + 1) / np.float32(2)) - 1,
     "an input in [0, 1]": lambda run, x: run((x + 1) / np.float32(2)),
     "an output in [0, 1]": lambda run, x: 2 * run(x) - 1,
@@ -83,14 +83,14 @@ class ForeignGenerator:
     alternatives: tuple[Alternative, ...] = ()
     generator: Generator | None = field(default=None, repr=False)
 
-    def parity(self, tile_nchw: Images) -> Parity:
+    def parity(self, tile_nchw: Tile) -> Parity:
         """How far the stored form is from the loaded network."""
         x = fit_sides(tile_nchw, self.multiple)
         return compare(self.translate(x), run_onnx(self.stored, x))
 
 
 def read_foreign_generator(
-    request: ImportRequest, tile_nchw: Images, on_note: Callable[[str], None] = lambda _: None
+    request: ImportRequest, tile_nchw: Tile, on_note: Callable[[str], None] = lambda _: None
 ) -> ForeignGenerator:
     """Read what a request names.
 
@@ -177,18 +177,17 @@ def rebuilt(model: Graph) -> Generator | None:
         return None
 
 
-def _from_onnx(request: ImportRequest, tile_nchw: Images) -> ForeignGenerator:
+def _from_onnx(request: ImportRequest, tile_nchw: Tile) -> ForeignGenerator:
     if said := [name for name in ("entry", "recipe", "upsampling", "padding") if getattr(request, name) is not None]:
         raise SpecError(f"--{said[0]} is for checkpoints of tensors: an ONNX file holds the whole network")
     path = request.checkpoint
     read = read_foreign(path)
     stored = stored_form(read.graph, path)
-    translate = partial(run_onnx, read.graph)
+    translate = open_onnx(read.graph)
     multiple = find_multiple(translate, path, read.largest)
     tile = fit_sides(tile_nchw, multiple)
     warnings = [*read.notes, *check_behaviour(translate, tile, multiple, path)]
-    if read.fixed is not None:
-        warnings.append(check_opened(translate, read.fixed, multiple, path))
+    warnings += check_sizes(translate, read.fixed, multiple, path)
     fit = None if request.example is None else _fit_of_onnx(translate, stored, read_example(request.example, multiple))
     generator = _ours(read.graph, tile, translate)
     what = _LAST if generator is None else generator.recipe.sentence()
@@ -229,7 +228,7 @@ def _scalings_that_fit(translate: Translate, example: Example) -> Iterator[str]:
             yield says
 
 
-def _ours(model: Graph, tile_nchw: Images, translate: Translate) -> Generator | None:
+def _ours(model: Graph, tile_nchw: Tile, translate: Translate) -> Generator | None:
     """The generator that the file says it is, if that computes the same."""
     generator = rebuilt(model)
     if generator is None or compare(run_generator(generator, tile_nchw), translate(tile_nchw)).max > _REBUILT:

@@ -7,13 +7,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from augengine.engines.onnx_types import read_model, to_bytes
 from augengine.errors import CheckpointError, SpecError, WeightsError
 from augengine.importing.cycle import SampleTiles, better_reading, cycle_errors, sample_tiles
-from augengine.importing.export import Provenance, run_onnx, write_generator
+from augengine.importing.export import Provenance, open_onnx, write_generator
 from augengine.importing.foreign_generator import ForeignGenerator, read_foreign_generator
 from augengine.importing.request import CycleErrors, Imported, ImportRequest
 from augengine.stains import Stain, find_stain
@@ -127,7 +126,7 @@ def _check_pair(
         )
     theirs = read_card(place.other.with_suffix(".json")).multiple
     tiles = tiles.fitted(math.lcm(incoming.multiple, theirs))
-    errors = cycle_errors(incoming.translate, partial(run_onnx, other), place.direction, tiles)
+    errors = cycle_errors(incoming.translate, open_onnx(other), place.direction, tiles)
     exchanged = f"the two generators look exchanged: {errors.sentence()}"
     if errors.verdict == "exchanged":
         if request.force:

@@ -55,7 +55,7 @@ class Card:
         checkpoint_digest: blake2b (16 bytes, hex) of the checkpoint file it was exported from.
         weights_digest: blake2b (16 bytes, hex) of the ONNX file beside the card.
         parity: Difference of the stored ONNX, its weights rounded to float16, from the checkpoint.
-        multiple: What the sides of its images are multiples of, in pixels: a power of 2, at least 4.
+        multiple: What the sides of its images are multiples of, in pixels; itself a multiple of 4.
         format: Version of these fields.
     """
 
@@ -79,8 +79,8 @@ class Card:
             raise SpecError(f"a card's direction is one of {', '.join(DIRECTIONS)}, got {self.direction!r}")
         if not (math.isfinite(self.mpp) and 0 < self.mpp < 100):
             raise SpecError(f"mpp must be in (0, 100) um/px, got {self.mpp}")
-        if not isinstance(self.multiple, int) or self.multiple < SIDE_MULTIPLE or self.multiple & (self.multiple - 1):
-            raise SpecError(f"a card's multiple is a power of 2, at least {SIDE_MULTIPLE}, got {self.multiple!r}")
+        if not isinstance(self.multiple, int) or self.multiple < 1 or self.multiple % SIDE_MULTIPLE:
+            raise SpecError(f"a card's multiple is a multiple of {SIDE_MULTIPLE}, got {self.multiple!r}")
         for name in ("stain", "reference", "training", "limits", "checkpoint_digest", "weights_digest"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value:
@@ -149,7 +149,7 @@ class WeightsPair:
     @property
     def multiple(self) -> int:
         """What the sides of both generators' images are multiples of, in pixels."""
-        return max(card.multiple for card in self.cards.values())
+        return math.lcm(*(card.multiple for card in self.cards.values()))
 
     @property
     def of_sample_set(self) -> bool:

@@ -295,3 +295,13 @@ def test_keras_and_tensorflow_are_sent_to_onnx(name: str, tmp_path: Path) -> Non
 def test_a_saved_model_is_sent_to_onnx_too(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="a folder"):
         read_checkpoint(tmp_path)
+
+
+def test_another_network_in_the_same_names_is_left_out_by_the_entry(tmp_path: Path) -> None:
+    network, other = draw_weights(Numbered()), nn.Sequential(nn.Conv2d(3, 8, 4), nn.Conv2d(8, 1, 4))
+    flat = prefixed(network.state_dict(), "generator.") | prefixed(other.state_dict(), "discriminator.")
+    file = saved({"state_dict": flat, "epoch": 3}, tmp_path)
+    with pytest.raises(CheckpointError, match="no place") as caught:
+        read_checkpoint(file)
+    assert "--entry generator leaves them out" in caught.value.hint
+    assert translates_like(network, read_checkpoint(file, entry="generator"))

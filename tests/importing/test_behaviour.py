@@ -11,14 +11,12 @@ from augengine.errors import CheckpointError, WeightsError
 from augengine.importing.behaviour import (
     MAX_MULTIPLE,
     MAX_VALUES,
-    Images,
-    Translate,
     check_behaviour,
-    check_opened,
-    drawn_images,
+    check_sizes,
     find_multiple,
     fit_sides,
 )
+from augengine.importing.export import Tile, Translate, drawn_images
 
 FILE = Path("G.onnx")
 
@@ -26,7 +24,7 @@ FILE = Path("G.onnx")
 def only(multiple: int) -> Translate:
     """A translation that fails at any other side, as a graph does in onnxruntime."""
 
-    def translate(x: Images) -> Images:
+    def translate(x: Tile) -> Tile:
         if any(side % multiple for side in x.shape[2:]):
             raise WeightsError(f"the graph fails at {x.shape}")
         return np.tanh(x)
@@ -40,7 +38,10 @@ def rounding(multiple: int) -> Translate:
 
 
 @pytest.mark.parametrize("make", [only, rounding])
-@pytest.mark.parametrize(("own", "found"), [(1, 4), (2, 4), (4, 4), (8, 8), (16, 16), (64, 64), (256, 256), (512, 512)])
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [(1, 4), (2, 4), (4, 4), (8, 8), (16, 16), (64, 64), (256, 256), (512, 512), (7, 28), (24, 24), (160, 160)],
+)
 def test_the_smallest_multiple_is_found(make: object, own: int, found: int) -> None:
     assert callable(make)
     assert find_multiple(make(own), FILE) == found
@@ -56,7 +57,7 @@ def test_a_generator_that_takes_no_multiple_is_refused_with_what_it_does() -> No
 def test_larger_sides_are_not_tried_where_they_would_fill_the_memory() -> None:
     tried = []
 
-    def translate(x: Images) -> Images:
+    def translate(x: Tile) -> Tile:
         tried.append(x.shape)
         return only(512)(x)
 
@@ -86,14 +87,14 @@ def test_images_are_told_by_what_comes_out() -> None:
         check_behaviour(lambda x: np.tanh(x - x.mean(axis=0, keepdims=True)), tile, 4, FILE)
 
 
-def blurred(x: Images) -> Images:
+def blurred(x: Tile) -> Tile:
     """A mean of 9 x 9 pixels, zeros outside: what comes in from the border."""
     padded = np.pad(x, ((0, 0), (0, 0), (4, 4), (4, 4)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (9, 9), axis=(2, 3))
     return np.asarray(windows.mean(axis=(4, 5)), dtype=np.float32)
 
 
-def normed(x: Images) -> Images:
+def normed(x: Tile) -> Tile:
     y = blurred(x)
     z = (y - y.mean(axis=(2, 3), keepdims=True)) / (y.std(axis=(2, 3), keepdims=True) + np.float32(1e-5))
     return np.asarray(np.tanh(z), dtype=np.float32)
@@ -104,10 +105,17 @@ def counting(pixels: int) -> Translate:
     return lambda x: np.tanh(x - x.sum(axis=(2, 3), keepdims=True) / np.float32(pixels))
 
 
-def test_borders_fade_with_the_size_and_a_built_in_size_does_not() -> None:
+@pytest.mark.parametrize("multiple", [4, 32, 128, 512])
+def test_borders_fade_with_the_size(multiple: int) -> None:
     for sound in (np.tanh, blurred, normed):
-        assert "was exported for 96 x 64 px alone" in check_opened(sound, (64, 96), 4, FILE)
-    for side in (64, 128, 256):
-        with pytest.raises(CheckpointError, match="has that size built in") as caught:
-            check_opened(counting(side * side), (side, side), 4, FILE)
-        assert "dynamic H and W" in caught.value.hint
+        assert check_sizes(sound, None, multiple, FILE) == ()
+        assert "was exported for 96 x 64 px alone" in check_sizes(sound, (64, 96), multiple, FILE)[0]
+
+
+@pytest.mark.parametrize("side", [64, 128, 256])
+def test_a_size_that_is_built_in_does_not_fade(side: int) -> None:
+    """Where the sides were fixed it is refused; else the network may depend on the size by intention."""
+    with pytest.raises(CheckpointError, match="has that size built in") as caught:
+        check_sizes(counting(side * side), (side, side), 4, FILE)
+    assert "dynamic H and W" in caught.value.hint
+    assert "is a size built in?" in check_sizes(counting(side * side), None, 4, FILE)[0]

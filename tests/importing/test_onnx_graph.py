@@ -11,8 +11,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 
 from augengine.errors import CheckpointError
-from augengine.importing.behaviour import Images, drawn_images
-from augengine.importing.export import run_onnx
+from augengine.importing.export import Tile, drawn_images, run_onnx
 from augengine.importing.foreign_onnx import read_foreign, stored_form
 from tests.support.foreign_graphs import (
     CHANNELS_LAST,
@@ -32,7 +31,7 @@ X = drawn_images(2, 32, 48)
 WHITE = np.ones((1, 3, 32, 32), np.float32)
 
 
-def run_foreign(model: ModelProto, folder: Path, x_nchw: Images = X) -> Images:
+def run_foreign(model: ModelProto, folder: Path, x_nchw: Tile = X) -> Tile:
     """What the stored form of a file makes of images."""
     file = write(model, folder / "G.onnx")
     return run_onnx(stored_form(read_foreign(file).graph, file), x_nchw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tarfile
 from pathlib import Path
 
@@ -11,8 +12,7 @@ import pytest
 from PIL import Image
 
 from augengine.engines.onnx_types import read_model
-from augengine.importing.behaviour import drawn_images
-from augengine.importing.export import run_onnx
+from augengine.importing.export import drawn_images, run_onnx
 from augengine.weights.cards import DIRECTIONS, find_weights
 from tests.support.foreign_graphs import strided, write
 from tests.support.imports import bring_in, call
@@ -30,12 +30,14 @@ def bring_in_pair(folder: Path, multiples: tuple[int, int]) -> Path:
     return folder / "weights"
 
 
-@pytest.mark.parametrize(("multiples", "engine"), [((4, 4), 52), ((16, 4), 64), ((8, 32), 64), ((256, 256), 256)])
+@pytest.mark.parametrize(
+    ("multiples", "engine"), [((4, 4), 52), ((16, 4), 64), ((8, 32), 64), ((256, 256), 256), ((12, 8), 72)]
+)
 def test_tiles_of_any_size_become_variants_of_their_size(
     multiples: tuple[int, int], engine: int, tmp_path: Path
 ) -> None:
     weights = bring_in_pair(tmp_path, multiples)
-    assert find_weights("pas", "cd68", [weights]).multiple == max(multiples)
+    assert find_weights("pas", "cd68", [weights]).multiple == math.lcm(*multiples)
     built = call("build-engines", "--stain", "cd68", "--weights", weights, "--size", 50, "--json")
     assert {(each["height"], each["width"]) for each in json.loads(built.stdout)} == {(engine, engine)}
     source, out = write_folder(tmp_path / "in", ["a", "b"], height=50, width=50), tmp_path / "out"
