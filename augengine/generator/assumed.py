@@ -18,7 +18,8 @@ def assumptions(recipe: Recipe, said: Said, numbers: Numbering) -> Iterator[str]
     if recipe.blocks:
         yield from _of_blocks(recipe, said, numbers)
     ends = "" if numbers.ends_padded else ", though no module in front of the first shows a padding"
-    yield f"the first and the last convolution padded by reflection{ends}; those of stride 2 by zeros"
+    yield f"the first and the last convolution padded by reflection{ends}"
+    yield "sides halved by convolutions of stride 2 that zeros pad, no pooling"
     if recipe.upsampling != "transposed":
         padding = "" if numbers.up_padded else ", zeros around it"
         option = " (--upsampling)" if said.upsampling is None else ""

@@ -93,13 +93,14 @@ def _decoded(file: Path) -> tuple[RgbImage, bytes]:
 
 
 def pick_reading(
-    example: Example, readings: Iterable[tuple[str, Reading, Callable[[], Translate]]]
+    example: Example, readings: Iterable[tuple[str, Reading, Callable[[], Translate]]], hint: str = ""
 ) -> tuple[Reading, Fit]:
     """The reading that agrees with an example.
 
     Args:
         example: The pictures.
         readings: What each says, the reading itself, and what makes its translation; the plain one first.
+        hint: What to try before anything else if none fits.
 
     Returns:
         The first of those that fit best, and how well it does.
@@ -110,7 +111,7 @@ def pick_reading(
     tried = [(_error(example, make), says, reading) for says, reading, make in readings]
     best = min(error for error, _, _ in tried)
     if not best <= MAX_ERROR:
-        raise no_fit(example, min(tried, key=lambda each: each[0])[1], best, len(tried))
+        raise no_fit(example, min(tried, key=lambda each: each[0])[1], best, len(tried), hint)
     bound = best * _ALIKE + _ALIKE_GREY_LEVELS
     fitting = [each for each in tried if each[0] <= bound]
     error, says, reading = fitting[0]
@@ -125,12 +126,13 @@ def _error(example: Example, make: Callable[[], Translate]) -> float:
         return float("inf")
 
 
-def no_fit(example: Example, nearest: str, error: float, count: int) -> CheckpointError:
+def no_fit(example: Example, nearest: str, error: float, count: int, hint: str = "") -> CheckpointError:
     """The refusal of a checkpoint of which no reading agrees with an example."""
     tried = f"none of {count} readings gives" if count > 1 else "the generator does not give"
     return CheckpointError(
         f"{tried} {example.name}: the nearest, {nearest}, differs by {error:.3g} grey levels in the mean, accepted are "
         f"{MAX_ERROR:g}",
-        hint="export it as ONNX, which holds the whole network, and check that the two pictures belong together, are "
-        "RGB, and are not scaled",
+        hint=hint
+        + "export it as ONNX, which holds the whole network, and check that the two pictures belong together, are RGB, "
+        "and are not scaled",
     )

@@ -130,7 +130,9 @@ def _as_the_example_shows(reading: Reading, example: Example, on_note: Callable[
     """The reading that an example agrees with, and how far its stored form is from the example."""
     tried = candidates(reading)
     on_note(f"comparing {len(tried)} readings of the checkpoint with the example")
-    chosen, fit = pick_reading(example, ((each.says, each, partial(_translation, each)) for each in tried))
+    said = " and ".join(reading.said.options())
+    hint = f"leave out {said}, so that more is tried; or " if said else ""
+    chosen, fit = pick_reading(example, ((each.says, each, partial(_translation, each)) for each in tried), hint)
     generator = chosen.build()
     recipe = {} if chosen.recipe is None else chosen.recipe.to_json()
     stored = store_half(to_onnx(generator, recipe))

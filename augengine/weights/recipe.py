@@ -101,5 +101,9 @@ class Said:
     upsampling: Upsampling | None = None
     padding: Padding | None = None
 
+    def options(self) -> list[str]:
+        """The options of `augengine import` that say it."""
+        return [f"--{name}" for name, value in asdict(self).items() if value is not None]
+
 
 NOTHING_SAID = Said()

@@ -137,6 +137,18 @@ def test_a_failure_leaves_what_was_there(pair: Pair, onnx_pair: Pair, tmp_path: 
     torch.save({**state, "model.1.weight": 1e-7 * state["model.1.weight"]}, tmp_path / "spoilt.pth")
     refused(call_import(tmp_path / "spoilt.pth", root, "to-reference", "--force"), "rounded to float16")
     assert files_below(root) == before
+    refused(call_import(tmp_path / "spoilt.pth", tmp_path / "new" / "root", "to-reference"), "rounded to float16")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_refused_import_makes_no_home(onnx_pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUGENGINE_HOME", str(tmp_path / "home"))
+    said = ("--stain", "cd68", "--direction", "to-reference", "--mpp", 0.5)
+    (tmp_path / "G.onnx").write_text("no network")
+    refused(call("import", tmp_path / "G.onnx", *said), "G.onnx")
+    assert not (tmp_path / "home").exists()
+    assert call("import", onnx_pair["to-reference"], *said).exit_code == 0
+    assert (tmp_path / "home" / "format").is_file()
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy"])
