@@ -15,7 +15,7 @@ from augengine.importing.export import Tile, Translate
 from augengine.importing.request import Fit
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.images import Decoder
-from augengine.pictures.jpeg import as_same_jpeg
+from augengine.pictures.jpeg import encode_like
 from augengine.spec import MIN_SIDE
 
 MAX_SIDE = 1024
@@ -51,7 +51,9 @@ class Example:
         """Mean absolute difference of an output from the second picture, in grey levels; infinite if not finite."""
         if y_nchw.shape != self.before_nchw.shape or not np.isfinite(y_nchw).all():
             return float("inf")
-        made = as_same_jpeg(quantise(y_nchw)[0], self.after_file)
+        made = quantise(y_nchw)[0]
+        if (compressed := encode_like(made, self.after_file)) is not None:
+            made = _decoded(compressed, Path(self.name))
         return float(np.abs(made.astype(np.float32) - self.after_hwc.astype(np.float32)).mean())
 
 
@@ -65,11 +67,12 @@ def read_example(files: tuple[Path, Path], multiple: int) -> Example:
     Raises:
         SourceError: A picture that cannot be read, or two that do not belong together.
     """
-    before, after = (_decoded(file) for file in files)
-    height, width = before[0].shape[:2]
-    if before[0].shape != after[0].shape:
+    data = [_bytes_of(file) for file in files]
+    before, after = (_decoded(each, file) for each, file in zip(data, files, strict=True))
+    height, width = before.shape[:2]
+    if before.shape != after.shape:
         raise SourceError(
-            f"{files[0]} is {width} x {height} px, {files[1]} {after[0].shape[1]} x {after[0].shape[0]}: a generator "
+            f"{files[0]} is {width} x {height} px, {files[1]} {after.shape[1]} x {after.shape[0]}: a generator "
             "gives images of the size it takes",
             hint="give the very pixels that the network took, after all cropping and scaling",
         )
@@ -78,18 +81,21 @@ def read_example(files: tuple[Path, Path], multiple: int) -> Example:
             f"{files[0]} is {width} x {height} px, this generator takes multiples of {multiple} from {MIN_SIDE} px up",
             hint="run your own code on a picture of such a size",
         )
-    return Example(before_nchw=normalise([before[0]]), after_hwc=after[0], after_file=after[1], name=str(files[1]))
+    return Example(before_nchw=normalise([before]), after_hwc=after, after_file=data[1], name=str(files[1]))
 
 
-def _decoded(file: Path) -> tuple[RgbImage, bytes]:
+def _bytes_of(file: Path) -> bytes:
     try:
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise SourceError(f"cannot read {file}: {error.strerror}", hint="--example names two pictures") from error
+
+
+def _decoded(data: bytes, file: Path) -> RgbImage:
     (image,) = Decoder(threads=1, max_side=MAX_SIDE).decode([data])
     if isinstance(image, ContentError):
         raise SourceError(f"{file}: {image.message}", hint=image.hint or "save it as an 8-bit RGB PNG")
-    return image, data
+    return image
 
 
 def pick_reading(

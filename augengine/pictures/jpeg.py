@@ -1,10 +1,9 @@
-"""What a JPEG of somebody else's makes of pixels: its tables and its sampling of colours, not its quality's number."""
+"""The compression of a JPEG of somebody else's: its tables and its sampling of colours, not its quality's number."""
 
 from __future__ import annotations
 
 import io
 
-import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from augengine.pictures.arrays import RgbImage
@@ -12,19 +11,18 @@ from augengine.pictures.arrays import RgbImage
 _MAGIC = b"\xff\xd8\xff"
 
 
-def as_same_jpeg(rgb_hwc: RgbImage, like: bytes) -> RgbImage:
-    """What is left of uint8 (H, W, 3) after the compression of another picture; the same pixels if that is no JPEG.
+def encode_like(rgb_hwc: RgbImage, other: bytes) -> bytes | None:
+    """uint8 (H, W, 3) as a JPEG of the same compression as another file's; None if that is no JPEG.
 
     Args:
         rgb_hwc: The pixels.
-        like: The other picture's file, which was decoded before without an error.
+        other: The other file, which was decoded before without an error.
     """
-    if not like.startswith(_MAGIC):
-        return rgb_hwc
-    other = JpegImagePlugin.JpegImageFile(io.BytesIO(like))
-    sampling = JpegImagePlugin.get_sampling(other)
+    if not other.startswith(_MAGIC):
+        return None
+    like = JpegImagePlugin.JpegImageFile(io.BytesIO(other))
+    sampling = JpegImagePlugin.get_sampling(like)
     file = io.BytesIO()
-    kept = {"qtables": other.quantization, "subsampling": sampling if sampling >= 0 else 2}
-    Image.fromarray(rgb_hwc).save(file, "JPEG", **kept)
-    file.seek(0)
-    return np.asarray(Image.open(file, formats=["JPEG"]).convert("RGB"))
+    # An unusual sampling has no name in Pillow; most encoders halve the colours both ways.
+    Image.fromarray(rgb_hwc).save(file, "JPEG", qtables=like.quantization, subsampling=sampling if sampling >= 0 else 2)
+    return file.getvalue()
