@@ -224,7 +224,7 @@ def convert_initialisers(
     for tensor in model.graph.initializer:
         if tensor.data_type == source and tensor.name not in keep:
             values = numpy_helper.to_array(tensor)
-            if np.abs(values).max(initial=0) > np.finfo(dtype).max:
+            if not np.abs(values).max(initial=0) <= np.finfo(dtype).max:  # NaN too
                 raise WeightsError(
                     f"{tensor.name} holds a weight beyond {dtype.__name__}", hint="its training diverged"
                 )

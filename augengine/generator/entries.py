@@ -14,6 +14,7 @@ from augengine.generator.reparametrised import check_folded, fold
 State = Mapping[str, Tensor]
 
 _DEEPEST = 8
+_MAX_DIGITS = 9
 _COUNTERS = ("n_averaged", "num_updates", "initted", "step", "decay")
 """What averages of a network keep beside its copy: values without dimensions, or of one element."""
 _DIGITS = re.compile(r"(\d+)")
@@ -21,7 +22,13 @@ _DIGITS = re.compile(r"(\d+)")
 
 def natural(name: str) -> tuple[tuple[int, int | str], ...]:
     """A sort key by which ``model.10`` comes after ``model.9``; the order of the layers in every common naming."""
-    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in _DIGITS.split(name) if part)
+    parts = (part for part in _DIGITS.split(name) if part)
+    return tuple((1, part) if (number := number_in(part)) is None else (0, number) for part in parts)
+
+
+def number_in(part: str) -> int | None:
+    """The number that a part of a name is; None for any text, and for more digits than modules can have."""
+    return int(part) if part.isascii() and part.isdecimal() and len(part) <= _MAX_DIGITS else None
 
 
 def pick_state(loaded: Any, entry: str | None, source: str) -> dict[str, Tensor]:

@@ -8,12 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 _NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray")
-_LIGHTNING = (
-    "pytorch_lightning.utilities.parsing",
-    "lightning_fabric.utilities.data",
-    "lightning.fabric.utilities.data",
-)
-NAMES: tuple[str, ...] = (
+VALUES: tuple[str, ...] = (
     "argparse.Namespace",
     "types.SimpleNamespace",
     *(f"{room}.{system}Path" for room in ("pathlib", "pathlib._local") for system in ("Posix", "Windows")),
@@ -21,31 +16,42 @@ NAMES: tuple[str, ...] = (
     *(f"{room}.{function}" for room in _NUMPY for function in ("scalar", "_reconstruct")),
     "numpy.dtype",
     "numpy.ndarray",
-    *(f"{room}.AttributeDict" for room in _LIGHTNING),
     *(f"omegaconf.{name}" for name in ("dictconfig.DictConfig", "listconfig.ListConfig", "nodes.AnyNode")),
     *(f"omegaconf.base.{name}" for name in ("ContainerMetadata", "Metadata")),
-    *("typing.Any", "collections.defaultdict", "builtins.dict", "builtins.list"),
+    *("typing.Any", "builtins.dict", "builtins.list"),
     "datetime.datetime",
     "datetime.date",
     "datetime.timedelta",
     "datetime.timezone",
 )
-"""The closed list of what a checkpoint may name besides what torch itself allows."""
+"""Classes and functions whose values are passed over."""
+
+MAPPINGS: tuple[str, ...] = (
+    "collections.defaultdict",
+    "pytorch_lightning.utilities.parsing.AttributeDict",
+    *(f"{room}.utilities.data.AttributeDict" for room in ("lightning_fabric", "lightning.fabric")),
+)
+"""Kinds of dictionaries; what they hold may be weights."""
 
 
-class Inert(dict[Any, Any]):
-    """Stands for a value that is passed over; as a mapping it keeps its items, which may be weights."""
+class Inert:
+    """Stands for a value that is passed over, however it is made."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        super().__init__()
+        pass
 
     def __setstate__(self, state: Any) -> None:
         """Pass over what the value was."""
 
-    def __hash__(self) -> int:  # type: ignore[override]  # it may be a key
-        return id(self)
+
+class Plain:
+    """Stands for a kind of dictionary: what is made of it is a plain one, which the file then fills."""
+
+    def __new__(cls, *_: Any) -> Any:
+        """An empty dictionary."""
+        return {}
 
 
-def inert_globals() -> list[tuple[type[Inert], str]]:
-    """What `torch.serialization.safe_globals` takes: the stand-in under every name of the list."""
-    return [(Inert, name) for name in NAMES]
+def inert_globals() -> list[tuple[type[Inert] | type[Plain], str]]:
+    """What `torch.serialization.safe_globals` takes: each name of the closed list with its stand-in."""
+    return [*((Inert, name) for name in VALUES), *((Plain, name) for name in MAPPINGS)]

@@ -107,7 +107,7 @@ def _affine(norms: Sequence[Layer], convolutions: Convolutions, source: str) -> 
     by_name = {layer.name: layer.tensors.get("bias") for layer in convolutions.in_order()[:-1]}
     biases = [by_name[name] for name in _by_name(convolutions.in_order()[:-1])]
     channels = [None if bias is None else len(bias) for bias in biases]
-    found = [len(norm.weight) for norm in norms]
+    found = [len(norm.tensors.get("weight", ())) for norm in norms]
     fits = len(found) == len(channels) and all(c in (None, f) for c, f in zip(channels, found, strict=True))
     if not fits or len(scaled) != len(norms) or any(not norm.tensors.keys() >= set(PARTS) for norm in norms):
         raise CheckpointError(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from augengine.generator.entries import natural
+from augengine.generator.entries import natural, number_in
 from augengine.generator.layers import Convolutions, Layer
 from augengine.weights.recipe import Padding
 
@@ -110,14 +110,16 @@ def _common(first: str, second: str) -> tuple[str, ...]:
 def _block_numbers(first: str, second: str) -> tuple[int, int, bool] | None:
     """Where two convolutions of a block stand in it, and whether inside modules of their own; None without numbers."""
     depth, a, b = len(_common(first, second)), first.split("."), second.split(".")
-    if max(len(a), len(b)) <= depth or not (a[depth].isdigit() and b[depth].isdigit()):
+    if min(len(a), len(b)) <= depth:
         return None
-    return int(a[depth]), int(b[depth]), len(a) > depth + 1 or len(b) > depth + 1
+    numbers = number_in(a[depth]), number_in(b[depth])
+    if numbers[0] is None or numbers[1] is None:
+        return None
+    return numbers[0], numbers[1], max(len(a), len(b)) > depth + 1
 
 
 def _own_number(name: str) -> int | None:
-    last = name.rpartition(".")[2]
-    return int(last) if last.isdigit() else None
+    return number_in(name.rpartition(".")[2])
 
 
 def _step(first: _Unit, second: _Unit) -> tuple[int, int] | None:
@@ -126,10 +128,13 @@ def _step(first: _Unit, second: _Unit) -> tuple[int, int] | None:
     None if no container numbers both.
     """
     depth = len(_common(first.name, second.name))
-    if depth >= min(len(first.path), len(second.path)) or not (first.path[depth] + second.path[depth]).isdigit():
+    if depth >= min(len(first.path), len(second.path)):
+        return None
+    places = number_in(first.path[depth]), number_in(second.path[depth])
+    if places[0] is None or places[1] is None:
         return None
     alone = not first.is_block and len(first.path) == depth + 1
-    return int(second.path[depth]) - int(first.path[depth]), 1 + (_NORM_AND_RELU if alone else 0)
+    return places[1] - places[0], 1 + (_NORM_AND_RELU if alone else 0)
 
 
 def _in_front(first: _Unit, second: _Unit) -> int | None:
@@ -194,9 +199,9 @@ def _strange_blocks(
 def _strange_norms(norms: Mapping[str, Layer]) -> list[str]:
     """A norm comes right behind its convolution."""
     for name, norm in norms.items():
-        where, _, number = name.rpartition(".")
-        other, _, place = norm.name.rpartition(".")
-        if where == other and number.isdigit() and place.isdigit() and int(place) != int(number) + 1:
+        number, place = _own_number(name), _own_number(norm.name)
+        siblings = name.rpartition(".")[0] == norm.name.rpartition(".")[0]
+        if siblings and number is not None and place is not None and place != number + 1:
             return [f"the norm {norm.name} does not stand right behind the convolution {name}"]
     return []
 

@@ -58,6 +58,13 @@ def read_foreign(path: Path) -> ForeignOnnx:
     Raises:
         CheckpointError: Unreadable, or not a float32 graph of images.
     """
+    try:
+        return _read(path)
+    except (TypeError, ValueError) as error:  # names that are no text, types that do not exist
+        raise CheckpointError(f"{path} is damaged: {error}", hint="copy it again, or export it anew") from error
+
+
+def _read(path: Path) -> ForeignOnnx:
     model = _load(path)
     opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
     if opset < LOWEST_OPSET:

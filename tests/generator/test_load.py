@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
-from fractions import Fraction
-from pathlib import Path, PureWindowsPath
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -20,7 +14,6 @@ from torch.nn.utils.parametrizations import orthogonal
 
 from augengine.errors import CheckpointError
 from augengine.generator import Checkpoint, Recipe, Said, read_checkpoint
-from augengine.generator.inert import Inert, inert_globals
 from tests.support.foreign_generators import BLOCKS, WIDTH, Numbered, Worded, affine_norm, draw_weights
 
 NUMBERED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -167,62 +160,6 @@ def test_of_two_generators_one_is_chosen_by_its_name(nested: bool, tmp_path: Pat
     assert "netG_A" in caught.value.hint
 
 
-def test_a_wrong_entry_names_the_generators_found(tmp_path: Path) -> None:
-    netG = {"module.netG_A": Numbered().state_dict(), "netD": {"model.0.weight": torch.zeros(8, 3, 4, 4)}}
-    file = saved({"state_dict": netG, "epoch": 3}, tmp_path)
-    for entry, said in (("netG_B", "no entry 'netG_B'"), ("netD", "no generator in the entry 'netD'")):
-        with pytest.raises(CheckpointError, match=said) as caught:
-            read_checkpoint(file, entry=entry)
-        assert "state_dict.module.netG_A" in caught.value.hint
-
-
-def test_counters_beside_an_average_are_passed_over(tmp_path: Path) -> None:
-    network = draw_weights(Numbered())
-    averaged = torch.optim.swa_utils.AveragedModel(network)
-    assert "n_averaged" in averaged.state_dict()
-    for prefix in ("", "ema."):
-        file = saved(prefixed(averaged.state_dict(), prefix), tmp_path)
-        assert translates_like(network, read_checkpoint(file))
-
-
-BESIDE: dict[str, Callable[[], Any]] = {
-    "a NumPy scalar": lambda: np.float64(0.3),
-    "a NumPy integer": lambda: np.int64(3),
-    "a NumPy array": lambda: np.arange(6.0).reshape(2, 3),
-    "a Namespace": lambda: Namespace(lr=1e-4, out=Path("runs")),
-    "a simple namespace": lambda: SimpleNamespace(lr=1e-4),
-    "a path": lambda: Path("runs/7"),
-    "a Windows path": lambda: PureWindowsPath("C:/runs"),
-    "a time": lambda: datetime(2026, 1, 2, tzinfo=UTC),
-}
-
-
-@pytest.mark.parametrize("form", ["zip", "legacy"])
-@pytest.mark.parametrize("beside", BESIDE)
-def test_harmless_values_beside_the_weights_are_passed_over(beside: str, form: str, tmp_path: Path) -> None:
-    network, value = draw_weights(Numbered()), BESIDE[beside]()
-    content = {"state_dict": network.state_dict(), "hyper_parameters": {"best": value, "all": [value, value]}}
-    torch.save(content, tmp_path / "last.ckpt", _use_new_zipfile_serialization=form == "zip")
-    assert translates_like(network, read_checkpoint(tmp_path / "last.ckpt"))
-
-
-def test_no_stand_in_is_what_it_stands_for() -> None:
-    """Nothing of the classes that a file names is called, however harmless they are."""
-    assert {stand_in for stand_in, _ in inert_globals()} == {Inert}
-    value = Inert(1, 2, key=3)
-    value.__setstate__({"lr": 1})
-    assert (len(value), vars(value)) == (0, {})
-
-
-@pytest.mark.parametrize("value", [Fraction(1, 3), Decimal("0.1"), nn.Conv2d(1, 1, 1)])
-def test_other_values_are_named_as_torch_names_them(value: object, tmp_path: Path) -> None:
-    file = saved({"state_dict": Numbered().state_dict(), "best": value}, tmp_path)
-    kind = f"{type(value).__module__}.{type(value).__qualname__}".replace(".", r"\.")
-    with pytest.raises(CheckpointError, match=f"more than weights, {kind}, perhaps code, and was not run") as caught:
-        read_checkpoint(file)
-    assert "torch.save(netG.state_dict(), FILE)" in caught.value.hint
-
-
 def test_a_mapping_that_holds_itself_is_read_once(tmp_path: Path) -> None:
     network = draw_weights(Numbered())
     content: dict[str, Any] = {"netG": network.state_dict()}
@@ -295,13 +232,3 @@ def test_keras_and_tensorflow_are_sent_to_onnx(name: str, tmp_path: Path) -> Non
 def test_a_saved_model_is_sent_to_onnx_too(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="a folder"):
         read_checkpoint(tmp_path)
-
-
-def test_another_network_in_the_same_names_is_left_out_by_the_entry(tmp_path: Path) -> None:
-    network, other = draw_weights(Numbered()), nn.Sequential(nn.Conv2d(3, 8, 4), nn.Conv2d(8, 1, 4))
-    flat = prefixed(network.state_dict(), "generator.") | prefixed(other.state_dict(), "discriminator.")
-    file = saved({"state_dict": flat, "epoch": 3}, tmp_path)
-    with pytest.raises(CheckpointError, match="no place") as caught:
-        read_checkpoint(file)
-    assert "--entry generator leaves them out" in caught.value.hint
-    assert translates_like(network, read_checkpoint(file, entry="generator"))

@@ -12,7 +12,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from augengine.engines.onnx_types import read_model
 from augengine.errors import CheckpointError, WeightsError
-from augengine.importing.foreign_onnx import read_foreign
+from augengine.importing.foreign_onnx import read_foreign, stored_form
+from tests.support.foreign_graphs import channels_last, hand_norm, of_size, strided
 
 _TERA = 1 << 20
 
@@ -156,3 +157,21 @@ def test_what_is_no_onnx_is_refused(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "g.onnx").write_bytes(data)
     with pytest.raises(CheckpointError):
         read_foreign(tmp_path / "g.onnx")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_bytes_are_read_or_refused_and_nothing_else(seed: int, tmp_path: Path) -> None:
+    random, file = np.random.default_rng(seed), tmp_path / "g.onnx"
+    whole = [model.SerializeToString() for model in (strided(4), hand_norm(1e-8), of_size(64, 64), channels_last())]
+    refused = 0
+    for number in range(100):
+        data = bytearray(whole[number % len(whole)])
+        for _ in range(1 + number % 3):
+            place, kind = random.integers(len(data)), random.integers(3)
+            data[place : place + kind] = random.integers(0, 256, random.integers(3), dtype=np.uint8).tobytes()
+        file.write_bytes(data)
+        try:
+            stored_form(read_foreign(file).graph, file)
+        except WeightsError:
+            refused += 1
+    assert refused > 50
