@@ -68,7 +68,7 @@ def _candidates(reading: Reading) -> Iterator[Candidate]:
         for change in _changes(reading):
             recipe = replace(base, **change.recipe)
             yield Candidate(
-                says=", ".join(filter(None, (*about, change.says))) or "as it was said",
+                says=", ".join(filter(None, (*about, change.says))) or "nothing but what was said",
                 recipe=recipe if change.alter is None else None,
                 build=partial(_build, reading, recipe, change),
             )

@@ -97,7 +97,7 @@ class Fit:
 
     Attributes:
         error: Mean absolute difference, in grey levels.
-        reading: What was read otherwise than the plain reading; empty if nothing was, or if nothing could be.
+        reading: Which reading of the tensors it is; empty for an ONNX file, which has only one.
         alike: Other readings that fit about as well, with their differences.
     """
 
@@ -107,7 +107,7 @@ class Fit:
 
     def sentence(self) -> str:
         """Say in a line how far the stored generator is from the example."""
-        return f"the example vouches for it: the mean difference is {self.error:.2g} grey levels"
+        return f"it agrees with the example: the mean difference is {self.error:.2g} grey levels"
 
     def warnings(self) -> Iterator[str]:
         """What the user should look at."""

@@ -94,7 +94,7 @@ def test_build_engines_without_a_stain_builds_its_pair_too(small_weights: Path) 
         pairs = build_stains(stain, weights=small_weights, tiles=None, backend="openvino", size=32)
         return {pair.weights.name for pair in pairs}
 
-    assert {"cd68", "cd34", "cd68 (sample set)"} <= built(None)
+    assert built(None) == {"cd68", "cd68 (sample set)"}
     assert built("cd68") == {"cd68"}
 
 
