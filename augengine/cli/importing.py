@@ -55,7 +55,7 @@ from augengine.weights.recipe import Padding, RecipeName, Upsampling
     metavar="SOURCE",
     help="Real tiles of the stain; on them it is noticed if the two directions were exchanged.",
 )
-@click.option("--force", is_flag=True, help="Replace what is there; accept what looks exchanged.")
+@click.option("--force", is_flag=True, help="Replace what is there; accept what looks exchanged or read wrongly.")
 @as_json_option
 def import_command(as_json: bool, **options: Any) -> None:
     """Store a generator that was trained elsewhere: .pth, .safetensors or .onnx."""

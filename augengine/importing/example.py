@@ -25,6 +25,8 @@ MAX_ERROR = 4.0
 """Mean difference in grey levels up to which a reading fits: what a lossy encoder costs tissue. JPEGs are compared
 after the same compression, so that their cost drops out."""
 
+CHECK_PICTURES = "check that the two pictures belong together, are RGB, and were made in eval mode"
+
 _ALIKE = 1.1
 _ALIKE_GREY_LEVELS = 0.1
 
@@ -117,7 +119,11 @@ def pick_reading(
     tried = [(_error(example, make), says, reading) for says, reading, make in readings]
     best = min(error for error, _, _ in tried)
     if not best <= MAX_ERROR:
-        raise no_fit(example, min(tried, key=lambda each: each[0])[1], best, len(tried), hint)
+        nearest = min(tried, key=lambda each: each[0])[1]
+        raise CheckpointError(
+            f"none of {len(tried)} readings gives {example.name}: the nearest, {nearest}, {misfit(best)}",
+            hint=f"{hint}export it as ONNX, which holds the whole network; {CHECK_PICTURES}",
+        )
     bound = best * _ALIKE + _ALIKE_GREY_LEVELS
     fitting = [each for each in tried if each[0] <= bound]
     error, says, reading = fitting[0]
@@ -132,13 +138,6 @@ def _error(example: Example, make: Callable[[], Translate]) -> float:
         return float("inf")
 
 
-def no_fit(example: Example, nearest: str, error: float, count: int, hint: str = "") -> CheckpointError:
-    """The refusal of a checkpoint of which no reading agrees with an example."""
-    tried = f"none of {count} readings gives" if count > 1 else "the generator does not give"
-    return CheckpointError(
-        f"{tried} {example.name}: the nearest, {nearest}, differs by {error:.3g} grey levels in the mean, accepted are "
-        f"{MAX_ERROR:g}",
-        hint=hint
-        + "export it as ONNX, which holds the whole network, and check that the two pictures belong together, are RGB, "
-        "and are not scaled",
-    )
+def misfit(error: float) -> str:
+    """The end of a sentence that says how far too far an output is from an example."""
+    return f"differs by {error:.3g} grey levels in the mean, accepted are {MAX_ERROR:g}"

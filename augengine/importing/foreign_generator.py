@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from augengine.generator import (
     run_generator,
 )
 from augengine.importing.behaviour import check_behaviour, check_sizes, find_multiple, fit_sides
-from augengine.importing.example import MAX_ERROR, Example, no_fit, pick_reading, read_example
+from augengine.importing.example import CHECK_PICTURES, MAX_ERROR, Example, misfit, pick_reading, read_example
 from augengine.importing.export import Tile, Translate, compare, open_onnx, run_onnx, to_onnx
 from augengine.importing.foreign_onnx import Graph, read_foreign, stored_form
 from augengine.importing.request import Fit, ImportRequest
@@ -215,19 +215,21 @@ def _fit_of_onnx(translate: Translate, stored: Graph, example: Example) -> Fit:
     error = example.difference(translate(example.before_nchw))
     if error <= MAX_ERROR:
         return Fit(error=example.difference(run_onnx(stored, example.before_nchw)))
-    refused = no_fit(example, "the network as it is", error, 1)
-    if scaling := next(_scalings_that_fit(translate, example), ""):
-        refused = CheckpointError(
-            f"{refused.message}; it fits with {scaling}",
-            hint="export it together with that scaling: RGB images in [-1, 1] go in and come out",
-        )
-    raise refused
+    scaling = _scaling_that_fits(translate, example)
+    explained = f"; it fits with {scaling}" if scaling else ""
+    raise CheckpointError(
+        f"the network does not give {example.name}: what it gives {misfit(error)}{explained}",
+        hint="export it together with that scaling: RGB images in [-1, 1] go in and come out"
+        if scaling
+        else CHECK_PICTURES,
+    )
 
 
-def _scalings_that_fit(translate: Translate, example: Example) -> Iterator[str]:
-    for says, run in _SCALINGS.items():
-        if example.difference(run(translate, example.before_nchw)) <= MAX_ERROR:
-            yield says
+def _scaling_that_fits(translate: Translate, example: Example) -> str:
+    """The scaling of the images that explains an example best; empty if none does."""
+    errors = {says: example.difference(run(translate, example.before_nchw)) for says, run in _SCALINGS.items()}
+    best = min(errors, key=lambda says: errors[says])
+    return best if errors[best] <= MAX_ERROR else ""
 
 
 def _ours(model: Graph, tile_nchw: Tile, translate: Translate) -> Generator | None:
