@@ -207,7 +207,9 @@ def check_graph(model: ModelProto, what: str, *, keep_shapes: bool = False) -> M
         inferred = shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except _ONNX_ERRORS as error:
         reason = " ".join(str(error).split())[:300]
-        raise WeightsError(f"{what} is not valid ONNX: {reason}", hint="export the checkpoint anew") from error
+        raise WeightsError(
+            f"{what} is not valid ONNX: {reason}", hint="import the checkpoint anew, or export it anew"
+        ) from error
     return inferred if keep_shapes else model
 
 

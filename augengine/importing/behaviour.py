@@ -10,9 +10,7 @@ import numpy as np
 
 from augengine.errors import CheckpointError, WeightsError
 from augengine.importing.export import Tile, Translate, compare, drawn_images
-
-MAX_MULTIPLE = 512
-"""Largest multiple that is tried for the sides, in pixels; nine strides of 2 need it."""
+from augengine.weights.cards import MAX_MULTIPLE
 
 MAX_VALUES = 1 << 28
 """Elements of any value in a graph, 1 GB in float32; a generator's largest has 262 144 for 64 x 64 px."""

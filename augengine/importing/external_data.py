@@ -41,12 +41,14 @@ def read_external_data(model: ModelProto, path: Path) -> None:
 def _size(tensor: TensorProto, path: Path) -> int:
     """Bytes that the shape and the type of a tensor ask for."""
     try:
-        item: int = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        kind = helper.tensor_dtype_to_np_dtype(tensor.data_type)
     except KeyError as error:
         raise CheckpointError(f"{path}: {tensor.name} in another file is of no known type", hint=_HINT) from error
+    if kind.hasobject:
+        raise CheckpointError(f"{path}: {tensor.name} in another file is no number but {kind}", hint=_HINT)
     if any(side < 0 for side in tensor.dims):
         raise CheckpointError(f"{path}: {tensor.name} in another file has the shape {tuple(tensor.dims)}", hint=_HINT)
-    size: int = math.prod(tensor.dims) * item
+    size: int = math.prod(tensor.dims) * kind.itemsize
     return size
 
 
@@ -57,14 +59,14 @@ def _read(tensor: TensorProto, path: Path) -> bytes:
     if _number(said, "length", size, path) != size:
         raise CheckpointError(f"{path}: {tensor.name} needs {size} bytes, {file.name} is said to hold another number")
     try:
+        # Read asks for the memory first, however short the file is.
+        if file.stat().st_size < offset + size:
+            raise CheckpointError(f"{file} ends before the weights of {path.name} do", hint="copy it again, whole")
         with file.open("rb") as data:
             data.seek(offset)
-            read = data.read(size)
+            return data.read(size)
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror}", hint=_HINT) from error
-    if len(read) != size:
-        raise CheckpointError(f"{file} ends before the weights of {path.name} do", hint="copy it again, whole")
-    return read
 
 
 def _number(said: Mapping[str, str], key: str, default: int, path: Path) -> int:

@@ -24,6 +24,9 @@ DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 CARD_FORMAT = 1
 
+MAX_MULTIPLE = 512
+"""Largest number of pixels that sides may have to be multiples of; nine strides of 2 need it."""
+
 MPP_TOLERANCE = 0.2
 """How far a source's um/px may be off the generators' own, as a share of theirs."""
 
@@ -79,8 +82,11 @@ class Card:
             raise SpecError(f"a card's direction is one of {', '.join(DIRECTIONS)}, got {self.direction!r}")
         if not (math.isfinite(self.mpp) and 0 < self.mpp < 100):
             raise SpecError(f"mpp must be in (0, 100) um/px, got {self.mpp}")
-        if not isinstance(self.multiple, int) or self.multiple < 1 or self.multiple % SIDE_MULTIPLE:
-            raise SpecError(f"a card's multiple is a multiple of {SIDE_MULTIPLE}, got {self.multiple!r}")
+        allowed = range(SIDE_MULTIPLE, MAX_MULTIPLE + 1, SIDE_MULTIPLE)
+        if type(self.multiple) is not int or self.multiple not in allowed:
+            raise SpecError(
+                f"a card's multiple is a multiple of {SIDE_MULTIPLE} up to {MAX_MULTIPLE} px, got {self.multiple!r}"
+            )
         for name in ("stain", "reference", "training", "limits", "checkpoint_digest", "weights_digest"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value:

@@ -10,9 +10,8 @@ import torch
 
 from augengine.chain.translate import normalise, quantise
 from augengine.generator import MAX_READINGS
-from augengine.importing.behaviour import MAX_MULTIPLE
 from augengine.importing.example import MAX_ERROR
-from augengine.weights.cards import find_weights
+from augengine.weights.cards import MAX_MULTIPLE, find_weights
 from tests.docs.test_pages import blocks
 from tests.support.foreign_generators import Numbered, draw_weights
 from tests.support.pictures import encode, tissue, write_folder

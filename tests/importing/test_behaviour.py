@@ -9,7 +9,6 @@ import pytest
 
 from augengine.errors import CheckpointError, WeightsError
 from augengine.importing.behaviour import (
-    MAX_MULTIPLE,
     MAX_VALUES,
     check_behaviour,
     check_sizes,
@@ -17,6 +16,7 @@ from augengine.importing.behaviour import (
     fit_sides,
 )
 from augengine.importing.export import Tile, Translate, drawn_images
+from augengine.weights.cards import MAX_MULTIPLE
 
 FILE = Path("G.onnx")
 

@@ -114,6 +114,15 @@ def test_of_other_files_only_whole_ones_in_its_folder_are_read(
         read_foreign(_write(folder / "g.onnx", [], _outside([1, 3, 1, 1], **said)))
 
 
+@pytest.mark.parametrize(("kind", "reason"), [(TensorProto.STRING, "no number"), (99, "of no known type")])
+def test_of_other_files_only_numbers_are_read(kind: int, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "secret.bin").write_bytes(bytes(24))
+    tensor = _outside([1, 3, 1, 1], length="24")
+    tensor.data_type = kind
+    with pytest.raises(CheckpointError, match=reason):
+        read_foreign(_write(tmp_path / "g.onnx", [], tensor))
+
+
 def test_no_more_is_read_from_other_files_than_an_onnx_file_can_hold(tmp_path: Path) -> None:
     (tmp_path / "secret.bin").write_bytes(bytes(12))
     with pytest.raises(CheckpointError, match="more than 2 GB"):

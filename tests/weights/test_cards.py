@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from augengine.errors import SpecError, WeightsError
+from augengine.spec import round_side
 from augengine.weights.cards import (
     DIRECTIONS,
     Card,
@@ -44,6 +45,31 @@ def test_a_card_survives_its_file(root: Path, tmp_path: Path) -> None:
     assert read_card(tmp_path / "card.json") == card
 
 
+def test_a_card_without_a_multiple_is_of_a_generator_with_two_strides(root: Path) -> None:
+    data = card_of(root).to_json()
+    assert Card.from_json({**data, "multiple": 16}).multiple == 16
+    del data["multiple"]
+    assert Card.from_json(data) == card_of(root)
+    assert card_of(root).multiple == 4
+
+
+@pytest.mark.parametrize(("multiples", "sides"), [((4, 4), 52), ((16, 4), 64), ((4, 32), 64), ((12, 8), 72)])
+def test_a_pairs_sides_are_multiples_of_both_generators(multiples: tuple[int, int], sides: int, root: Path) -> None:
+    folder = root / "pas-cd68"
+    for direction, multiple in zip(DIRECTIONS, multiples, strict=True):
+        write_card(replace(read_card(folder / f"{direction}.json"), multiple=multiple), folder / f"{direction}.json")
+    pair = find_weights("pas", "cd68", [root])
+    assert round_side(50, pair.multiple) == sides
+    assert all(round_side(sides, each.multiple) == sides for each in pair.cards.values())
+
+
+@pytest.mark.parametrize(
+    ("pixels", "multiple", "side"), [(1, 4, 16), (16, 4, 16), (250, 4, 252), (1, 12, 24), (257, 256, 512)]
+)
+def test_sides_of_engines_are_the_smallest_that_hold_the_pixels(pixels: int, multiple: int, side: int) -> None:
+    assert round_side(pixels, multiple) == side
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -58,6 +84,12 @@ def test_a_card_survives_its_file(root: Path, tmp_path: Path) -> None:
         ("recipe", 3),
         ("parity", {"max": 0.1, "rms": 0.2}),
         ("parity", {"max": 0.1}),
+        ("multiple", 0),
+        ("multiple", 6),
+        ("multiple", 16.0),
+        ("multiple", "16"),
+        ("multiple", True),
+        ("multiple", 516),
         ("format", 2),
         ("colour", "brown"),
     ],
