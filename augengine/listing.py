@@ -11,7 +11,7 @@ from itertools import islice
 from augengine.digests import json_digest
 from augengine.errors import ContentError, SourceError
 from augengine.progress import counted
-from augengine.sample import check_key
+from augengine.sample import check_key, printable
 
 MAX_LARGE_SHARE = 0.1
 """Share of images beyond which large ones are no accident."""
@@ -151,6 +151,20 @@ def _unknown_masks(keys: Iterable[str]) -> Iterator[str]:
             yield f"{said}: if they are masks, say --mask-suffix {suffix}"
 
 
+_TAKEN = "which is taken by "
+
+
+def failed_as(name: str, key: str, reason: str) -> str:
+    """What a sample that fails is called: its key, or its file's name where another sample has that key.
+
+    Args:
+        name: Its first file.
+        key: Its key.
+        reason: Why it fails.
+    """
+    return printable(name) if _TAKEN in reason else key
+
+
 def _check(entry: Entry, source: str, taken: dict[str, str]) -> Entry:
     if entry.reason:
         return entry
@@ -159,7 +173,7 @@ def _check(entry: Entry, source: str, taken: dict[str, str]) -> Entry:
     except ContentError as error:
         return replace(entry, reason=error.sentence)
     if entry.key in taken:
-        return replace(entry, reason=f"{entry.name} has the key {entry.key!r}, which {taken[entry.key]} has already")
+        return replace(entry, reason=f"{entry.name} has the key {entry.key!r}, {_TAKEN}{taken[entry.key]}")
     taken[entry.key] = f"{entry.name} in {source}"
     return entry
 

@@ -67,6 +67,11 @@ class Group:
         return clean_key(self.raw)
 
     @property
+    def name(self) -> str:
+        """Its first member's name; its raw key if it has none."""
+        return self.members[0].name if self.members else self.raw
+
+    @property
     def lone(self) -> Member | None:
         """Its member, if it is the only one and a picture without a further name; else None."""
         one = self.members[0] if len(self.members) == 1 else None

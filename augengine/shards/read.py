@@ -11,7 +11,7 @@ from itertools import groupby, islice
 from typing import Any, BinaryIO, cast
 
 from augengine.errors import ContentError, SourceError
-from augengine.listing import Entry
+from augengine.listing import Entry, failed_as
 from augengine.pictures.images import read_size
 from augengine.sample import Failure, Sample, printable
 from augengine.shards.groups import (
@@ -95,7 +95,7 @@ def read_tar(
         for ordinal, (group, read) in islice(enumerate(groups), first, first + count):
             found += 1
             if ordinal in excluded:
-                yield Failure(group.key, excluded[ordinal])
+                yield Failure(failed_as(group.name, group.key, excluded[ordinal]), excluded[ordinal])
             else:
                 yield _outcome(group, read, names)
     if found < count:

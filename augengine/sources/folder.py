@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from augengine.errors import ContentError, SourceError
 from augengine.jobs import Job
-from augengine.listing import Entry, Listing, Unit, digest_entries, make_listing
+from augengine.listing import Entry, Listing, Unit, digest_entries, failed_as, make_listing
 from augengine.sample import Failure, Sample, check_key, make_key, printable
 from augengine.shards.groups import LOST_MASK, MAX_JSON_BYTES, check_bytes
 from augengine.shards.pairing import Pairs, pair_masks
@@ -86,7 +86,7 @@ class FolderSource:
         return in_order(tasks, ahead=min(_SAMPLES_AHEAD, opened.images.at_a_time - 1))
 
     def _outcome(self, opened: _Opened, found: _Found, key: str, reason: str) -> Sample | Failure:
-        return Failure(key, reason) if reason else self._read(opened, found, key)
+        return Failure(failed_as(found.image, key, reason), reason) if reason else self._read(opened, found, key)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -142,7 +142,7 @@ def test_colliding_and_over_long_keys_are_bad_samples_that_are_named(tmp_path: P
     reasons = {outcome.reason for outcome in outcomes if isinstance(outcome, Failure)}
     assert [isinstance(outcome, Sample) for outcome in outcomes] == [True, False, False, False, True]
     assert any("120 bytes" in reason for reason in reasons)
-    assert sum("which a.b.png in" in reason for reason in reasons) == 2
+    assert sum("taken by a.b.png in" in reason for reason in reasons) == 2
 
 
 def test_unreadable_files_are_failures_beside_good_ones(tmp_path: Path) -> None:

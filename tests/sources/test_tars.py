@@ -33,4 +33,5 @@ def test_a_key_that_an_earlier_tar_has_is_a_bad_sample(tmp_path: Path) -> None:
     write_tar(tmp_path / "b.tar", ["l", "m"])
     outcomes = read_all(open_cd68(tmp_path))
     assert [type(outcome) for outcome in outcomes] == [Sample, Sample, Failure, Sample]
-    assert "a.tar has already" in outcomes[2].reason  # type: ignore[union-attr]
+    assert "which is taken by" in outcomes[2].reason  # type: ignore[union-attr]
+    assert outcomes[2].key == "l.png"
