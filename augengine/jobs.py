@@ -46,7 +46,7 @@ class Job:
         return cls(**{**data, "excluded": {int(k): v for k, v in data["excluded"].items()}})
 
 
-_COUNTS = ("samples_in", "samples_out", "size", "pixels")
+_COUNTS = ("samples_in", "samples_out", "size", "pixels", "annotated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,7 @@ class Report:
         channel_sum: Sum of the 8-bit values written, per channel R, G, B.
         channel_sum_sq: Sum of their squares.
         class_pixels: Class id -> pixels over the masks written.
+        annotated: Samples written whose mask shows a class other than 0.
     """
 
     output: str
@@ -83,6 +84,7 @@ class Report:
     channel_sum: tuple[int, int, int] = (0, 0, 0)
     channel_sum_sq: tuple[int, int, int] = (0, 0, 0)
     class_pixels: Mapping[int, int] = field(default_factory=dict)
+    annotated: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -57,6 +57,11 @@ class Outcome:
             found.update(report.class_pixels)
         return dict(sorted(found.items()))
 
+    @property
+    def annotated(self) -> int:
+        """Samples written whose mask shows a class other than 0."""
+        return sum(report.annotated for report in self.reports)
+
     def complete(self, allow_failures: int = 0) -> bool:
         """Whether every shard was made, with at most that many bad samples."""
         return self.failed_shards == 0 and self.failed_samples <= allow_failures
@@ -83,6 +88,7 @@ class Outcome:
             "folder": str(self.folder),
             **self.account.to_json(),
             "class_pixels": {str(number): pixels for number, pixels in self.class_pixels.items()},
+            "annotated_samples": self.annotated,
             "complete": self.complete(),
             "notes": list(self.notes),
             "run": {

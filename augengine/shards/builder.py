@@ -111,6 +111,7 @@ class ShardBuilder:
             channel_sum=self._statistics.channel_sum,
             channel_sum_sq=self._statistics.channel_sum_sq,
             class_pixels=self._statistics.class_pixels,
+            annotated=self._statistics.annotated,
         )
 
     def _open_writer(self) -> ShardWriter:

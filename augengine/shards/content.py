@@ -169,6 +169,7 @@ class Sums:
     channel_sum: list[int] = field(default_factory=lambda: [0, 0, 0])
     channel_sum_sq: list[int] = field(default_factory=lambda: [0, 0, 0])
     class_pixels: Counter[int] = field(default_factory=Counter)
+    annotated: int = 0
 
     def add(self, image: RgbImage, mask: Mask | None) -> None:
         """Count an image and its mask."""
@@ -182,6 +183,7 @@ class Sums:
         if mask is not None:
             counts = np.bincount(mask.ravel())
             self.class_pixels.update({int(i): int(counts[i]) for i in np.flatnonzero(counts)})
+            self.annotated += bool(counts[1:].any())
 
     def as_reported(self) -> dict[str, Any]:
         """Return the sums and counts under their names in a report."""
@@ -190,4 +192,5 @@ class Sums:
             "channel_sum": tuple(self.channel_sum),
             "channel_sum_sq": tuple(self.channel_sum_sq),
             "class_pixels": dict(self.class_pixels),
+            "annotated": self.annotated,
         }

@@ -15,12 +15,20 @@ from augengine.shards.write import Members
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Sums over the images and masks of some samples; exact integers, so that they add up in any order."""
+    """Sums over the images and masks of some samples; exact integers, so that they add up in any order.
+
+    Attributes:
+        pixels: Pixels of the images.
+        channel_sum, channel_sum_sq: Sums of the 8-bit values and of their squares, per channel R, G, B.
+        class_pixels: Class id -> pixels of the masks.
+        annotated: Samples whose mask shows a class other than 0.
+    """
 
     pixels: int = 0
     channel_sum: tuple[int, int, int] = (0, 0, 0)
     channel_sum_sq: tuple[int, int, int] = (0, 0, 0)
     class_pixels: Mapping[int, int] = field(default_factory=dict)
+    annotated: int = 0
 
     def __add__(self, other: Statistics) -> Statistics:
         return Statistics(
@@ -28,6 +36,7 @@ class Statistics:
             _add3(self.channel_sum, other.channel_sum),
             _add3(self.channel_sum_sq, other.channel_sum_sq),
             dict(Counter(self.class_pixels) + Counter(other.class_pixels)),
+            self.annotated + other.annotated,
         )
 
 
@@ -52,4 +61,5 @@ def count_classes(mask: NDArray[np.uint8]) -> dict[int, int]:
 def count_pixels(pixels: NDArray[np.uint8], class_pixels: Mapping[int, int]) -> Statistics:
     """The sums over an image, uint8 (H, W, 3), beside those of its mask."""
     (r, g, b), (rr, gg, bb) = channel_sums(pixels)
-    return Statistics(pixels.shape[0] * pixels.shape[1], (r, g, b), (rr, gg, bb), class_pixels)
+    annotated = int(any(class_pixels))  # an id other than 0
+    return Statistics(pixels.shape[0] * pixels.shape[1], (r, g, b), (rr, gg, bb), class_pixels, annotated)

@@ -94,7 +94,8 @@ class TileSummary:
     def objects_sentence(self) -> str:
         """Say how many objects of each class there are, and the mask pixels of each id; empty without classes."""
         objects = count_classes(self.surveys, self.spec).sentence()
-        return f"{objects}; mask pixels: {self._mask_pixels()}" if objects else ""
+        shown = f"{counted(self.outcome.annotated, 'tile')} with mask pixels: {self._mask_pixels()}"
+        return f"{objects}; {shown}" if objects else ""
 
     def _mask_pixels(self) -> str:
         """The pixels of each id, with the names of its classes: ``19600 of 1 (glomerulus)``."""

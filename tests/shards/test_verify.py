@@ -69,6 +69,7 @@ def report_of(written: Written, numbers: range) -> Report:
         channel_sum=(r, g, b),
         channel_sum_sq=(rr, gg, bb),
         class_pixels=dict(zip(ids.tolist(), counts.tolist(), strict=True)),
+        annotated=len(numbers),
     )
 
 

@@ -46,7 +46,7 @@ def test_a_class_on_no_slide_is_refused_with_the_classes_that_are(how: dict[str,
     assert '--classes "glomeruli=1"' in caught.value.hint
     summary = tile_case("01_class_nowhere", out, classes=("Glomeruli=1",))
     assert mask_px(summary) == 19_600
-    assert summary.objects_sentence() == "objects: 1 glomeruli; mask pixels: 19600 of 1 (glomeruli)"
+    assert summary.objects_sentence() == "objects: 1 glomeruli; 16 tiles with mask pixels: 19600 of 1 (glomeruli)"
 
 
 def test_um_per_px_are_filled_in_only_where_a_slide_states_none(out: Path) -> None:
