@@ -63,8 +63,8 @@ def _why_refused(path: Path, head: bytes) -> tuple[str, str] | None:
     if path.is_dir() or path.suffix.lower() in _TENSORFLOW or _TENSORFLOW_DATA.search(path.name) or keras:
         return (
             f"is no torch checkpoint, but a {'folder' if path.is_dir() else 'TensorFlow or Keras file'}",
-            "export a TensorFlow model to ONNX where it was trained: tf2onnx.convert.from_keras(model, "
-            "inputs_as_nchw=[...], outputs_as_nchw=[...]), its custom layers loaded; then import the .onnx",
+            "export a TensorFlow model to ONNX where it was trained: tf2onnx.convert.from_keras(model, opset=17, "
+            "output_path=FILE), its custom layers loaded; then import the .onnx",
         )
     if b'"weight_map"' in head or path.name.endswith(".index.json") or _SHARD.search(path.name):
         return (

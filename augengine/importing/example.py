@@ -101,7 +101,7 @@ def _decoded(data: bytes, file: Path) -> RgbImage:
 
 
 def pick_reading(
-    example: Example, readings: Iterable[tuple[str, Reading, Callable[[], Translate]]], hint: str = ""
+    example: Example, readings: Iterable[tuple[str, Reading, Callable[[], Translate]]], hint: str
 ) -> tuple[Reading, Fit]:
     """The reading that agrees with an example.
 
@@ -122,7 +122,7 @@ def pick_reading(
         nearest = min(tried, key=lambda each: each[0])[1]
         raise CheckpointError(
             f"none of {len(tried)} readings gives {example.name}: the nearest, {nearest}, {misfit(best)}",
-            hint=f"{hint}export it as ONNX, which holds the whole network; {CHECK_PICTURES}",
+            hint=f"{hint}; or export it as ONNX, which holds the whole network; {CHECK_PICTURES}",
         )
     bound = best * _ALIKE + _ALIKE_GREY_LEVELS
     fitting = [each for each in tried if each[0] <= bound]

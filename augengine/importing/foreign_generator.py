@@ -131,7 +131,11 @@ def _as_the_example_shows(reading: Reading, example: Example, on_note: Callable[
     tried = candidates(reading)
     on_note(f"comparing {len(tried)} readings of the checkpoint with the example")
     said = " and ".join(reading.said.options())
-    hint = f"leave out {said}, so that more is tried; or " if said else ""
+    hint = (
+        f"leave out {said}, so that more is tried"
+        if said
+        else "say what you know by --recipe, --upsampling or --padding, and each change is tried beside it"
+    )
     chosen, fit = pick_reading(example, ((each.says, each, partial(_translation, each)) for each in tried), hint)
     generator = chosen.build()
     recipe = {} if chosen.recipe is None else chosen.recipe.to_json()

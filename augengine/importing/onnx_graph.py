@@ -12,8 +12,8 @@ from augengine.engines.onnx_types import INPUT, OUTPUT
 from augengine.errors import CheckpointError
 
 AGAIN = (
-    "export it again: float32, input and output (N, 3, H, W) in [-1, 1] with dynamic N, H and W, opset 17 or later, in "
-    "eval mode (tf2onnx: inputs_as_nchw and outputs_as_nchw)"
+    "export it again in eval mode: float32, input and output (N, 3, H, W) or (N, H, W, 3) in [-1, 1] with dynamic N, H "
+    "and W, opset 17 or later"
 )
 
 _CONSTANTS = ("value", "value_float", "value_floats", "value_int", "value_ints")
