@@ -50,7 +50,7 @@ def find_verdict(
 def _measure(
     weights: WeightsPair, tiles: Tiles, eps: float, backend: BackendName, note: Callable[[str], None]
 ) -> PairVerdict:
-    height, width = (min(round_side(side), _SIDE) for side in tiles.listing.largest)
+    height, width = (round_side(min(side, _SIDE), weights.multiple) for side in tiles.listing.largest)
     try:
         shown, markers = with_most_marker(tiles, MAX_TILES, height, width, looked_at=LOOKED_AT)
     except SourceError as error:

@@ -11,6 +11,7 @@ import numpy as np
 from augengine.measures.objects import MarkerObjects
 from augengine.measures.tile_numbers import TileNumbers
 from augengine.measures.verdict import DEFAULT_RULE, MEANING, NEXT_STEP, Bounds, Evidence, Verdict, VerdictRule
+from augengine.progress import counted
 
 MAX_TILES = 8
 """Tiles that a pair is judged on: those with the most marker of many that were looked at."""
@@ -23,6 +24,9 @@ MIN_MOVED = 0.2
 
 CONFIDENCE = 0.9
 """How sure a refusal must be: the interval over tiles, of which the whole must lie beyond a bound."""
+
+MIN_TILES = 3
+"""Tiles below which no verdict is sure: an interval over one or two of them says nothing."""
 
 _RESAMPLES = 1000
 
@@ -78,7 +82,7 @@ class PairVerdict:
         """The verdict, its meaning and its figures."""
         meaning = "too little marker" if self.word == "cannot be judged" else MEANING[self.word]
         interval = "" if self.dice_interval is None else " (90 % interval {:.2f} to {:.2f})".format(*self.dice_interval)
-        return f"{self.word} ({meaning}): {self.reason}{interval}, on {self.tiles} tiles"
+        return f"{self.word} ({meaning}): {self.reason}{interval}, on {counted(self.tiles, 'tile')}"
 
     def lines(self, eps: float) -> list[str]:
         """The verdict, what noise of at most ``eps`` moves, and the next step, a line each."""
@@ -131,7 +135,8 @@ def judge_pair(
     """Judge a pair by what it does to tiles.
 
     The tiles are drawn again with replacement a thousand times. A verdict is sure if it holds in 95 of 100 draws: then
-    the whole 90 % interval lies on its side of the bound. ``keys`` and ``surrogate`` are only written down.
+    the whole 90 % interval lies on its side of the bound. On fewer than `MIN_TILES` tiles none is sure. ``keys`` and
+    ``surrogate`` are only written down.
     """
     limits = bounds or Bounds()
     px = int(numbers.marker_px.sum())
@@ -152,7 +157,7 @@ def judge_pair(
     return PairVerdict(
         word=verdict.word,
         reason=verdict.reason,
-        sure=_agreeing(drawn, verdict, rule, limits) >= (1 + CONFIDENCE) / 2,
+        sure=numbers.tiles >= MIN_TILES and _agreeing(drawn, verdict, rule, limits) >= (1 + CONFIDENCE) / 2,
         tiles=numbers.tiles,
         marker_px=px,
         dice=numbers.evidence(rule).dice,

@@ -52,6 +52,12 @@ def test_a_pair_that_fails_on_some_tiles_alone_is_not_refused() -> None:
     assert found.dice_interval[0] < DEFAULT_RULE.least_dice < found.dice_interval[1]
 
 
+def test_one_or_two_tiles_refuse_nothing() -> None:
+    for count in (1, 2):
+        found = judged(forgetting(), TILES[:count])
+        assert (found.word, found.sure, found.refuses) == ("unstable", False, False)
+
+
 def test_tissue_without_markers_is_never_judged() -> None:
     pale = [np.full((64, 64, 3), 230, np.uint8) for _ in range(4)]
     for pair in (hiding(), forgetting()):
