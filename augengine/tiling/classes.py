@@ -20,8 +20,8 @@ class ClassCount:
     """How often a class is annotated.
 
     Attributes:
-        objects: Its objects on all slides.
-        slides: Slides that have any.
+        objects: Its objects on all slides; those of a sub-class that is asked for too count there alone.
+        slides: Slides that have any, of a sub-class included.
         id: Its id in the masks; None if nobody asked for it.
     """
 
@@ -54,10 +54,8 @@ class ClassCounts:
 
     def missing(self) -> list[str]:
         """Classes asked for that are on no slide; of several names for one id, one that is found is enough."""
-        found = Counter[int | None]()
-        for count in self.by_name.values():
-            found[count.id] += count.objects
-        return [name for name, count in self.asked.items() if not found[count.id]]
+        found = {count.id for count in self.by_name.values() if count.slides}
+        return [name for name, count in self.asked.items() if count.id not in found]
 
     def sentence(self) -> str:
         """Say how many objects there are, for the end of a line; empty if no annotations were read."""
@@ -78,11 +76,12 @@ class ClassCounts:
 
 def count_classes(surveys: Sequence[Survey], spec: TileSpec) -> ClassCounts:
     """Count the annotated objects of all slides by class."""
-    read = [survey.objects for survey in surveys if survey.objects is not None]
+    read = [survey for survey in surveys if survey.objects is not None]
     objects, slides = Counter[str](), Counter[str]()
-    for each in read:
-        objects.update(each)
-        slides.update(name for name, number in each.items() if number)
+    for survey in read:
+        found = survey.objects or {}
+        objects.update(found)
+        slides.update({*survey.present, *(name for name, number in found.items() if number)})
     ids = dict(spec.classes)
     others = [name for name, number in objects.most_common() if name not in ids and number]
     names = (*(ids if read else ()), *others)

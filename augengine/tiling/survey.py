@@ -33,6 +33,7 @@ class Survey:
         slide_mpp, mpp: um/px of level 0, and of the tiles.
         downsample: Level-0 pixels that a tile's pixel is wide.
         objects: Annotated objects by class, those that nobody asked for included; None without annotations.
+        present: The classes asked for that have objects, of their own or of a sub-class.
         places: The tiles, in the order in which they are written.
         problems: What could not be done as asked, a sentence each: annotations left out, negatives not found ...
         error: Why the slide gives no tile at all; empty if it does.
@@ -47,6 +48,7 @@ class Survey:
     mpp: float = 0.0
     downsample: float = 0.0
     objects: Mapping[str, int] | None = None
+    present: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
     problems: tuple[str, ...] = ()
     error: str = ""
@@ -54,14 +56,22 @@ class Survey:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         places = [[place.x, place.y, place.kind] for place in self.places]
-        return asdict(self) | {"places": places, "problems": list(self.problems)}
+        return asdict(self) | {"places": places, "problems": list(self.problems), "present": list(self.present)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`."""
         places = tuple(Place(int(x), int(y), str(kind)) for x, y, kind in data["places"])
         slide = ListedSlide.from_json(data["slide"])
-        return cls(**{**data, "slide": slide, "places": places, "problems": tuple(data["problems"])})
+        return cls(
+            **{
+                **data,
+                "slide": slide,
+                "places": places,
+                "problems": tuple(data["problems"]),
+                "present": tuple(data["present"]),
+            }
+        )
 
 
 def read_survey(folder: AnyPath, key: str) -> Survey | None:

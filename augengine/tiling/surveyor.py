@@ -112,6 +112,7 @@ def _look(listed: ListedSlide, spec: TileSpec, folder: AnyPath) -> Survey:
             mpp=scale.mpp,
             downsample=scale.downsample,
             objects=None if labels is None else _count_objects(labels, spec),
+            present=() if labels is None else tuple(name for name, _ in spec.classes if name in labels.classes),
             places=tuple(places),
             problems=(
                 *_said_of_mpp(listed, slide),

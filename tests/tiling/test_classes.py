@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,12 @@ def test_one_of_several_names_for_an_id_is_enough() -> None:
     check_classes(surveys({"glomerulus": 0, "glomeruli": 4}), spec)
     with pytest.raises(SourceError, match="are on no slide"):
         check_classes(surveys({"glomerulus": 0, "glomeruli": 0, "x": 1}), spec)
+
+
+def test_a_class_of_which_all_objects_are_of_a_sub_class_is_not_missing() -> None:
+    spec = TileSpec(classes=(("glomerulus", 1), ("glomerulus: sclerosed", 2)))
+    (survey,) = surveys({"glomerulus": 0, "glomerulus: sclerosed": 3})
+    check_classes([replace(survey, present=("glomerulus", "glomerulus: sclerosed"))], spec)
 
 
 def test_slides_on_which_nothing_was_found_are_no_fault_but_no_tile_is_centred_on_them() -> None:
