@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from augengine.compiling import build_stains
     from augengine.dataset import AugmentRequest, Summary, augment, draw_sheet, predict, replay
+    from augengine.dataset.augmenter import Augmenter
     from augengine.draws.choose import pick
     from augengine.errors import AugengineError
     from augengine.progress import Watcher
     from augengine.shards import Verification, verify
-    from augengine.sources import open_source
     from augengine.spec import AugmentSpec, NoiseSpec
     from augengine.stains import Stain, find_stain
     from augengine.tiling import TileRequest, tile
-    from augengine.weights.cards import find_weights
 
     __version__: str
 
@@ -28,6 +27,7 @@ _HOMES = {
     "AugengineError": "errors",
     "AugmentRequest": "dataset",
     "AugmentSpec": "spec",
+    "Augmenter": "dataset.augmenter",
     "NoiseSpec": "spec",
     "Stain": "stains",
     "Summary": "dataset",
@@ -38,8 +38,6 @@ _HOMES = {
     "build_stains": "compiling",
     "draw_sheet": "dataset",
     "find_stain": "stains",
-    "find_weights": "weights.cards",
-    "open_source": "sources",
     "pick": "draws.choose",
     "predict": "dataset",
     "replay": "dataset",
@@ -52,6 +50,7 @@ __all__ = [
     "AugengineError",
     "AugmentRequest",
     "AugmentSpec",
+    "Augmenter",
     "NoiseSpec",
     "Stain",
     "Summary",
@@ -63,8 +62,6 @@ __all__ = [
     "build_stains",
     "draw_sheet",
     "find_stain",
-    "find_weights",
-    "open_source",
     "pick",
     "predict",
     "replay",
