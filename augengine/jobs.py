@@ -70,6 +70,7 @@ class Report:
         channel_sum_sq: Sum of their squares.
         class_pixels: Class id -> pixels over the masks written.
         annotated: Samples written whose mask shows a class other than 0.
+        skipped: Class -> source samples that were written unchanged because of it.
     """
 
     output: str
@@ -85,6 +86,7 @@ class Report:
     channel_sum_sq: tuple[int, int, int] = (0, 0, 0)
     class_pixels: Mapping[int, int] = field(default_factory=dict)
     annotated: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -110,6 +112,7 @@ class Report:
                 "channel_sum": tuple(data["channel_sum"]),
                 "channel_sum_sq": tuple(data["channel_sum_sq"]),
                 "class_pixels": {int(k): v for k, v in data["class_pixels"].items()},
+                "skipped": {str(k): int(v) for k, v in data.get("skipped", {}).items()},
             }
         )
 

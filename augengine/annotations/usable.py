@@ -84,6 +84,10 @@ class _Objects:
             place = f"x {left:.0f} to {right:.0f}, y {top:.0f} to {bottom:.0f}"
             message = f"it lies outside the slide of {self._width} x {self._height} px ({place})"
             raise ContentError(message, hint="is this the annotation of that slide, in its level-0 pixels?")
+        if right - left < 1 and bottom - top < 1:
+            size = f"{right - left:.2g} x {bottom - top:.2g} px"
+            hint = "are its coordinates level-0 pixels, and not millimetres or shares of the slide's width?"
+            raise ContentError(f"it is smaller than a pixel ({size})", hint=hint)
         classes = lineage(drawn.name or "", drawn.groups) or lineage(self._default)
         if not classes:
             hint = "give the objects a class, or say what they are: --default-class NAME"

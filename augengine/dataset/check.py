@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from augengine.dataset.spec import WorkerSpec
 from augengine.errors import ContentError, SpecError
+from augengine.jobs import Report
 from augengine.listing import Listing
 from augengine.pictures.images import check_image, check_mask
 from augengine.pictures.metadata import check_image_metadata, check_upright
@@ -77,8 +78,18 @@ def check_source_mpp(
 
 
 def passes_through(sample: Sample, spec: AugmentSpec) -> bool:
-    """Whether a sample's class (its ``cls`` member, or ``class`` in its json) is one to leave untouched."""
-    if not spec.skip_classes:
-        return False
-    named = sample.extras.get("cls", b"").decode(errors="replace").strip() or str(sample.meta.get("class", ""))
-    return named in spec.skip_classes
+    """Whether a sample's class is one to leave untouched."""
+    return bool(spec.skip_classes) and class_of(sample) in spec.skip_classes
+
+
+def class_of(sample: Sample) -> str:
+    """A sample's class: its ``cls`` member, or ``class`` in its json; empty if it has none."""
+    return sample.extras.get("cls", b"").decode(errors="replace").strip() or str(sample.meta.get("class", ""))
+
+
+def unmet_classes(reports: Iterable[Report], spec: AugmentSpec) -> Iterator[str]:
+    """A sentence on each class of ``--skip-class`` that no sample of a finished dataset has."""
+    met = {name for report in reports for name in report.skipped}
+    for name in spec.skip_classes:
+        if name not in met:
+            yield f"no sample has the class {name!r} of --skip-class: a class is a sample's cls, or class in its json"

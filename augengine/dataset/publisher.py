@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from augengine.chain.base import Request, Variants
+from augengine.dataset.check import class_of
 from augengine.dataset.members import encode_sample
 from augengine.dataset.spec import WorkerSpec
 from augengine.errors import TargetError
@@ -100,7 +101,8 @@ class Publisher:
         drawn = outcome if isinstance(outcome, Variants) else None
         encoded = self._encoders.submit(encode_sample, sample, drawn, self._spec.spec, self._spec.engines)
         read = sample.image, sample.mask or b""
-        return lambda: shard.add(sample.key, read, encoded.result)
+        skipped = class_of(sample) if drawn is None else None
+        return lambda: shard.add(sample.key, read, encoded.result, skipped=skipped)
 
     def _publish(self, batch: ShardPart, steps: Sequence[_Step]) -> None:
         shard = batch.shard

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
+from augengine.dataset.check import unmet_classes
 from augengine.dataset.crew import make_crew, shares
 from augengine.dataset.engines import check_request, find_engines, keep_plans
 from augengine.dataset.outcome import Summary
@@ -54,5 +56,15 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
         with target_errors(request.out):
             store = keep_plans(store, engines, request.out)
         crew = make_crew(run, engines, store, hold)
-        outcome = carry_out(request.out, plan, crew, retry, hold, watcher, about={"verdict": verdict}, notes=run.notes)
+        outcome = carry_out(
+            request.out,
+            plan,
+            crew,
+            retry,
+            hold,
+            watcher,
+            about={"verdict": verdict},
+            notes=run.notes,
+            look=partial(unmet_classes, spec=run.spec),
+        )
     return Summary(outcome=outcome, engines=engines)

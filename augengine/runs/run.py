@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from augengine.fleet import MAY_CRASH
+from augengine.jobs import Report
 from augengine.progress import Watcher
 from augengine.runs.missing import Crew, make_missing, survives
 from augengine.runs.outcome import Outcome
@@ -29,6 +30,7 @@ def carry_out(
     *,
     about: Mapping[str, Any] = MappingProxyType({}),
     notes: tuple[str, ...] = (),
+    look: Callable[[Sequence[Report]], Iterable[str]] = lambda _: (),
 ) -> Outcome:
     """Make the shards of a plan that are not there yet, and write down what became of all of them.
 
@@ -41,6 +43,7 @@ def carry_out(
         watcher: Told how far it is.
         about: What else the summary on disk says, as plain json values; its ``verdict`` stands in the record too.
         notes: What a user should know of the source, a sentence each, for the account.
+        look: Gives more of them once every shard is made, from one report per job.
 
     Raises:
         AugengineError: The target cannot be written, or workers cannot be started; finished shards stay.
@@ -55,14 +58,16 @@ def carry_out(
         seconds = time.monotonic() - began
         reports = done | retry.settle(folder, made)
         errors = {output: report.error for output, report in made.items() if report.error}
+        ordered = tuple(reports[job.output] for job in plan.jobs)
+        whole = all(not report.error for report in ordered)
         return write_summary(
             folder,
             plan,
-            tuple(reports[job.output] for job in plan.jobs),
+            ordered,
             errors=errors,
             resumed=len(done),
             retried=len(retry.before),
             seconds=seconds,
             about=about,
-            notes=notes,
+            notes=(*notes, *(look(ordered) if whole else ())),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -44,6 +45,7 @@ class ShardBuilder:
         self.samples_in = 0
         """Source samples counted so far, good and bad."""
         self._samples_out = 0
+        self._skipped = Counter[str]()
         self._input = hashlib.sha256()
 
     def drop(self, failure: Failure) -> None:
@@ -52,13 +54,16 @@ class ShardBuilder:
         self._failures.append(failure)
         self._input.update(f"bad\0{failure.key}\0".encode())
 
-    def add(self, key: str, read: Sequence[bytes], encode: Callable[[], Encoded]) -> None:
+    def add(
+        self, key: str, read: Sequence[bytes], encode: Callable[[], Encoded], *, skipped: str | None = None
+    ) -> None:
         """Write what a source sample became; bad content makes it a dropped one.
 
         Args:
             key: The source's.
             read: What was read of it, for the report's digest.
             encode: Gives what is written, or raises `ContentError`.
+            skipped: The class for which it is written unchanged; None if it is not.
         """
         try:
             encoded = encode()
@@ -67,6 +72,7 @@ class ShardBuilder:
             return
         self.samples_in += 1
         self._statistics += encoded.statistics
+        self._skipped.update([] if skipped is None else [skipped])
         for part in read:
             self._input.update(hashlib.sha256(part).digest())
         for key, members in encoded.variants:
@@ -112,6 +118,7 @@ class ShardBuilder:
             channel_sum_sq=self._statistics.channel_sum_sq,
             class_pixels=self._statistics.class_pixels,
             annotated=self._statistics.annotated,
+            skipped=dict(sorted(self._skipped.items())),
         )
 
     def _open_writer(self) -> ShardWriter:

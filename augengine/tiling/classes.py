@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from augengine.errors import SourceError
+from augengine.jobs import Report
+from augengine.progress import counted
 from augengine.tiling.spec import TileSpec
 from augengine.tiling.survey import Survey
 
 _SHOWN = 8
+_FAILED_SHOWN = 3
+_NEAR = 0.8
+"""Likeness from which on a name may be a typing error or the plural of another: glomeruli and glomerulus have 0.84."""
+
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,10 @@ class ClassCounts:
         """Objects of the classes that nobody asked for."""
         return {name: count.objects for name, count in self.by_name.items() if count.id is None}
 
+    def objects_of(self, name: str) -> int:
+        """The objects of a class; 0 if no annotations were read."""
+        return self.by_name[name].objects if name in self.by_name else 0
+
     def missing(self) -> list[str]:
         """Classes asked for that are on no slide; of several names for one id, one that is found is enough."""
         found = {count.id for count in self.by_name.values() if count.slides}
@@ -90,6 +102,32 @@ def count_classes(surveys: Sequence[Survey], spec: TileSpec) -> ClassCounts:
     )
 
 
+def class_notes(surveys: Sequence[Survey], spec: TileSpec) -> Iterator[str]:
+    """Say which names were found nowhere though their id was, and which classes resemble one that was asked for."""
+    counts = count_classes(surveys, spec)
+    for name, count in counts.asked.items():
+        if not count.objects and any(other.objects for other in counts.by_name.values()):
+            yield f"the class {name!r} is on no slide"
+    for name, objects in counts.others.items():
+        if near := _spelt_alike(name, counts.asked):
+            option = f'--classes "{name}={counts.asked[near[0]].id}"'
+            yield f"{name} resembles {near[0]} and was not drawn ({counted(objects, 'object')}); {option} would add it"
+
+
+def unseen_ids(reports: Sequence[Report], surveys: Sequence[Survey], spec: TileSpec) -> Iterator[str]:
+    """Say which ids have objects and no mask pixel, once all shards are made."""
+    seen = {number for report in reports for number, pixels in report.class_pixels.items() if pixels}
+    counts = count_classes(surveys, spec)
+    objects = Counter[int]()
+    for name, number in spec.classes:
+        objects[number] += counts.objects_of(name)
+    why = "no tile shows them" if spec.random else "a later class covers them, or they are smaller than a pixel"
+    for number in sorted(set(objects) - seen - {0}):
+        names = " and ".join(name for name, own in spec.classes if own == number)
+        if objects[number]:
+            yield f"no mask has a pixel of id {number}, though {objects[number]} objects of {names} are annotated: {why}"
+
+
 def check_classes(surveys: Sequence[Survey], spec: TileSpec) -> None:
     """Refuse a class that is on no slide: its masks would be empty without anybody noticing.
 
@@ -103,11 +141,27 @@ def check_classes(surveys: Sequence[Survey], spec: TileSpec) -> None:
     missing = counts.missing()
     if not missing or not (seen or spec.centred_on in missing):
         return
-    names = ", ".join(map(repr, missing))
+    names, unread = ", ".join(map(repr, missing)), _unread(surveys)
     if not seen:
-        raise SourceError(f"nothing is annotated on any slide, so no tile is centred on {names}", hint="look at them")
+        hint = "look at the annotations, or leave out --centred-on"
+        raise SourceError(f"nothing is annotated on any slide, so no tile is centred on {names}{unread}", hint=hint)
     what = f"the class {names} is" if len(missing) == 1 else f"the classes {names} are"
-    raise SourceError(f"{what} on no slide; annotated are {_listed(seen)}", hint=_hint(missing, seen, spec))
+    raise SourceError(f"{what} on no slide; annotated are {_listed(seen)}{unread}", hint=_hint(missing, seen, spec))
+
+
+def _unread(surveys: Sequence[Survey]) -> str:
+    """The slides that could not be looked at, for the end of a message: what is missing may be on them."""
+    failed = [f"{survey.slide.key}: {survey.error}" for survey in surveys if survey.error]
+    if not failed:
+        return ""
+    more = f" and {len(failed) - _FAILED_SHOWN} more" if len(failed) > _FAILED_SHOWN else ""
+    return f"; it may be on slides that failed: {'; '.join(failed[:_FAILED_SHOWN])}{more}"
+
+
+def _spelt_alike(name: str, asked: Iterable[str]) -> list[str]:
+    """The class that was asked for of which a name may be another spelling; numbered ones are classes of their own."""
+    others = [each for each in asked if _DIGITS.sub("", each) != _DIGITS.sub("", name)]
+    return get_close_matches(name, others, n=1, cutoff=_NEAR)
 
 
 def _hint(missing: Sequence[str], seen: Mapping[str, int], spec: TileSpec) -> str:

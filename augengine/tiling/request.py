@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from augengine.spec import options_of
 from augengine.storage import AnyPath
 from augengine.tiling.listing import Given, Listed, ListedSlide, list_slides
 from augengine.tiling.spec import TileOptions, TileSpec, check_mpp
+
+_AFTER_ID = re.compile(r"(=\s*\d+\s*),")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,15 +107,16 @@ def _class_key(name: str | None) -> str | None:
 def parse_classes(texts: Sequence[str]) -> tuple[tuple[str, int], ...]:
     """Class names and ids of ``glomerulus=1`` ...; several may stand in one text, with commas between.
 
+    A comma parts two classes after an id alone, for names have commas too: ``glomerulus, sclerosed=1``.
+
     Raises:
         SpecError: A text that is no such pair.
     """
-    return tuple(_pair(part) for text in texts for part in text.split(",") if part.strip())
+    return tuple(_pair(part) for text in texts for part in _AFTER_ID.sub("\\1\n", text).split("\n") if part.strip())
 
 
 def _pair(text: str) -> tuple[str, int]:
     name, sign, number = text.rpartition("=")
     if not sign or not class_key(name) or not number.strip().isdecimal() or len(number.strip()) > len("255"):
-        hint = "--classes glomerulus=1; a name cannot have a comma"
-        raise SpecError(f"{text.strip()[:60]!r} is no class with its id", hint=hint)
+        raise SpecError(f"{text.strip()[:60]!r} is no class with its id", hint="--classes glomerulus=1")
     return class_key(name), int(number)

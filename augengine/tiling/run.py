@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from augengine.machine import cpu_threads
 from augengine.progress import Watcher, counted
@@ -21,7 +22,7 @@ from augengine.runs import (
     survives,
 )
 from augengine.storage import Access
-from augengine.tiling.classes import check_classes
+from augengine.tiling.classes import check_classes, class_notes, unseen_ids
 from augengine.tiling.listing import ListedSlide
 from augengine.tiling.opened import TileWorkerSpec
 from augengine.tiling.outcome import TileSummary, about_slides, note_lines
@@ -59,8 +60,17 @@ def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
         check_classes(surveys, run.spec)
         plan = replace(plan, jobs=make_jobs(surveys, run.spec, request.tiles_per_shard))
         check_growing_plan(request.out, plan)
-        about, notes = about_slides(surveys, run.spec), tuple(note_lines(surveys, run.listed.notes))
-        outcome = carry_out(request.out, plan, _crew(run, hold), retry, hold, watcher, about=about, notes=notes)
+        outcome = carry_out(
+            request.out,
+            plan,
+            _crew(run, hold),
+            retry,
+            hold,
+            watcher,
+            about=about_slides(surveys, run.spec),
+            notes=(*note_lines(surveys, run.listed.notes), *class_notes(surveys, run.spec)),
+            look=partial(unseen_ids, surveys=surveys, spec=run.spec),
+        )
     return TileSummary(outcome=outcome, spec=run.spec, surveys=tuple(surveys))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.support.annotation_files import HOLE, SQUARE, area, read
 from tests.support.pictures import encode
 
 
-def feature(ring: list[list[int]], name: str | None = "a", kind: str = "Polygon") -> dict[str, Any]:
+def feature(ring: Sequence[Sequence[float]], name: str | None = "a", kind: str = "Polygon") -> dict[str, Any]:
     coordinates: Any = [ring] if kind == "Polygon" else ring[0]
     properties = {"classification": name and {"name": name}}
     return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates}, "properties": properties}
@@ -41,6 +42,11 @@ FAR = [[x + 500, y] for x, y in SQUARE]
             [feature(FAR)],
             r"the only object in .*x\.json cannot be used: it lies .*\(x 510 to 530, y 10 to 30\)$",
             "slide",
+        ),
+        (
+            [feature([[x / 100, y / 100] for x, y in SQUARE])] * 2,
+            r"it is smaller than a pixel \(2\)$",
+            "level-0 pixels, and not millimetres",
         ),
         ([feature(SQUARE, kind="Point")] * 2, r"it is a Point, which has no area \(2\)$", "closed outlines"),
         (

@@ -181,6 +181,15 @@ def test_skipped_classes_pass_through_untouched(small_weights: Path, tmp_path: P
     assert record(tmp_path / "out", "bg-v0000")["variants"] == 0
 
 
+def test_a_skipped_class_that_no_sample_has_is_said(small_weights: Path, tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "in", ["bg", "glom"])
+    (source / "bg.json").write_text(json.dumps({"class": "background"}))
+    for _ in ("made", "gone on with"):
+        found = make(source, tmp_path / "out", small_weights, skip_classes=("background", "backgroud"))
+        (note,) = [note for note in found.outcome.notes if "--skip-class" in note]
+        assert note.startswith("no sample has the class 'backgroud'")
+
+
 def test_a_limit_takes_the_first_samples(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
     make(tiles, tmp_path / "all", small_weights)
     make(tiles, tmp_path / "some", small_weights, limit=3)

@@ -204,3 +204,13 @@ def test_a_class_may_not_be_called_as_tiles_without_objects_are() -> None:
         TileSpec(mpp=0.5, classes=(("background", 1),), centred_on="background")
     with pytest.raises(SpecError, match="no class with its id"):
         parse_classes(["a=" + "9" * 5000])
+
+
+def test_a_class_that_a_later_one_covers_is_said(slide: Path, tmp_path: Path) -> None:
+    rings = [("Glomerulus", box(400, 300, 440, 340)), ("Cortex", box(320, 200, 560, 500))]
+    write_geojson(slide.with_suffix(".geojson"), rings)
+    over = cut(slide, tmp_path / "over", classes=("glomerulus=1", "cortex=2"))
+    assert [note for note in over.outcome.notes if "no mask has a pixel of id 1" in note]
+    under = cut(slide, tmp_path / "under", classes=("cortex=2", "glomerulus=1"))
+    assert under.outcome.class_pixels[1] == 400
+    assert not under.outcome.notes

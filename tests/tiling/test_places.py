@@ -160,6 +160,7 @@ def test_classes_are_read_as_they_are_typed() -> None:
         ("tubule", 3),
         ("vessel", 1),
     )
-    for bad in ("glomerulus", "=1", "a=b"):
+    assert parse_classes(["a, b=1 ,c=2,stage 2, late=3"]) == (("a, b", 1), ("c", 2), ("stage 2, late", 3))
+    for bad in ("glomerulus", "=1", "a=b", "a=1.5", "a=1,b"):
         with pytest.raises(SpecError, match="no class with its id"):
             parse_classes([bad])
