@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from augengine.chain.pair import EnginesSpec
@@ -52,10 +53,12 @@ class Summary:
     Attributes:
         outcome: What became of every sample and shard.
         engines: What ran.
+        verdict: What was found of the pair, as plain json values; empty if nobody looked.
     """
 
     outcome: Outcome
     engines: EnginesSpec
+    verdict: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> AnyPath:
@@ -102,4 +105,5 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return self.outcome.to_json() | {"precision": self.engines.precision, "why": self.engines.why}
+        engines = {"precision": self.engines.precision, "why": self.engines.why}
+        return self.outcome.to_json() | engines | {"verdict": dict(self.verdict)}

@@ -22,7 +22,10 @@ def check_pair(run: Run, watcher: Watcher) -> PairVerdict | None:
     """
     eps = run.spec.noise.eps
     if run.request.force:
-        return known_verdict(run.weights, run.tiles, eps)
+        known = known_verdict(run.weights, run.tiles, eps)
+        if known is not None and not known.is_good:
+            watcher.warn(f"forced, though the pair on this source was found to be {known.sentence()}")
+        return known
     verdict = find_verdict(run.weights, run.tiles, eps, run.request.backend, watcher.note)
     if verdict.refuses:
         hint = f"{verdict.next_step}; --force goes on all the same"

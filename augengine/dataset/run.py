@@ -67,4 +67,4 @@ def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
             notes=run.notes,
             look=partial(unmet_classes, spec=run.spec),
         )
-    return Summary(outcome=outcome, engines=engines)
+    return Summary(outcome=outcome, engines=engines, verdict=verdict)

@@ -100,7 +100,8 @@ class PairVerdict:
         if share >= MIN_MOVED or not stronger:
             return text
         other, part = next(((s, part) for s, part in stronger if part >= 2 * MIN_MOVED), stronger[-1])
-        return f"{text}; at {other:g} it moves {part:.0%}" + (f": --eps {other:g}" if part >= 2 * MIN_MOVED else "")
+        advice = f", so --eps {other:g} would augment more" if part >= 2 * MIN_MOVED else ""
+        return f"{text}; at {other:g} it moves {part:.0%}{advice}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

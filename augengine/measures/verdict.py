@@ -28,6 +28,12 @@ NEXT_STEP: dict[Word, str] = {
 """What to do about a verdict."""
 
 
+def figure(value: float, bound: float) -> str:
+    """A figure with two digits, or with more where those are its bound's and would hide on which side it lies."""
+    text = f"{value:.2f}"
+    return text if float(text) != bound else f"{value:.4f}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """How much of the tiles survives noise of one sigma, as far as needs no label.
@@ -81,13 +87,14 @@ class Bounds:
         """Why the marker area is beyond its bound, in words; empty if it is within."""
         if 1 / self.area <= kept.area <= self.area:
             return ""
-        return f"at sigma {kept.sigma:g}, the marker area is {kept.area:.2f} times the source's, beyond {self.area:g}"
+        area = f"{figure(kept.area, self.area)} times the source's, beyond {self.area:g}"
+        return f"at sigma {kept.sigma:g}, the marker area is {area}"
 
     def broken_structure(self, kept: Kept) -> str:
         """Why too little of the counterstain's structure is left, in words; empty if enough is."""
         if kept.structure >= self.structure:
             return ""
-        left = f"{kept.structure:.2f} of the counterstain's structure is left"
+        left = f"{figure(kept.structure, self.structure)} of the counterstain's structure is left"
         return f"at sigma {kept.sigma:g}, {left}, {self.structure:g} is needed"
 
 
@@ -189,7 +196,9 @@ class VerdictRule:
         """
         if reason := self._broken_without_noise(seen) or bounds.broken_area(seen.usual):
             return Verdict(word="unstable", reason=reason)
-        drawn = f"two draws at sigma {self.responds_at:g} agree {seen.agreement or 0:.2f} (Dice)"
+        drawn = (
+            f"two draws at sigma {self.responds_at:g} agree {figure(seen.agreement or 0, self.most_agreement)} (Dice)"
+        )
         if seen.agreement is None:
             return Verdict(word="unstable", reason=f"at sigma {self.responds_at:g}, no marker is left")
         if seen.agreement > self.most_agreement:
@@ -198,15 +207,15 @@ class VerdictRule:
             return Verdict(word="hardly responds", reason=f"{drawn}, more than {self.most_agreement:g}")
         if reason := bounds.broken_structure(seen.usual):
             return Verdict(word="unstable", reason=reason)
-        found = f"without noise the markers come back with a Dice of {seen.dice or 0:.2f}"
+        found = f"without noise the markers come back with a Dice of {figure(seen.dice or 0, self.least_dice)}"
         return Verdict(word="hides and responds", reason=f"{found}; {drawn}")
 
     def _broken_without_noise(self, seen: Evidence) -> str:
         if seen.dice is None or seen.dice < self.least_dice:
-            found = f"{seen.dice or 0:.2f}, {self.least_dice:g} is needed"
+            found = f"{figure(seen.dice or 0, self.least_dice)}, {self.least_dice:g} is needed"
             return f"without noise the markers come back with a Dice of {found}"
         if not seen.structure >= self.least_structure:
-            found = f"{seen.structure:.2f}, {self.least_structure:g} is needed"
+            found = f"{figure(seen.structure, self.least_structure)}, {self.least_structure:g} is needed"
             return f"without noise the counterstain has a structural similarity of {found}"
         return ""
 

@@ -29,6 +29,7 @@ class RunRecord:
         failed: Shards that could not be made: output -> reason.
         error: What stopped it.
         verdict: What was found of the pair before the dataset was begun; empty if nobody looked.
+        failed_slides: Slides that could not be tiled: key -> reason.
     """
 
     state: RunState
@@ -41,6 +42,7 @@ class RunRecord:
     failed: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
     verdict: Mapping[str, Any] = field(default_factory=dict)
+    failed_slides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -62,7 +64,7 @@ class RunRecord:
         return (
             asdict(self)
             | {"workers": [asdict(worker) for worker in self.workers], "failed": dict(self.failed)}
-            | {"verdict": dict(self.verdict)}
+            | {"verdict": dict(self.verdict), "failed_slides": dict(self.failed_slides)}
         )
 
     @classmethod

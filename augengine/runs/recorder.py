@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from augengine.errors import TargetError, TargetInUse
@@ -26,7 +27,7 @@ class Recorder:
     Args:
         folder: The dataset, locked by us.
         watcher: Who else follows the run.
-        verdict: What was found of the pair, as plain json values; None if nobody looked.
+        about: What the summary says of the source too; its ``verdict`` on the pair and its ``failed_slides`` are kept.
         every_seconds: How often to write.
     """
 
@@ -35,13 +36,19 @@ class Recorder:
         folder: AnyPath,
         watcher: Watcher,
         *,
-        verdict: Mapping[str, Any] | None = None,
+        about: Mapping[str, Any] = MappingProxyType({}),
         every_seconds: float = RECORD_SECONDS,
     ) -> None:
         self._folder, self._watcher, self._every = folder, watcher, every_seconds
         now = time.time()
         self._record = RunRecord(
-            state="running", began=now, updated=now, total=0, already=0, verdict=dict(verdict or {})
+            state="running",
+            began=now,
+            updated=now,
+            total=0,
+            already=0,
+            verdict=dict(about.get("verdict") or {}),
+            failed_slides=dict(about.get("failed_slides") or {}),
         )
         self._written = float("-inf")
 
@@ -92,9 +99,9 @@ class Recorder:
 
 
 @contextmanager
-def recorded(folder: AnyPath, watcher: Watcher, verdict: Mapping[str, Any] | None = None) -> Iterator[Recorder]:
-    """Keep the record of a run, its end and the verdict on its pair included."""
-    recorder = Recorder(folder, watcher, verdict=verdict)
+def recorded(folder: AnyPath, watcher: Watcher, about: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Recorder]:
+    """Keep the record of a run, its end included; ``about`` as for `Recorder`."""
+    recorder = Recorder(folder, watcher, about=about)
     try:
         yield recorder
     except TargetInUse:

@@ -41,7 +41,8 @@ def carry_out(
         retry: What is tried again.
         hold: Our hold of the folder.
         watcher: Told how far it is.
-        about: What else the summary on disk says, as plain json values; its ``verdict`` stands in the record too.
+        about: What else the summary on disk says, as plain json values; its ``verdict`` and ``failed_slides``
+            stand in the record too.
         notes: What a user should know of the source, a sentence each, for the account.
         look: Gives more of them once every shard is made, from one report per job.
 
@@ -51,7 +52,7 @@ def carry_out(
     done = {name: report for name, report in committed(folder, plan).items() if name not in retry.outputs}
     if hold.was_killed and not survives(crew.workers, crew.address):
         watcher.warn(MAY_CRASH)
-    with recorded(folder, watcher, about.get("verdict")) as recorder:
+    with recorded(folder, watcher, about) as recorder:
         recorder.begin(plan.samples, sum(report.samples_in for report in done.values()))
         began = time.monotonic()
         made = make_missing(folder, plan, done, crew, retry, hold, recorder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ _SAID: dict[Standing, str] = {
     "interrupted": "interrupted: the same command goes on from there",
     "stopped": "stopped by an error: the same command goes on from there",
     "complete": "complete",
-    "failures": "complete, but for failures: the same command with --retry-failed tries them again",
+    "failures": "complete, but for failures: the same command tries slides again, and with --retry-failed samples too",
     "unfinished": "not complete: the same command goes on from there",
 }
 
@@ -83,8 +84,13 @@ class Status:
             return "stopped"
         if self.account.in_state("left"):
             return "unfinished"
-        bad = self.account.total("failed") + self.account.total("quarantined")
+        bad = self.account.total("failed") + self.account.total("quarantined") + len(self.failed_slides)
         return "failures" if bad else "complete"
+
+    @property
+    def failed_slides(self) -> Mapping[str, str]:
+        """Slides that the last run could not tile: key -> reason."""
+        return {} if self.record is None else self.record.failed_slides
 
     @property
     def running(self) -> list[str]:
@@ -101,6 +107,7 @@ class Status:
             "kind": self.plan.kind,
             "standing": self.standing,
             **account.to_json(),
+            "failed_slides": dict(self.failed_slides),
             "running": self.running,
             "lock": None if self.holder is None else asdict(self.holder) | {"is": self.holder_is},
             "run": None if record is None else record.to_json() | self._pace(record),
@@ -120,8 +127,14 @@ class Status:
             *self._counts(),
             *self._run_lines(),
             *self._lock_lines(),
+            *self._pair_lines(),
+            *(f"slide that was not tiled: {key}: {reason}" for key, reason in self.failed_slides.items()),
             *(f"failed: {shard.output}: {shard.error}" for shard in self.account.shards if shard.error),
         ]
+
+    def _pair_lines(self) -> list[str]:
+        verdict = {} if self.record is None else self.record.verdict
+        return [f"pair on this source: {verdict['word']}: {verdict['reason']}"] if verdict else []
 
     def _lock_lines(self) -> list[str]:
         if self.holder is None:

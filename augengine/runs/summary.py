@@ -106,6 +106,9 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
         yield from _reasons(value)
         yield "\nAll of them: `summary.json`. `--retry-failed` beside the same command tries them again."
     yield from _classes(value)
+    if verdict := value.get("verdict"):
+        sure = "" if verdict["sure"] else ", not surely"
+        yield f"\n## The pair on this source\n\n{_cell(verdict['word'])}{sure}: {_cell(verdict['reason'])}."
     if value["notes"]:
         yield "\n## Notes\n"
         yield from (f"- {_cell(note)}" for note in value["notes"])

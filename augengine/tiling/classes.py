@@ -123,9 +123,10 @@ def unseen_ids(reports: Sequence[Report], surveys: Sequence[Survey], spec: TileS
         objects[number] += counts.objects_of(name)
     why = "no tile shows them" if spec.random else "a later class covers them, or they are smaller than a pixel"
     for number in sorted(set(objects) - seen - {0}):
-        names = " and ".join(name for name, own in spec.classes if own == number)
         if objects[number]:
-            yield f"no mask has a pixel of id {number}, though {objects[number]} objects of {names} are annotated: {why}"
+            names = " and ".join(name for name, own in spec.classes if own == number)
+            drawn = f"{counted(objects[number], 'object')} of {names}"
+            yield f"no mask has a pixel of id {number}, though there are annotations ({drawn}): {why}"
 
 
 def check_classes(surveys: Sequence[Survey], spec: TileSpec) -> None:

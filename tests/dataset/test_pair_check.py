@@ -12,6 +12,7 @@ from PIL import Image
 
 from augengine.dataset import AugmentRequest, augment
 from augengine.errors import SpecError
+from augengine.runs import read_status
 from augengine.weights.home import home
 from tests.support.datasets import Listener, digests
 from tests.support.pictures import encode, stained, tissue
@@ -66,8 +67,14 @@ def test_a_random_pair_is_refused_and_writes_nothing(random_pair: Path, tiles: P
 def test_force_goes_on_and_the_verdict_stands_in_the_summary(random_pair: Path, tiles: Path, tmp_path: Path) -> None:
     with pytest.raises(SpecError):
         augment(asked(tiles, tmp_path / "out", random_pair), Listener())
-    assert augment(asked(tiles, tmp_path / "out", random_pair, force=True), Listener()).complete()
+    listener = Listener()
+    made = augment(asked(tiles, tmp_path / "out", random_pair, force=True), listener)
+    assert made.complete()
+    assert [line for line in listener.warnings if line.startswith("forced, though the pair on this source was found")]
     verdict = summary(tmp_path / "out")["verdict"]
+    assert json.loads(json.dumps(made.to_json()))["verdict"] == verdict
+    assert f"pair on this source: unstable: {verdict['reason']}" in read_status(tmp_path / "out").lines()
+    assert verdict["reason"] in (tmp_path / "out/.augengine/summary.md").read_text()
     assert (verdict["word"], verdict["sure"], len(verdict["keys"])) == ("unstable", True, 6)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augengine.errors import SpecError
-from augengine.measures.verdict import DEFAULT_RULE, Bounds, Evidence, Kept, Verdict, VerdictRule, choose_eps
+from augengine.measures.verdict import DEFAULT_RULE, Bounds, Evidence, Kept, Verdict, VerdictRule, choose_eps, figure
 
 BOUNDS = Bounds()
 USUAL = Kept(sigma=0.05, structure=0.99, area=1.0)
@@ -31,9 +31,9 @@ def test_a_pair_that_finds_its_markers_and_loses_them_under_noise_hides_and_resp
 @pytest.mark.parametrize(
     ("field", "bad", "good", "reason"),
     [
-        ("dice", 0.749, 0.75, "without noise the markers come back with a Dice of 0.75, 0.75 is needed"),
+        ("dice", 0.749, 0.75, "without noise the markers come back with a Dice of 0.7490, 0.75 is needed"),
         ("dice", None, 0.75, "a Dice of 0.00"),
-        ("structure", 0.199, 0.2, "without noise the counterstain has a structural similarity of 0.20"),
+        ("structure", 0.199, 0.2, "without noise the counterstain has a structural similarity of 0.1990"),
         ("usual", replace(USUAL, structure=0.94), replace(USUAL, structure=0.95), "0.94 of the counterstain's"),
         ("usual", replace(USUAL, area=1.51), replace(USUAL, area=1.5), "1.51 times the source's, beyond 1.5"),
         ("usual", replace(USUAL, area=0.66), replace(USUAL, area=0.67), "0.66 times the source's"),
@@ -123,3 +123,7 @@ def test_bounds_check_themselves(changes: dict[str, float]) -> None:
 def test_what_is_kept_checks_itself(changes: dict[str, float]) -> None:
     with pytest.raises(SpecError):
         Kept(**{"sigma": 0.1, "structure": 1.0, "area": 1.0, **changes})
+
+
+def test_a_figure_never_reads_as_its_own_bound() -> None:
+    assert (figure(0.7461, 0.75), figure(0.74, 0.75), figure(0.12, 0.75)) == ("0.7461", "0.74", "0.12")

@@ -25,6 +25,8 @@ from augengine.shards.layout import lock_file, report_file, run_file
 from tests.support.datasets import Listener, make
 from tests.support.pictures import write_folder
 from tests.support.places import ROOT
+from tests.support.slide_files import specimen, write_slide
+from tests.support.tilings import cut
 
 pytestmark = pytest.mark.e2e
 
@@ -145,3 +147,17 @@ def test_a_folder_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "is no dataset" in result.output
     assert "hint:" in result.output
+
+
+def test_slides_that_were_not_tiled_are_failures_and_named(tmp_path: Path) -> None:
+    slides = tmp_path / "slides"
+    slides.mkdir()
+    write_slide(slides / "good.tif", specimen())
+    write_slide(slides / "mute.tif", specimen(seed=1), mpp=None)
+    assert not cut(slides, tmp_path / "out").complete()
+    found = read_status(tmp_path / "out")
+    assert (found.standing, list(found.failed_slides)) == ("failures", ["mute"])
+    assert any(line.startswith("slide that was not tiled: mute: ") for line in found.lines())
+    assert found.to_json()["failed_slides"] == dict(found.failed_slides)
+    assert cut(slides, tmp_path / "out", slide_mpp=0.25).complete()
+    assert read_status(tmp_path / "out").standing == "complete"

@@ -101,7 +101,9 @@ def test_an_id_with_objects_and_without_mask_pixels_is_said() -> None:
     found = surveys({"glomerulus": 2, "tubule": 1}, {"glomerulus": 1, "tubule": 0})
     reports = [Report(output="a", class_pixels={0: 9, 2: 7}), Report(output="b", class_pixels={0: 9})]
     (note,) = unseen_ids(reports, found, TWO)
-    assert note.startswith("no mask has a pixel of id 1, though 3 objects of glomerulus are annotated: a later class")
+    assert note.startswith(
+        "no mask has a pixel of id 1, though there are annotations (3 objects of glomerulus): a later class"
+    )
     (note,) = unseen_ids(reports, found, TileSpec(classes=TWO.classes, random=5))
     assert note.endswith("no tile shows them")
     assert not list(unseen_ids([*reports, Report(output="c", class_pixels={1: 1})], found, TWO))
