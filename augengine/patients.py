@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,12 @@ from augengine.sample import folded
 Split = Literal["train", "validation", "test"]
 
 _COLUMNS = ("file", "patient", "split")
+_ONE = "a row has a file's name, or its path below the folder that was named; each file needs exactly one patient"
 _ROW = "a row is a file or a glob of files, its patient, and train, validation or test; a column mpp may follow"
+_CODING = "save it once more as UTF-8; in Excel that is 'CSV UTF-8'"
+_MPP = re.compile(r"mpp|pixel.?size|(um|[\u00b5\u03bc]m|microns?|micromet\w+).*(px|pixel)")
+"""Names of columns that are probably meant as um/px, in lower case."""
+
 _SHOWN = 5
 """Problems that a message lists; more are counted."""
 
@@ -68,7 +74,9 @@ class Patients:
         try:
             text = file.read_text(encoding="utf-8-sig")
             return cls(rows=tuple(_rows(text, file)))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except UnicodeDecodeError as error:
+            raise SourceError(f"the patients' file {file} is in another coding than UTF-8", hint=_CODING) from error
+        except (OSError, csv.Error) as error:
             raise SourceError(f"the patients' file {file} cannot be read: {error}", hint=_ROW) from error
 
     def split(self, names: Sequence[str], text: str) -> list[tuple[str, Split]]:
@@ -100,7 +108,7 @@ class Patients:
             problem = _problem(path, rows, same[_name(path)], text)
             problems += [problem] if problem else []
             found += rows[:1]
-        _refuse(problems, hint="every picture needs exactly one patient in the patients' file")
+        _refuse(problems, hint=_ONE)
         return found
 
     def _index(self, form: Callable[[str], str]) -> Mapping[str, list[PatientRow]]:
@@ -131,7 +139,9 @@ def _problem(path: str, rows: Sequence[PatientRow], same: int, text: str) -> str
     patients = sorted({row.patient for row in rows})
     mpps = {row.mpp for row in rows}
     if len(patients) != 1:
-        return f"{path} of {text} matches {len(patients)} patients: {', '.join(patients) or 'none'}"
+        if not patients:
+            return f"{path} of {text} is in no row of the patients' file"
+        return f"{path} of {text} matches {len(patients)} patients: {', '.join(patients)}"
     if len(mpps) > 1:
         return f"{path} of {text} has several um/px: {', '.join(map(str, mpps))}"
     if same > 1 and not any(_means_path(row.file, path) for row in rows):
@@ -154,16 +164,16 @@ def _stems(path: str) -> list[str]:
 
 
 def check_one_split(pairs: Iterable[tuple[str, Split]]) -> None:
-    """Refuse patients who are in two splits.
+    """Refuse patients who are in two splits; names that differ in letter case or Unicode form are one patient.
 
     Raises:
         SourceError: It names each of them and both splits.
     """
     seen: dict[str, Split] = {}
     twice = {
-        f"the patient {patient} is in two splits, {seen[patient]} and {split}": None
+        f"the patient {patient} is in two splits, {seen[folded(patient)]} and {split}": None
         for patient, split in pairs
-        if seen.setdefault(patient, split) != split
+        if seen.setdefault(folded(patient), split) != split
     }
     hint = "a patient's pictures resemble each other: measured on one who was trained on, everything looks good"
     _refuse(list(twice), hint=hint)
@@ -179,6 +189,7 @@ def _rows(text: str, file: Path) -> Iterator[PatientRow]:
         raise SourceError(
             f"the patients' file {file} has no column {', '.join(map(repr, missing))}; it has {has}", hint=_ROW
         )
+    _check_columns(reader.fieldnames or (), file)
     rows, problems = list[PatientRow](), list[str]()
     for row in reader:
         values = {name: (row[own] or "").strip() for name, own in names.items()}
@@ -188,6 +199,16 @@ def _rows(text: str, file: Path) -> Iterator[PatientRow]:
             problems.append(f"line {reader.line_num} of {file} {error}")
     _refuse(problems, hint=_ROW)
     yield from rows
+
+
+def _check_columns(names: Sequence[str], file: Path) -> None:
+    """Refuse a column of patients that comes twice, and um/px under another name than ``mpp``."""
+    plain = [(name or "").strip().casefold() for name in names]
+    if twice := [name for name in (*_COLUMNS, "mpp") if plain.count(name) > 1]:
+        raise SourceError(f"the patients' file {file} has the column {twice[0]!r} twice", hint="remove one of them")
+    if "mpp" not in plain and (like := next((name for name in plain if _MPP.search(name)), None)):
+        hint = "call it mpp if it is the um/px of level 0; if not, remove it"
+        raise SourceError(f"the patients' file {file} has a column {like!r}, which is not read", hint=hint)
 
 
 def _row(values: Mapping[str, str]) -> PatientRow:

@@ -25,7 +25,7 @@ def _patients(folder: Path, rows: str, *paths: str) -> list[str]:
 def test_a_name_with_a_globs_signs_means_itself_and_nothing_else(tmp_path: Path) -> None:
     rows = "b [1].tif,anna,train\nb 1.tif,berta,test\n"
     assert _patients(tmp_path, rows, "b [1].tif", "b 1.tif") == ["anna", "berta"]
-    with pytest.raises(SourceError, match=r"b 1\.tif of the slides matches 0 patients"):
+    with pytest.raises(SourceError, match=r"b 1\.tif of the slides is in no row of the patients' file"):
         _patients(tmp_path, "b [1].tif,anna,train\n", "b [1].tif", "b 1.tif")
 
 
@@ -37,7 +37,7 @@ def test_an_exact_name_goes_before_a_glob(tmp_path: Path) -> None:
 @pytest.mark.parametrize("row", ["s1", "S1.TIF", "s1.tif", "a/s1", "a/s1.tif", "A/S1", "a/*", "s?.tif"])
 def test_a_row_may_leave_out_folder_extension_and_letter_case(row: str, tmp_path: Path) -> None:
     assert _patients(tmp_path, f"{row},anna,train\n", "a/s1.tif") == ["anna"]
-    with pytest.raises(SourceError, match="matches 0 patients: none"):
+    with pytest.raises(SourceError, match="is in no row of the patients' file"):
         _patients(tmp_path, f"{row},anna,train\n", "b/t1.tif")
 
 
@@ -81,3 +81,29 @@ def test_a_name_that_several_files_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"2 files of the slides are called s\.tif"):
         _patients(tmp_path, "s.tif,anna,train\n", "a/s.tif", "b/s.tif")
     assert _patients(tmp_path, "a/s,anna,train\nb/s,eva,train\n", "a/s.tif", "b/s.tif") == ["anna", "eva"]
+
+
+def test_one_patient_in_two_spellings_is_in_one_split(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="patient anna is in two splits, train and test"):
+        _read(tmp_path, HEAD + "a,Anna,train\nb,anna,test\n")
+    with pytest.raises(SourceError, match="is in two splits"):
+        _read(tmp_path, HEAD + "a,J\u00f6,train\nb,Jo\u0308,test\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["um/px", "\u00b5m per pixel", "MPP_X", "slide_mpp", "Pixel size", "microns_per_pixel"]
+)
+def test_um_per_px_under_another_name_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="which is not read") as caught:
+        _read(tmp_path, f"file,patient,split,{name}\ns1,anna,train,0.25\n")
+    assert "mpp" in caught.value.hint
+    assert _read(tmp_path, f"file,patient,split,{name},mpp\ns1,anna,train,0.3,0.25\n").rows[0].mpp == 0.25
+
+
+def test_a_column_that_comes_twice_and_another_coding_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="the column 'patient' twice"):
+        _read(tmp_path, "file,patient,split,Patient\ns1,anna,train,berta\n")
+    for coding in ("latin-1", "utf-16"):
+        (tmp_path / "split.csv").write_bytes((HEAD + "s1,J\u00f6,train\n").encode(coding))
+        with pytest.raises(SourceError, match="another coding than UTF-8"):
+            Patients.read(tmp_path / "split.csv")

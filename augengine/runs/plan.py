@@ -179,7 +179,8 @@ def check_growing_plan(folder: AnyPath, plan: Plan) -> None:
     before = read_plan(folder, plan.kind)
     if before is not None:
         had = {job.output for job in before.jobs}
-        known = [job for job in plan.jobs if job.output in had]
+        grown = plan.samples != before.samples
+        known = [job for job in plan.jobs if job.output in had or not grown]
         jobs = tuple(replace(job, index=index) for index, job in enumerate(known))
         refuse_differences(folder, before, replace(plan, jobs=jobs))
     if before is None and not _write_first(folder, plan):
@@ -246,7 +247,7 @@ def refuse_differences(folder: AnyPath, before: Plan, now: Plan) -> None:
 def differences(before: Plan, now: Plan) -> Iterator[str]:
     """What differs between two plans, in words, what a user typed first."""
     yield from _changed(before.spec, now.spec)
-    yield from (f"the source's {change}" for change in _changed(before.source, now.source))
+    yield from _changed_source(before.source, now.source)
     yield from _changed_input(before.jobs, now.jobs)
     yield from (f"the engines' {change}" for change in _changed(before.engines, now.engines))
     if before.encoder != now.encoder:
@@ -263,12 +264,24 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
             yield f"{name} was {_shown(old)}, is now {_shown(new)}"
 
 
+def _changed_source(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What changed of the source; of slides, which are values of their own, with their names."""
+    for name in dict.fromkeys((*before, *now)):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from (f"the {change} for {name}" for change in _changed(old, new))
+        elif isinstance(old, Mapping) or isinstance(new, Mapping):
+            yield f"{name} was not among the slides" if old is None else f"{name} is no longer among the slides"
+        else:
+            yield from (f"the source's {change}" for change in _changed({name: old}, {name: new}))
+
+
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
 def _shown(value: Any) -> str:
-    text = str(_plain(value))
+    text = str(_plain(value)) if value != "" else "none"
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-_IMAGE_FOLDERS = ("images", "image", "imgs", "img", "inputs", "input")
+_IMAGE_FOLDERS = ("images", "image", "imgs", "img", "inputs", "input", "slides", "wsi", "wsis")
 _MASK_FOLDERS = (
     "masks", "mask", "labels", "label", "targets", "target", "segs", "seg", "segmentations", "annotations",
+    "ground_truth", "groundtruth", "gt", "mask_images", "annotation", "segmentation",
 )  # fmt: skip
 
 

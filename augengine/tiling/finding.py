@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from augengine.annotations import LabelFinder
 from augengine.errors import SourceError
 from augengine.progress import counted
+from augengine.shards.pairing import pair_masks
 from augengine.storage import is_url, redact
 
 SLIDE_EXTS = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".czi")
@@ -121,7 +122,15 @@ def _apart(found: Sequence[Found], finders: Sequence[LabelFinder]) -> tuple[list
         for file in {file for finder in finders for file in finder.candidates(each.files[0], each.below)} & listed:
             owners.setdefault(file, set()).add(each.files[0])
     labels = {file for file, of in owners.items() if any(file not in owners.get(slide, ()) for slide in of)}
+    labels |= _in_folders_of_masks(listed)
     return [each for each in found if each.files[0] not in labels], [each for each in found if each.files[0] in labels]
+
+
+def _in_folders_of_masks(files: Collection[Path]) -> set[Path]:
+    """The files that are masks by their folder: ``masks/s1.tif`` beside ``slides/s1.tif`` or ``s1.tif``."""
+    named = {file.with_suffix("").as_posix(): file for file in files}
+    pairs = pair_masks(named, named, "_mask")
+    return {named[mask] for mask in pairs.sound if named[mask].parent != named[pairs.images[mask]].parent}
 
 
 def _expand(name: str, finders: Sequence[LabelFinder], aside: _Aside) -> Iterator[Found]:

@@ -113,13 +113,24 @@ def list_slides(names: Sequence[str], given: Given) -> Listed:
         _listed(found, key, finder if given.wants_labels else None)
         for found, key in zip(search.slides, keys, strict=True)
     ]
-    slides = [_known(slide, given, row) for slide, row in zip(slides, _rows(search.slides, given), strict=True)]
+    rows = _rows(search.slides, given)
+    slides = [_known(slide, given, row) for slide, row in zip(slides, rows, strict=True)]
     slides = _apart_by_labels(slides)
     _check_splits(slides)
     notes = [*search.notes, *_said_of_keys(search.slides, keys)]
     if not given.wants_labels and (lying := _with_outlines(search.slides)):
         notes.append(f"annotations of {counted(lying, 'slide')} were not read: no --classes were given")
+    notes += _said_of_rows(given.patients, rows)
     return Listed(slides=tuple(slides), notes=tuple(notes))
+
+
+def _said_of_rows(patients: Patients | None, rows: Sequence[PatientRow | None]) -> Iterator[str]:
+    """Which rows of the patients' file are of no slide: a misspelt name, where a glob has its slide, is seen so."""
+    unused = [row.file for row in patients.rows if row not in rows] if patients is not None else []
+    if unused:
+        shown = ", ".join(unused[:3]) + (" ..." if len(unused) > 3 else "")
+        verb = "is" if len(unused) == 1 else "are"
+        yield f"{counted(len(unused), 'row')} of the patients' file {verb} of no slide: {shown}"
 
 
 def _with_outlines(found: Sequence[Found]) -> int:
@@ -147,7 +158,20 @@ def _listed(found: Found, key: str, finder: LabelFinder | None) -> ListedSlide:
 def _rows(found: Sequence[Found], given: Given) -> Sequence[PatientRow | None]:
     if given.patients is None:
         return [None] * len(found)
-    return given.patients.rows_of([each.relative for each in found], "the slides")
+    return given.patients.rows_of(_paths(found), "the slides")
+
+
+def _paths(found: Sequence[Found]) -> list[str]:
+    """The slides' paths as the patients' file has them; where some are alike, with the folders above them."""
+    names = [each.relative for each in found]
+    parts = [each.files[0].parts for each in found]
+    for more in range(1, max(map(len, parts), default=1)):
+        count = Counter(names)
+        names = [
+            "/".join(own[-(each.relative.count("/") + 1 + more) :]) if count[name] > 1 else name
+            for each, own, name in zip(found, parts, names, strict=True)
+        ]
+    return names
 
 
 def _known(slide: ListedSlide, given: Given, row: PatientRow | None) -> ListedSlide:
@@ -185,7 +209,8 @@ def _labelled(slide: ListedSlide, found: Found, finder: LabelFinder) -> ListedSl
     path = found.files[0]
     labels = finder.find(path, found.below)
     if labels is None:
-        return replace(slide, error=f"it has no annotation file in {finder.place(path, found.below)}")
+        where = "--annotations names the folder that they are in"
+        return replace(slide, error=f"it has no annotation file in {finder.place(path, found.below)} ({where})")
     return replace(slide, labels=str(labels), labels_digest=file_sha256(labels))
 
 

@@ -68,7 +68,9 @@ def _change(before: Survey, now: Survey) -> str:
     if before.slide.fingerprint != now.slide.fingerprint:
         return f"the file {now.slide.path} changed"
     if (before.slide.labels, before.slide.labels_digest) != (now.slide.labels, now.slide.labels_digest):
-        return f"its annotations were {before.slide.labels} and changed; they are {now.slide.labels} now"
+        if before.slide.labels == now.slide.labels:
+            return f"its annotations {now.slide.labels} changed"
+        return f"its annotations were {before.slide.labels}, and are {now.slide.labels} now"
     if before.slide_mpp != now.slide_mpp:
         return f"it had {before.slide_mpp:g} um/px, and is now said to have {now.slide_mpp:g}"
     return ""

@@ -13,6 +13,7 @@ from PIL import Image
 
 from augengine.annotations import LabelFinder
 from augengine.errors import SourceError
+from augengine.patients import PatientRow, Patients
 from augengine.tiling.finding import Search, find_slides
 from augengine.tiling.keys import distinct_keys
 from augengine.tiling.listing import Given, Listed, list_slides
@@ -127,8 +128,6 @@ def test_annotations_that_nobody_asked_for_are_mentioned(tmp_path: Path) -> None
 
 
 def test_um_per_px_of_a_row_go_before_those_of_all_slides(tmp_path: Path) -> None:
-    from augengine.patients import PatientRow, Patients
-
     touch(tmp_path, "a.tif", "b.tif")
     rows = (
         PatientRow(file="a", patient="p", split="train", mpp=0.3),
@@ -136,3 +135,39 @@ def test_um_per_px_of_a_row_go_before_those_of_all_slides(tmp_path: Path) -> Non
     )
     found = listed(tmp_path, patients=Patients(rows=rows), mpp=0.5, mpp_if_unstated=0.7).slides
     assert [(slide.mpp, slide.mpp_if_unstated) for slide in found] == [(0.3, 0.7), (0.5, 0.7)]
+
+
+@pytest.mark.parametrize(("slides", "masks"), [("slides", "masks"), ("images", "ground_truth"), (".", "Labels")])
+def test_pictures_in_a_folder_of_masks_are_no_slides(slides: str, masks: str, tmp_path: Path) -> None:
+    for folder in (slides, masks):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        touch(tmp_path / folder, "s1.tif", "s2.tif")
+    touch(tmp_path / masks, "other.tif")
+    found = search(tmp_path)
+    cut = {each.relative for each in found.slides}
+    assert cut == {(Path(slides) / name).as_posix() for name in ("s1.tif", "s2.tif")} | {f"{masks}/other.tif"}
+    assert "2 pictures annotate slides" in found.notes[0]
+    errors = [slide.error for slide in listed(tmp_path, wants_labels=True).slides]
+    assert all("--annotations names the folder" in error for error in errors)
+    named = listed(tmp_path, wants_labels=True, annotations=tmp_path / masks).slides
+    assert {Path(slide.path).name for slide in named if not slide.error} == {"s1.tif", "s2.tif"}
+
+
+def test_slides_of_one_name_in_several_named_folders_are_told_apart_by_the_patients_file(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        touch(tmp_path / name, "s.tif")
+    rows = [PatientRow(file=f"{name}/s.tif", patient=name, split="train") for name in "ab"]
+    given = {"patients": Patients(rows=tuple(rows))}
+    assert [slide.patient for slide in listed(tmp_path / "a", tmp_path / "b", **given).slides] == ["a", "b"]
+    one = Patients(rows=(PatientRow(file="s.tif", patient="a", split="train"),))
+    with pytest.raises(SourceError, match=r"2 files of the slides are called s\.tif: write the path, a/s\.tif"):
+        listed(tmp_path / "a", tmp_path / "b", patients=one)
+
+
+def test_rows_of_the_patients_file_that_are_of_no_slide_are_said(tmp_path: Path) -> None:
+    touch(tmp_path, "s1.tif")
+    rows = [PatientRow(file=name, patient=name, split="train") for name in ("s*", "sl.tif")]
+    assert (
+        "1 row of the patients' file is of no slide: sl.tif" in listed(tmp_path, patients=Patients(rows=(*rows,))).notes
+    )
