@@ -106,7 +106,7 @@ def class_notes(surveys: Sequence[Survey], spec: TileSpec) -> Iterator[str]:
     """Say which names were found nowhere though their id was, and which classes resemble one that was asked for."""
     counts = count_classes(surveys, spec)
     for name, count in counts.asked.items():
-        if not count.objects and any(other.objects for other in counts.by_name.values()):
+        if not count.slides and any(other.slides for other in counts.by_name.values()):
             yield f"the class {name!r} is on no slide"
     for name, objects in counts.others.items():
         if near := _spelt_alike(name, counts.asked):
