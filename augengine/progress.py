@@ -69,3 +69,19 @@ class Watcher(Protocol):
 def counted(number: int, noun: str) -> str:
     """A number and what it counts: ``1 shard``, ``2 shards``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def readable_bytes(number: float) -> str:
+    """Bytes in the unit that suits them: ``460 kB``, ``3.2 GB``."""
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} GB"
+
+
+def readable_seconds(seconds: float) -> str:
+    """A time in the unit that suits it: ``0.3 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 6000 else f"{seconds / 3600:.3g} h"

@@ -8,7 +8,7 @@ from typing import Any
 
 from augengine.chain.pair import EnginesSpec
 from augengine.jobs import Report
-from augengine.progress import counted
+from augengine.progress import counted, readable_bytes, readable_seconds
 from augengine.runs import Outcome
 from augengine.storage import AnyPath
 
@@ -42,7 +42,7 @@ class Prediction:
         """Say in a line what the run would make, and how long it would take."""
         return (
             f"{counted(self.samples_in, 'sample')} become {self.samples_out} in {counted(self.shards, 'shard')}, "
-            f"about {self.gigabytes:.2g} GB in {self.minutes:.2g} minutes ({self.engines})"
+            f"about {readable_bytes(1e9 * self.gigabytes)} in {readable_seconds(60 * self.minutes)} ({self.engines})"
         )
 
 

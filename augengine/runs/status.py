@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from augengine.errors import ShardError
-from augengine.progress import counted
+from augengine.progress import counted, readable_bytes, readable_seconds
 from augengine.runs.account import Account, take_account
 from augengine.runs.plan import Plan, read_any_plan
 from augengine.runs.record import RunRecord, read_record
@@ -149,7 +149,7 @@ class Status:
         samples = f"{account.total('planned')} in the source, {account.total('written')} written, "
         samples += f"{account.total('failed')} failed, {account.total('quarantined')} quarantined, "
         samples += f"{account.total('left')} left"
-        out = f"{counted(account.total('samples_out'), 'sample')}, {account.total('size') / 1e9:.3g} GB"
+        out = f"{counted(account.total('samples_out'), 'sample')}, {readable_bytes(account.total('size'))}"
         return [f"shards: {shards}", f"samples: {samples}", f"output: {out}"]
 
     def _run_lines(self) -> list[str]:
@@ -157,10 +157,12 @@ class Status:
         if record is None:
             return []
         heard = f"heard of {self.heard_seconds_ago:.0f} s ago"
-        line = f"{record.done} samples in {record.seconds:.0f} s, {record.rate:.3g}/s"
+        line = f"{record.done} samples in {readable_seconds(record.seconds)}, {record.rate:.3g}/s"
+        if not record.done and self.standing != "running":
+            line = "nothing was left to do"
         if self.standing == "running":
             left = record.seconds_left
-            line += f", {left / 60:.1f} min left, {heard}" if left is not None else f", {heard}"
+            line += f", {readable_seconds(left)} left, {heard}" if left is not None else f", {heard}"
         lines = [f"run: {line}"] + ([f"stopped by: {record.error}"] if record.error else [])
         return lines + ([f"  {worker.sentence()}" for worker in record.workers] if len(record.workers) > 1 else [])
 
