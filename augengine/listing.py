@@ -21,8 +21,15 @@ MAX_UNPACKED_RATIO = 1100
 JPEG a few hundred, tissue less than 40."""
 
 
-_END = re.compile(r"[_-][A-Za-z]+$")
-"""What may tell the key of a mask from the key of its image."""
+_END = re.compile(r"[_.-][A-Za-z]+$")
+"""What may tell the name of a mask from the name of its image."""
+
+_MASK_WORDS = {
+    "mask", "masks", "seg", "segs", "segmentation", "segmentations", "label", "labels", "gt", "groundtruth", "truth",
+    "annotation", "annotations", "annot", "target", "targets",
+}  # fmt: skip
+_WORD = re.compile(r"[a-z]+")
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,18 +144,29 @@ def make_listing(
         mpps=tuple(dict.fromkeys(mpps)),
         splits=splits,
         notes=tuple(notes),
-        warnings=(*warnings, *_unknown_masks(entry.key for unit in checked for entry in unit.entries)),
+        warnings=(*warnings, *_unknown_masks([entry.name for unit in checked for entry in unit.entries])),
     )
 
 
-def _unknown_masks(keys: Iterable[str]) -> Iterator[str]:
-    """A sentence on samples that may be the masks of others by their keys: ``k_seg`` beside ``k``, again and again."""
-    known = set(keys)
-    ends = Counter(key[-len(end[0]) :] for key in known if (end := _END.search(key)) and key[: end.start()] in known)
-    for suffix, count in ends.items():
-        if count > 1 and 2 * count >= len(known) - count:
-            said = f"{count} samples are named like others with {suffix} behind"
-            yield f"{said}: if they are masks, say --mask-suffix {suffix}"
+def _unknown_masks(names: Sequence[str]) -> Iterator[str]:
+    """A sentence on samples that may be the masks of others by their names: ``k_seg`` beside ``k``, ``gt/k`` ..."""
+    known = {name.rpartition(".")[0] or name for name in names}
+    ends = Counter(name[end.start() :] for name in known if (end := _END.search(name)) and name[: end.start()] in known)
+    told = [(end, count) for end, count in ends.items() if count > 1 and 2 * count >= len(known) - count]
+    for suffix, count in told:
+        said = f"{count} samples are named like others with {suffix} behind"
+        yield f"{said}: if they are masks, say --mask-suffix {suffix}"
+    alike = [] if told else [name for name in names if _MASK_WORDS & set(_WORD.findall(name.lower()))]
+    if 0 < len(alike) < len(names):
+        said = f"{counted(len(alike), 'sample')} {'is' if len(alike) == 1 else 'are'} named like masks, as {alike[0]}"
+        yield f"{said}: if they are, put them into a folder masks beside the folder images, each named as its image"
+
+
+def say_left_out(names: Sequence[str]) -> str:
+    """A sentence on files that belong to no sample, without its end."""
+    shown = ", ".join(list(dict.fromkeys(names))[:_NAMED]) + (" ..." if len(set(names)) > _NAMED else "")
+    verb = "belongs to no sample and is" if len(names) == 1 else "belong to no sample and are"
+    return f"{counted(len(names), 'file')} {verb} left out: {shown}"
 
 
 _TAKEN = "which is taken by "

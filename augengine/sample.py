@@ -46,11 +46,13 @@ class Sample:
 
     @property
     def mpp(self) -> float | None:
-        """Micrometres a pixel as the source's json states it (field ``mpp``), or None."""
+        """Micrometres a pixel as the source's json states it (field ``mpp``, a number or its text), or None."""
         value = self.meta.get("mpp")
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        try:
+            mpp = 0.0 if isinstance(value, bool) or not isinstance(value, int | float | str) else float(value)
+        except (ValueError, OverflowError):
             return None
-        return float(value) if 0 < value < float("inf") else None
+        return mpp if 0 < mpp < float("inf") else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "inputs", "input", "slides", "wsi", "wsis")
 _MASK_FOLDERS = (
@@ -62,12 +63,12 @@ def _images_of(name: str, suffix: str) -> Iterator[str]:
     for at, folder in enumerate(name.split("/")[:-1]):
         if folder.lower() in _MASK_FOLDERS:
             for parts in (stem.split("/") for stem in stems):
-                yield from ("/".join((*parts[:at], _like(folder, other), *parts[at + 1 :])) for other in _IMAGE_FOLDERS)
+                yield from ("/".join((*parts[:at], other, *parts[at + 1 :])) for other in _image_folders(folder))
                 yield "/".join((*parts[:at], *parts[at + 1 :]))
 
 
-def _like(folder: str, name: str) -> str:
-    """A name in upper or lower case, or capitalised, as a folder's is."""
-    if folder.isupper():
-        return name.upper()
-    return name.capitalize() if folder[:1].isupper() else name
+@cache
+def _image_folders(masks: str) -> tuple[str, ...]:
+    """What the folder of the images can be called beside one of masks: in the same letter case first."""
+    like = str.upper if masks.isupper() else str.capitalize if masks[:1].isupper() else str.lower
+    return tuple(dict.fromkeys(form(name) for form in (like, str.lower, str.capitalize) for name in _IMAGE_FOLDERS))

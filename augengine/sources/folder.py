@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import PurePosixPath
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from augengine.errors import ContentError, SourceError
 from augengine.jobs import Job
-from augengine.listing import Entry, Listing, Unit, digest_entries, failed_as, make_listing
+from augengine.listing import Entry, Listing, Unit, digest_entries, failed_as, make_listing, say_left_out
 from augengine.sample import Failure, Sample, check_key, make_key, printable
 from augengine.shards.groups import LOST_MASK, MAX_JSON_BYTES, check_bytes
 from augengine.shards.pairing import Pairs, pair_masks
@@ -44,6 +44,7 @@ class _Opened:
     images: Tree
     masks: Tree
     found: tuple[_Found, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,8 @@ class FolderSource:
         opened = self._open()
         tasks = (partial(self._entry, opened, each, measure=True) for each in opened.found)
         unit = Unit(source=self.folder, entries=tuple(in_order(tasks, ahead=opened.images.at_a_time - 1)))
-        return make_listing([unit], mpps=self._mpps(opened), splits=True)
+        notes = [say_left_out(opened.left_out)] if opened.left_out else []
+        return make_listing([unit], mpps=self._mpps(opened), splits=True, notes=notes)
 
     def read(self, job: Job) -> Iterator[Sample | Failure]:
         """Read a job's images; see `Source`."""
@@ -100,14 +102,15 @@ class FolderSource:
     def _open(self) -> _Opened:
         images = tree_of(self.folder)
         masks = tree_of(self.masks) if self.masks else images
-        return _Opened(images, masks, self._find(images, masks))
+        names, mask_names = sorted(images.names(leave_out=self.masks)), sorted(masks.names()) if self.masks else []
+        found = self._find(names, mask_names)
+        return _Opened(images, masks, found, tuple(_left_out(names, mask_names, found)))
 
-    def _find(self, tree: Tree, mask_tree: Tree) -> tuple[_Found, ...]:
-        names = sorted(tree.names(leave_out=self.masks))
+    def _find(self, names: Sequence[str], mask_names: Sequence[str]) -> tuple[_Found, ...]:
         images = _by_stem(names)
         sidecars = {name for name in names if _extension(name) == "json"}
         pairs = pair_masks(images, images, self.mask_suffix) if not self.masks else _NO_PAIRS
-        masks = self._parallel(images, _by_stem(mask_tree.names())) if self.masks else _beside(images, pairs)
+        masks = self._parallel(images, _by_stem(mask_names)) if self.masks else _beside(images, pairs)
         bad = dict.fromkeys(pairs.images, _MASK_OF_A_MASK) | dict.fromkeys(pairs.lost, LOST_MASK)
         found = tuple(
             self._match(name, images[_stem(name)], masks.get(_stem(name), []), sidecars, bad.get(_stem(name), ""))
@@ -179,6 +182,13 @@ class FolderSource:
         metas = [each.meta for each in opened.found if each.meta is not None]
         tasks = (partial(_mpp, opened.images, meta) for meta in metas)
         return (mpp for mpp in in_order(tasks, ahead=opened.images.at_a_time - 1) if mpp is not None)
+
+
+def _left_out(names: Sequence[str], mask_names: Sequence[str], found: Sequence[_Found]) -> Iterator[str]:
+    """The files that are of no sample, of the folder of images and then of that of masks."""
+    metas, masks = {each.meta for each in found}, {each.mask for each in found}
+    yield from (printable(name) for name in names if _extension(name) not in IMAGE_EXTS and name not in metas)
+    yield from (printable(name) for name in mask_names if name not in masks)
 
 
 def _files(opened: _Opened, found: _Found) -> dict[str, tuple[Tree, str]]:

@@ -13,7 +13,7 @@ import fsspec
 
 from augengine.errors import DamagedSource, SourceError, SpecError, TargetError
 from augengine.jobs import Job
-from augengine.listing import Entry, Listing, Unit, make_listing
+from augengine.listing import Entry, Listing, Unit, make_listing, say_left_out
 from augengine.progress import counted
 from augengine.sample import Failure, Sample, make_key, printable
 from augengine.shards.read import TarListing, is_own, read_tar, scan_tar
@@ -21,7 +21,6 @@ from augengine.shards.roles import NO_MASK, MemberNames, member_names
 from augengine.storage import filesystem_of, is_url, redact, remote_errors
 
 MAX_TARS = 1_000_000
-_NAMED = 5
 _GLOB = "*?["
 _RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)")
 
@@ -118,10 +117,8 @@ def _stray_notes(urls: Sequence[str], listings: Sequence[TarListing]) -> Iterato
     holding = [(url, listing.strays) for url, listing in zip(urls, listings, strict=True) if listing.strays]
     if holding:
         names = [name for _, strays in holding for name in strays]
-        shown = ", ".join(list(dict.fromkeys(names))[:_NAMED]) + (" ..." if len(set(names)) > _NAMED else "")
         more = f" and {counted(len(holding) - 1, 'other tar')}" if len(holding) > 1 else ""
-        verb = "belongs to no sample and is" if len(names) == 1 else "belong to no sample and are"
-        yield f"{counted(len(names), 'file')} {verb} left out: {shown} in {printable(_name(holding[0][0]))}{more}"
+        yield f"{say_left_out(names)} in {printable(_name(holding[0][0]))}{more}"
 
 
 def _check_mask_member(names: MemberNames, listings: Sequence[TarListing]) -> None:

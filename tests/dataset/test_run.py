@@ -190,6 +190,20 @@ def test_a_skipped_class_that_no_sample_has_is_said(small_weights: Path, tmp_pat
         assert note.startswith("no sample has the class 'backgroud'")
 
 
+def test_um_per_px_of_a_sample_are_a_number_or_its_text_and_nothing_else(small_weights: Path, tmp_path: Path) -> None:
+    stated = {"text": "0.5", "none": None, "zero": 0, "list": [0.5, 0.5], "minus": -1, "word": "20x", "far": 2}
+    source = write_folder(tmp_path / "in", list(stated))
+    for name, mpp in stated.items():
+        (source / f"{name}.json").write_text(json.dumps({"mpp": mpp}))
+    with pytest.raises(SpecError, match="the source has 2 um/px"):
+        make(source, tmp_path / "out", small_weights)
+    (source / "far.json").write_text(json.dumps({"mpp": "0.5"}))
+    found = make(source, tmp_path / "out", small_weights)
+    bad = [line.partition(":")[0] for line in found.failure_lines() if "under mpp, which is no um/px" in line]
+    assert (found.failed_samples, bad) == (3, ["list", "minus", "word"])
+    assert record(tmp_path / "out", "text-v0001")["mpp"] == 0.5
+
+
 def test_a_limit_takes_the_first_samples(tiles: Path, small_weights: Path, tmp_path: Path) -> None:
     make(tiles, tmp_path / "all", small_weights)
     make(tiles, tmp_path / "some", small_weights, limit=3)

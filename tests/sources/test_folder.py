@@ -227,3 +227,55 @@ def test_real_tissue_is_listed_as_it_is(shared_data: Path) -> None:
     assert listing.samples == 3
     assert listing.largest == (512, 512)
     assert not listing.bad
+
+
+def test_files_of_no_sample_are_said(tmp_path: Path) -> None:
+    images = write_folder(tmp_path / "in", ["a", "b"])
+    for name in ("a.json", "c.json"):
+        (images / name).write_text("{}")
+    for name in ("a.npy", "labels.csv", "d.jp2"):
+        (images / name).write_bytes(b"x")
+    said = "4 files belong to no sample and are left out: a.npy, c.json, d.jp2, labels.csv"
+    assert open_cd68(images).scan().notes == (said,)
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for name in ("a_mask", "b", "e"):
+        (masks / f"{name}.png").write_bytes(encode(class_ids()))
+    (note,) = open_cd68(images, masks=str(masks)).scan().notes
+    assert note.startswith("5 files belong to no sample")
+    assert note.endswith("e.png")
+
+
+@pytest.mark.parametrize(
+    ("names", "suffix"), [(["a", "a.mask", "b", "b.mask"], ".mask"), (["a", "a_GT", "b", "b_GT"], "_GT")]
+)
+def test_the_suffix_that_is_proposed_makes_pairs(names: list[str], suffix: str, tmp_path: Path) -> None:
+    write_folder(tmp_path, names)
+    assert f"say --mask-suffix {suffix}" in open_cd68(tmp_path).scan().warnings[0]
+    found = open_cd68(tmp_path, mask_suffix=suffix).scan()
+    assert [entry.key for entry in found.entries()] == ["a", "b"]
+    assert all(entry.mask for entry in found.entries())
+    assert not found.warnings
+
+
+@pytest.mark.parametrize("mask", ["mask_{}", "seg/{}", "{}.gt.v2", "x/Label {}"])
+def test_samples_that_are_named_like_masks_are_warned_of(mask: str, tmp_path: Path) -> None:
+    write_folder(tmp_path, [each for i in "ab" for each in (f"image_{i}", mask.format(i))])
+    (warning,) = open_cd68(tmp_path).scan().warnings
+    assert warning.startswith("2 samples are named like masks, as ")
+
+
+def test_classes_in_folders_and_masks_alone_are_not_warned_of(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["tumour/1", "stroma/1", "legend/1", "labelled_2"])
+    assert not open_cd68(tmp_path).scan().warnings
+    write_folder(tmp_path / "label_0", ["1", "2"])
+    assert not open_cd68(tmp_path / "label_0").scan().warnings
+
+
+@pytest.mark.parametrize("masks", ["masks", "ground_truth", "gt", "Segmentation"])
+def test_masks_in_a_folder_beside_that_of_the_images_are_theirs(masks: str, tmp_path: Path) -> None:
+    write_folder(tmp_path / "images", ["a"])
+    (tmp_path / masks).mkdir()
+    (tmp_path / masks / "a.png").write_bytes(encode(class_ids()))
+    (entry,) = open_cd68(tmp_path).scan().entries()
+    assert entry.mask == f"{masks}/a.png"
