@@ -19,7 +19,7 @@ from augengine.annotations.runs import Part, parts
 from augengine.annotations.scale import scale_to_slide
 from augengine.errors import ContentError
 from augengine.pictures.arrays import Mask
-from augengine.pictures.images import read_mask
+from augengine.pictures.images import check_lossless_tiff, read_mask
 from augengine.pictures.libvips import open_picture
 
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\xff\xd8\xff")
@@ -72,6 +72,10 @@ def _open(file: Path) -> Any:
 
     if _head(file).startswith(_JPEG):
         raise ContentError(f"{file} is a JPEG, which blurs class ids into each other", hint=_AS_CLASS_IDS)
+    try:
+        check_lossless_tiff(file)
+    except ContentError as error:
+        raise ContentError(f"{file}: {error.message}", hint=error.hint) from error
     try:
         return open_picture(file)
     except pyvips.Error as error:

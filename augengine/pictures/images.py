@@ -11,8 +11,9 @@ import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -280,6 +281,21 @@ def _lossy_coding(data: bytes, picture: ImageFile) -> str:
         return "lossy WebP"
     compression = picture.info.get("compression")
     return f"{compression} within TIFF" if compression in _LOSSY_IN_TIFF else ""
+
+
+def check_lossless_tiff(file: Path) -> None:
+    """Refuse a TIFF on a disk whose pixels are coded with losses, by its header alone; BigTIFF is not looked into.
+
+    Raises:
+        ContentError: It is coded so, which changes class ids.
+    """
+    compression = None
+    with file.open("rb") as stream, suppress(*PILLOW_ERRORS):
+        head = stream.read(30)
+        stream.seek(0)
+        compression = _open(head, stream).info.get("compression")
+    if compression in _LOSSY_IN_TIFF:
+        raise ContentError(f"the mask is coded as {compression} within TIFF, which changes class ids", hint=_LOSSLESS)
 
 
 def _why_not_class_ids(picture: ImageFile) -> str:

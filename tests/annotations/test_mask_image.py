@@ -151,6 +151,19 @@ def test_a_picture_that_is_no_mask_is_refused_with_a_hint(data: bytes, words: st
     assert refusal.value.hint
 
 
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_mask_that_jpeg_changed_within_a_tiff_is_refused(
+    mode: str, in_memory: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not in_memory:
+        monkeypatch.setattr(mask_image, "IN_MEMORY_PX", 0)
+    Image.fromarray(IDS * 255).convert(mode).save(tmp_path / "m.tif", compression="jpeg")
+    with pytest.raises(ContentError, match=r"m\.tif: the mask is coded as jpeg within TIFF") as refusal:
+        read(tmp_path / "m.tif", (tmp_path / "m.tif").read_bytes())
+    assert "PNG" in refusal.value.hint
+
+
 def test_a_large_mask_must_hold_8_bit_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mask_image, "IN_MEMORY_PX", 0)
     for data in (encode(tissue()), encode(IDS.astype(np.uint16)), encode(IDS, mode="1")):
