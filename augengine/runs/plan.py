@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from augengine.digests import canonical_json, json_digest
 from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Job, Report
+from augengine.progress import counted
 from augengine.runs.planning import estimate_bytes
 from augengine.shards.layout import (
     index_file,
@@ -288,7 +289,7 @@ def _shown(value: Any) -> str:
 def _changed_input(before: tuple[Job, ...], now: tuple[Job, ...]) -> Iterator[str]:
     had, have = sum(job.count for job in before), sum(job.count for job in now)
     if had != have:
-        yield f"the input has {have} samples, had {had}"
+        yield f"the input has {counted(have, 'sample')}, had {had}"
     elif [job.count for job in before] != [job.count for job in now]:
         yield f"the shards hold {now[0].count} source samples each, held {before[0].count}"
     else:

@@ -52,6 +52,7 @@ class OpenSlideFile:
         self.levels: tuple[Level, ...] = make_levels(list(self._slide.level_dimensions))
         self.mpp = _mpp(properties.get(openslide.PROPERTY_NAME_MPP_X), properties.get(openslide.PROPERTY_NAME_MPP_Y))
         bounds = openslide.PROPERTY_NAME_BOUNDS_X, openslide.PROPERTY_NAME_BOUNDS_Y
+        self.others = 0
         self.scanned_from = int(properties.get(bounds[0], 0)), int(properties.get(bounds[1], 0))
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:

@@ -51,6 +51,7 @@ class VipsFile:
         self.mpp = stated_mpp(base, page=page, description=description)
         self.planes_apart = _has_planes_apart(base)
         self.scanned_from = 0, 0
+        self.others = sum(_is_scene(each, base) for each in pages) - 1
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:
         """Implement `SlideFile`."""
@@ -115,6 +116,11 @@ def _is_tiff(image: Any) -> bool:
 def _largest(pages: list[Any]) -> int:
     """The number of the page that is the slide: labels, macros and thumbnails are smaller, wherever they stand."""
     return max(range(len(pages)), key=lambda page: (pages[page].width * pages[page].height, _is_rgb8(pages[page])))
+
+
+def _is_scene(page: Any, base: Any) -> bool:
+    """Whether a page is a picture in colour of at least half the slide's area; levels, labels, macros are less."""
+    return _is_rgb8(page) and 2 * page.width * page.height >= base.width * base.height
 
 
 def _pyramid(file: Path, pages: list[Any], page: int) -> tuple[list[_Opener], list[tuple[int, int]]]:

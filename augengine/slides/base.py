@@ -45,12 +45,14 @@ class SlideFile(Protocol):
         levels: From the finest; downsamples ascend.
         mpp: um/px of level 0, x and y, as the file states them; None if it does not.
         scanned_from: Corner (x, y) of the scanned area in level-0 pixels, where it is not all of the slide (MIRAX).
+        others: Pictures of about its size in the same file, which are not read: other scenes, or planes of focus.
     """
 
     format: str
     levels: tuple[Level, ...]
     mpp: tuple[float, float] | None
     scanned_from: tuple[int, int]
+    others: int
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Region:
         """A rectangle in pixels of a level; it may reach beyond the slide.

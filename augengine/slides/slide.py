@@ -81,6 +81,11 @@ class Slide:
         """Corner of the scanned area, in level-0 pixels; see `SlideFile`."""
         return self._file.scanned_from
 
+    @property
+    def others(self) -> int:
+        """Pictures of about its size in the same file, which are not read; see `SlideFile`."""
+        return self._file.others
+
     def scale(self, mpp: float) -> Scale:
         """How tiles of ``mpp`` um/px are read: from the coarsest level that is not coarser, then resampled.
 
@@ -188,7 +193,7 @@ def _open_picture(path: Path, found: str | None) -> SlideFile:
         return picture
     if found == GENERIC:
         slide = OpenSlideFile(path, GENERIC)
-        slide.format, slide.mpp = picture.format, picture.mpp
+        slide.format, slide.mpp, slide.others = picture.format, picture.mpp, picture.others
         if slide.levels[0] == picture.levels[0]:
             return slide
     hint = "save it anew with its colours together (PlanarConfiguration 1)"

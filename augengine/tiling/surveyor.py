@@ -14,6 +14,7 @@ from augengine.digests import file_sha256
 from augengine.errors import ContentError, PlanMismatch, SourceError, TargetError
 from augengine.jobs import failure_reason
 from augengine.pictures.encode import encode_image
+from augengine.progress import counted
 from augengine.slides import Scale, Slide, open_slide
 from augengine.storage import AnyPath
 from augengine.tiling.choice import Choice
@@ -118,6 +119,7 @@ def _look(listed: ListedSlide, spec: TileSpec, folder: AnyPath) -> Survey:
             places=tuple(places),
             problems=(
                 *_said_of_mpp(listed, slide),
+                *_said_of_others(slide),
                 *(() if labels is None else labels.problems),
                 *choice.problems,
                 *_said_of_tissue(thumbnail, tissue),
@@ -140,6 +142,13 @@ def _said_of_mpp(listed: ListedSlide, slide: Slide) -> Iterator[str]:
     yield (
         f"{says}; {slide.mpp:g} was used, as asked" if listed.mpp else f"{says}, so --slide-mpp {given:g} was not used"
     )
+
+
+def _said_of_others(slide: Slide) -> Iterator[str]:
+    """Where the file holds more than one picture that may be meant."""
+    if slide.others:
+        verb = "was" if slide.others == 1 else "were"
+        yield f"{counted(slide.others, 'other picture')} of about its size in its file {verb} not cut: save each alone"
 
 
 def _said_of_tissue(thumbnail: Thumbnail, tissue: NDArray[np.bool_]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from shapely import box
 
 from augengine.errors import PlanMismatch, SourceError, SpecError, TargetError
@@ -214,3 +215,15 @@ def test_a_class_that_a_later_one_covers_is_said(slide: Path, tmp_path: Path) ->
     under = cut(slide, tmp_path / "under", classes=("cortex=2", "glomerulus=1"))
     assert under.outcome.class_pixels[1] == 400
     assert not under.outcome.notes
+
+
+@pytest.mark.parametrize(("size", "others"), [((700, 900), 2), ((640, 800), 2), ((350, 450), 0), ((120, 120), 0)])
+def test_pictures_of_a_slides_size_are_said(size: tuple[int, int], others: int, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"photometric": "rgb", "resolution": (20_000, 20_000), "resolutionunit": 3}
+    with tifffile.TiffWriter(tmp_path / "s.tif") as tif:
+        tif.write(specimen(), **options)
+        for seed in (1, 2):
+            tif.write(specimen(*size, seed=seed), **options)
+    (survey,) = cut(tmp_path / "s.tif", tmp_path / "out").surveys
+    said = "2 other pictures of about its size in its file were not cut: save each alone"
+    assert survey.problems == ((said,) if others else ())
