@@ -227,3 +227,10 @@ def test_pictures_of_a_slides_size_are_said(size: tuple[int, int], others: int, 
     (survey,) = cut(tmp_path / "s.tif", tmp_path / "out").surveys
     said = "2 other pictures of about its size in its file were not cut: save each alone"
     assert survey.problems == ((said,) if others else ())
+
+
+def test_a_sub_class_alone_is_drawn_as_itself_beside_its_class(slide: Path, tmp_path: Path) -> None:
+    write_geojson(slide.with_suffix(".geojson"), [("Glomerulus: sclerosed", box(400, 300, 440, 340))])
+    options = {"classes": ("glomerulus=1", "glomerulus: sclerosed=2"), "centred_on": "glomerulus"}
+    found = cut(slide, tmp_path / "out", **options)
+    assert (found.tiles, found.outcome.class_pixels[2]) == (1, 400)
