@@ -115,5 +115,5 @@ def test_a_class_of_which_only_a_sub_class_is_annotated_is_found() -> None:
     found = surveys({"glomerulus": 0, "glomerulus: sclerosed": 3})
     check_classes(found, spec)
     assert not list(class_notes(found, spec))
-    with pytest.raises(SourceError, match="the classes 'glomerulus', .* are on no slide"):
+    with pytest.raises(SourceError, match=r"the classes 'glomerulus', .* are on no slide"):
         check_classes(surveys({"glomerulus": 0, "glomerulus: sclerosed": 0, "glomerulus2: x": 3}), spec)
