@@ -19,8 +19,8 @@ from augengine.slides import Scale, Slide
 from augengine.storage import Access, path_of
 from augengine.tiling.places import Place
 from augengine.tiling.spec import TileSpec
-from augengine.tiling.survey import Survey, read_survey
-from augengine.tiling.surveyor import check_unchanged, open_listed, slide_labels
+from augengine.tiling.survey import Survey, check_unchanged, read_survey
+from augengine.tiling.surveyor import open_listed, slide_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from augengine.digests import json_digest
-from augengine.errors import ShardError
+from augengine.digests import file_sha256, json_digest
+from augengine.errors import ShardError, SourceError
 from augengine.shards.layout import OWN_FOLDER, spool_folder
 from augengine.shards.records import read_json, write_json
 from augengine.shards.write import publish, target_errors
 from augengine.storage import AnyPath, size_of
-from augengine.tiling.listing import ListedSlide
+from augengine.tiling.listing import ListedSlide, fingerprint
 from augengine.tiling.places import Place
 
 _FOLDER = "slides"
@@ -125,3 +125,18 @@ def _make_parent(file: AnyPath) -> None:
     if isinstance(file, Path):  # a store has no folders
         with target_errors(file):
             file.parent.mkdir(parents=True, exist_ok=True)
+
+
+def check_unchanged(survey: Survey) -> None:
+    """Refuse to cut a slide that is not what it was when it was surveyed.
+
+    Raises:
+        SourceError: It, or what was drawn on it, was changed since.
+    """
+    slide = survey.slide
+    if fingerprint(Path(slide.path)) != slide.fingerprint:
+        hint = "restore it, or tile into another folder"
+        raise SourceError(f"{slide.path} is not the slide it was when it was surveyed", hint=hint)
+    if slide.labels is not None and file_sha256(Path(slide.labels)) != slide.labels_digest:
+        hint = "restore them, or tile into another folder"
+        raise SourceError(f"the annotations {slide.labels} were changed after the slide was surveyed", hint=hint)

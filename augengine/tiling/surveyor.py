@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.annotations import Labels, open_labels
-from augengine.digests import file_sha256
-from augengine.errors import ContentError, PlanMismatch, SourceError, TargetError
+from augengine.errors import ContentError, PlanMismatch, TargetError
 from augengine.jobs import failure_reason
 from augengine.pictures.encode import encode_image
 from augengine.progress import counted
 from augengine.slides import Scale, Slide, open_slide
 from augengine.storage import AnyPath
 from augengine.tiling.choice import Choice
-from augengine.tiling.listing import ListedSlide, fingerprint
+from augengine.tiling.listing import ListedSlide
 from augengine.tiling.overview import Overview, draw_overview
 from augengine.tiling.places import Frame, Tissue
 from augengine.tiling.spec import TileSpec
@@ -186,18 +185,3 @@ def slide_labels(listed: ListedSlide, slide: Slide, spec: TileSpec) -> Labels | 
         default_class=spec.default_class,
         scanned_from=slide.scanned_from,
     )
-
-
-def check_unchanged(survey: Survey) -> None:
-    """Refuse to cut a slide that is not what it was when it was surveyed.
-
-    Raises:
-        SourceError: It, or what was drawn on it, was changed since.
-    """
-    slide = survey.slide
-    if fingerprint(Path(slide.path)) != slide.fingerprint:
-        hint = "restore it, or tile into another folder"
-        raise SourceError(f"{slide.path} is not the slide it was when it was surveyed", hint=hint)
-    if slide.labels is not None and file_sha256(Path(slide.labels)) != slide.labels_digest:
-        hint = "restore them, or tile into another folder"
-        raise SourceError(f"the annotations {slide.labels} were changed after the slide was surveyed", hint=hint)

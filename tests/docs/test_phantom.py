@@ -16,7 +16,7 @@ from tests.support.small_generator import write_small_pair
 from tests.support.typed_lines import type_in_process
 
 TOYS = {
-    "augengine augment": "--allow-mpp",
+    "augengine augment": "--allow-mpp --force",
     "augengine probe": "--allow-mpp",
     "augengine preview": "--allow-mpp",
     "augengine train phantom": "--count=10 --side=64",

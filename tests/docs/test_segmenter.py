@@ -26,6 +26,7 @@ from tests.support.typed_lines import type_in_process
 PAGE = ROOT / "docs" / "segmenter.md"
 TOY = "--recipe small --width 2 --depth 2 --crop 32 --steps 1"
 TOYS = {
+    "augengine augment": "--force",
     "augengine train unet": TOY,
     "augengine train choose-eps": f"{TOY} --repeats 1 --grid 0.05 --variants 1",
 }

@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "tiling.md"
 TOYS = {
     "augengine tile slides/ --mpp": "--mpp 2 --size 64 --negatives 1 --background 0",
     "augengine tile slides/ --random": "--mpp 2 --size 64 --random 4",
-    "augengine augment": "--mpp 2 --allow-mpp --limit 12",
+    "augengine augment": "--mpp 2 --allow-mpp --limit 12 --force",
     "augengine train unet": "--recipe small --width 2 --depth 2 --crop 32 --steps 2",
 }
 PATIENTS = {"anna": "train", "berta": "validation", "carl": "test"}

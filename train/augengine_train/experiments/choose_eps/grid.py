@@ -159,6 +159,7 @@ def _run(wanted: Search, cell: Cell, watcher: Watcher) -> dict[str, Any]:
 def _augment(wanted: Search, eps: float, watcher: Watcher) -> Path:
     out = wanted.out / "shards" / f"eps-{eps:g}"
     request = AugmentRequest(
+        force=True,  # what the pair does is what is measured here
         stain=wanted.stain_option,
         source=str(wanted.out / "tiles"),
         out=out,

@@ -234,6 +234,7 @@ def _write_arm(
 # In float32 and on the plain chain, as the controls are: the arms differ by what they show alone.
 def _augment(plan: Plan, stain: str, source: Path, target: Path, weights: Path, watcher: Watcher) -> None:
     request = AugmentRequest(
+        force=True,  # what the pair does is what is measured here
         stain=stain,
         source=str(source),
         out=target,
