@@ -21,7 +21,7 @@ _COLUMNS = ("file", "patient", "split")
 _ONE = "a row has a file's name, or its path below the folder that was named; each file needs exactly one patient"
 _ROW = "a row is a file or a glob of files, its patient, and train, validation or test; a column mpp may follow"
 _CODING = "save it once more as UTF-8; in Excel that is 'CSV UTF-8'"
-_MPP = re.compile(r"mpp|pixel.?size|(um|[\u00b5\u03bc]m|microns?|micromet\w+).*(px|pixel)")
+_MPP = re.compile(r"\bmpp|mpp\b|pixel.?size|(um|[\u00b5\u03bc]m|microns?|micromet\w+).*(px|pixel)")
 """Names of columns that are probably meant as um/px, in lower case."""
 
 _SHOWN = 5
