@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from augengine.dataset.augmenter import Augmenter
     from augengine.draws.choose import pick
     from augengine.errors import AugengineError
+    from augengine.loader.dataset import open_dataset
     from augengine.progress import Watcher
     from augengine.shards import Verification, verify
     from augengine.spec import AugmentSpec, NoiseSpec
@@ -38,6 +39,7 @@ _HOMES = {
     "build_stains": "compiling",
     "draw_sheet": "dataset",
     "find_stain": "stains",
+    "open_dataset": "loader.dataset",
     "pick": "draws.choose",
     "predict": "dataset",
     "replay": "dataset",
@@ -62,6 +64,7 @@ __all__ = [
     "build_stains",
     "draw_sheet",
     "find_stain",
+    "open_dataset",
     "pick",
     "predict",
     "replay",

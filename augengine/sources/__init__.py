@@ -18,7 +18,7 @@ from augengine.sources.tars import TarsSource, expand, tars_below
 from augengine.sources.trees import tree_of
 from augengine.storage import check_no_credentials, is_url
 
-__all__ = ["FolderSource", "SampleSet", "Source", "TarsSource", "open_source", "source_from_json"]
+__all__ = ["FolderSource", "SampleSet", "Source", "TarsSource", "open_source", "source_from_json", "tars_left_out"]
 
 _SLIDE_EXTS = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".dcm", ".czi")
 _PACKED_EXTS = (
@@ -124,6 +124,15 @@ def _open_folder(folder: str, masks: str | None, names: MemberNames) -> Source:
 
 def _is_image(name: str) -> bool:
     return PurePosixPath(name).suffix[1:].lower() in IMAGE_EXTS
+
+
+def tars_left_out(folder: str) -> Iterator[str]:
+    """Sentences on the tars in a folder, by path or URL, that are not read: compressed ones, and those further below.
+
+    Raises:
+        SourceError: It cannot be listed.
+    """
+    yield from _left_out(sorted(tree_of(folder).names()))
 
 
 def _left_out(files: Sequence[str]) -> Iterator[str]:

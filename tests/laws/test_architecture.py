@@ -75,6 +75,8 @@ OWNERS: dict[str, set[str]] = {
         "engines/_torch_cuda.py",
         "engines/fused/network.py",
         "importing/export.py",
+        "loader/dataset.py",
+        "loader/ranks.py",
         *(
             f"generator/{name}.py"
             for name in ("entries", "layers", "layout", "load", "network", "readings", "reparametrised")
