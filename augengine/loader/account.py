@@ -31,17 +31,22 @@ def doubts(catalogue: Catalogue) -> Iterator[str]:
 
 def _rule(sources: Sequence[Source], p: float) -> str:
     counts = [source.variants for source in sources if not _is_passed(source)]
-    passed, themselves = len(sources) - len(counts), sum(SOURCE_VARIANT in source.samples for source in sources)
+    passed = len(sources) - len(counts)
+    missing = sum(SOURCE_VARIANT not in source.samples for source in sources)
     if not any(counts):
         return "no variants, each is shown as it is"
-    fewest, most = min(counts), max(counts)
-    variants = counted(most, "variant") if fewest == most else f"{fewest} to {most} variants"
     also = f"; {passed} passed through, always shown as they are" if passed else ""
-    if themselves - passed == 0:
-        return f"none is there itself, one of its {variants} is always shown{also}"
-    missing = len(sources) - themselves
+    if missing == len(counts):
+        return f"none is there itself, {_one_of(counts)} is always shown{also}"
     also += f"; {counted(missing, 'source')} not there itself, a variant stands in" if missing else ""
-    return f"each is shown as it is, or with probability {p:g} as one of its {variants}{also}"
+    return f"each is shown as it is, or with probability {p:g} as {_one_of(counts)}{also}"
+
+
+def _one_of(counts: Sequence[int]) -> str:
+    fewest, most = min(counts), max(counts)
+    if most == 1:
+        return "its one variant" + ("" if fewest else ", where it has one,")
+    return f"one of its {most} variants" if fewest == most else f"one of its {fewest} to {most} variants"
 
 
 def _is_passed(source: Source) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,42 @@ class Ranks:
         if not 0 <= self.rank < self.world:
             hint = "is the environment's RANK or WORLD_SIZE left from another training?"
             raise SpecError(f"rank {self.rank} is not one of {self.world} ranks", hint=hint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRule:
+    """What decides an epoch beside its number and what there is to show.
+
+    Attributes:
+        p: Probability of showing a variant, in [0, 1].
+        seed: The training's.
+        shuffle: Places by which a source may move; 0 keeps the order of the shards.
+        drop_last: Whether sources that do not divide by the ranks are left out.
+    """
+
+    p: float = 0.5
+    seed: int = 0
+    shuffle: int = 1000
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        numbers = (("p", self.p, int | float), ("seed", self.seed, int), ("shuffle", self.shuffle, int))
+        for name, value, kind in numbers:
+            if isinstance(value, bool) or not isinstance(value, kind):
+                raise SpecError(f"{name} must be a {'whole ' * (kind is int)}number, got {value!r}")
+        if not 0 <= self.p <= 1:
+            raise SpecError(f"p must be in [0, 1], got {self.p}", hint="the paper uses p = 0.5")
+        if self.shuffle < 0:
+            raise SpecError(f"shuffle cannot be negative, got {self.shuffle}", hint="0 keeps the order of the shards")
+
+    def choose(self, variants: Iterable[int], key: str, epoch: int) -> int:
+        """Which of the samples of a source an epoch shows; see `choose_variant`."""
+        return choose_variant(list(variants), self.p, self.seed, key, epoch)
+
+    def order(self, shards: Sequence[int], ranks: Ranks, epoch: int) -> Indices:
+        """The numbers of the sources that a rank shows in an epoch, in order; see `order_epoch` and `share`."""
+        order = order_epoch(shards, seed=self.seed, epoch=epoch, shuffle=self.shuffle)
+        return share(order, ranks, epoch=epoch, drop_last=self.drop_last)
 
 
 def choose_variant(variants: Sequence[int], p: float, seed: int, key: str, epoch: int) -> int:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from augengine.errors import SourceError, SpecError
 from augengine.shards.listed import local_path
 from augengine.sources import tars_left_out
-from augengine.sources.tars import expand, tars_below
+from augengine.sources.tars import expand, files_below
 from augengine.storage import check_no_credentials, is_url
 
 Where = str | os.PathLike[str]
@@ -45,10 +45,11 @@ def find_shards(where: Where | Iterable[Where]) -> FoundShards:
         SpecError: It is neither text nor path, or an URL that holds credentials.
     """
     found = [_find(text) for text in _texts(where)]
-    if not found:
-        raise SourceError("no shards were named: the list is empty", hint=_GIVE)
+    urls = tuple(dict.fromkeys(url for each in found for url in each.urls))
+    if not urls:
+        raise SourceError("no shard was named", hint=_GIVE)
     return FoundShards(
-        urls=tuple(dict.fromkeys(url for each in found for url in each.urls)),
+        urls=urls,
         left_out=tuple(dict.fromkeys(line for each in found for line in each.left_out)),
     )
 
@@ -72,18 +73,24 @@ def _find(text: str) -> FoundShards:
     if path is not None and path.is_dir():
         return _in_folder(str(path.absolute()))
     if not (path is not None and path.exists()) and any(sign in text for sign in _PATTERN):
-        return FoundShards(urls=tuple(map(_checked, expand(text))))
+        return FoundShards(urls=tuple(_checked(url) for url in expand(text) if not _is_hidden(url)))
     if path is None and not text.lower().endswith(".tar"):
         return _in_folder(text.rstrip("/"))
     return FoundShards(urls=(_checked(text),))
 
 
 def _in_folder(folder: str) -> FoundShards:
-    urls = tuple(url for url in tars_below(folder) if not url.rpartition("/")[2].startswith("."))
-    left_out = tuple(tars_left_out(folder))
+    files = {url.rpartition("/")[2]: url for url in files_below(folder)}
+    urls = tuple(url for url in files.values() if url.lower().endswith(".tar") and not _is_hidden(url))
+    left_out = tuple(tars_left_out(list(files)))
     if not urls:
         raise SourceError(f"{folder} holds no shard (*.tar)", hint="; ".join(left_out) or _GIVE)
     return FoundShards(urls=urls, left_out=left_out)
+
+
+def _is_hidden(url: str) -> bool:
+    """Whether it is hidden, as what macOS leaves beside a file (``._s.tar``), which globs match, too."""
+    return url.rpartition("/")[2].startswith(".")
 
 
 def _checked(url: str) -> str:

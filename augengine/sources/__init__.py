@@ -114,10 +114,10 @@ def _open_folder(folder: str, masks: str | None, names: MemberNames) -> Source:
         if any(map(_is_image, files)):
             hint = f"say which is meant: --in '{folder}/*.tar', or move the images into a folder of their own"
             raise SourceError(f"{folder} holds both images and tars", hint=hint)
-        return TarsSource(urls=tars, names=names, left_out=tuple(_left_out(files)))
+        return TarsSource(urls=tars, names=names, left_out=tuple(tars_left_out(files)))
     if any(map(_is_image, tree.names())):
         return FolderSource(folder=folder, masks=_whole(masks), mask_suffix=names.mask_suffix)
-    if lost := list(_left_out(sorted(tree.names()))):
+    if lost := list(tars_left_out(sorted(tree.names()))):
         raise SourceError(f"{folder} holds no tar that is read: {'; '.join(lost)}", hint=_GIVE)
     raise SourceError(f"{folder} holds neither images ({', '.join(IMAGE_EXTS)}) nor tars", hint=_GIVE)
 
@@ -126,17 +126,12 @@ def _is_image(name: str) -> bool:
     return PurePosixPath(name).suffix[1:].lower() in IMAGE_EXTS
 
 
-def tars_left_out(folder: str) -> Iterator[str]:
-    """Sentences on the tars in a folder, by path or URL, that are not read: compressed ones, and those further below.
+def tars_left_out(files: Sequence[str]) -> Iterator[str]:
+    """Sentences on the tars of a folder that are not read: compressed ones, and those in folders below.
 
-    Raises:
-        SourceError: It cannot be listed.
+    Args:
+        files: What lies in the folder, by relative paths.
     """
-    yield from _left_out(sorted(tree_of(folder).names()))
-
-
-def _left_out(files: Sequence[str]) -> Iterator[str]:
-    """Sentences on the tars of a folder that are not read: compressed ones, and those in folders below."""
     packed = [name for name in files if name.lower().endswith(_PACKED_EXTS)]
     below = [name for name in files if "/" in name and name.lower().endswith(".tar")]
     if packed:

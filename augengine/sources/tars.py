@@ -173,13 +173,22 @@ def _matches(pattern: str) -> Sequence[str]:
 
 def tars_below(url: str) -> tuple[str, ...]:
     """The tars directly in a folder, sorted by name."""
+    return tuple(name for name in files_below(url) if name.lower().endswith(".tar"))
+
+
+def files_below(url: str) -> tuple[str, ...]:
+    """What lies directly in a folder, by path or URL as the folder itself, sorted by name.
+
+    Raises:
+        SourceError: It cannot be listed.
+    """
     filesystem, path = resolve(url)
     try:
         with remote_errors(url):
             names = [str(name) for name in filesystem.ls(path, detail=False)]
     except (OSError, TargetError) as error:
         raise SourceError(f"{url} cannot be listed: {error}") from error
-    return tuple(unstrip(filesystem, url, name) for name in sorted(names) if name.lower().endswith(".tar"))
+    return tuple(unstrip(filesystem, url, name) for name in sorted(names))
 
 
 def resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:

@@ -75,8 +75,7 @@ OWNERS: dict[str, set[str]] = {
         "engines/_torch_cuda.py",
         "engines/fused/network.py",
         "importing/export.py",
-        "loader/dataset.py",
-        "loader/ranks.py",
+        *(f"loader/{name}.py" for name in ("dataset", "position", "ranks")),
         *(
             f"generator/{name}.py"
             for name in ("entries", "layers", "layout", "load", "network", "readings", "reparametrised")
