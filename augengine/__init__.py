@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from augengine.dataset.augmenter import Augmenter
     from augengine.draws.choose import pick
     from augengine.errors import AugengineError
-    from augengine.loader.dataset import open_dataset
+    from augengine.loader import open_dataset
     from augengine.progress import Watcher
     from augengine.shards import Verification, verify
     from augengine.spec import AugmentSpec, NoiseSpec
@@ -39,7 +39,7 @@ _HOMES = {
     "build_stains": "compiling",
     "draw_sheet": "dataset",
     "find_stain": "stains",
-    "open_dataset": "loader.dataset",
+    "open_dataset": "loader",
     "pick": "draws.choose",
     "predict": "dataset",
     "replay": "dataset",

@@ -18,13 +18,11 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from augengine.digests import json_digest
 from augengine.errors import SpecError
-from augengine.loader.account import describe, doubts
-from augengine.loader.catalogue import Catalogue, Keep, Stored, read_catalogue
+from augengine.loader.catalogue import Catalogue, Stored
 from augengine.loader.decode import Decoded, SampleReader
 from augengine.loader.order import EpochRule, Indices, Ranks, samples_per_rank
 from augengine.loader.position import Position
 from augengine.loader.ranks import find_ranks
-from augengine.loader.where import Where, find_shards
 
 Transform = Callable[[dict[str, Any]], Any]
 
@@ -32,51 +30,8 @@ _LOG = logging.getLogger("augengine.loader")
 _ORDINAL = "ordinal"
 
 
-def open_dataset(
-    where: Where | Iterable[Where],
-    *,
-    split: str | None = None,
-    keep: Keep | None = None,
-    p: float = 0.5,
-    seed: int = 0,
-    transform: Transform | None = None,
-    shuffle: int = 1000,
-    drop_last: bool = False,
-) -> SourceDataset:
-    """Open shards for a torch DataLoader: each source once per epoch, as itself or as one of its variants.
-
-    What is shown of a source is a keyed draw of (``seed``, key, epoch), see `augengine.pick`: it depends on no rank and
-    no worker. How many variants there are is read from the shards. A source that is not there itself (``augment``
-    without ``--include-source``) is always shown as a variant. The logger ``augengine.loader`` says what was found.
-
-    Args:
-        where: A folder of shards, a tar, a glob, a brace pattern, a URL of one of these, or a list.
-        split: Only sources of this split, by the field ``split`` of their json, as `augengine tile` writes it.
-        keep: Says of a sample's json whether it is wanted, before anything is decoded. The json comes with the fields
-            of the source's own json beside its own: ``keep=lambda json: json["patient"] != "anna"``.
-        p: Probability of showing a variant instead of the source, in [0, 1].
-        seed: Decides order and variants.
-        transform: Called with the sample, a dict (see `SourceDataset`); what it returns is shown instead.
-        shuffle: Places by which a source may move from where it lies in the shards, which come in random order; 0 for
-            the order of the shards.
-        drop_last: With several ranks leave out the sources that do not divide, others in each epoch, instead of showing
-            the first ones of the epoch again.
-
-    Raises:
-        SourceError: ``where`` names no shard, a shard cannot be read, or nothing is left to show.
-        SpecError: An argument is outside its range, or ``where`` is an URL with credentials.
-    """
-    rule = EpochRule(p=p, seed=seed, shuffle=shuffle, drop_last=drop_last)
-    found = find_shards(where)
-    catalogue = read_catalogue(found.urls, split=split, keep=keep)
-    _LOG.info("%s", describe(catalogue, p))
-    for doubt in (*found.left_out, *doubts(catalogue)):
-        _LOG.warning("%s", doubt)
-    return SourceDataset(catalogue, rule, transform)
-
-
 class SourceDataset(IterableDataset[Any]):
-    """Sources of a dataset, made by `open_dataset`.
+    """Sources of a dataset, made by `augengine.open_dataset`.
 
     A sample is a dict: ``image`` uint8 (3, H, W) tensor; ``mask`` uint8 (H, W) tensor of class ids, or None;
     ``__key__``, ``source_key``, ``variant`` (0 is the source), ``sigma``, ``patient`` (empty if unknown), ``mpp`` (0 if
@@ -167,10 +122,8 @@ class SourceDataset(IterableDataset[Any]):
 
     def _made_of(self) -> dict[str, Any]:
         """What decides which sample an ordinal is."""
-        return {"sources": len(self.catalogue.sources), "contents": self._contents} | {
-            **asdict(self.rule),
-            **asdict(self._ranks()),
-        }
+        contents = {"sources": len(self.catalogue.sources), "contents": self._contents}
+        return contents | asdict(self.rule) | asdict(self._ranks())
 
     @cached_property
     def _contents(self) -> str:

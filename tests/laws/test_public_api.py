@@ -76,6 +76,20 @@ def test_a_trainer_gets_the_online_rule_and_nothing_heavy() -> None:
     assert loaded_by("from augengine import pick; pick(4, 0.5, 0, 'tile_7', 3)") == set()
 
 
+def test_opening_a_dataset_without_torch_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from augengine import *\n"
+        "try: open_dataset('shards/')\n"
+        "except AugengineError as error: print(type(error).__name__, error.hint)"
+    )
+    assert run(code).strip() == "BackendUnavailable pip install torch, or pip install 'augengine[train]'"
+
+
+def test_the_name_of_the_loader_loads_no_torch() -> None:
+    assert "torch" not in loaded_by("from augengine import open_dataset")
+
+
 def test_values_and_errors_load_nothing_heavy() -> None:
     assert loaded_by("from augengine import AugengineError, AugmentSpec, NoiseSpec, Stain, find_stain") == set()
 
