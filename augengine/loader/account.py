@@ -50,8 +50,8 @@ def _one_of(counts: Sequence[int]) -> str:
 
 
 def _is_passed(source: Source) -> bool:
-    return SOURCE_VARIANT in source.samples and source.samples[SOURCE_VARIANT].passed and not source.variants
+    return SOURCE_VARIANT in source.samples and source.samples[SOURCE_VARIANT].origin.passed and not source.variants
 
 
 def _written(source: Source) -> int:
-    return max((stored.written or 0 for stored in source.samples.values()), default=0)
+    return max((stored.origin.written or 0 for stored in source.samples.values()), default=0)

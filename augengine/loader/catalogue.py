@@ -11,6 +11,7 @@ from augengine.progress import counted
 from augengine.sample import SOURCE_VARIANT
 from augengine.shards.groups import Group, Member, check_group
 from augengine.shards.listed import ListedShard, list_shard
+from augengine.shards.origin import Origin
 from augengine.shards.read import parse_meta, source_meta
 from augengine.shards.roles import MemberNames
 from augengine.shards.spans import Span
@@ -26,25 +27,16 @@ class Stored:
     Attributes:
         shard: Path or URL of the tar.
         key: Its key.
-        source_key: The key of its source; its own where it is one.
-        variant: Which variant of the source; 0 is the source itself.
-        written: How many variants its source has by its json; None if that says nothing.
+        origin: Which variant of which source it is.
         image, mask, meta: Where its members lie.
     """
 
     shard: str
     key: str
-    source_key: str
-    variant: int
-    written: int | None
+    origin: Origin
     image: Span
     mask: Span | None
     meta: Span | None
-
-    @property
-    def passed(self) -> bool:
-        """Whether `augment` passed the source through on purpose, so that it has no variants."""
-        return self.variant == SOURCE_VARIANT and self.written == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,10 +122,11 @@ class _Collected:
         return (self.split is None or split == self.split) and (self.keep is None or bool(self.keep(facts)))
 
     def _add(self, stored: Stored) -> None:
-        other = self.sources.setdefault(stored.source_key, {}).setdefault(stored.variant, stored)
+        origin = stored.origin
+        other = self.sources.setdefault(origin.source_key, {}).setdefault(origin.variant, stored)
         # A source that passed through stands in its source shard and in the augmented one.
-        if other is not stored and stored.passed == other.passed:
-            what = f"variant {stored.variant} of {stored.source_key}" if stored.variant else stored.source_key
+        if other is not stored and origin.passed == other.origin.passed:
+            what = f"variant {origin.variant} of {origin.source_key}" if origin.variant else origin.source_key
             where = stored.shard if stored.shard == other.shard else f"{other.shard} and {stored.shard}"
             raise SourceError(f"{what} is there twice, in {where}", hint=_ONCE)
 
@@ -167,15 +160,10 @@ def _read_shard(url: str) -> Iterator[tuple[Stored, dict[str, Any]] | str]:
 def _read_sample(url: str, group: Group, listed: ListedShard, names: MemberNames) -> tuple[Stored, dict[str, Any]]:
     roles = check_group(group, names)
     meta = parse_meta(listed.jsons[roles.meta.offset]) if roles.meta is not None else {}
-    key, variant, written = meta.get("source_key", group.key), meta.get("variant", SOURCE_VARIANT), meta.get("variants")
-    if not isinstance(key, str) or not _is_count(variant):
-        raise ContentError(f"its json says that it is variant {variant!r} of {key!r}", hint="was it edited by hand?")
     stored = Stored(
         shard=url,
         key=group.key,
-        source_key=key,
-        variant=variant,
-        written=written if _is_count(written) else None,
+        origin=Origin.read(meta, group.key),
         image=_span(roles.image),
         mask=_span(roles.mask) if roles.mask is not None else None,
         meta=_span(roles.meta) if roles.meta is not None else None,
@@ -190,10 +178,6 @@ def facts_of(meta: Mapping[str, Any]) -> dict[str, Any]:
         ContentError: The source's own json cannot be read.
     """
     return {**source_meta(meta), **meta}
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _span(member: Member) -> Span:

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from augengine.draws.philox import derive_key
 from augengine.errors import SpecError
+from augengine.loader.order import order_epoch
 from augengine.pictures.arrays import RgbImage
 from augengine.stains import Stain
 from augengine_train.data.decoding import PlaceReader
@@ -78,8 +79,8 @@ class TrainingItems(Dataset[dict[str, Tensor]]):
     def shown(self, index: int) -> tuple[Tile, int, int]:
         """The tile of item ``index``, which variant of it is shown, and in which epoch."""
         epoch, place = divmod(index, len(self.tiles))
-        order = np.random.Generator(np.random.Philox(key=derive_key(self.rule.seed, f"order of epoch {epoch}")))
-        tile = self.tiles[int(order.permutation(len(self.tiles))[place])]
+        count = len(self.tiles)
+        tile = self.tiles[int(order_epoch([count], seed=self.rule.seed, epoch=epoch, shuffle=count)[place])]
         return tile, self.rule.pick(tile, epoch), epoch
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from augengine.dataset.check import passes_through
 from augengine.errors import ContentError, SourceError
 from augengine.listing import Entry
 from augengine.sample import SOURCE_VARIANT, Sample
+from augengine.shards.origin import Origin
 from augengine.shards.read import parse_meta, source_meta
 from augengine.sources import TarsSource, open_source
 from augengine.spec import AugmentSpec, NoiseSpec
@@ -175,20 +176,21 @@ def _metas(place: Place | None) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 def _stored(entry: Entry, places: Mapping[str, Place]) -> _Stored:
     others = {_extension(name): place for name, place in places.items()}
     meta, own = _metas(others.get("json"))
-    variant, key = meta.get("variant", SOURCE_VARIANT), meta.get("source_key", entry.key)
-    if not isinstance(variant, int) or isinstance(variant, bool) or variant < 0 or not isinstance(key, str):
-        raise SourceError(f"{entry.name} says that it is variant {variant!r} of {key!r}", hint="was it edited by hand?")
+    try:
+        origin = Origin.read(meta, entry.key)
+    except ContentError as error:
+        raise SourceError(f"{entry.name}: {error.message}", hint=error.hint) from error
     patient = own.get("patient")
     return _Stored(
-        key=key,
-        variant=variant,
+        key=origin.source_key,
+        variant=origin.variant,
         image=places[entry.name],
         mask=places.get(entry.mask),
         size=(entry.height, entry.width),
         patient="" if patient is None else str(patient),
-        mpp=Sample(key=key, image=b"", image_ext="", meta=meta).mpp,
-        passed=variant == SOURCE_VARIANT and meta.get("variants") == 0,
-        says=_class_of(key, others, own),
+        mpp=Sample(key=origin.source_key, image=b"", image_ext="", meta=meta).mpp,
+        passed=origin.passed,
+        says=_class_of(origin.source_key, others, own),
     )
 
 
