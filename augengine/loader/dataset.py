@@ -100,6 +100,8 @@ class SourceDataset(IterableDataset[Any]):
     def state_dict(self) -> dict[str, Any]:
         """Where the training loop is: the epoch, and the samples of it that the loop took. Plain values.
 
+        Ranks that keep step, as those of DDP do, are at equal ordinals: the state of one is the state of all.
+
         Raises:
             SpecError: The epoch is being shown by workers, and the loop never said what it took.
         """
@@ -109,7 +111,7 @@ class SourceDataset(IterableDataset[Any]):
         """Go on where `state_dict` was: the next iteration shows the rest of that epoch.
 
         Raises:
-            SpecError: It is of another dataset, seed, shuffle or rank, or no such state.
+            SpecError: It is of another dataset, other options or another number of ranks, or no such state.
         """
         own = self._made_of()
         if missing := {"epoch", "taken", *own} - state.keys():
@@ -123,7 +125,7 @@ class SourceDataset(IterableDataset[Any]):
     def _made_of(self) -> dict[str, Any]:
         """What decides which sample an ordinal is."""
         contents = {"sources": len(self.catalogue.sources), "contents": self._contents}
-        return contents | asdict(self.rule) | asdict(self._ranks())
+        return contents | asdict(self.rule) | {"world": self._ranks().world}
 
     @cached_property
     def _contents(self) -> str:

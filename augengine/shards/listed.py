@@ -92,8 +92,10 @@ def _members_of(line: str) -> Iterator[Member]:
     if len(fields) % _FIELDS:
         raise ValueError(f"{len(fields)} fields in a line of an index")
     for at in range(0, len(fields), _FIELDS):
-        _, offset, size, name = fields[at : at + _FIELDS]
-        yield Member(name=name, raw="", extension="", offset=int(offset), size=int(size))
+        name, offset, size = fields[at + 3], int(fields[at + 1]), int(fields[at + 2])
+        if offset < tarfile.BLOCKSIZE or size < 0:
+            raise ValueError(f"{name} begins at byte {offset} and has {size}")
+        yield Member(name=name, raw="", extension="", offset=offset, size=size)
 
 
 def _visible(members: Iterable[Member]) -> Iterator[Member]:

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from augengine import open_dataset
 from augengine.errors import SpecError
+from augengine.storage import UrlPath
 from tests.support.datasets import members, record
 from tests.support.loader_epochs import SEED, SOURCES, Library, epoch_of, expected, loader
 from tests.support.pictures import decode
@@ -83,7 +84,7 @@ def run_ranks(world: int, jobs: list[Any], folder: Path) -> list[list[dict[str, 
         )
         for rank, out in enumerate(outs)
     ]
-    assert [rank.wait(timeout=300) for rank in ranks] == [0] * world
+    assert [rank.wait(timeout=900) for rank in ranks] == [0] * world
     return [json.loads(out.read_text()) for out in outs]
 
 
@@ -113,7 +114,8 @@ def test_two_ranks_of_a_process_group_show_what_one_shows(library: Library, tmp_
 def test_ranks_of_a_process_group_show_what_one_shows_in_all_combinations(
     world: int, library: Library, tmp_path: Path
 ) -> None:
-    check_ranks(world, list(product(VARIANTS, (True, False), (1, 5), (0, 1, 2, 8))), library, tmp_path / "all")
+    cases = [*product(VARIANTS, (True, False), (1, 5), (0, 2)), (3, True, 1, 8), (7, False, 5, 8)]
+    check_ranks(world, cases, library, tmp_path / "all")
 
 
 def test_the_environment_names_ranks_where_no_process_group_does(
@@ -245,3 +247,15 @@ def test_sources_alone_and_beside_their_variants_are_read(library: Library) -> N
     assert Counter(epoch_of(alone, 0, 0)) == {(f"tile_{i}", 0): 1 for i in range(SOURCES)}
     both = open_dataset([library.sources(5), library.dataset(3, with_source=False, shards=5)], seed=SEED)
     assert Counter(epoch_of(both, 2, 1)) == expected(3, with_source=True, epoch=1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_shards_on_a_store_are_read_by_url(workers: int, library: Library, s3_folder: UrlPath) -> None:
+    local = library.dataset(2, with_source=True, shards=5)
+    for file in sorted(local.glob("*.tar")):
+        s3_folder.filesystem.put_file(str(file), str(s3_folder / file.name))
+    for where in (str(s3_folder), f"{s3_folder}/*.tar"):
+        dataset = open_dataset(where, seed=SEED)
+        assert Counter(epoch_of(dataset, workers, 1)) == expected(2, with_source=True, epoch=1)
+    nearby = {sample["__key__"]: sample["image"] for sample in open_dataset(local, seed=SEED)}
+    assert all(torch.equal(sample["image"], nearby[sample["__key__"]]) for sample in open_dataset(where, seed=SEED))

@@ -41,7 +41,9 @@ def test_with_an_index_nothing_but_jsons_and_two_headers_is_read(tmp_path: Path)
     assert list_shard(str(file), NAMES) == whole
 
 
-@pytest.mark.parametrize("fault", ["other tar", "shorter", "longer", "v1.1", "garbage", "binary", "empty", "counts"])
+@pytest.mark.parametrize(
+    "fault", ["other tar", "shorter", "longer", "v1.1", "garbage", "binary", "empty", "counts", "negative"]
+)
 def test_an_index_that_does_not_fit_its_tar_is_passed_over(fault: str, tmp_path: Path) -> None:
     file = write_shard(tmp_path / "s.tar", 2)
     index = file.with_suffix(".idx")
@@ -56,7 +58,12 @@ def test_an_index_that_does_not_fit_its_tar_is_passed_over(fault: str, tmp_path:
     elif fault == "binary":
         index.write_bytes(b"\xff\xfe" * 99)
     else:
-        replaced = {"v1.1": text.replace("v1.2", "v1.1"), "garbage": "v1.2 1\na b c\n", "empty": ""}
+        replaced = {
+            "v1.1": text.replace("v1.2", "v1.1"),
+            "garbage": "v1.2 1\na b c\n",
+            "empty": "",
+            "negative": "v1.2 1\njson -5 9 tile_0.json\n",
+        }
         index.write_text(replaced.get(fault, text.replace("v1.2 2", "v1.2 7")))
     assert read_index(file) is None
     listed = list_shard(str(file), NAMES)
