@@ -108,3 +108,24 @@ def test_only_what_is_shown_is_decoded(tmp_path: Path) -> None:
     assert sample["__key__"] == "a-v0000"
     with pytest.raises(SourceError, match="a-v000"):
         list(open_dataset(file, p=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "masks"),
+    [
+        ("02_mask_by_suffix.tar", 3),
+        ("03_two_folders.tar", 3),
+        ("04_label.tar", 3),
+        ("07_members_apart.tar", 3),
+        ("11_mixed", 3),
+        ("13_four_bit_mask.tar", 3),
+        ("14_one_without_mask.tar", 2),
+        ("15_null_then_text.tar", 12),
+    ],
+)
+def test_shards_as_other_tools_pack_them_are_read(name: str, masks: int, shard_cases: Path) -> None:
+    samples = list(open_dataset(shard_cases / name))
+    assert len(samples) == max(masks, 3)
+    found = [sample["mask"] for sample in samples if sample["mask"] is not None]
+    assert len(found) == masks
+    assert {tuple(mask.unique().tolist()) for mask in found} == {(0, 1, 2)}
