@@ -20,7 +20,7 @@ from augengine.digests import json_digest
 from augengine.errors import SpecError
 from augengine.loader.catalogue import Catalogue, Stored
 from augengine.loader.decode import Decoded, SampleReader
-from augengine.loader.order import EpochRule, Indices, Ranks, samples_per_rank
+from augengine.loader.order import EpochRule, Indices, Ranks, samples_per_rank, share_batches
 from augengine.loader.position import Position
 from augengine.loader.ranks import find_ranks
 
@@ -43,11 +43,12 @@ class SourceDataset(IterableDataset[Any]):
     Attributes:
         catalogue: What there is to show.
         rule: What decides which of it an epoch shows, and in which order.
+        batch_size: How many samples in a row one worker shows.
     """
 
-    def __init__(self, catalogue: Catalogue, rule: EpochRule, transform: Transform | None) -> None:
+    def __init__(self, catalogue: Catalogue, rule: EpochRule, transform: Transform | None, batch_size: int) -> None:
         super().__init__()
-        self.catalogue, self.rule = catalogue, rule
+        self.catalogue, self.rule, self.batch_size = catalogue, rule, batch_size
         self._transform = transform
         self._position = Position(len(catalogue.sources))
         self._sent: tuple[int, Ranks] | None = None
@@ -77,7 +78,8 @@ class SourceDataset(IterableDataset[Any]):
         rest = self._position.rest(len(order))
         if number == 0:
             self._say_epoch()
-        return self._show(order, rest[number::workers], self.epoch, told=worker is None)
+        own = share_batches(rest, worker=number, workers=workers, batch_size=self.batch_size)
+        return self._show(order, own, self.epoch, told=worker is None)
 
     def took(self, ordinals: int | Iterable[int] | Tensor | Mapping[str, Any]) -> None:
         """Say what the training loop has used, so that `state_dict` counts that and not what workers fetched ahead.

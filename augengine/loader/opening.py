@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from augengine.errors import BackendUnavailable
+from augengine.errors import BackendUnavailable, SpecError
 from augengine.loader.account import describe, doubts
 from augengine.loader.catalogue import Keep, read_catalogue
 from augengine.loader.order import EpochRule
@@ -28,6 +28,7 @@ def open_dataset(
     transform: Callable[[dict[str, Any]], Any] | None = None,
     shuffle: int = 1000,
     drop_last: bool = False,
+    batch_size: int = 1,
 ) -> SourceDataset:
     """Open shards for a torch DataLoader: each source once per epoch, as itself or as one of its variants.
 
@@ -48,6 +49,8 @@ def open_dataset(
             the order of the shards.
         drop_last: With several ranks leave out the sources that do not divide, others in each epoch, instead of showing
             the first ones of the epoch again.
+        batch_size: That of the DataLoader, if it has several workers: they then share out whole batches, and only the
+            last one may be smaller. Otherwise each worker may end with a smaller batch.
 
     Raises:
         SourceError: ``where`` names no shard, a shard cannot be read, or nothing is left to show.
@@ -60,9 +63,11 @@ def open_dataset(
         hint = "pip install torch, or pip install 'augengine[train]'"
         raise BackendUnavailable(f"open_dataset makes a dataset of torch: {error}", hint=hint) from error
     rule = EpochRule(p=p, seed=seed, shuffle=shuffle, drop_last=drop_last)
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise SpecError(f"batch_size must be 1 or more, got {batch_size!r}", hint="that of the DataLoader")
     found = find_shards(where)
     catalogue = read_catalogue(found.urls, split=split, keep=keep)
     _LOG.info("%s", describe(catalogue, p))
     for doubt in (*found.left_out, *doubts(catalogue)):
         _LOG.warning("%s", doubt)
-    return SourceDataset(catalogue, rule, transform)
+    return SourceDataset(catalogue, rule, transform, batch_size)

@@ -146,3 +146,13 @@ def share(order: Indices, ranks: Ranks, *, epoch: int, drop_last: bool) -> Indic
     elif rest < 0:
         order = np.concatenate([order, np.resize(order, -rest)])
     return order[ranks.rank :: ranks.world]
+
+
+def share_batches(ordinals: Indices, *, worker: int, workers: int, batch_size: int) -> Indices:
+    """The part of a rank's samples that one worker of its DataLoader shows: whole batches, in turn.
+
+    The DataLoader takes a batch of each worker in turn. So the batches are those of a single worker, in the same order,
+    and only the last one of the rank may be smaller.
+    """
+    batches: Indices = np.arange(len(ordinals)) // batch_size
+    return ordinals[np.equal(batches % workers, worker)]

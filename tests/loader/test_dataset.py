@@ -193,6 +193,19 @@ def test_batches_are_collated_and_a_transform_decides_what_they_are(library: Lib
     assert {images.dtype for images, _ in pairs} == {torch.float32}
 
 
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_batches_of_several_workers_are_those_of_none(drop_last: bool, library: Library) -> None:
+    folder = library.dataset(2, with_source=True, shards=5)
+    batches = []
+    for workers in (0, 2):
+        dataset = open_dataset(folder, seed=SEED, batch_size=4)
+        batched = DataLoader(dataset, batch_size=4, num_workers=workers, drop_last=drop_last)
+        batches.append([batch["__key__"] for batch in batched])
+        assert len(batched) == len(batches[-1])
+    assert batches[0] == batches[1]
+    assert sum(map(len, batches[0])) == (8 if drop_last else SOURCES)
+
+
 def _pair(sample: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     return sample["image"] / 255, sample["mask"]
 
@@ -228,7 +241,7 @@ def test_a_copy_has_an_epoch_of_its_own_that_reaches_its_workers(make_copy: Any,
 @pytest.mark.parametrize(
     "options",
     [{"p": 1.5}, {"p": -0.1}, {"p": float("nan")}, {"p": "half"}, {"seed": 1.5}, {"seed": None}, {"shuffle": -1},
-     {"shuffle": 2.5}, {"shuffle": None}],
+     {"shuffle": 2.5}, {"shuffle": None}, {"batch_size": 0}, {"batch_size": 1.5}, {"batch_size": True}],
     ids=str,
 )  # fmt: skip
 def test_options_outside_their_range_are_refused(options: dict[str, Any], library: Library) -> None:

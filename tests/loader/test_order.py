@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from augengine import pick
 from augengine.errors import SpecError
-from augengine.loader.order import Ranks, choose_variant, order_epoch, samples_per_rank, share
+from augengine.loader.order import Ranks, choose_variant, order_epoch, samples_per_rank, share, share_batches
 
 SHARDS = st.lists(st.integers(0, 20), min_size=1, max_size=6).filter(any)
 SEEDS, EPOCHS, WORLDS = st.integers(-3, 1 << 40), st.integers(0, 10_000), st.integers(1, 9)
@@ -82,6 +83,21 @@ def test_what_does_not_divide_is_left_out_in_turn(count: int, world: int, shuffl
         parts = [share(order, Ranks(rank=rank, world=world), epoch=epoch, drop_last=True) for rank in range(world)]
         left_out.update(set(range(count)) - {int(i) for part in parts for i in part})
     assert left_out == Counter(dict.fromkeys(range(count), rest))
+
+
+@given(st.integers(0, 80), st.integers(1, 9), st.integers(1, 12))
+def test_batches_are_the_same_for_any_number_of_workers(count: int, workers: int, batch_size: int) -> None:
+    ordinals = np.arange(count)
+    parts = [
+        chunks(share_batches(ordinals, worker=worker, workers=workers, batch_size=batch_size).tolist(), batch_size)
+        for worker in range(workers)
+    ]
+    in_turn = [batch for row in zip_longest(*parts) for batch in row if batch is not None]
+    assert in_turn == chunks(ordinals.tolist(), batch_size)
+
+
+def chunks(numbers: list[int], size: int) -> list[list[int]]:
+    return [numbers[first : first + size] for first in range(0, len(numbers), size)]
 
 
 VARIANTS = st.sets(st.integers(0, 8), min_size=1).map(sorted)
