@@ -115,12 +115,12 @@ class Augmenter:
             image: uint8 (H, W, 3) in RGB.
         """
         (pixels,), _ = _images(image)
-        return self._pair(pixels).to_reference(pixels)
+        return self.pair_for(pixels).to_reference(pixels)
 
     def reconstruct(self, image: RgbImage) -> RgbImage:
         """An image translated there and back without noise; uint8 (H, W, 3) of a uint8 (H, W, 3) image in RGB."""
         (pixels,), _ = _images(image)
-        return self._pair(pixels).reconstruct(pixels)
+        return self.pair_for(pixels).reconstruct(pixels)
 
     def close(self) -> None:
         """Release the engines; it may be used again, and loads them anew."""
@@ -136,12 +136,13 @@ class Augmenter:
         self.close()
 
     def _vary(self, pixels: RgbImage, key: str, variants: int, sigma: float | None) -> RgbImage:
-        made = self._pair(pixels).vary(pixels, key, variants, sigma)
+        made = self.pair_for(pixels).vary(pixels, key, variants, sigma)
         if isinstance(made, str):
             raise ContentError(f"the image cannot be augmented: {made}", hint="is it 8-bit RGB of tissue?")
         return made
 
-    def _pair(self, pixels: RgbImage) -> OpenPair:
+    def pair_for(self, pixels: RgbImage) -> OpenPair:
+        """The pair that is open for the size of an image; opened if it was not."""
         size = self._source.size_for(pixels)
         if size not in self._open:
             self._open[size] = self._source.open(size)

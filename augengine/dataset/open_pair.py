@@ -36,7 +36,7 @@ class OpenPair:
         """Variants of an image that the engines can hold, uint8 (K, H, W, 3), or why there are none."""
         if sigma is not None:
             return self._with_sigma(image_hwc, key, variants, sigma)
-        chain = self._chain(variants)
+        chain = self.chain(variants)
         chain.put([Request(key=key, image=encode_image(image_hwc, "png"))])
         (outcome,) = chain.get()
         return outcome.images_khwc if isinstance(outcome, Variants) else outcome.reason
@@ -74,7 +74,8 @@ class OpenPair:
         made: RgbImage = quantise(run_on_host(self._translators.from_reference, noisy))[:, :height, :width]
         return made
 
-    def _chain(self, variants: int) -> Chain:
+    def chain(self, variants: int) -> Chain:
+        """The chain that draws so many variants of an image; it belongs to this pair."""
         if variants not in self._chains:
             while len(self._chains) >= MAX_CHAINS:
                 self._chains.pop(next(iter(self._chains))).close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.loader import BARE, OURS
+from benchmarks.loader import BARE, OURS, RESULT
 
 
 @pytest.mark.e2e
@@ -21,3 +21,8 @@ def test_it_measures_both_over_the_same_samples(tmp_path: Path) -> None:
     result = json.loads(file.read_text())
     assert list(result["rows"]) == [OURS, BARE]
     assert result["ours_over_webdataset"] > 0
+
+
+def test_the_result_on_file_reads_as_fast_as_webdataset() -> None:
+    result = json.loads(RESULT.read_text())
+    assert result["ours_over_webdataset"] >= 1 / 1.1
