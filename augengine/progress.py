@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+_LOG = logging.getLogger("augengine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,28 @@ class Watcher(Protocol):
     def crew(self, workers: Sequence[WorkerState]) -> None:
         """How each worker is doing, now and then."""
         ...
+
+
+class LogWatcher:
+    """Follows a run by the logger ``augengine``: notes as information, warnings as warnings."""
+
+    def note(self, text: str) -> None:
+        """Implement `Watcher`."""
+        _LOG.info(text)
+
+    def warn(self, text: str) -> None:
+        """Implement `Watcher`."""
+        _LOG.warning(text)
+
+    def begin(self, total: int, already: int) -> None:
+        """Implement `Watcher`."""
+        _LOG.info("%d samples, %d of them done before", total, already)
+
+    def advance(self, samples: int) -> None:
+        """Implement `Watcher`; nothing is logged."""
+
+    def crew(self, workers: Sequence[WorkerState]) -> None:
+        """Implement `Watcher`; nothing is logged."""
 
 
 def counted(number: int, noun: str) -> str:

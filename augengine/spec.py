@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, TypeVar, get_args
 
 from augengine.errors import SpecError
 
 ImageFormat = Literal["png", "jpg", "webp"]
 Precision = Literal["float32", "float16", "bfloat16"]
+RequestT = TypeVar("RequestT")
 
 MIN_SIDE = 16
 MAX_SIDE = 1 << 15
@@ -117,3 +118,29 @@ def round_side(pixels: int, multiple: int = SIDE_MULTIPLE) -> int:
 def options_of(base: type, value: Any) -> dict[str, Any]:
     """The fields that a value shares with ``base``, a dataclass that it derives from, by name."""
     return {field.name: getattr(value, field.name) for field in fields(base)}
+
+
+def asked(kind: type[RequestT], request: RequestT | None, options: Mapping[str, Any]) -> RequestT:
+    """A request, or the one that keywords make.
+
+    Raises:
+        SpecError: Both, neither, or a keyword that is no field.
+    """
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # requests are dataclasses
+    if request is not None and options:
+        raise SpecError(f"give a {kind.__name__} or its fields as keywords, not both")
+    if request is not None:
+        return request
+    if odd := [name for name in options if name not in known]:
+        raise SpecError(f"{kind.__name__} has no field {odd[0]!r}", hint=f"its fields are {', '.join(known)}")
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise SpecError(f"{kind.__name__} lacks fields: {error}", hint=f"its fields are {', '.join(known)}") from error
+
+
+def set_paths(request: object, names: Iterable[str], make: Callable[[str], object]) -> None:
+    """Turn the fields of a frozen request that are texts into paths, as it is born."""
+    for name in names:
+        if isinstance(value := getattr(request, name), str):
+            object.__setattr__(request, name, make(value))

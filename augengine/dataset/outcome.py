@@ -46,7 +46,7 @@ class Prediction:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Summary:
     """What a run of `augment` left.
 
@@ -59,6 +59,9 @@ class Summary:
     outcome: Outcome
     engines: EnginesSpec
     verdict: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Summary: {self.sentence()}>"
 
     @property
     def folder(self) -> AnyPath:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from augengine.chain import ChainName
 from augengine.engines.backends import BackendName
-from augengine.spec import AugmentOptions, Precision
-from augengine.storage import AnyPath
+from augengine.spec import AugmentOptions, Precision, set_paths
+from augengine.storage import AnyPath, path_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class AugmentRequest(AugmentOptions):
         out: Folder of the dataset, on a disk or on a store.
         eps: Upper bound of the noise's deviation; None takes the stain's recommended one.
         seed: Random seed; the same seed gives the same dataset.
-        source: Folder or shards, by path or URL, or None for the sample set.
+        source: Folder or shards, by path or URL, or None for the sample set. Paths may be given as texts.
         masks: Where the masks of a folder of images are.
         mask_suffix: What the name of a mask has after the name of its image.
         image_member, mask_member: Which members of tars are images and masks; None for the usual names.
@@ -53,3 +53,7 @@ class AugmentRequest(AugmentOptions):
     ray_address: str | None = None
     retry_failed: bool = False
     force: bool = False
+
+    def __post_init__(self) -> None:
+        set_paths(self, ("out", "masks"), path_of)
+        set_paths(self, ("weights",), Path)

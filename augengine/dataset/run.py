@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from augengine.dataset.check import unmet_classes
 from augengine.dataset.crew import make_crew, shares
@@ -16,7 +16,7 @@ from augengine.dataset.reopen import planned_engines
 from augengine.dataset.request import AugmentRequest
 from augengine.dataset.resolve import resolve
 from augengine.engines.backends import BackendName, pick_backend
-from augengine.progress import Watcher
+from augengine.progress import LogWatcher, Watcher
 from augengine.runs import (
     Retry,
     carry_out,
@@ -28,14 +28,22 @@ from augengine.runs import (
     survives,
 )
 from augengine.shards.write import target_errors
+from augengine.spec import asked
 
 
-def augment(request: AugmentRequest, watcher: Watcher) -> Summary:
+def augment(request: AugmentRequest | None = None, watcher: Watcher | None = None, **options: Any) -> Summary:
     """Make a dataset, or go on with one.
+
+    Args:
+        request: What to do; or its fields as keywords: ``augment(stain="cd68", source="tiles/", out="shards/")``.
+        watcher: Who follows the run; None logs notes and warnings.
+        options: The fields of an `AugmentRequest`, without ``request``.
 
     Raises:
         AugengineError: The request is refused, or the target cannot be written; finished shards stay.
     """
+    request = asked(AugmentRequest, request, options)
+    watcher = watcher or LogWatcher()
     run = resolve(request, watcher)
     with open_target(request.out) as hold:
         before = read_plan(request.out)

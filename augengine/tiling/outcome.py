@@ -19,7 +19,7 @@ from augengine.tiling.survey import Survey
 _SLIDES_SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TileSummary:
     """What a run of `tile` left, those before it included.
 
@@ -32,6 +32,9 @@ class TileSummary:
     outcome: Outcome
     spec: TileSpec
     surveys: tuple[Survey, ...]
+
+    def __repr__(self) -> str:
+        return f"<TileSummary: {self.sentence()}>"
 
     @property
     def folder(self) -> AnyPath:

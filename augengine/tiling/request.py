@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from augengine.annotations import class_key
 from augengine.errors import SpecError
 from augengine.fleet import check_address
 from augengine.patients import Patients
-from augengine.spec import options_of
-from augengine.storage import AnyPath
+from augengine.spec import asked, options_of, set_paths
+from augengine.storage import AnyPath, path_of
 from augengine.tiling.listing import Given, Listed, ListedSlide, list_slides
 from augengine.tiling.spec import TileOptions, TileSpec, check_mpp
 
@@ -24,7 +25,7 @@ class TileRequest(TileOptions):
     """What a user asks `tile` for; the command line's options, one to one.
 
     Attributes:
-        slides: Files, folders that are searched, globs.
+        slides: Files, folders that are searched, globs. Paths may be given as texts, and one thing without a tuple.
         out: Folder of the source shards.
         annotations: Folder of annotation files; None looks beside each slide, if there are classes.
         classes: ``name=id`` each, or several with commas between.
@@ -49,6 +50,13 @@ class TileRequest(TileOptions):
     ray_address: str | None = None
     retry_failed: bool = False
 
+    def __post_init__(self) -> None:
+        set_paths(self, ("out",), path_of)
+        set_paths(self, ("annotations", "patients"), Path)
+        for name in ("slides", "classes"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (str(value),) if isinstance(value, str | Path) else tuple(map(str, value)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileRun:
@@ -62,6 +70,11 @@ class TileRun:
     def slides(self) -> tuple[ListedSlide, ...]:
         """The slides, in order."""
         return self.listed.slides
+
+
+def as_request(request: TileRequest | None, options: Mapping[str, Any]) -> TileRequest:
+    """A request, or the one that its fields as keywords make; errors as in `asked`."""
+    return asked(TileRequest, request, options)
 
 
 def resolve(request: TileRequest) -> TileRun:

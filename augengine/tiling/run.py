@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from augengine.machine import cpu_threads
-from augengine.progress import Watcher, counted
+from augengine.progress import LogWatcher, Watcher, counted
 from augengine.runs import (
     Crew,
     Hold,
@@ -28,7 +29,7 @@ from augengine.tiling.opened import TileWorkerSpec
 from augengine.tiling.outcome import TileSummary, about_slides, note_lines
 from augengine.tiling.outfit import TileOutfit
 from augengine.tiling.planning import empty_plan, make_jobs
-from augengine.tiling.request import TileRequest, TileRun, resolve
+from augengine.tiling.request import TileRequest, TileRun, as_request, resolve
 from augengine.tiling.survey import Survey
 from augengine.tiling.surveyor import survey_slide
 from augengine.tiling.worker import TileWorker
@@ -40,14 +41,21 @@ _SURVEYS = 8
 """Slides that are looked at at a time: a thumbnail and its tissue take some hundred megabytes."""
 
 
-def tile(request: TileRequest, watcher: Watcher) -> TileSummary:
+def tile(request: TileRequest | None = None, watcher: Watcher | None = None, **options: Any) -> TileSummary:
     """Cut slides into source shards, or go on with it.
 
     A slide that cannot be tiled stops no other: it is named in the summary, and tried again by the next run.
 
+    Args:
+        request: What to do; or its fields as keywords: ``tile(slides="slides/", out="patches/")``.
+        watcher: Who follows the run; None logs notes and warnings.
+        options: The fields of a `TileRequest`, without ``request``.
+
     Raises:
         AugengineError: The request is refused, or the target cannot be written; finished shards stay.
     """
+    request = as_request(request, options)
+    watcher = watcher or LogWatcher()
     run = resolve(request)
     plan = empty_plan(run)
     with open_target(request.out) as hold:
