@@ -30,7 +30,7 @@ def test_augment_takes_keywords_and_texts_and_says_what_it_made(
         made = augment(**said, out=out, force=True)
     assert repr(made).startswith(f"<Summary: 2 samples in 1 shard in {out}")
     assert any("engines: openvino" in text for text in caplog.messages)
-    again = augment(AugmentRequest(**said, out=out, force=True))
+    again = augment(AugmentRequest(**said, out=out, force=True))  # type: ignore[arg-type]
     assert again.resumed == 1
 
 
