@@ -81,8 +81,10 @@ class PairVerdict:
     def sentence(self) -> str:
         """The verdict, its meaning and its figures."""
         meaning = "too little marker" if self.word == "cannot be judged" else MEANING[self.word]
-        interval = "" if self.dice_interval is None else " (90 % interval {:.2f} to {:.2f})".format(*self.dice_interval)
-        return f"{self.word} ({meaning}): {self.reason}{interval}, on {counted(self.tiles, 'tile')}"
+        seen = f"on {counted(self.tiles, 'tile')}"
+        if self.dice_interval is not None:
+            seen += ", where the Dice without noise is {:.2f} to {:.2f} (90 % interval)".format(*self.dice_interval)
+        return f"{self.word} ({meaning}): {self.reason}; {seen}"
 
     def lines(self, eps: float) -> list[str]:
         """The verdict, what noise of at most ``eps`` moves, and the next step, a line each."""
