@@ -81,6 +81,14 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of real engines that copy their input."""
+    folder = tmp_path_factory.mktemp("copies")
+    write_small_pair(folder, identity=True)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def s3_server() -> Iterator[Store]:
     """An S3 server, at which the environment points."""

@@ -17,7 +17,7 @@ def is_asap(root: Element) -> bool:
 
 
 def read_asap(root: Element) -> Iterator[Drawn]:
-    """What the file draws; the class is the group that an annotation is part of, and ``None`` means none.
+    """What the file draws. The class of an annotation is its group; the group ``None`` means no class.
 
     A group that is part of another one is a sub-class of it.
     """

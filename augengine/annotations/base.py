@@ -41,13 +41,13 @@ _MAX_DEPTH = 16  # sub-classes of sub-classes; a name with more signs of this ki
 
 
 def lineage(name: str, groups: Sequence[str] = ()) -> tuple[str, ...]:
-    """A class and the classes that it is a sub-class of, from the nearest, as `class_key` gives them.
+    """A class, then each class that contains it, the nearest first. All are names as `class_key` gives them.
 
     "Glomerulus: sclerosed" is a sub-class of "Glomerulus", as QuPath writes it.
 
     Args:
         name: The class.
-        groups: What contains it where a file says so in another way, from the nearest.
+        groups: Classes that contain it by other means than its name, the nearest first.
 
     >>> lineage("Glomerulus: Sclerosed", ["Lesion"])
     ('glomerulus: sclerosed', 'glomerulus', 'lesion')
@@ -97,7 +97,10 @@ class Labels(Protocol):
 
     @property
     def classes(self) -> frozenset[str]:
-        """The classes that have objects, of their own or of a sub-class, as `class_key` gives them."""
+        """The classes that have objects, as `class_key` gives them.
+
+        A sub-class counts for the classes that contain it.
+        """
         ...
 
     @property
@@ -142,7 +145,7 @@ class Labels(Protocol):
         ...
 
     def outlines(self, name: str) -> tuple[Ring, ...]:
-        """What to draw for a class and its sub-classes: the outer rings and the holes of objects, in file order.
+        """The outlines of a class and of its sub-classes: outer rings and holes, in file order.
 
         The objects of a mask image are drawn by their boxes. A ring may reach beyond the slide.
         """

@@ -1,4 +1,4 @@
-"""A dataset: made or gone on with (`augment`), predicted, replayed, drawn.
+"""A dataset: made or gone on with (`augment`), predicted, replayed, drawn; and one image in memory (`Augmenter`).
 
 A run goes request -> resolved and checked -> engines -> plan -> shards -> summary.
 """

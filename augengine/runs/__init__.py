@@ -1,20 +1,11 @@
 """A run: its plan and lock, what is missing, the accounts of what became of every sample, and one outcome."""
 
 from augengine.runs.account import Account, Loss, ShardAccount, take_account
+from augengine.runs.binding import binds, check_growing_plan, check_plan, holds_samples
+from augengine.runs.differences import differences
 from augengine.runs.missing import Crew, survives
 from augengine.runs.outcome import Outcome
-from augengine.runs.plan import (
-    Plan,
-    binds,
-    check_growing_plan,
-    check_plan,
-    committed,
-    differences,
-    holds_samples,
-    read_any_plan,
-    read_plan,
-    write_plan,
-)
+from augengine.runs.plan import Plan, committed, read_any_plan, read_plan, write_plan
 from augengine.runs.planning import make_jobs
 from augengine.runs.quarantine import forget, leave_out, quarantine, remembered
 from augengine.runs.retry import Retry, choose_retry

@@ -33,7 +33,7 @@ class Survey:
         slide_mpp, mpp: um/px of level 0, and of the tiles.
         downsample: Level-0 pixels that a tile's pixel is wide.
         objects: Annotated objects by class, those that nobody asked for included; None without annotations.
-        present: The classes asked for that have objects, of their own or of a sub-class.
+        present: The classes asked for that have objects. A sub-class counts for those that contain it.
         places: The tiles, in the order in which they are written.
         problems: What could not be done as asked, a sentence each: annotations left out, negatives not found ...
         error: Why the slide gives no tile at all; empty if it does.

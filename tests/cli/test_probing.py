@@ -14,7 +14,6 @@ from augengine.probing import PreviewRequest, SpecimenRequest
 from augengine.stains import BUILT_IN, Stain
 from tests.support.pictures import decode, encode, stained
 from tests.support.probes import FEW, SIDE, asked, call, options, refused
-from tests.support.probes import copies as copies
 from tests.support.probes import tiles as tiles
 
 

@@ -11,18 +11,10 @@ from augengine import Augmenter
 from augengine.errors import SpecError, WeightsError
 from tests.support.datasets import make, members
 from tests.support.pictures import Pixels, decode, encode, stained
-from tests.support.small_generator import write_small_pair
 
 pytestmark = pytest.mark.e2e
 
 SIDE = 64
-
-
-@pytest.fixture(scope="module")
-def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("copies")
-    write_small_pair(folder, identity=True)
-    return folder
 
 
 @pytest.fixture(scope="module")

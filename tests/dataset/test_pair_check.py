@@ -31,13 +31,6 @@ def random_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("copies")
-    write_small_pair(folder, identity=True)
-    return folder
-
-
 @pytest.fixture
 def tiles(tmp_path: Path) -> Path:
     folder = tmp_path / "tiles"

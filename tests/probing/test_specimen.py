@@ -19,7 +19,6 @@ from augengine.stains import BUILT_IN
 from benchmarks.halved_tiles import halve
 from tests.support.pictures import decode, encode, stained, tissue
 from tests.support.probes import FEW, call, options, refused
-from tests.support.probes import copies as copies
 from tests.support.probes import tiles as tiles
 
 

@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 from augengine.cli.main import main
 from augengine.probing import ProbeRequest, SpecimenRequest
 from tests.support.pictures import encode, stained
-from tests.support.small_generator import write_small_pair
 
 SIDE = 64
 FEW = ("--sigmas", "0.05,0.3")
@@ -48,12 +47,4 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"t{i}.png").write_bytes(encode(stained(SIDE, i)))
     (folder / "blank.png").write_bytes(encode(np.full((SIDE, SIDE, 3), 250, np.uint8)))
     (folder / "broken.png").write_bytes((folder / "t0.png").read_bytes()[:-200])
-    return folder
-
-
-@pytest.fixture(scope="module")
-def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of real engines that copy."""
-    folder = tmp_path_factory.mktemp("copies")
-    write_small_pair(folder, identity=True)
     return folder
