@@ -71,6 +71,7 @@ class Report:
         class_pixels: Class id -> pixels over the masks written.
         annotated: Samples written whose mask shows a class other than 0.
         skipped: Class -> source samples that were written unchanged because of it.
+        left_out: Key of a variant that the gate left out -> structural similarity of its counterstain.
     """
 
     output: str
@@ -87,6 +88,7 @@ class Report:
     class_pixels: Mapping[int, int] = field(default_factory=dict)
     annotated: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -113,6 +115,7 @@ class Report:
                 "channel_sum_sq": tuple(data["channel_sum_sq"]),
                 "class_pixels": {int(k): v for k, v in data["class_pixels"].items()},
                 "skipped": {str(k): int(v) for k, v in data.get("skipped", {}).items()},
+                "left_out": {str(k): float(v) for k, v in data.get("left_out", {}).items()},
             }
         )
 

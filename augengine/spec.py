@@ -44,6 +44,33 @@ class NoiseSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateSpec:
+    """Which variants are left out because their tissue is no longer that of their source.
+
+    Attributes:
+        least: Least structural similarity (SSIM) between the counterstain of a source and that of its variant, in
+            [0, 1]. Variants below it are left out.
+        counterstain, chromogen: Optical densities of both stains in R, G, B. They tell the counterstain from the
+            markers, which may move.
+    """
+
+    least: float
+    counterstain: tuple[float, float, float]
+    chromogen: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least <= 1:
+            hint = "0 leaves nothing out and writes each variant's value into its json"
+            raise SpecError(f"gate must be in [0, 1], got {self.least}", hint=hint)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`."""
+        vectors = {name: tuple(data[name]) for name in ("counterstain", "chromogen")}
+        return cls(**{**data, **vectors})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentOptions:
     """The options of a run that decide a dataset's content: a request has them, and the spec that is made of it.
 
@@ -76,11 +103,13 @@ class AugmentSpec(AugmentOptions):
         stain: Name of the source's stain.
         reference: Name of the stain between (PAS in the paper).
         noise: The noise on the intermediate translation.
+        gate: Which variants are left out; None keeps all.
     """
 
     stain: str
     reference: str
     noise: NoiseSpec
+    gate: GateSpec | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.variants <= 9999:
@@ -106,8 +135,9 @@ class AugmentSpec(AugmentOptions):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`."""
-        noise = NoiseSpec(**data["noise"])
-        return cls(**{**data, "noise": noise, "skip_classes": tuple(data["skip_classes"])})
+        noise, gate = NoiseSpec(**data["noise"]), data.get("gate")
+        values = {**data, "noise": noise, "skip_classes": tuple(data["skip_classes"])}
+        return cls(**{**values, "gate": None if gate is None else GateSpec.from_json(gate)})
 
 
 def round_side(pixels: int, multiple: int = SIDE_MULTIPLE) -> int:

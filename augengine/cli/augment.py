@@ -108,6 +108,12 @@ def build_engines_command(
         show_default=True,
         help="Number of variants of each sample, 1 to 9999.",
     ),
+    cloup.option(
+        "--gate",
+        type=float,
+        metavar="SSIM",
+        help="Leave out variants whose counterstain is less like their source's than this, 0 to 1; by default none is.",
+    ),
     cloup.option("--include-source", is_flag=True, help="Write the source samples too, as k-v0000."),
     cloup.option(
         "--skip-class", "skip_classes", multiple=True, help="Copy samples of this class unchanged; repeatable."

@@ -183,7 +183,8 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         print_json(summary.to_json())
         return
-    _out().print(summary.sentence(), markup=False)
+    for sentence in filter(None, (summary.sentence(), summary.outcome.left_out_line())):
+        _out().print(sentence, markup=False)
     _print_some(summary.failure_lines(), f"{summary.folder}/.augengine/*.json")
     _print_some([f"note: {line}" for line in summary.outcome.notes], f"{summary.folder}/.augengine/summary.md")
 

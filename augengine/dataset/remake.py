@@ -15,6 +15,7 @@ from augengine.jobs import Job
 from augengine.sample import Failure, Sample
 from augengine.shards.layout import index_file, tar_file
 from augengine.shards.read import read_members
+from augengine.shards.records import read_report
 from augengine.storage import AnyPath, read_whole
 
 
@@ -72,6 +73,10 @@ def _find(dataset: Reopened, key: str) -> Job:
         index = index_file(dataset.folder, job.output)
         if f" {key}." in (read_whole(index) or b"").decode(errors="replace"):
             return job
+    for job in dataset.plan.jobs:
+        report = read_report(dataset.folder, job.output)
+        if report is not None and key in report.left_out:
+            raise ShardError(f"the gate left out {key}, whose counterstain's SSIM is {report.left_out[key]:g}")
     raise ShardError(f"no sample {key!r} in {dataset.folder}", hint="its variant suffix belongs to the key: k-v0001")
 
 

@@ -20,6 +20,8 @@ class AugmentRequest(AugmentOptions):
         out: Folder of the dataset, on a disk or on a store.
         eps: Upper bound of the noise's deviation; None takes the stain's recommended one.
         seed: Random seed; the same seed gives the same dataset.
+        gate: Least structural similarity of the counterstain between a source and its variant, in [0, 1]; variants
+            below it are left out. None looks at none.
         source: Folder or shards, by path or URL, or None for the sample set. Paths may be given as texts.
         masks: Where the masks of a folder of images are.
         mask_suffix: What the name of a mask has after the name of its image.
@@ -38,6 +40,7 @@ class AugmentRequest(AugmentOptions):
     out: AnyPath
     eps: float | None = None
     seed: int = 0
+    gate: float | None = None
     source: str | None = None
     masks: AnyPath | None = None
     mask_suffix: str = "_mask"

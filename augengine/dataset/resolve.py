@@ -13,7 +13,7 @@ from augengine.listing import Listing, check_readable, check_sides, describe
 from augengine.progress import Watcher, counted
 from augengine.runs import make_jobs
 from augengine.sources import open_source
-from augengine.spec import AugmentOptions, AugmentSpec, NoiseSpec, options_of
+from augengine.spec import AugmentOptions, AugmentSpec, GateSpec, NoiseSpec, options_of
 from augengine.stains import Stain
 from augengine.weights.home import find_own_stain, reference_of
 
@@ -63,8 +63,15 @@ def _spec(request: AugmentRequest, stain: Stain, watcher: Watcher) -> AugmentSpe
         stain=stain.name,
         reference=reference,
         noise=NoiseSpec(eps=eps, seed=request.seed),
+        gate=_gate(request.gate, stain),
         **options_of(AugmentOptions, request),
     )
+
+
+def _gate(least: float | None, stain: Stain) -> GateSpec | None:
+    if least is None:
+        return None
+    return GateSpec(least=least, counterstain=stain.counterstain, chromogen=stain.chromogen)
 
 
 def _checked(listing: Listing, request: AugmentRequest, watcher: Watcher) -> Listing:

@@ -7,8 +7,11 @@ from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from augengine.chain.base import Variants
 from augengine.chain.intermediate import intermediate_rgb
+from augengine.dataset.gate import apply_gate
 from augengine.dataset.load import load_chain
 from augengine.dataset.reopen import Reopened, draw, read_sources, reopen
 from augengine.errors import ContentError, ShardError, SpecError
@@ -56,14 +59,14 @@ def _rows(dataset: Reopened, rows: int) -> Iterator[Row]:
     with closing(load_chain(dataset.worker)) as chain:
         for sample in _spread(dataset, rows):
             variants = draw(chain, sample)
-            image = decode_own(sample.image)
-            if isinstance(variants, Variants):
+            if isinstance(variants, Variants) and (kept := apply_gate(sample, variants, dataset.spec).kept):
+                image = decode_own(sample.image)
                 yield Row(
                     key=sample.key,
                     source=image,
                     intermediate=intermediate_rgb(chain.engines.to_reference, image),
-                    variants_khwc=variants.images_khwc,
-                    sigmas=variants.sigmas,
+                    variants_khwc=np.stack([each.image for each in kept]),
+                    sigmas=tuple(each.sigma for each in kept),
                     mask=_mask(sample, image),
                 )
 

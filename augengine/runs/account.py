@@ -1,16 +1,17 @@
-"""What became of every source sample: written, failed, quarantined or left to do; of each, one of these."""
+"""What became of every source sample: written, failed, quarantined, emptied or left to do; of each, one of these."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from augengine.errors import ShardError
 from augengine.jobs import Job, Report
 from augengine.runs.plan import Plan, committed
 from augengine.runs.quarantine import remembered
+from augengine.shards.becomes import Becomes
 from augengine.shards.layout import report_file
 from augengine.storage import AnyPath
 
@@ -43,6 +44,8 @@ class ShardAccount:
         losses: The samples that are known by name to be missing.
         error: Why the shard failed.
         samples_out, size, sha256: Samples, bytes and SHA-256 of the tar, where there is one.
+        left_out: Key of a variant that the gate left out -> structural similarity of its counterstain.
+        emptied: Source samples of which nothing is written, because the gate left all their variants out.
 
     Raises:
         ShardError: The counts do not add up.
@@ -56,6 +59,8 @@ class ShardAccount:
     samples_out: int = 0
     size: int = 0
     sha256: str = ""
+    left_out: Mapping[str, float] = field(default_factory=dict)
+    emptied: int = 0
 
     def __post_init__(self) -> None:
         if len(self.losses) > self.planned or (self.state == "left" and self.losses):
@@ -74,12 +79,12 @@ class ShardAccount:
     @property
     def written(self) -> int:
         """Source samples that are in the tar, as one sample or more."""
-        return self.planned - len(self.losses) if self.state == "done" else 0
+        return self.planned - len(self.losses) - self.emptied if self.state == "done" else 0
 
     @property
     def failed(self) -> int:
         """Bad source samples; of a failed shard all that are not quarantined."""
-        return self.planned - self.left - self.written - self.quarantined
+        return self.planned - self.left - self.written - self.quarantined - self.emptied
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class Account:
     shards: tuple[ShardAccount, ...]
 
     def total(self, name: str) -> int:
-        """The sum over the shards: of ``planned``, ``left``, ``written``, ``failed``, ``quarantined``, ``size`` ..."""
+        """The sum over the shards: of ``planned``, ``left``, ``written``, ``failed``, ``emptied`` and so on."""
         return sum(getattr(shard, name) for shard in self.shards)
 
     def in_state(self, state: ShardState) -> int:
@@ -98,12 +103,12 @@ class Account:
 
     @property
     def samples_in(self) -> int:
-        """Source samples of the plan: written + failed + quarantined + left."""
+        """Source samples of the plan: written + failed + quarantined + emptied + left."""
         return self.total("planned")
 
     def samples(self) -> dict[str, int]:
         """What became of the source samples, and how many samples were written: the same keys in every json."""
-        found = {name: self.total(name) for name in ("written", "failed", "quarantined", "left")}
+        found = {name: self.total(name) for name in ("written", "failed", "quarantined", "emptied", "left")}
         return {"in": self.samples_in, **found, "out": self.total("samples_out")}
 
     def states(self) -> dict[str, int]:
@@ -121,8 +126,14 @@ class Account:
                 {"shard": output, "key": loss.key, "reason": loss.reason, "quarantined": loss.quarantined}
                 for output, loss in self.losses()
             ],
+            "left_out": self.left_out,
             "failed_shards": {shard.output: shard.error for shard in self.shards if shard.state == "failed"},
         }
+
+    @property
+    def left_out(self) -> dict[str, float]:
+        """Each variant that the gate left out -> structural similarity of its counterstain."""
+        return {key: ssim for shard in self.shards for key, ssim in shard.left_out.items()}
 
     def losses(self) -> list[tuple[str, Loss]]:
         """Each missing sample that has a name, with its shard."""
@@ -150,21 +161,13 @@ def take_account(folder: AnyPath, plan: Plan, errors: Mapping[str, str]) -> Acco
         ShardError: A report does not fit the plan: its counts do not add up.
     """
     reports, quarantine = committed(folder, plan), remembered(folder, plan.jobs)
-    each = _samples_each(plan)
+    becomes = Becomes.of(plan.kind, plan.spec)
     return Account(
         tuple(
-            _of_shard(folder, job, reports.get(job.output), quarantine.get(job.output, {}), errors, each)
+            _of_shard(folder, job, reports.get(job.output), quarantine.get(job.output, {}), errors, becomes)
             for job in plan.jobs
         )
     )
-
-
-def _samples_each(plan: Plan) -> int:
-    """Samples that a good source becomes; 0 where some classes pass through, so that it depends."""
-    if plan.kind == "tile":
-        return 1
-    spec = plan.spec
-    return 0 if spec["skip_classes"] else int(spec["variants"]) + int(spec["include_source"])
 
 
 def _of_shard(
@@ -173,10 +176,10 @@ def _of_shard(
     report: Report | None,
     quarantined: Mapping[int, str],
     errors: Mapping[str, str],
-    each: int,
+    becomes: Becomes,
 ) -> ShardAccount:
     if report is not None:
-        _check_counts(folder, job, report, each)
+        _check_counts(folder, job, report, becomes)
         return ShardAccount(
             output=job.output,
             state="done",
@@ -185,6 +188,8 @@ def _of_shard(
             samples_out=report.samples_out,
             size=report.size,
             sha256=report.sha256,
+            left_out=report.left_out,
+            emptied=becomes.emptied(report),
         )
     if error := errors.get(job.output, ""):
         lost = tuple(Loss(f"sample {n} of {job.source}", reason, True) for n, reason in sorted(quarantined.items()))
@@ -192,13 +197,11 @@ def _of_shard(
     return ShardAccount(output=job.output, state="left", planned=job.count)
 
 
-def _check_counts(folder: AnyPath, job: Job, report: Report, each: int) -> None:
-    written = report.samples_in - len(report.failures)
-    fits = report.samples_out == written * each if each else report.samples_out >= written
-    if report.samples_in != job.count or written < 0 or not fits:
+def _check_counts(folder: AnyPath, job: Job, report: Report, becomes: Becomes) -> None:
+    if report.samples_in != job.count or not becomes.fits(report):
         raise ShardError(
             f"{report_file(folder, job.output)} does not add up: {job.count} samples planned, {report.samples_in} in, "
-            f"{len(report.failures)} failed, {report.samples_out} out",
+            f"{len(report.failures)} failed, {len(report.left_out)} variants left out, {report.samples_out} out",
             hint="delete it and run again: its shard is made anew",
         )
 

@@ -11,6 +11,8 @@ from augengine.progress import counted
 from augengine.runs.account import Account
 from augengine.storage import AnyPath
 
+_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -70,6 +72,16 @@ class Outcome:
         """Each dropped sample and each failed shard, with its reason."""
         shards = [f"{report.output}: {report.error}" for report in self.reports if report.error]
         return shards + [f"{bad.key}: {bad.reason}" for report in self.reports for bad in report.failures]
+
+    def left_out_line(self) -> str:
+        """How many variants the gate left out, and the least like their sources by name; empty if it left out none."""
+        found = self.account.left_out
+        if not found:
+            return ""
+        worst = ", ".join(f"{key} {ssim:g}" for key, ssim in sorted(found.items(), key=lambda item: item[1])[:_NAMED])
+        line = f"the gate left out {counted(len(found), 'variant')}: {worst}" + (" ..." if len(found) > _NAMED else "")
+        emptied = self.account.total("emptied")
+        return line + (f"; nothing is left of {counted(emptied, 'source sample')}" if emptied else "")
 
     def in_shards(self) -> str:
         """How many shards were made, and where, for a sentence: ``in 3 shards in out/``."""

@@ -148,8 +148,10 @@ class Status:
         shards += f"{max(0, account.in_state('left') - running)} left"
         samples = f"{account.total('planned')} in the source, {account.total('written')} written, "
         samples += f"{account.total('failed')} failed, {account.total('quarantined')} quarantined, "
+        samples += f"{account.total('emptied')} emptied by the gate, " if account.total("emptied") else ""
         samples += f"{account.total('left')} left"
         out = f"{counted(account.total('samples_out'), 'sample')}, {readable_bytes(account.total('size'))}"
+        out += f", {counted(len(account.left_out), 'variant')} left out by the gate" if account.left_out else ""
         return [f"shards: {shards}", f"samples: {samples}", f"output: {out}"]
 
     def _run_lines(self) -> list[str]:

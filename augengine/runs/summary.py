@@ -105,6 +105,7 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
         yield "\n## Failures\n\n| number | reason | for example |\n|---|---|---|"
         yield from _reasons(value)
         yield "\nAll of them: `summary.json`. `--retry-failed` beside the same command tries them again."
+    yield from _left_out(value)
     yield from _classes(value)
     if verdict := value.get("verdict"):
         sure = "" if verdict["sure"] else ", not surely"
@@ -113,6 +114,16 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
         yield "\n## Notes\n"
         yield from (f"- {_cell(note)}" for note in value["notes"])
     yield "\nThe sha256 of every shard is in `summary.json`; `augengine verify` compares."
+
+
+def _left_out(value: Mapping[str, Any]) -> Iterator[str]:
+    """What the gate left out, the least like their sources first."""
+    if found := value["left_out"]:
+        yield "\n## Left out by the gate\n\n| variant | counterstain's SSIM |\n|---|---|"
+        worst = sorted(found.items(), key=lambda item: item[1])[:_REASONS_SHOWN]
+        yield from (f"| {_cell(key)} | {ssim:g} |" for key, ssim in worst)
+        emptied = f"Nothing is left of {counted(value['samples']['emptied'], 'source sample')}. "
+        yield f"\n{counted(len(found), 'variant')} in all. {emptied}Each is named in `summary.json`."
 
 
 def _classes(value: Mapping[str, Any]) -> Iterator[str]:

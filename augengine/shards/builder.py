@@ -46,6 +46,7 @@ class ShardBuilder:
         """Source samples counted so far, good and bad."""
         self._samples_out = 0
         self._skipped = Counter[str]()
+        self._left_out: dict[str, float] = {}
         self._input = hashlib.sha256()
 
     def drop(self, failure: Failure) -> None:
@@ -73,6 +74,7 @@ class ShardBuilder:
         self.samples_in += 1
         self._statistics += encoded.statistics
         self._skipped.update([] if skipped is None else [skipped])
+        self._left_out |= encoded.left_out
         for part in read:
             self._input.update(hashlib.sha256(part).digest())
         for key, members in encoded.variants:
@@ -119,6 +121,7 @@ class ShardBuilder:
             class_pixels=self._statistics.class_pixels,
             annotated=self._statistics.annotated,
             skipped=dict(sorted(self._skipped.items())),
+            left_out=self._left_out,
         )
 
     def _open_writer(self) -> ShardWriter:

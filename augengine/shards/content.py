@@ -15,14 +15,18 @@ from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.images import read_mask
 from augengine.pictures.metadata import check_upright
 from augengine.sample import MASK_EXT, variant_key
+from augengine.shards.becomes import Becomes
 from augengine.spec import MAX_SIDE
 
-JSON_FIELDS: Mapping[str, type] = {
+JSON_FIELDS: dict[str, type] = {
     "source_key": str, "stain": str, "reference": str, "variant": int, "variants": int, "eps": float, "sigma": float,
     "seed": int, "noise_version": int, "engine_to_reference": str, "engine_from_reference": str, "precision": str,
     "mpp": float, "source": str,
 }  # fmt: skip
 """What the json of every augmented sample states, and as what: columnar readers merge equal types alone."""
+
+GATE_FIELDS: dict[str, type] = {"counterstain_ssim": float}
+"""What it states besides where there is a gate."""
 
 TILE_FIELDS: Mapping[str, type] = {
     "mpp": float, "slide": str, "x": int, "y": int, "downsample": float, "class": str,
@@ -38,7 +42,7 @@ class Planned:
         counts: Shard -> source samples.
         image_format: Format of the images.
         max_side: Longest side that an image may have, in pixels.
-        each: Samples that a good source becomes; 0 where some classes pass through, so that it depends.
+        becomes: What becomes of a good source.
         fields: What the json of each sample must hold, and of which type.
         said: What it must say.
         variants: Whether keys end in the variant that the json names.
@@ -47,7 +51,7 @@ class Planned:
     counts: Mapping[str, int]
     image_format: str
     max_side: int
-    each: int
+    becomes: Becomes
     fields: Mapping[str, type]
     said: Mapping[str, Any]
     variants: bool
@@ -63,7 +67,7 @@ class Planned:
             counts=_counts(plan),
             image_format=str(plan["spec"]["image_format"]),
             max_side=_side(plan["spec"]["size"]),
-            each=1,
+            becomes=Becomes.of("tile", {}),
             fields=TILE_FIELDS,
             said={},
             variants=False,
@@ -76,7 +80,7 @@ class Planned:
             counts=_counts(plan),
             image_format=str(spec["image_format"]),
             max_side=_side(spec["max_side"]),
-            each=0 if spec["skip_classes"] else int(spec["variants"]) + int(spec["include_source"]),
+            becomes=Becomes.of(None, spec),
             said={
                 "stain": spec["stain"],
                 "eps": spec["noise"]["eps"],
@@ -84,7 +88,7 @@ class Planned:
                 **{f"engine_{name}": engines[name] for name in ("to_reference", "from_reference")},
                 "precision": engines["precision"],
             },
-            fields=JSON_FIELDS,
+            fields=JSON_FIELDS if spec.get("gate") is None else JSON_FIELDS | GATE_FIELDS,
             variants=True,
         )
 

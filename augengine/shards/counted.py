@@ -46,10 +46,17 @@ def _add3(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[int, int, i
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A source sample ready to be written: the members of each of its variants, adjacent."""
+    """A source sample ready to be written.
+
+    Attributes:
+        variants: Key and members of each of its variants, adjacent.
+        statistics: Sums over them.
+        left_out: Key of a variant that the gate left out -> its structural similarity.
+    """
 
     variants: tuple[tuple[str, Members], ...]
     statistics: Statistics
+    left_out: Mapping[str, float] = field(default_factory=dict)
 
 
 def count_classes(mask: NDArray[np.uint8]) -> dict[int, int]:

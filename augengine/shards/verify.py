@@ -247,13 +247,16 @@ class _ShardCheck:
                 self._say(f"{key}: {problem}")
 
     def _check_counts(self, report: Report) -> None:
-        good, each = report.samples_in - len(report.failures), self.planned.each
+        good, becomes = report.samples_in - len(report.failures), self.planned.becomes
         if report.samples_in != (count := self.planned.counts[self.output]):
             self._say(f"its report counts {report.samples_in} source samples, {count} were planned")
-        elif each and report.samples_out != good * each:
-            self._say(f"{good} good sources make {good * each} samples, its report says {report.samples_out}")
+        elif not becomes.fits(report):
+            wanted = becomes.expected(report)
+            self._say(f"{good} good sources make {wanted} samples, its report says {report.samples_out}")
 
     def _check_report(self, report: Report) -> None:
+        for key in report.left_out.keys() & set(self.keys):
+            self._say(f"{key} is there, though its report says that the gate left it out")
         if report.samples_out != len(self.keys):
             self._say(f"it holds {len(self.keys)} samples, its report says {report.samples_out}")
         for name, found in self._sums.as_reported().items():

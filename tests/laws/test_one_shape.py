@@ -20,7 +20,7 @@ from tests.support.pictures import write_folder
 from tests.support.slide_files import specimen, write_slide
 from tests.support.workers import worker
 
-SAMPLES = ["in", "written", "failed", "quarantined", "left", "out"]
+SAMPLES = ["in", "written", "failed", "quarantined", "emptied", "left", "out"]
 SHARDS = ["planned", "done", "failed", "left"]
 
 
@@ -42,7 +42,7 @@ def same(tellings: list[dict[str, Any]]) -> dict[str, Any]:
     for name in ("samples", "shards", "bytes", "failures", "failed_shards"):
         assert [each[name] for each in tellings] == [first[name]] * len(tellings)
     samples = first["samples"]
-    assert samples["in"] == sum(samples[name] for name in ("written", "failed", "quarantined", "left"))
+    assert samples["in"] == sum(samples[name] for name in ("written", "failed", "quarantined", "emptied", "left"))
     return first
 
 
@@ -86,7 +86,7 @@ def test_a_shard_that_failed_is_never_counted_as_made(command: str, tmp_path: Pa
     said = result.to_json()
     assert said["shards"] == {"planned": 2, "done": 1, "failed": 1, "left": 0}
     assert said["failed_shards"] == {"b": "the slide is gone"}
-    assert said["samples"] == {"in": 8, "written": 3, "failed": 5, "quarantined": 0, "left": 0, "out": 3}
+    assert said["samples"] == {"in": 8, "written": 3, "failed": 5, "quarantined": 0, "emptied": 0, "left": 0, "out": 3}
     assert not said["complete"]
     assert not result.complete(allow_failures=9)
     assert "1 shard in" in result.sentence()

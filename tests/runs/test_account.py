@@ -41,7 +41,7 @@ def summary(out: Path) -> dict[str, Any]:
 
 def balances(samples: dict[str, int]) -> bool:
     """Whether every sample is somewhere, and none twice."""
-    return samples["in"] == sum(samples[name] for name in ("written", "failed", "quarantined", "left"))
+    return samples["in"] == sum(samples[name] for name in ("written", "failed", "quarantined", "emptied", "left"))
 
 
 @pytest.mark.parametrize(("variants", "include_source", "limit"), [(1, False, None), (3, True, None), (2, False, 3)])

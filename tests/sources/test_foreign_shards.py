@@ -58,7 +58,8 @@ class Told:
     def whole(self, samples: int) -> dict[str, bytes]:
         """What a run without failures wrote of so many sources, each with a mask."""
         assert self.json()["samples"] == {
-            "in": samples, "written": samples, "failed": 0, "quarantined": 0, "left": 0, "out": 2 * samples
+            "in": samples, "written": samples, "failed": 0, "quarantined": 0, "emptied": 0, "left": 0,
+            "out": 2 * samples,
         }  # fmt: skip
         found = members(self.out)
         assert sum(name.endswith(".seg.png") for name in found) == 2 * samples

@@ -19,6 +19,7 @@ from augengine_train.loop.rhythm import Rhythm
 from augengine_train.unet import Cohort, Fit, Rule, StoredVariants, Tile, find_tiles, make_training
 from augengine_train.unet.drift import find_drift, main
 from augengine_train.unet.fit import measure, open_view
+from augengine_train.unet.gate_curve import Look, gate_curve
 from tests.support.pictures import Pixels, encode
 from tests.support.segmenter_tiles import glomerulus, names, tiny_recipe, write_tiles
 
@@ -98,3 +99,46 @@ def test_the_command_writes_what_it_says(trained: Path, tmp_path: Path) -> None:
     assert f"{varied}:\nF1 by pixel" in done.output
     refused = CliRunner().invoke(main, ["--out", str(trained), "--variants", own_tiles])
     assert (refused.exit_code, "hint: " in refused.output) == (2, True)
+
+
+def look(ssim: float, lost: float, shown: float = 0.3) -> Look:
+    return Look(key="k", variant=1, ssim=ssim, shown=shown, own=0.9, varied=0.9 - lost)
+
+
+def test_a_gate_that_parts_changed_masks_from_others_has_the_whole_area() -> None:
+    curve = gate_curve([look(0.5, 0.2), look(0.6, 0.06), look(0.8, 0.04), look(0.9, 0.0), look(0.1, 0.9, shown=0.0)])
+    assert curve is not None
+    assert (curve.variants, curve.changed, curve.area) == (4, 0.5, 1.0)
+    (gate,) = [gate for gate in curve.gates if gate.least == 0.7]
+    assert (gate.left_out, gate.caught, gate.wasted, gate.changed) == (0.5, 1.0, 0.0, 0.0)
+    assert (curve.gates[0].left_out, curve.gates[0].changed) == (0.0, 0.5)
+    assert (curve.gates[-1].least, curve.gates[-1].left_out) == (0.9, 0.75)
+
+
+def test_a_similarity_that_says_nothing_has_half_the_area() -> None:
+    curve = gate_curve([look(0.7, lost) for lost in (0.0, 0.1, 0.2, 0.01)])
+    assert curve is not None
+    assert curve.area == 0.5
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.5])
+def test_there_is_no_curve_where_nothing_can_be_parted(lost: float) -> None:
+    assert gate_curve([look(0.7, lost), look(0.8, lost)]) is None
+    assert gate_curve([]) is None
+
+
+def test_the_command_draws_the_gates_curve_over_all_variants(trained: Path, tmp_path: Path) -> None:
+    white = np.full((32, 32, 3), 255, dtype=np.uint8)
+    write_variants(tmp_path, {0: {1: own(0), 2: white}, 1: {1: own(1)}})
+    named = ["--test", str(tmp_path / "own"), "--variants", str(tmp_path / "varied"), "--stain", "cd68"]
+    done = CliRunner().invoke(main, ["--out", str(trained), *named])
+    assert done.exit_code == 0, done.output
+    result = json.loads((trained / "gate.json").read_text())
+    rows = result["looks"][str(tmp_path / "varied")]
+    assert [(row["key"], row["variant"], round(row["ssim"], 3) == 1) for row in rows] == [
+        ("x0", 1, True),
+        ("x0", 2, False),
+        ("x1", 1, True),
+    ]
+    assert (result["curve"]["variants"], result["curve"]["area"]) == (3, 1.0)
+    assert "33% of 3 variants changed their mask" in done.output

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -17,6 +18,7 @@ from augengine_train.unet.__main__ import main
 from augengine_train.unet.run import find_card
 from augengine_train.unet.stored import count_stored
 from augengine_train.unet.tiles import Tile, find_tiles
+from augengine_train.unet.variants import Rule, StoredVariants
 from tests.support.datasets import make
 from tests.support.pictures import encode
 from tests.support.segmenter_tiles import glomerulus, names, write_tiles
@@ -93,7 +95,36 @@ def test_the_rule_follows_from_what_all_tiles_have(plain: str) -> None:
     assert count_stored(tiles_with({"a": 0, "b": 0}, plain)) == (0, "no tile has variants: the tiles alone are shown")
     assert count_stored(tiles_with({"a": 4, "b": 4}, plain))[0] == 4
     number, line = count_stored(tiles_with({"a": 4, "b": 3}, plain))
-    assert (number, "one of 3 variants (some have 4)" in line) == (3, True)
+    assert (number, "one of its 3 to 4 variants" in line) == (4, True)
+
+
+def test_each_tile_shows_all_variants_that_it_has(plain: str) -> None:
+    rule = Rule(variants=4, p=1.0, seed=0, at_most=True)
+    for tile in tiles_with({"a": 4, "b": 3, "c": 1}, plain):
+        assert {rule.pick(tile, epoch) for epoch in range(60)} == set(range(1, tile.variants + 1))
+
+
+def write_variants(folder: Path, numbers: Sequence[int], written: int) -> str:
+    """A shard as `augengine augment` writes it with a gate: a source, and some of its variants."""
+    picture, mask = glomerulus(32, 0)
+    with ShardWriter(folder / "cd68-000000.tar") as writer:
+        for number in (0, *numbers):
+            meta = {"source_key": "t", "variant": number, "variants": written, "source": '{"mpp": 0.5}'}
+            image = encode(np.full_like(picture, 10 * number)) if number else encode(picture)
+            members = [("png", image), ("seg.png", encode(mask)), ("json", json.dumps(meta).encode())]
+            writer.add(f"t-v{number:04d}", members)
+    return str(folder)
+
+
+def test_variants_that_a_gate_left_out_leave_no_gap(tmp_path: Path) -> None:
+    (tile,) = find_tiles([write_variants(tmp_path, [2, 5], written=2)])
+    stored = StoredVariants()
+    assert [int(stored.image(tile, number).max()) for number in (1, 2)] == [20, 50]
+
+
+def test_a_gap_that_no_gate_made_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="its variant 1 is missing, though later ones are there"):
+        find_tiles([write_variants(tmp_path, [2, 5], written=5)])
 
 
 def test_one_tile_without_variants_is_named_and_turns_nothing_off(plain: str) -> None:

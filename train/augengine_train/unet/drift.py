@@ -5,25 +5,31 @@ Its masks should stay where tissue stays. A segmenter that was trained on tiles 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from augengine.errors import SourceError
+from augengine.measures.structure import counterstain_ssim
 from augengine.patients import Patients
 from augengine.shards.records import write_json
+from augengine.stains import Stain, find_stain
+from augengine.weights.home import home
 from augengine_train.loop.commands import FILE, SETTINGS, Echo, PoliteCommand
 from augengine_train.unet.cohort import Tiles, name_patients
 from augengine_train.unet.fit import open_view
+from augengine_train.unet.foreground import Foreground
+from augengine_train.unet.gate_curve import Look, gate_curve
 from augengine_train.unet.measures import Counts, Measures, compare
 from augengine_train.unet.predict import View
 from augengine_train.unet.run import find_card
 from augengine_train.unet.tiles import Tile, find_tiles
+from augengine_train.unet.variants import StoredVariants
 
-RESULT = "drift.json"
+RESULT, CURVE = "drift.json", "gate.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,7 @@ class Drift:
         own: The tiles themselves against their masks.
         varied: The variants against the same masks.
         agreement: Pixels found in the variants against those found in the tiles; its F1 is their Dice.
+        looks: Each variant on its own, where the stain is known.
     """
 
     tiles: int
@@ -43,6 +50,7 @@ class Drift:
     own: Measures
     varied: Measures
     agreement: Counts
+    looks: tuple[Look, ...] = ()
 
     @property
     def lost(self) -> float:
@@ -69,12 +77,13 @@ class Drift:
         ]
 
 
-def find_drift(view: View, tiles: Sequence[Tile]) -> Drift:
+def find_drift(view: View, tiles: Sequence[Tile], stain: Stain | None = None) -> Drift:
     """Compare a segmenter's masks of variants with those of their tiles.
 
     Args:
         view: The segmenter's.
         tiles: With variants; those that were passed through are left out.
+        stain: Theirs, to measure how like their counterstains are; None leaves that out.
 
     Raises:
         SourceError: No tile has a variant, some are smaller than the segmenter's crop, or none shows any foreground.
@@ -83,26 +92,43 @@ def find_drift(view: View, tiles: Sequence[Tile]) -> Drift:
     if not varied:
         raise SourceError("no tile has a variant", hint="name the shards that `augengine augment` wrote, too")
     view.check(varied)
-    drifts = [_drift(view, tile) for tile in varied]
+    drifts = [_drift(view, tile, stain) for tile in varied]
     return Drift(
         tiles=len(drifts),
         variants=sum(each.variants for each in drifts),
         own=sum((each.own for each in drifts), start=Measures()),
         varied=sum((each.varied for each in drifts), start=Measures()),
         agreement=sum((each.agreement for each in drifts), start=Counts()),
+        looks=tuple(look for each in drifts for look in each.looks),
     )
 
 
-def _drift(view: View, tile: Tile) -> Drift:
+def _drift(view: View, tile: Tile, stain: Stain | None) -> Drift:
     truth, own = view.truth(tile), view.find(tile, 0)
     found = [view.find(tile, number) for number in range(1, tile.variants + 1)]
+    before, after = compare(own, truth), [compare(each, truth) for each in found]
     return Drift(
         tiles=1,
         variants=len(found),
-        own=compare(own, truth),
-        varied=sum((compare(each, truth) for each in found), start=Measures()),
+        own=before,
+        varied=sum(after, start=Measures()),
         agreement=sum((compare(each, own).pixels for each in found), start=Counts()),
+        looks=() if stain is None else tuple(_looks(tile, stain, truth, before, after)),
     )
+
+
+def _looks(tile: Tile, stain: Stain, truth: Foreground, before: Measures, after: Sequence[Measures]) -> Iterator[Look]:
+    images = [StoredVariants().image(tile, number) for number in range(len(after) + 1)]
+    ssims = counterstain_ssim(images[0], images[1:], stain)
+    for number, (ssim, measures) in enumerate(zip(ssims, after, strict=True), start=1):
+        yield Look(
+            key=tile.key,
+            variant=number,
+            ssim=ssim,
+            shown=float(truth.mean()),
+            own=before.pixels.f1,
+            varied=measures.pixels.f1,
+        )
 
 
 @click.command("drift", cls=PoliteCommand, context_settings=SETTINGS)
@@ -120,18 +146,34 @@ def _drift(view: View, tile: Tile) -> Drift:
     metavar="SHARDS",
     help="Shards that `augment` wrote; repeatable, and each is measured on its own.",
 )
+@click.option("--stain", help="Stain of the tiles; with it the curve of `augengine augment --gate` is measured too.")
 @click.option("--patients", type=FILE, help="CSV of file, patient, split; only its test patients are measured.")
-def main(out: Path, test: Sequence[str], variants: Sequence[str], patients: Path | None) -> None:
-    """Say how far a segmenter's masks drift when tiles are augmented, and write OUT/drift.json."""
+def main(out: Path, test: Sequence[str], variants: Sequence[str], stain: str | None, patients: Path | None) -> None:
+    """Say how far a segmenter's masks drift when tiles are augmented.
+
+    It writes OUT/drift.json, and with --stain OUT/gate.json.
+    """
     view, card = open_view(out), find_card(out)
     tiles = {shards: _find(test, shards, patients) for shards in variants}
     varied = {tile.key: tile for found in tiles.values() for tile in found if tile.variants}
     for line in card.doubts(list(varied.values())):
         Echo().warn(line)
-    drifts = {shards: find_drift(view, found) for shards, found in tiles.items()}
+    known = None if stain is None else find_stain(stain, home() / "stains")
+    drifts = {shards: find_drift(view, found, known) for shards, found in tiles.items()}
     write_json(out / RESULT, {shards: drift.to_json() for shards, drift in drifts.items()}, out)
     for shards, drift in drifts.items():
         click.echo("\n".join([f"{shards}:", *drift.lines()]))
+    if known is not None:
+        click.echo("\n".join(_write_curve(out, drifts)))
+
+
+def _write_curve(out: Path, drifts: Mapping[str, Drift]) -> list[str]:
+    """The gate's curve over all variants together, and OUT/gate.json."""
+    looks = [look for drift in drifts.values() for look in drift.looks]
+    curve = gate_curve(looks)
+    rows = {shards: [asdict(look) for look in drift.looks] for shards, drift in drifts.items()}
+    write_json(out / CURVE, {"curve": curve and curve.to_json(), "looks": rows}, out)
+    return ["no gate can be drawn: every mask changed, or none did"] if curve is None else list(curve.lines())
 
 
 def _find(test: Sequence[str], shards: str, patients: Path | None) -> Tiles:

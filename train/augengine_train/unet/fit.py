@@ -101,7 +101,7 @@ def make_training(fit: Fit) -> SegmenterTraining:
 def _describe(fit: Fit, steps: int, looks: Looks, device: torch.device) -> SegmenterRun:
     shown = {"variants": fit.rule.variants, "p": fit.rule.p, "made": fit.augmented}
     epochs = epochs_of(fit.recipe, len(fit.cohort.train), steps)
-    stored = fit.rule.needs(epochs) if isinstance(fit.variants, StoredVariants) else 0
+    stored = fit.rule.most(epochs) if isinstance(fit.variants, StoredVariants) else 0
     return SegmenterRun(
         recipe=fit.recipe,
         steps=steps,

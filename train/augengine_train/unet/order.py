@@ -123,7 +123,7 @@ def _rule(order: Order, cohort: Cohort, recipe: UnetRecipe, watcher: Watcher) ->
     if text is None:
         number, line = count_stored(cohort.train)
         watcher.note(line)
-        text = str(number)
+        return Rule(variants=number, p=recipe.p, seed=order.seed, at_most=True)
     if text != FRESH and not text.isdecimal():
         raise SpecError(f"--variants is a number or fresh, got {text!r}", hint="0 shows no variants")
     return Rule(variants=None if text == FRESH else int(text), p=recipe.p, seed=order.seed)

@@ -17,7 +17,7 @@ def check_stored(tiles: Sequence[Tile], rule: Rule, epochs: int) -> None:
     Raises:
         SourceError: It names the first one.
     """
-    needed = rule.needs(epochs)
+    needed = rule.least(epochs)
     for tile in tiles:
         if not tile.passed and tile.variants < needed:
             raise SourceError(
@@ -27,7 +27,7 @@ def check_stored(tiles: Sequence[Tile], rule: Rule, epochs: int) -> None:
 
 
 def count_stored(tiles: Sequence[Tile]) -> tuple[int, str]:
-    """How many variants of each tile there are to show, and a line that says so.
+    """How many variants of a tile there are to show at most, and a line that says so.
 
     Tiles that were passed through have none, on purpose.
 
@@ -44,7 +44,7 @@ def count_stored(tiles: Sequence[Tile]) -> tuple[int, str]:
             hint="augment these too (did they fail? was there a --limit?), or say --skip-class for those left out "
             "on purpose, or --variants 0 for none at all",
         )
-    fewest, passed = min(counts), len(tiles) - len(counts)
-    line = f"each of {len(counts)} tiles is shown as it is or as one of {fewest} variants"
-    line += f" (some have {max(counts)})" if max(counts) > fewest else ""
-    return fewest, line + (f"; {passed} that were passed through always as they are" if passed else "")
+    fewest, most, passed = min(counts), max(counts), len(tiles) - len(counts)
+    variants = str(most) if fewest == most else f"its {fewest} to {most}"
+    line = f"each of {len(counts)} tiles is shown as it is or as one of {variants} variants"
+    return most, line + (f"; {passed} that were passed through always as they are" if passed else "")

@@ -28,7 +28,8 @@ class Tile:
 
     Attributes:
         key: Key of the source sample.
-        images: Variant -> where its image lies; 0 is the tile itself.
+        images: Where the images lie. 0 is the tile itself, and 1 ... n are its n variants in the order of their own
+            numbers, of which a gate may have left out some.
         mask: Where its mask of class ids lies; all variants have the same.
         height, width: Size of the images in pixels.
         patient: Its patient, by its json; empty if that says nothing.
@@ -65,6 +66,7 @@ class _Stored:
     patient: str
     mpp: float | None
     passed: bool
+    written: int | None
     says: Sample
 
     def is_copy_of(self, source: _Stored) -> bool:
@@ -114,9 +116,9 @@ def _why_bad(found: Mapping[int, _Stored]) -> str:
         return "it has no mask (seg.png)"
     if SOURCE_VARIANT not in found:
         return "its variants are there, but not itself; name its source shards too, or augment with --include-source"
-    if sorted(found) != list(range(len(found))):
-        missing = min(set(range(len(found))) - set(found))
-        return f"its variant {missing} is missing, though later ones are there"
+    missing = sorted(set(range(max(found))) - set(found))
+    if missing and any(each.written != len(found) - 1 for each in found.values()):
+        return f"its variant {missing[0]} is missing, though later ones are there"
     if len({each.size for each in found.values()}) > 1:
         return f"its variants have several sizes: {sorted({each.size for each in found.values()})}"
     return ""
@@ -127,7 +129,7 @@ def _tile(key: str, found: Mapping[int, _Stored]) -> Tile:
     assert source.mask is not None
     return Tile(
         key=key,
-        images={variant: each.image for variant, each in sorted(found.items())},
+        images={place: each.image for place, (_, each) in enumerate(sorted(found.items()))},
         mask=source.mask,
         height=source.size[0],
         width=source.size[1],
@@ -190,6 +192,7 @@ def _stored(entry: Entry, places: Mapping[str, Place]) -> _Stored:
         patient="" if patient is None else str(patient),
         mpp=Sample(key=origin.source_key, image=b"", image_ext="", meta=meta).mpp,
         passed=origin.passed,
+        written=origin.written,
         says=_class_of(origin.source_key, others, own),
     )
 

@@ -29,6 +29,7 @@ class Rule:
     Attributes:
         variants: How many there are, each as likely as the others (`augengine.draws.choose.pick`); 0 shows tiles alone;
             None gives each epoch one of its own (`augengine.draws.choose.pick_fresh`).
+        at_most: Whether tiles may have fewer, because a gate left some out. Each then shows one of its own.
         p: Probability of showing a variant.
         seed: The training's.
     """
@@ -36,6 +37,7 @@ class Rule:
     variants: int | None
     p: float
     seed: int
+    at_most: bool = False
 
     def pick(self, tile: Tile, epoch: int) -> int:
         """0 for the tile itself, else a variant's number. A tile that was passed through always shows itself."""
@@ -43,11 +45,16 @@ class Rule:
             return SOURCE_VARIANT
         if self.variants is None:
             return pick_fresh(self.p, self.seed, tile.key, epoch)
-        return pick(self.variants, self.p, self.seed, tile.key, epoch)
+        variants = min(self.variants, tile.variants) if self.at_most else self.variants
+        return pick(variants, self.p, self.seed, tile.key, epoch)
 
-    def needs(self, epochs: int) -> int:
-        """How many variants of each tile a training of that many epochs may ask for."""
+    def most(self, epochs: int) -> int:
+        """How many variants of a tile a training of that many epochs may ask for."""
         return epochs if self.variants is None else self.variants
+
+    def least(self, epochs: int) -> int:
+        """How many variants each tile must have for it."""
+        return min(1, self.most(epochs)) if self.at_most else self.most(epochs)
 
 
 class Variants(Protocol):

@@ -46,7 +46,7 @@ class CellRunner:
         training = make_training(
             Fit(
                 cohort=cohort,
-                rule=Rule(variants=variants, p=plan.recipe.p, seed=seed_of(plan, cell)),
+                rule=Rule(variants=variants, p=plan.recipe.p, seed=seed_of(plan, cell), at_most=True),
                 variants=StoredVariants(),
                 recipe=plan.recipe,
                 out=folder,
