@@ -46,6 +46,7 @@ class Job:
         return cls(**{**data, "excluded": {int(k): v for k, v in data["excluded"].items()}})
 
 
+_COUNTED_BY_NAME = ("skipped", "members", "patients")
 _COUNTS = ("samples_in", "samples_out", "size", "pixels", "annotated")
 
 
@@ -72,6 +73,8 @@ class Report:
         annotated: Samples written whose mask shows a class other than 0.
         skipped: Class -> source samples that were written unchanged because of it.
         left_out: Key of a variant that the gate left out -> structural similarity of its counterstain.
+        members: Extension -> samples written that have a member of that name.
+        patients: Patient -> source samples of which something was written; those of nobody known are not counted.
     """
 
     output: str
@@ -89,6 +92,8 @@ class Report:
     annotated: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, float] = field(default_factory=dict)
+    members: Mapping[str, int] = field(default_factory=dict)
+    patients: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -114,7 +119,7 @@ class Report:
                 "channel_sum": tuple(data["channel_sum"]),
                 "channel_sum_sq": tuple(data["channel_sum_sq"]),
                 "class_pixels": {int(k): v for k, v in data["class_pixels"].items()},
-                "skipped": {str(k): int(v) for k, v in data.get("skipped", {}).items()},
+                **{name: {str(k): int(v) for k, v in data.get(name, {}).items()} for name in _COUNTED_BY_NAME},
                 "left_out": {str(k): float(v) for k, v in data.get("left_out", {}).items()},
             }
         )

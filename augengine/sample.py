@@ -54,6 +54,11 @@ class Sample:
             return None
         return mpp if 0 < mpp < float("inf") else None
 
+    @property
+    def patient(self) -> str:
+        """Its patient as the source's json states it (field ``patient``); empty if that says nothing."""
+        return "" if self.meta.get("patient") is None else printable(str(self.meta["patient"]))
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

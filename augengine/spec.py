@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import shlex
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, TypeVar, get_args
 
@@ -167,6 +168,30 @@ def asked(kind: type[RequestT], request: RequestT | None, options: Mapping[str, 
         return kind(**options)
     except TypeError as error:
         raise SpecError(f"{kind.__name__} lacks fields: {error}", hint=f"its fields are {', '.join(known)}") from error
+
+
+def typed_command(
+    program: str, request: object, *, renamed: Mapping[str, str], untold: Collection[str], named: Sequence[str] = ()
+) -> str:
+    """The command line that asks for what a request asks for, without what is left at its default.
+
+    Args:
+        program: What it begins with.
+        request: A dataclass whose fields are the options.
+        renamed: Field -> option, where the option is not the field's name with dashes.
+        untold: Fields that do not decide what is made.
+        named: Arguments that have no option.
+    """
+    words = [program, *map(shlex.quote, named)]
+    own = type(request).__annotations__
+    for field in sorted(fields(request), key=lambda each: each.name not in own):  # type: ignore[arg-type]
+        value = getattr(request, field.name)
+        if field.name in untold or value == field.default:
+            continue
+        option = renamed.get(field.name, f"--{field.name.replace('_', '-')}")
+        for each in value if isinstance(value, tuple) else [value]:
+            words.append(option if each is True else f"{option} {shlex.quote(str(each))}")
+    return " ".join(words)
 
 
 def set_paths(request: object, names: Iterable[str], make: Callable[[str], object]) -> None:

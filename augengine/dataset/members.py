@@ -65,7 +65,7 @@ def encode_sample(sample: Sample, drawn: Variants | None, spec: AugmentSpec, eng
         )
         variants.append((variant_key(sample.key, written.variant), members))
         statistics += count_pixels(written.pixels, mask_counts)
-    return Encoded(tuple(variants), statistics, gated.left_out)
+    return Encoded(tuple(variants), statistics, gated.left_out, sample.patient)
 
 
 def sample_json(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from augengine.chain import ChainName
 from augengine.engines.backends import BackendName
-from augengine.spec import AugmentOptions, Precision, set_paths
+from augengine.spec import AugmentOptions, Precision, set_paths, typed_command
 from augengine.storage import AnyPath, path_of
 
 
@@ -60,3 +60,11 @@ class AugmentRequest(AugmentOptions):
     def __post_init__(self) -> None:
         set_paths(self, ("out", "masks"), path_of)
         set_paths(self, ("weights",), Path)
+
+    def command(self) -> str:
+        """The command line that makes the same dataset, in a folder that it does not name."""
+        return typed_command("augengine augment", self, renamed=_OPTIONS, untold=_UNTOLD)
+
+
+_OPTIONS = {"source": "--in", "image_format": "--format", "skip_classes": "--skip-class"}
+_UNTOLD = ("out", "no_build", "workers", "ray_address", "retry_failed", "force")

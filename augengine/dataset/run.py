@@ -71,7 +71,7 @@ def augment(request: AugmentRequest | None = None, watcher: Watcher | None = Non
             retry,
             hold,
             watcher,
-            about={"verdict": verdict},
+            about={"verdict": verdict, "command": request.command()},
             notes=run.notes,
             look=partial(unmet_classes, spec=run.spec),
         )

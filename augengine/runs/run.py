@@ -10,6 +10,7 @@ from typing import Any
 from augengine.fleet import MAY_CRASH
 from augengine.jobs import Report
 from augengine.progress import Watcher
+from augengine.runs.card import write_card
 from augengine.runs.missing import Crew, make_missing, survives
 from augengine.runs.outcome import Outcome
 from augengine.runs.plan import Plan, committed
@@ -61,7 +62,7 @@ def carry_out(
         errors = {output: report.error for output, report in made.items() if report.error}
         ordered = tuple(reports[job.output] for job in plan.jobs)
         whole = all(not report.error for report in ordered)
-        return write_summary(
+        outcome = write_summary(
             folder,
             plan,
             ordered,
@@ -72,3 +73,5 @@ def carry_out(
             about=about,
             notes=(*notes, *(look(ordered) if whole else ())),
         )
+        write_card(outcome, plan, about)
+        return outcome

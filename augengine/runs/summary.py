@@ -100,7 +100,7 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     yield f"The last run took {run['seconds']:.1f} s. Made before it: {counted(run['shards_resumed'], 'shard')}."
     if failed := value.get("failed_slides"):
         yield "\n## Slides that were not tiled\n\n| slide | reason |\n|---|---|"
-        yield from (f"| {_cell(key)} | {_cell(reason)} |" for key, reason in list(failed.items())[:_REASONS_SHOWN])
+        yield from (f"| {cell(key)} | {cell(reason)} |" for key, reason in list(failed.items())[:_REASONS_SHOWN])
     if value["failed_shards"] or value["failures"]:
         yield "\n## Failures\n\n| number | reason | for example |\n|---|---|---|"
         yield from _reasons(value)
@@ -109,10 +109,10 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     yield from _classes(value)
     if verdict := value.get("verdict"):
         sure = "" if verdict["sure"] else ", not surely"
-        yield f"\n## The pair on this source\n\n{_cell(verdict['word'])}{sure}: {_cell(verdict['reason'])}."
+        yield f"\n## The pair on this source\n\n{cell(verdict['word'])}{sure}: {cell(verdict['reason'])}."
     if value["notes"]:
         yield "\n## Notes\n"
-        yield from (f"- {_cell(note)}" for note in value["notes"])
+        yield from (f"- {cell(note)}" for note in value["notes"])
     yield "\nThe sha256 of every shard is in `summary.json`; `augengine verify` compares."
 
 
@@ -121,7 +121,7 @@ def _left_out(value: Mapping[str, Any]) -> Iterator[str]:
     if found := value["left_out"]:
         yield "\n## Left out by the gate\n\n| variant | counterstain's SSIM |\n|---|---|"
         worst = sorted(found.items(), key=lambda item: item[1])[:_REASONS_SHOWN]
-        yield from (f"| {_cell(key)} | {ssim:g} |" for key, ssim in worst)
+        yield from (f"| {cell(key)} | {ssim:g} |" for key, ssim in worst)
         emptied = f"Nothing is left of {counted(value['samples']['emptied'], 'source sample')}. "
         yield f"\n{counted(len(found), 'variant')} in all. {emptied}Each is named in `summary.json`."
 
@@ -132,9 +132,9 @@ def _classes(value: Mapping[str, Any]) -> Iterator[str]:
         yield "|---|---|---|---|---|"
     for name, count in value.get("classes", {}).items():
         pixels = value["class_pixels"].get(str(count["id"]), 0) if count["id"] else "cut out"
-        yield f"| {_cell(name)} | {count['id']} | {count['objects']} | {count['slides']} | {pixels} |"
+        yield f"| {cell(name)} | {count['id']} | {count['objects']} | {count['slides']} | {pixels} |"
     if others := value.get("classes_not_asked_for"):
-        named = ", ".join(f"{number} {_cell(name)}" for name, number in list(others.items())[:_REASONS_SHOWN])
+        named = ", ".join(f"{number} {cell(name)}" for name, number in list(others.items())[:_REASONS_SHOWN])
         yield f"\nNot asked for: {named}."
 
 
@@ -143,8 +143,9 @@ def _reasons(value: Mapping[str, Any]) -> Iterator[str]:
     named += [(reason, output) for output, reason in value["failed_shards"].items()]
     for reason, number in list(value["by_reason"].items())[:_REASONS_SHOWN]:
         names = [name for why, name in named if why == reason][:_NAMES_SHOWN]
-        yield f"| {number} | {_cell(reason)} | {_cell(', '.join(names))} |"
+        yield f"| {number} | {cell(reason)} | {cell(', '.join(names))} |"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """A text for the cell of a table."""
     return " ".join(text.replace("|", "\\|").split())

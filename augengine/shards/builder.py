@@ -47,6 +47,7 @@ class ShardBuilder:
         self._samples_out = 0
         self._skipped = Counter[str]()
         self._left_out: dict[str, float] = {}
+        self._members, self._patients = Counter[str](), Counter[str]()
         self._input = hashlib.sha256()
 
     def drop(self, failure: Failure) -> None:
@@ -77,8 +78,11 @@ class ShardBuilder:
         self._left_out |= encoded.left_out
         for part in read:
             self._input.update(hashlib.sha256(part).digest())
+        if encoded.variants and encoded.patient:
+            self._patients[encoded.patient] += 1
         for key, members in encoded.variants:
             self._open_writer().add(key, members)
+            self._members.update(extension for extension, _ in members)
             self._samples_out += 1
 
     def finish(self) -> Report:
@@ -122,6 +126,8 @@ class ShardBuilder:
             annotated=self._statistics.annotated,
             skipped=dict(sorted(self._skipped.items())),
             left_out=self._left_out,
+            members=dict(sorted(self._members.items())),
+            patients=dict(sorted(self._patients.items())),
         )
 
     def _open_writer(self) -> ShardWriter:

@@ -52,11 +52,13 @@ class Encoded:
         variants: Key and members of each of its variants, adjacent.
         statistics: Sums over them.
         left_out: Key of a variant that the gate left out -> its structural similarity.
+        patient: Whose it is; empty if nobody says.
     """
 
     variants: tuple[tuple[str, Members], ...]
     statistics: Statistics
     left_out: Mapping[str, float] = field(default_factory=dict)
+    patient: str = ""
 
 
 def count_classes(mask: NDArray[np.uint8]) -> dict[int, int]:

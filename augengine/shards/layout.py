@@ -3,6 +3,7 @@
 ::
 
     cd68-000000.tar, cd68-000000.idx      a shard and its index, for readers
+    README.md                             the dataset's card
     .augengine/plan.json                  what the dataset is made from
     .augengine/cd68-000000.json           the shard's report, written last: the mark that it is committed
     .augengine/quarantine.json            samples that kill workers, if there are any
@@ -51,6 +52,15 @@ def summary_file(folder: Where) -> Where:
 def summary_text_file(folder: Where) -> Where:
     """The same for people."""
     return folder / OWN_FOLDER / "summary.md"
+
+
+CARD_NAME = "README.md"
+CARD_MARK = "# Written by augengine. A README.md without this line is left alone."
+
+
+def card_file(folder: Where) -> Where:
+    """The dataset's card."""
+    return folder / CARD_NAME
 
 
 def lock_file(folder: Where) -> Where:

@@ -18,7 +18,7 @@ from augengine.sample import printable
 from augengine.shards.content import Planned, Sums, check_sample
 from augengine.shards.groups import MAX_MEMBERS, MAX_SAMPLE_BYTES
 from augengine.shards.headers import TAR_ERRORS, CheckedHeader, check_extent
-from augengine.shards.layout import OWN_FOLDER, SHARD_ENDINGS, index_file, plan_file, tar_file
+from augengine.shards.layout import CARD_NAME, OWN_FOLDER, SHARD_ENDINGS, index_file, plan_file, tar_file
 from augengine.shards.records import read_plan_json, read_report
 from augengine.shards.write import INDEX_VERSION
 from augengine.storage import AnyPath, names, open_whole, read_whole, size_of
@@ -27,7 +27,7 @@ _BATCH = 16
 _BATCH_PX = 1 << 26  # 200 MB decoded; a single image may have the square of the plan's longest side
 _BATCH_BYTES = 1 << 27  # encoded; a single sample may have MAX_SAMPLE_BYTES
 _MAX_PROBLEMS = 20
-_READERS_FILES = (".nv-meta", "README.md", "_info.json", "dataset_infos.json", "index.json", "wids.json")
+_READERS_FILES = (".nv-meta", "_info.json", "dataset_infos.json", "index.json", "wids.json")
 """What Energon, the Hugging Face hub, timm, streaming and webdataset's wids keep beside shards."""
 
 _READABLE = "the plan is damaged; the shards can still be read, but not verified"
@@ -106,7 +106,7 @@ def _read_plan(folder: AnyPath) -> Planned:
 
 def _other_files(folder: AnyPath, outputs: Sequence[str]) -> tuple[list[str], list[str]]:
     """Names of what is not ours: files that readers keep beside shards, and any other."""
-    ours = {f"{output}{ending}" for output in outputs for ending in SHARD_ENDINGS}
+    ours = {CARD_NAME} | {f"{output}{ending}" for output in outputs for ending in SHARD_ENDINGS}
     indices = {f"{output}.tar.idx" for output in outputs}
     others = [name for name in names(folder) if name not in ours]
     known = [name for name in others if name in indices or name in _READERS_FILES]

@@ -69,7 +69,7 @@ class OpenedSlide:
         mask, counts = self._mask(place)
         record = canonical_json(tile_json(self.survey, place))
         members = members_of(image, self.spec.image_format, mask=mask, json=record, extras={})
-        return Encoded(((key, members),), count_pixels(seen, counts))
+        return Encoded(((key, members),), count_pixels(seen, counts), patient=self.survey.slide.patient)
 
     def _mask(self, place: Place) -> tuple[bytes | None, dict[int, int]]:
         if self.labels is None:

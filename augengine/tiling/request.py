@@ -12,7 +12,7 @@ from augengine.annotations import class_key
 from augengine.errors import SpecError
 from augengine.fleet import check_address
 from augengine.patients import Patients
-from augengine.spec import asked, options_of, set_paths
+from augengine.spec import asked, options_of, set_paths, typed_command
 from augengine.storage import AnyPath, path_of
 from augengine.tiling.listing import Given, Listed, ListedSlide, list_slides
 from augengine.tiling.spec import TileOptions, TileSpec, check_mpp
@@ -56,6 +56,14 @@ class TileRequest(TileOptions):
         for name in ("slides", "classes"):
             value = getattr(self, name)
             object.__setattr__(self, name, (str(value),) if isinstance(value, str | Path) else tuple(map(str, value)))
+
+    def command(self) -> str:
+        """The command line that cuts the same tiles, into a folder that it does not name."""
+        return typed_command("augengine tile", self, renamed=_OPTIONS, untold=_UNTOLD, named=self.slides)
+
+
+_OPTIONS = {"image_format": "--format", "patients": "--split"}
+_UNTOLD = ("slides", "out", "workers", "ray_address", "retry_failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

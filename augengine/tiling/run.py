@@ -75,7 +75,7 @@ def tile(request: TileRequest | None = None, watcher: Watcher | None = None, **o
             retry,
             hold,
             watcher,
-            about=about_slides(surveys, run.spec),
+            about=about_slides(surveys, run.spec) | {"command": request.command()},
             notes=(*note_lines(surveys, run.listed.notes), *class_notes(surveys, run.spec)),
             look=partial(unseen_ids, surveys=surveys, spec=run.spec),
         )

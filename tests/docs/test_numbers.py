@@ -56,6 +56,22 @@ def test_the_phantoms_table_says_what_was_found(start: str, column: int, pair: s
     assert numbers(row(page, start)[column]) == PHANTOM[start](found)
 
 
+@pytest.mark.parametrize("least", ["0.50", "0.60", "0.70", "0.80", "0.84"])
+def test_the_gates_table_says_what_its_curve_found(least: str) -> None:
+    curve = json.loads((DOCS / "results" / "gate-cd68.json").read_text())["curve"]
+    (gate,) = (gate for gate in curve["gates"] if gate["least"] == float(least))
+    shares = [f"{100 * gate[name]:.0f}" for name in ("left_out", "caught", "wasted", "changed")]
+    cells = row((DOCS / "probing.md").read_text(encoding="utf-8"), least)
+    assert [numbers(cell)[0] for cell in cells] == [least, *shares]
+
+
+@pytest.mark.parametrize("eps", ["0.05", "0.2", "0.5", "0.9"])
+def test_the_phantoms_page_says_which_masks_changed(eps: str) -> None:
+    found = json.loads((DOCS / "results" / "gate-cd68.json").read_text())["by_eps"][eps]
+    said = [eps, str(found["variants"]), str(found["changed"]), *two(found["mean_ssim"], found["least_ssim"])]
+    assert [numbers(cell)[0] for cell in row((DOCS / "phantom.md").read_text(encoding="utf-8"), f"{eps} |")] == said
+
+
 def test_readme_says_what_table_1_found() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     analysis = json.loads((DOCS / "results" / "table1.json").read_text())["analysis"]

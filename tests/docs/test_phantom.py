@@ -15,12 +15,13 @@ from tests.support.places import ROOT
 from tests.support.small_generator import write_small_pair
 from tests.support.typed_lines import type_in_process
 
+GATE = ("gate-learn", "gate-choose", "gate-look")
 TOYS = {
     "augengine augment": "--allow-mpp --force",
     "augengine probe": "--allow-mpp",
     "augengine preview": "--allow-mpp",
-    "augengine train phantom": "--count=10 --side=64",
-    "augengine train unet": "--width 2 --depth 2 --crop 16 --steps 1",
+    "augengine train phantom": "--count=20 --side=64",
+    "augengine train unet": "--width 2 --depth 2 --shrink 4 --crop 16 --steps 1",
 }
 
 
@@ -46,12 +47,12 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.e2e
 def test_phantoms_are_drawn_looked_at_and_augmented(drawn: Path) -> None:
-    assert len(typed()) == 15
+    assert len(typed()) == 24
     assert len(json.loads((drawn / "runs" / "look" / "drift.json").read_text())) == 3
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("splits", [("train", "test"), ("learn", "choose", "look")])
+@pytest.mark.parametrize("splits", [("train", "test"), ("learn", "choose", "look"), GATE])
 def test_splits_share_no_patient(drawn: Path, splits: tuple[str, ...]) -> None:
     people = [patients(drawn / "phantoms" / split) for split in splits]
     assert len(set().union(*people)) == sum(map(len, people))

@@ -86,7 +86,7 @@ def _listed(job: Job, bad: dict[int, str]) -> Job:
 
 def _files(out: Path) -> dict[str, bytes]:
     """Shards, indices and reports; not what is remembered of the way to them."""
-    found = [*out.glob("*"), *(out / ".augengine").glob("cd68-*.json")]
+    found = [*out.glob("cd68-*"), *(out / ".augengine").glob("cd68-*.json")]
     return {file.name: file.read_bytes() for file in found if file.is_file()}
 
 

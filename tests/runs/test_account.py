@@ -106,7 +106,7 @@ def test_a_mended_sample_is_made_by_a_retry_which_touches_no_other_shard(
     assert made.complete()
     assert made.resumed == 2
     changed = {name for name, digest in digests(out).items() if digest != before[name]}
-    assert changed == {"plan.json", "cd68-000001.tar", "cd68-000001.idx", "cd68-000001.json"}
+    assert changed == {"README.md", "plan.json", "cd68-000001.tar", "cd68-000001.idx", "cd68-000001.json"}
     assert {f.name for f in out.glob("*.tar") if f.stat().st_mtime_ns != times[f.name]} == {"cd68-000001.tar"}
     assert summary(out)["run"]["shards_retried"] == 1
     assert verify(out).ok

@@ -159,7 +159,7 @@ def test_damage_is_named_with_its_shard(dataset: Path, what: str) -> None:
     assert not any(line.startswith(FIRST) for line in found.problems)
 
 
-@pytest.mark.parametrize("name", [f"{FIRST}.tar.idx", "README.md", ".nv-meta", "_info.json"])
+@pytest.mark.parametrize("name", [f"{FIRST}.tar.idx", ".nv-meta", "_info.json"])
 def test_a_readers_own_file_is_a_note_and_no_problem(dataset: Path, name: str) -> None:
     (dataset / name).write_text("")
     found = verify(dataset)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from augengine.errors import SourceError, SpecError
 from augengine.jobs import Report
+from augengine.pictures.pixels import mean_and_deviation
 from augengine.sample import SOURCE_VARIANT
 from augengine.shards import read_report
 from augengine.shards.content import Sums
@@ -97,11 +97,7 @@ def _add_pixels(sums: Sums, tiles: Sequence[Tile]) -> None:
 
 
 def _standard(sums: Sums) -> Standard:
-    means = [total / sums.pixels / 255 for total in sums.channel_sum]
-    squares = [total / sums.pixels / 255**2 for total in sums.channel_sum_sq]
-    deviations = [math.sqrt(max(square - mean**2, 0)) for mean, square in zip(means, squares, strict=True)]
-    if min(deviations) < _MIN_DEVIATION:
+    mean, deviation = mean_and_deviation(sums.pixels, sums.channel_sum, sums.channel_sum_sq)
+    if min(deviation) < _MIN_DEVIATION:
         raise SourceError("the training tiles are blank: a colour channel never changes", hint="look at them")
-    red, green, blue = means
-    d_red, d_green, d_blue = deviations
-    return Standard(mean=(red, green, blue), deviation=(d_red, d_green, d_blue))
+    return Standard(mean=mean, deviation=deviation)
