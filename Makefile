@@ -22,10 +22,10 @@ demo: install ## augmented shards of drawn tissue, and a picture of how the mark
 
 # A process that dies fails the run; pytest-xdist would start another and may wait for it for ever.
 PROCESSES ?= 2
-test: .venv/installed-dev ## the tests that need no GPU
+test: .venv/installed-dev .venv/installed-readers ## the tests that need no GPU
 	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --max-worker-restart 0 -m "not gpu and not slow"
 
-slow: .venv/installed-dev ## what takes minutes: large slides, soaks, hanging workers
+slow: .venv/installed-dev .venv/installed-readers ## what takes minutes: large slides, soaks, hanging workers
 	$(BIN)/pytest -m slow
 
 # A short one: SOAK_OPTIONS="--shards 40 --out soak.json"; on an S3 server with faults: "--store s3"
@@ -76,6 +76,11 @@ clean: ## remove the environment and what the demo made
 
 .venv/installed-dev: $(SETUP) | .venv/installed
 	$(PIP) --editable .[dev]
+	@touch $@
+
+.venv/installed-readers: tests/readers.txt | .venv/installed-dev
+	rm -rf .venv/readers
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv/readers --requirement $<
 	@touch $@
 
 .venv/installed-gpu: $(SETUP) | .venv/installed-dev

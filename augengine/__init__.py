@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from augengine.draws.choose import pick
     from augengine.errors import AugengineError
     from augengine.loader import open_dataset
+    from augengine.probing import probe
     from augengine.progress import Watcher
     from augengine.shards import Verification, verify
-    from augengine.spec import AugmentSpec, NoiseSpec
+    from augengine.spec import NoiseSpec
     from augengine.stains import Stain, find_stain
     from augengine.tiling import TileRequest, tile
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _HOMES = {
     "AugengineError": "errors",
     "AugmentRequest": "dataset",
-    "AugmentSpec": "spec",
     "Augmenter": "dataset.augmenter",
     "NoiseSpec": "spec",
     "Stain": "stains",
@@ -42,6 +42,7 @@ _HOMES = {
     "open_dataset": "loader",
     "pick": "draws.choose",
     "predict": "dataset",
+    "probe": "probing",
     "replay": "dataset",
     "tile": "tiling",
     "verify": "shards",
@@ -51,7 +52,6 @@ _HOMES = {
 __all__ = [
     "AugengineError",
     "AugmentRequest",
-    "AugmentSpec",
     "Augmenter",
     "NoiseSpec",
     "Stain",
@@ -67,6 +67,7 @@ __all__ = [
     "open_dataset",
     "pick",
     "predict",
+    "probe",
     "replay",
     "tile",
     "verify",

@@ -178,7 +178,7 @@ def probe_command(
         bounds=Bounds(structure=least_structure, area=most_area),
     )
     with Console(quiet=as_json) as console:
-        found = probe(request, note=console.note, warn=console.warn)
+        found = probe(request, console)
     print_probe(found, out, as_json=as_json)
     if apply:
         console.note(f"wrote {apply_eps(found, specimen['stain'])}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ MAX_OPEN = 4
 """Sizes of images whose engines are held; of more, the one that was used longest ago is closed."""
 
 Images = Sequence[RgbImage]
+
+_LEFT_BY_A_FORK: list[object] = []
+"""What a parent process had open: its threads are not here, so to use it or to let it be freed would hang."""
 
 
 class Augmenter:
@@ -63,6 +67,7 @@ class Augmenter:
             stain, eps=eps, seed=seed, weights=folder, precision=precision, backend=backend, threads=threads, note=note
         )
         self._open: OrderedDict[tuple[int, int], OpenPair] = OrderedDict()
+        self._opened_in = os.getpid()
 
     @property
     def eps(self) -> float:
@@ -143,6 +148,9 @@ class Augmenter:
 
     def pair_for(self, pixels: RgbImage) -> OpenPair:
         """The pair that is open for the size of an image; opened if it was not."""
+        if self._opened_in != os.getpid():
+            _LEFT_BY_A_FORK.append(self._open)
+            self._open, self._opened_in = OrderedDict(), os.getpid()
         size = self._source.size_for(pixels)
         if size not in self._open:
             self._open[size] = self._source.open(size)

@@ -129,6 +129,7 @@ class OpenVinoEngine:
                 raise EngineError(f"OpenVINO failed while it ran the generator: {error}") from error
 
     def _check(self, x_nchw: NDArray[np.float32], out_nchw: NDArray[np.float32]) -> None:
+        core()  # refuses a forked process
         for name, array in (("input", x_nchw), ("output", out_nchw)):
             if not isinstance(array, np.ndarray) or array.dtype != np.float32 or not array.flags.c_contiguous:
                 raise EngineError(f"the engine's {name} must be a C-contiguous float32 NumPy array, got {_seen(array)}")
@@ -191,15 +192,28 @@ def _openvino() -> Any:
     return openvino
 
 
-@cache
 def core() -> Any:
     """This process's one OpenVINO core; all that compile here share it, and it is never freed.
 
     A core brings its thread an alternate signal stack and gives back the one from before when it is freed. Of two
     that are freed in the order they were made, the second gives back the first's, which is gone: the next signal
     that Python handles (a child's end, Ctrl-C) then ends the process without a word.
+
+    Raises:
+        EngineError: The core was made by the process that this one was forked from.
     """
-    return _openvino().Core()
+    made_in, found = _core()
+    if made_in != os.getpid():
+        # In the message, since a DataLoader hands on nothing else of a worker's error.
+        advice = "start workers with spawn, as by DataLoader(..., multiprocessing_context='spawn')"
+        raise EngineError(f"this process was forked from one that had used OpenVINO, and would hang: {advice}")
+    return found
+
+
+@cache
+def _core() -> tuple[int, Any]:
+    """The process that made it, and the core. A fork copies OpenVINO without its threads: even a new core hangs."""
+    return os.getpid(), _openvino().Core()
 
 
 @cache

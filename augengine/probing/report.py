@@ -108,7 +108,7 @@ class Cost:
         return self.budget.verdict(eps)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Probe:
     """What was measured, and what follows from it.
 
@@ -152,6 +152,10 @@ class Probe:
         sigmas = [point.noise.sigma for point in self.points]
         if not sigmas or sigmas != sorted(set(sigmas)):
             raise SpecError(f"a probe has points by ascending sigma, got {sigmas}")
+
+    def __repr__(self) -> str:
+        eps = "no eps within the bounds" if self.choice.eps is None else f"eps {self.choice.eps:g}"
+        return f"<Probe of {self.tissue.stain} on {len(self.tissue.keys)} tiles: {self.verdict.word}, {eps}>"
 
     @property
     def response_integral(self) -> float:

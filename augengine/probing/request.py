@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from augengine.engines.backends import BackendName
 from augengine.errors import SpecError
 from augengine.measures import Wipes, check_sigmas
 from augengine.measures.verdict import Bounds
 from augengine.pictures.markers import check_threshold
-from augengine.spec import MIN_SIDE, NoiseSpec
+from augengine.spec import MIN_SIDE, NoiseSpec, asked, set_paths
 
 EPS_GRID = (0.01, 0.05, 0.1, 0.3, 0.5, 0.9)
 """The grid of eps in section 3 of the paper (ISBI 2021)."""
@@ -44,6 +46,7 @@ class SpecimenRequest:
     tiles: int = 8
 
     def __post_init__(self) -> None:
+        set_paths(self, ("weights",), Path)
         if self.tiles < 1:
             raise SpecError(f"at least one tile is needed, asked for {self.tiles}", hint="--tiles 8 is a good start")
         if self.size < MIN_SIDE:
@@ -77,12 +80,27 @@ class ProbeRequest:
     bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
+        set_paths(self, ("out",), Path)
         check_sigmas(self.sigmas)
         if not self.sigmas:
             raise SpecError("there is no sigma to measure", hint="--sigmas 0.01,0.05,0.1,0.3")
         if self.threshold is not None:
             check_threshold(self.threshold)
         NoiseSpec(eps=self.sigmas[-1], seed=self.seed)  # it knows what a seed is
+
+
+def as_request(request: ProbeRequest | None, options: Mapping[str, Any]) -> ProbeRequest:
+    """A request, or the one that keywords make: its own fields, and those of its specimen beside them.
+
+    Raises:
+        SpecError: Both, a keyword that is no option, or a value out of range.
+    """
+    tissue = {field.name for field in fields(SpecimenRequest)}
+    if request is not None or "specimen" in options or not tissue & options.keys():
+        return asked(ProbeRequest, request, options)
+    own = {name: value for name, value in options.items() if name not in tissue}
+    specimen = asked(SpecimenRequest, None, {name: value for name, value in options.items() if name in tissue})
+    return asked(ProbeRequest, None, {**own, "specimen": specimen})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from augengine.draws.noise import FloatImage
 from augengine.errors import SourceError
@@ -30,8 +31,9 @@ from augengine.probing.output import make_folder, write_files
 from augengine.probing.plots import draw_plots
 from augengine.probing.reference import marker_rule, reference_tiles
 from augengine.probing.report import INTEGRATED_TO, Cost, Markers, NoisePoint, Probe, Tissue, kept_at
-from augengine.probing.request import ProbeRequest
+from augengine.probing.request import ProbeRequest, as_request
 from augengine.probing.specimen import OnNote, Specimen, open_specimen
+from augengine.progress import LogWatcher, Watcher
 
 Price = Callable[[Specimen, OnNote], tuple[Cost, ...]]
 
@@ -39,23 +41,28 @@ _DRAWS = 2
 _FEW = 0.002  # half of what three sparsely marked glomeruli hold
 
 
-def probe(request: ProbeRequest, *, note: OnNote = lambda _: None, warn: OnNote = lambda _: None) -> Probe:
-    """Measure a pair of generators on tissue: what it hides, how it responds, how much noise the tissue stands.
+def probe(request: ProbeRequest | None = None, watcher: Watcher | None = None, **options: Any) -> Probe:
+    """Measure a pair of generators on tissue: what it hides, how it responds, how much noise the tissue tolerates.
 
     Writes ``probe.json`` and the plots into ``request.out``.
 
     Args:
-        request: What to measure.
-        note, warn: Told in a line.
+        request: What to measure; or as keywords its fields and those of a `SpecimenRequest`:
+            ``probe(stain="cd68", source="tiles/", mpp=0.5, out="probe/")``.
+        watcher: Told notes and warnings; None logs them.
+        options: The keywords, without ``request``.
 
     Raises:
+        SpecError: A keyword is no option, or a value is out of range.
         SourceError: No tile shows tissue, or none a marker.
         TargetError: The folder cannot be written.
         AugengineError: `open_specimen` raised it.
     """
-    with open_specimen(request.specimen, note=note, warn=warn) as specimen:
+    request = as_request(request, options)
+    watcher = watcher or LogWatcher()
+    with open_specimen(request.specimen, note=watcher.note, warn=watcher.warn) as specimen:
         make_folder(request.out)  # before a minute's work, not after it
-        found = measure(specimen, request, note)
+        found = measure(specimen, request, watcher.note)
     _write(request.out, found)
     return found
 

@@ -13,11 +13,11 @@ from augengine.annotations import LabelFinder
 from augengine.digests import file_sha256
 from augengine.errors import ContentError, SourceError
 from augengine.jobs import failure_reason
-from augengine.patients import PatientRow, Patients
 from augengine.progress import counted
 from augengine.sample import printable
 from augengine.tiling.finding import PICTURE_EXTS, SLIDE_EXTS, Found, find_slides
 from augengine.tiling.keys import check_slide_key, distinct_keys, slide_key
+from augengine.tiling.patients import PatientRow, Patients
 from augengine.tiling.places import Place
 
 _BLOCK, _BLOCKS = 1 << 16, 16

@@ -11,10 +11,10 @@ from typing import Any
 from augengine.annotations import class_key
 from augengine.errors import SpecError
 from augengine.fleet import check_address
-from augengine.patients import Patients
 from augengine.spec import asked, options_of, set_paths, typed_command
 from augengine.storage import AnyPath, path_of
 from augengine.tiling.listing import Given, Listed, ListedSlide, list_slides
+from augengine.tiling.patients import Patients
 from augengine.tiling.spec import TileOptions, TileSpec, check_mpp
 
 _AFTER_ID = re.compile(r"(=\s*\d+\s*),")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,15 +72,6 @@ def test_tiles_become_shards_segmenters_and_an_eps(trained: Path) -> None:
     assert left is not None
     assert {*left.tiles, *said["tiles"]} == {"a0", "a1"}
     assert len(left.tiles) == len(said["tiles"]) == 1
-
-
-@pytest.mark.e2e
-def test_the_training_loop_of_the_page_takes_every_tile_once_an_epoch(trained: Path) -> None:
-    (code,) = blocks(PAGE, "python")
-    (trained / "loop.py").write_text(code + "    print(state['epoch'], state['sources'], state['taken'])\n")
-    done = subprocess.run([sys.executable, "loop.py"], cwd=trained, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["0 6 [[0, 6]]", "1 6 [[0, 6]]"]
 
 
 @pytest.mark.parametrize("page", ["segmenter.md", "table1.md"])

@@ -28,6 +28,7 @@ OWNERS: dict[str, set[str]] = {
     "PIL": {
         *(f"pictures/{name}.py" for name in ("images", "jpeg", "metadata", "pages", "resample")),
         "tiling/overview.py",
+        *("torch/images.py", "torch/stain_noise.py"),
     },
     "braceexpand": {"sources/tars.py"},
     "click": {
@@ -76,6 +77,7 @@ OWNERS: dict[str, set[str]] = {
         "engines/fused/network.py",
         "importing/export.py",
         *(f"loader/{name}.py" for name in ("dataset", "position", "ranks")),
+        *(f"torch/{name}.py" for name in ("images", "stain_noise")),
         *(
             f"generator/{name}.py"
             for name in ("entries", "layers", "layout", "load", "network", "readings", "reparametrised")

@@ -91,7 +91,7 @@ def test_the_name_of_the_loader_loads_no_torch() -> None:
 
 
 def test_values_and_errors_load_nothing_heavy() -> None:
-    assert loaded_by("from augengine import AugengineError, AugmentSpec, NoiseSpec, Stain, find_stain") == set()
+    assert loaded_by("from augengine import AugengineError, NoiseSpec, Stain, find_stain") == set()
 
 
 def test_the_command_line_loads_no_engine_and_no_cluster() -> None:

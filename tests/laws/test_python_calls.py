@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from augengine import AugmentRequest, TileRequest, augment, tile
+from augengine import AugmentRequest, TileRequest, augment, probe, tile
 from augengine.errors import SpecError
 from tests.support.pictures import write_folder
 from tests.support.slide_files import specimen, write_slide
@@ -51,3 +51,15 @@ def test_what_is_no_field_is_refused_with_the_fields() -> None:
         augment(stain="cd68")
     with pytest.raises(SpecError, match="not both"):
         tile(TileRequest(slides=("s",), out=Path("o")), slides="s")
+
+
+@pytest.mark.e2e
+def test_probe_takes_the_fields_of_both_requests_beside_each_other(tmp_path: Path, small_weights: Path) -> None:
+    said: dict[str, Any] = {"stain": "cd68", "weights": str(small_weights), "tiles": 2, "size": 64}
+    found = probe(**said, out=str(tmp_path / "out"), sigmas=(0.05,))
+    assert (tmp_path / "out" / "probe.json").is_file()
+    assert repr(found).startswith("<Probe of cd68 on 2 tiles: unstable")
+    with pytest.raises(SpecError, match=r"SpecimenRequest lacks fields|ProbeRequest lacks fields"):
+        probe(source="tiles/", out="probe/")
+    with pytest.raises(SpecError, match="ProbeRequest has no field 'sigma'"):
+        probe(stain="cd68", out="probe/", sigma=0.1)

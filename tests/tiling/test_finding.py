@@ -13,10 +13,10 @@ from PIL import Image
 
 from augengine.annotations import LabelFinder
 from augengine.errors import SourceError
-from augengine.patients import PatientRow, Patients
 from augengine.tiling.finding import Search, find_slides
 from augengine.tiling.keys import distinct_keys
 from augengine.tiling.listing import Given, Listed, list_slides
+from augengine.tiling.patients import PatientRow, Patients
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 
 from augengine.errors import PlanMismatch, TargetError
 from augengine.jobs import Job
-from augengine.patients import PatientRow
 from augengine.pictures.images import read_mask
 from augengine.sample import Sample
 from augengine.sources import open_source
+from augengine.tiling.patients import PatientRow
 from augengine_train.data import Patients, open_domain
 from augengine_train.phantom import MARKER_EXT, Correlation, Drawn, Series, draw_field, write_series
 from augengine_train.phantom.__main__ import main

@@ -13,9 +13,9 @@ import torch
 
 from augengine.errors import AugengineError, SourceError, SpecError
 from augengine.jobs import Report
-from augengine.patients import Patients
 from augengine.shards import ShardWriter, write_report
 from augengine.stains import BUILT_IN, find_stain
+from augengine.tiling.patients import Patients
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.unet.cohort import Cohort, parse_classes, split_by_patients
 from augengine_train.unet.foreground import ForegroundMasks, check_masks

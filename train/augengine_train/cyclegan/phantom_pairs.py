@@ -13,10 +13,10 @@ from typing import Any, cast
 import click
 
 from augengine.errors import SpecError
-from augengine.patients import PatientRow, Split
 from augengine.pictures.files import write_png
 from augengine.shards.records import write_json
 from augengine.stains import BUILT_IN
+from augengine.tiling.patients import PatientRow, Split
 from augengine_train.cyclegan.findings import Findings, KnownField, find_out
 from augengine_train.cyclegan.finish import WEIGHTS
 from augengine_train.cyclegan.fit import Effort, PairFit, copy_pair, train_pair

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from augengine.patients import Patients
+from augengine.tiling.patients import Patients
 from augengine_train.data.crops import MarkerPreference, UnpairedCrops, check_patients
 from augengine_train.data.domain import Domain, open_domain
 from augengine_train.data.splits import Holdout

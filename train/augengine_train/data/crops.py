@@ -16,10 +16,10 @@ from torch.utils.data import Dataset
 from augengine.chain.translate import normalise
 from augengine.draws.philox import derive_key, philox4x32, uniform
 from augengine.errors import SourceError, SpecError
-from augengine.patients import check_one_split
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.markers import derive_threshold, marker_mask
 from augengine.stains import Stain
+from augengine.tiling.patients import check_one_split
 from augengine_train.data.domain import Domain, Windows, names_of
 
 MIN_CROPS = 4

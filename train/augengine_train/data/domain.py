@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple, Self, overload
 
 from augengine.errors import SourceError, SpecError
-from augengine.patients import Patients, Split
 from augengine.pictures.arrays import RgbImage
+from augengine.tiling.patients import Patients, Split
 from augengine_train.data.picture_cache import BUDGET
 from augengine_train.data.pictures import Pictures
 from augengine_train.data.places import find_pictures

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Self
 
 from augengine.errors import SourceError, SpecError
-from augengine.patients import Split
+from augengine.tiling.patients import Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

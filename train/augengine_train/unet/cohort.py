@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from augengine.errors import SourceError, SpecError
-from augengine.patients import Patients, Split, check_one_split
+from augengine.tiling.patients import Patients, Split, check_one_split
 from augengine_train.unet.recipe import UnetRecipe
 from augengine_train.unet.tiles import Tile, find_tiles, pass_over
 

@@ -14,9 +14,9 @@ import click
 
 from augengine.errors import SourceError
 from augengine.measures.structure import counterstain_ssim
-from augengine.patients import Patients
 from augengine.shards.records import write_json
 from augengine.stains import Stain, find_stain
+from augengine.tiling.patients import Patients
 from augengine.weights.home import home
 from augengine_train.loop.commands import FILE, SETTINGS, Echo, PoliteCommand
 from augengine_train.unet.cohort import Tiles, name_patients

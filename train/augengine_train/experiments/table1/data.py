@@ -18,10 +18,10 @@ from typing import Any
 
 from augengine.dataset import AugmentRequest, augment
 from augengine.errors import SourceError, WorkerError
-from augengine.patients import Split
 from augengine.progress import Watcher
 from augengine.spec import NoiseSpec
 from augengine.stains import find_stain
+from augengine.tiling.patients import Split
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.experiments.cells import Cell
 from augengine_train.experiments.table1.plan import Arm, Plan, World

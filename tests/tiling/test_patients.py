@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from augengine.errors import SourceError
-from augengine.patients import PatientRow, Patients
+from augengine.tiling.patients import PatientRow, Patients
 
 HEAD = "file,patient,split\n"
 
