@@ -71,7 +71,7 @@ clean: ## remove the environment and what the demo made
 	$(PYTHON) -m venv $(VENV_OPTIONS) .venv
 
 .venv/installed: $(SETUP) | .venv/bin/python
-	$(PIP) --editable .
+	$(PIP) --editable .[write]
 	@touch $@
 
 .venv/installed-dev: $(SETUP) | .venv/installed

@@ -83,7 +83,13 @@ if not TYPE_CHECKING:  # a type checker would take any name for a public one
             return version("augengine")
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        try:
+            value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        except ModuleNotFoundError as error:
+            from augengine.errors import BackendUnavailable
+
+            hint = "pip install 'augengine[write]'"
+            raise BackendUnavailable(f"augengine.{name} needs the package {error.name}", hint=hint) from error
         globals()[name] = value
         return value
 

@@ -11,6 +11,7 @@ from augengine.errors import SpecError
 
 ImageFormat = Literal["png", "jpg", "webp"]
 Precision = Literal["float32", "float16", "bfloat16"]
+BackendName = Literal["auto", "openvino", "tensorrt", "torch"]
 RequestT = TypeVar("RequestT")
 
 MIN_SIDE = 16

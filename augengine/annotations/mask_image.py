@@ -19,8 +19,8 @@ from augengine.annotations.runs import Part, parts
 from augengine.annotations.scale import scale_to_slide
 from augengine.errors import ContentError
 from augengine.pictures.arrays import Mask
-from augengine.pictures.images import check_lossless_tiff, read_mask
 from augengine.pictures.libvips import open_picture
+from augengine.pictures.masks import check_lossless_tiff, read_mask
 
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\xff\xd8\xff")
 _JPEG = _MAGICS[-1]

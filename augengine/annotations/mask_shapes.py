@@ -13,7 +13,8 @@ from augengine.annotations.geometry import FARTHEST, rings_of_boxes
 from augengine.annotations.raster import Floats
 from augengine.errors import ContentError, SourceError
 from augengine.pictures.arrays import Mask
-from augengine.pictures.images import read_mask, read_size
+from augengine.pictures.headers import read_size
+from augengine.pictures.masks import read_mask
 
 MAX_RUNS = 100_000
 """Horizontal runs of pixels of one object: uniting them takes 2 s where the object is smooth, 9 s where it is noise."""

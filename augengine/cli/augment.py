@@ -10,7 +10,7 @@ import click
 import cloup
 
 from augengine.chain.base import ChainName
-from augengine.cli.console import Console, print_budgets, print_prediction, print_summary
+from augengine.cli.console import Console
 from augengine.cli.options import (
     allow_failures_option,
     as_json_option,
@@ -22,11 +22,11 @@ from augengine.cli.options import (
     seed_option,
     weights_option,
 )
+from augengine.cli.results import print_budgets, print_prediction, print_summary
 from augengine.compiling import DEFAULT_SIZE, build_stains
 from augengine.dataset import AugmentRequest, augment, predict
-from augengine.engines.backends import BackendName
 from augengine.errors import EXIT_FAILURES
-from augengine.spec import MIN_SIDE, Precision
+from augengine.spec import MIN_SIDE, BackendName, Precision
 from augengine.storage import path_of
 
 

@@ -3,24 +3,60 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from augengine.cli.augment import augment_command, build_engines_command
-from augengine.cli.dataset import replay_command, sheet_command, status_command, verify_command
-from augengine.cli.importing import import_command
-from augengine.cli.probing import preview_command, probe_command
+from augengine.cli.lazy import LazyGroup, Place
 from augengine.cli.refusal import refuse, show_traceback
-from augengine.cli.tile import tile_command
-from augengine.cli.train import train_command
 from augengine.errors import EXIT_INTERRUPTED, EXIT_REFUSED, AugengineError
 
 _RESUMED = ("augment", "tile")
 _KEPT = ": finished shards are kept, the same command goes on from there"
 
 
-class _Group(click.Group):
+def _place(module: str, command: str, purpose: str) -> Place:
+    return Place(f"augengine.cli.{module}", f"{command}_command", purpose)
+
+
+COMMANDS: Mapping[str, Place] = {
+    "build-engines": _place(
+        "augment", "build_engines", "Compile generators and measure what each precision costs in fidelity."
+    ),
+    "augment": _place("augment", "augment", "Write augmented shards of a stain's images."),
+    "tile": _place(
+        "tile",
+        "tile",
+        "Cut slides into source shards: a grid over the tissue, tiles around annotated objects, or random ones.",
+    ),
+    "import": _place(
+        "importing", "import", "Store a generator that was trained elsewhere: .pth, .safetensors or .onnx."
+    ),
+    "probe": _place(
+        "probing",
+        "probe",
+        "Measure whether a stain's generators hide markers and lose them under noise, and how much noise is right.",
+    ),
+    "preview": _place(
+        "probing", "preview", "Draw what noise does: more of it, other draws of it, and where the markers come and go."
+    ),
+    "verify": _place("stored", "verify", "Read a dataset again, every byte, and name what is wrong."),
+    "replay": _place("dataset", "replay", "Make one sample again from its json and compare the bytes."),
+    "sheet": _place(
+        "dataset",
+        "sheet",
+        "Draw sources, their translations, variants, and, with two or more variants, where these differ.",
+    ),
+    "status": _place(
+        "stored", "status", "Show how far the run on a dataset is, from any machine that sees its folder."
+    ),
+    "train": _place("train", "train", "Train generators and segmenters (extra: train)."),
+}
+"""The commands in the order of ``augengine --help``; what is said of each is the first line of its own help."""
+
+
+class _Group(LazyGroup):
     """Turns our errors into one line and a hint, and Ctrl-C into its own exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -47,26 +83,15 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_Group,
+    places=COMMANDS,
+    extra="write",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(package_name="augengine")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:  # noqa: ARG001 - read by the group, when an error passes it
     """Stain-translation augmentation for digital pathology, at scale."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-
-
-for command in (
-    build_engines_command,
-    augment_command,
-    tile_command,
-    import_command,
-    probe_command,
-    preview_command,
-    verify_command,
-    replay_command,
-    sheet_command,
-    status_command,
-    train_command,
-):
-    main.add_command(command)

@@ -7,8 +7,7 @@ from typing import get_args
 
 import click
 
-from augengine.engines.backends import BackendName
-from augengine.spec import ImageFormat
+from augengine.spec import BackendName, ImageFormat
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
 retry_failed_option = click.option(

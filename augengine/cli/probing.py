@@ -9,8 +9,9 @@ from typing import Any, get_args
 
 import click
 
-from augengine.cli.console import Console, print_json, print_probe
-from augengine.engines.backends import BackendName
+from augengine.cli.console import Console
+from augengine.cli.lines import print_json
+from augengine.cli.results import print_probe
 from augengine.errors import EXIT_FAILURES
 from augengine.probing import (
     EPS_GRID,
@@ -25,7 +26,7 @@ from augengine.probing import (
     preview,
     probe,
 )
-from augengine.spec import MIN_SIDE
+from augengine.spec import MIN_SIDE, BackendName
 
 _BOUNDS, _WIPES = Bounds(), Wipes()
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import cloup
 
-from augengine.cli.console import Console, print_tile_summary
+from augengine.cli.console import Console
 from augengine.cli.options import (
     allow_failures_option,
     as_json_option,
@@ -19,6 +19,7 @@ from augengine.cli.options import (
     retry_failed_option,
     seed_option,
 )
+from augengine.cli.results import print_tile_summary
 from augengine.errors import EXIT_FAILURES
 from augengine.pictures.colour import TISSUE_DENSITY
 from augengine.storage import path_of

@@ -10,12 +10,13 @@ import numpy as np
 
 from augengine.compiling.pairs import BuiltPair, compile_pairs, load_pair
 from augengine.draws.noise import FloatImage
-from augengine.engines.backends import BackendName, pick_backend
+from augengine.engines.backends import pick_backend
 from augengine.engines.base import Backend, Engine
 from augengine.engines.fidelity import run_on_host
 from augengine.engines.store import own_store
 from augengine.errors import EngineError
 from augengine.measures import Translate
+from augengine.spec import BackendName
 from augengine.weights.cards import WeightsPair
 
 

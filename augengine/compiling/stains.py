@@ -7,11 +7,11 @@ from pathlib import Path
 from augengine.compiling.budgets import build_pairs
 from augengine.compiling.pairs import BuiltPair, OnNote
 from augengine.compiling.tiles import Tiles
-from augengine.engines.backends import BackendName, pick_backend
+from augengine.engines.backends import pick_backend
 from augengine.engines.store import own_store
 from augengine.errors import SpecError, WeightsError
 from augengine.sources import SampleSet, open_source
-from augengine.spec import round_side
+from augengine.spec import BackendName, round_side
 from augengine.stains import Stain, find_stain
 from augengine.weights.cards import WeightsPair, find_weights, list_weights
 from augengine.weights.home import SAMPLE_WEIGHTS, home, weight_roots

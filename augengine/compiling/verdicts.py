@@ -8,13 +8,12 @@ from augengine.compiling.exact_engines import exact_engines
 from augengine.compiling.known_verdicts import keep_verdict, known_verdict
 from augengine.compiling.tiles import Tiles
 from augengine.compiling.tissue_tiles import to_inputs, with_most_marker
-from augengine.engines.backends import BackendName
 from augengine.errors import SourceError
 from augengine.measures import run_cycles
 from augengine.measures.pair_verdict import MAX_TILES, PairVerdict, judge_pair, no_tissue
 from augengine.measures.tile_numbers import number_tiles
 from augengine.measures.verdict import DEFAULT_RULE
-from augengine.spec import round_side
+from augengine.spec import BackendName, round_side
 from augengine.weights.cards import WeightsPair
 
 LOOKED_AT = 64

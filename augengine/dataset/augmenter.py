@@ -15,10 +15,9 @@ from augengine.dataset.open_pair import OpenPair
 from augengine.dataset.pair_source import PairSource
 from augengine.digests import bytes_digest
 from augengine.draws.noise import FloatImage
-from augengine.engines.backends import BackendName
 from augengine.errors import ContentError, SpecError
 from augengine.pictures.arrays import RgbImage
-from augengine.spec import NoiseSpec, Precision
+from augengine.spec import BackendName, NoiseSpec, Precision
 
 MAX_OPEN = 4
 """Sizes of images whose engines are held; of more, the one that was used longest ago is closed."""

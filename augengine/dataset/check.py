@@ -8,7 +8,8 @@ from augengine.dataset.spec import WorkerSpec
 from augengine.errors import ContentError, SpecError
 from augengine.jobs import Report
 from augengine.listing import Listing
-from augengine.pictures.images import check_image, check_mask
+from augengine.pictures.images import check_image
+from augengine.pictures.masks import check_mask
 from augengine.pictures.metadata import check_image_metadata, check_upright
 from augengine.sample import Failure, Sample
 from augengine.spec import MAX_SIDE, AugmentSpec

@@ -13,7 +13,7 @@ from augengine.digests import canonical_json
 from augengine.draws.noise import NOISE_VERSION
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.encode import decode_own, encode_mask, encode_pixels
-from augengine.pictures.images import mask_is_canonical, read_mask
+from augengine.pictures.masks import mask_is_canonical, read_mask
 from augengine.sample import SOURCE_VARIANT, Sample, variant_key
 from augengine.shards import members_of
 from augengine.shards.counted import Encoded, Statistics, count_classes, count_pixels

@@ -12,11 +12,12 @@ from typing import cast
 
 from augengine.dataset.spec import WorkerSpec
 from augengine.digests import bytes_digest
-from augengine.engines.backends import BackendName, pick_backend
+from augengine.engines.backends import pick_backend
 from augengine.engines.base import Backend, EngineSpec
 from augengine.engines.store import EngineStore, StoredEngine, own_store
 from augengine.errors import EngineError, WeightsError, WrongDevice
 from augengine.pictures.encode import encoder_version
+from augengine.spec import BackendName
 from augengine.storage.atomic import draft_of
 from augengine.weights.home import open_home
 

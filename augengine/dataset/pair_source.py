@@ -10,14 +10,14 @@ from typing import Self
 from augengine.chain.base import ChainName, Translators
 from augengine.compiling import Tiles, build_pairs, choose_pair
 from augengine.dataset.open_pair import OpenPair
-from augengine.engines.backends import BackendName, pick_backend
+from augengine.engines.backends import pick_backend
 from augengine.engines.base import Backend
 from augengine.engines.store import own_store
 from augengine.errors import SpecError
 from augengine.machine import cpu_threads
 from augengine.pictures.arrays import RgbImage
 from augengine.sources import SampleSet
-from augengine.spec import NoiseSpec, Precision, round_side
+from augengine.spec import BackendName, NoiseSpec, Precision, round_side
 from augengine.stains import Stain
 from augengine.weights.cards import WeightsPair, find_weights
 from augengine.weights.home import find_own_stain, reference_of, weight_roots

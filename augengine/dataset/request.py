@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augengine.chain import ChainName
-from augengine.engines.backends import BackendName
-from augengine.spec import AugmentOptions, Precision, set_paths, typed_command
+from augengine.spec import AugmentOptions, BackendName, Precision, set_paths, typed_command
 from augengine.storage import AnyPath, path_of
 
 

@@ -15,7 +15,7 @@ from augengine.dataset.planning import make_plan
 from augengine.dataset.reopen import planned_engines
 from augengine.dataset.request import AugmentRequest
 from augengine.dataset.resolve import resolve
-from augengine.engines.backends import BackendName, pick_backend
+from augengine.engines.backends import pick_backend
 from augengine.progress import LogWatcher, Watcher
 from augengine.runs import (
     Retry,
@@ -28,7 +28,7 @@ from augengine.runs import (
     survives,
 )
 from augengine.shards.write import target_errors
-from augengine.spec import asked
+from augengine.spec import BackendName, asked
 
 
 def augment(request: AugmentRequest | None = None, watcher: Watcher | None = None, **options: Any) -> Summary:

@@ -18,7 +18,7 @@ from augengine.errors import ContentError, ShardError, SpecError
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.encode import decode_own
 from augengine.pictures.files import write_png
-from augengine.pictures.images import read_mask
+from augengine.pictures.masks import read_mask
 from augengine.pictures.pages import Row, contact_sheet
 from augengine.sample import Sample
 from augengine.spec import MAX_SIDE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines._tensorrt import TensorRtBackend
@@ -11,8 +10,7 @@ from augengine.engines._torch import TorchBackend
 from augengine.engines.base import Backend
 from augengine.engines.driver import why_no_driver
 from augengine.errors import BackendUnavailable, SpecError
-
-BackendName = Literal["auto", "openvino", "tensorrt", "torch"]
+from augengine.spec import BackendName
 
 
 def backends() -> tuple[Backend, ...]:

@@ -8,7 +8,8 @@ from typing import Any
 from augengine.errors import ContentError, SourceError
 from augengine.loader.catalogue import Stored, facts_of
 from augengine.pictures.arrays import Mask, RgbImage
-from augengine.pictures.images import Decoder, read_mask
+from augengine.pictures.masks import read_mask
+from augengine.pictures.reading import read_image
 from augengine.sample import Sample
 from augengine.shards.read import parse_meta
 from augengine.shards.spans import Span, SpanReader
@@ -39,11 +40,10 @@ class Decoded:
 
 
 class SampleReader:
-    """Reads and decodes samples. A process makes its own: the decoder's threads do not survive a fork."""
+    """Reads and decodes samples. A process makes its own: open files are not shared over a fork."""
 
     def __init__(self) -> None:
         self._spans = SpanReader()
-        self._decoder = Decoder(threads=1, max_side=MAX_SIDE)
 
     def read(self, stored: Stored) -> Decoded:
         """Read one sample.
@@ -59,9 +59,7 @@ class SampleReader:
             raise SourceError(f"{stored.key} in {stored.shard}: {error.message}", hint=error.hint or _REPAIR) from error
 
     def _decode(self, stored: Stored, data: dict[Span, bytes]) -> Decoded:
-        (image,) = self._decoder.decode([data[stored.image]])
-        if isinstance(image, ContentError):
-            raise image
+        image = read_image(data[stored.image], max_side=MAX_SIDE)
         mask = read_mask(data[stored.mask], max_side=MAX_SIDE) if stored.mask is not None else None
         if mask is not None and mask.shape != image.shape[:2]:
             sizes = " x ".join(map(str, mask.shape[::-1])), " x ".join(map(str, image.shape[1::-1]))

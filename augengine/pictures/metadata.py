@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from augengine.errors import ContentError
-from augengine.pictures.images import PILLOW_ERRORS, PNG_MAGIC, open_picture, silenced
+from augengine.pictures.headers import PILLOW_ERRORS, PNG_MAGIC, open_picture, silenced
 
 UPRIGHT = 1
 """EXIF's orientation of a picture that is shown as it is stored; 2 to 8 ask for a turn or a flip."""

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from augengine.engines.backends import BackendName
 from augengine.errors import SpecError
 from augengine.measures import Wipes, check_sigmas
 from augengine.measures.verdict import Bounds
 from augengine.pictures.markers import check_threshold
-from augengine.spec import MIN_SIDE, NoiseSpec, asked, set_paths
+from augengine.spec import MIN_SIDE, BackendName, NoiseSpec, asked, set_paths
 
 EPS_GRID = (0.01, 0.05, 0.1, 0.3, 0.5, 0.9)
 """The grid of eps in section 3 of the paper (ISBI 2021)."""

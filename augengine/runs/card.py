@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from augengine.jobs import Report
-from augengine.pictures.pixels import mean_and_deviation
+from augengine.pictures.moments import mean_and_deviation
 from augengine.progress import counted, readable_bytes
 from augengine.runs.card_metadata import count_members, metadata, title
 from augengine.runs.outcome import Outcome

@@ -12,7 +12,7 @@ import numpy as np
 
 from augengine.errors import ContentError
 from augengine.pictures.arrays import Mask, RgbImage
-from augengine.pictures.images import read_mask
+from augengine.pictures.masks import read_mask
 from augengine.pictures.metadata import check_upright
 from augengine.sample import MASK_EXT, variant_key
 from augengine.shards.becomes import Becomes

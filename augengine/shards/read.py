@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 
 from augengine.errors import ContentError, SourceError
 from augengine.listing import Entry, failed_as
-from augengine.pictures.images import read_size
+from augengine.pictures.headers import read_size
 from augengine.sample import Failure, Sample, printable
 from augengine.shards.groups import (
     MAX_JSON_BYTES,

@@ -7,13 +7,16 @@ import io
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from augengine.errors import ShardError
+from augengine.errors import ContentError, ShardError
 from augengine.jobs import Report
 from augengine.machine import cpu_threads
-from augengine.pictures.images import Decoder, read_size
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.headers import read_size
+from augengine.pictures.reading import read_image
 from augengine.sample import printable
 from augengine.shards.content import Planned, Sums, check_sample
 from augengine.shards.groups import MAX_MEMBERS, MAX_SAMPLE_BYTES
@@ -71,17 +74,17 @@ def verify(folder: AnyPath, *, threads: int | None = None) -> Verification:
         PlanMismatch: Another version of augengine wrote the plan, in another format.
     """
     planned = _read_plan(folder)
-    decoder = Decoder(threads=threads or cpu_threads(), max_side=planned.max_side)
     readers, foreign = _other_files(folder, list(planned.counts))
     problems = [f"{name} is not part of the dataset; readers may take it for data" for name in foreign]
     keys: Counter[str] = Counter()
     samples = failures = 0
-    for output in planned.counts:
-        check = _ShardCheck(folder, output, planned, decoder)
-        check.run()
-        problems += [f"{output}: {problem}" for problem in check.found()]
-        keys.update(check.keys)
-        samples, failures = samples + len(check.keys), failures + check.failures
+    with ThreadPoolExecutor(threads or cpu_threads(), thread_name_prefix="verify") as pool:
+        for output in planned.counts:
+            check = _ShardCheck(folder, output, planned, pool)
+            check.run()
+            problems += [f"{output}: {problem}" for problem in check.found()]
+            keys.update(check.keys)
+            samples, failures = samples + len(check.keys), failures + check.failures
     problems += [f"the key {key!r} occurs {count} times in the dataset" for key, count in keys.items() if count > 1]
     return Verification(
         shards=len(planned.counts),
@@ -121,7 +124,7 @@ class _ShardCheck:
     folder: AnyPath
     output: str
     planned: Planned
-    decoder: Decoder
+    pool: ThreadPoolExecutor
     keys: list[str] = field(default_factory=list)
     failures: int = 0
     _problems: list[str] = field(default_factory=list)
@@ -241,10 +244,16 @@ class _ShardCheck:
             self._say("the index does not fit the tar; make it again with wds2idx")
 
     def _check_batch(self, batch: Sequence[tuple[str, Members]]) -> None:
-        images = self.decoder.decode([members.get(self.planned.image_format, b"") for _, members in batch])
+        images = self.pool.map(self._read_image, [members for _, members in batch])
         for (key, members), image in zip(batch, images, strict=True):
             for problem in check_sample(key, members, image, self.planned, self._sums):
                 self._say(f"{key}: {problem}")
+
+    def _read_image(self, members: Members) -> RgbImage | ContentError:
+        try:
+            return read_image(members.get(self.planned.image_format, b""), max_side=self.planned.max_side)
+        except ContentError as error:
+            return error
 
     def _check_counts(self, report: Report) -> None:
         good, becomes = report.samples_in - len(report.failures), self.planned.becomes

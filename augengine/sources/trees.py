@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn, Protocol
 
 from augengine.errors import SourceError, TargetError
-from augengine.pictures.images import read_size
+from augengine.pictures.headers import read_size
 from augengine.sources.tars import resolve
 from augengine.storage import REQUESTS_AT_A_TIME, is_url, remote_errors
 

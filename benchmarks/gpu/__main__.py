@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from augengine.engines.backends import BackendName
 from augengine.machine import cpu_threads
-from augengine.spec import Precision
+from augengine.spec import BackendName, Precision
 from benchmarks.gpu.ceilings import name_of_gpu
 from benchmarks.gpu.part import Part, Setting, find_all, state_of
 from benchmarks.gpu.result import Result, load_part

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from augengine.engines.backends import BackendName, choose_backend, pick_backend
 from augengine.engines.backends import backends as all_backends
+from augengine.engines.backends import choose_backend, pick_backend
 from augengine.engines.base import Backend
 from augengine.engines.driver import why_no_driver
 from augengine.errors import BackendUnavailable
-from augengine.spec import Precision
+from augengine.spec import BackendName, Precision
 from benchmarks.speed.networks import Networks
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.chain.base import Request, Translators
-from augengine.engines.backends import BackendName, pick_backend
+from augengine.engines.backends import pick_backend
 from augengine.engines.base import EngineSpec
 from augengine.engines.store import EngineStore
 from augengine.generator import Generator
 from augengine.pictures.encode import encode_image
-from augengine.spec import NoiseSpec, Precision
+from augengine.spec import BackendName, NoiseSpec, Precision
 from augengine_train.phantom import Series, draw_field
 from benchmarks.speed.networks import REFERENCE, STAIN, Networks
 

@@ -16,9 +16,8 @@ from augengine.dataset.load import chain_batch
 from augengine.dataset.planning import make_plan
 from augengine.dataset.resolve import resolve
 from augengine.dataset.worker import Worker
-from augengine.engines.backends import BackendName
 from augengine.jobs import Job, Report
-from augengine.spec import ImageFormat, Precision
+from augengine.spec import BackendName, ImageFormat, Precision
 from benchmarks.rounds import Contender
 from benchmarks.speed.material import NOISE, STAIN, Material
 from tests.support.datasets import Listener

@@ -18,13 +18,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from augengine.cli.main import main
+from augengine.cli.main import COMMANDS, main
 from augengine.shards.verify import verify
+from tests.support.commands import all_commands
 from tests.support.datasets import digests, leftovers
 from tests.support.pictures import decode, write_folder
 from tests.support.places import ROOT
-
-COMMANDS = main.commands
 
 pytestmark = pytest.mark.e2e
 
@@ -80,7 +79,7 @@ def refused(result: Result, *words: str) -> None:
 
 
 def test_every_command_and_option_says_what_it_is_for() -> None:
-    for name, command in COMMANDS.items():
+    for name, command in all_commands().items():
         assert call(name, "--help").exit_code == 0
         assert command.help, name
         silent = [p.name for p in command.params if isinstance(p, click.Option) and not (p.help or p.hidden)]
@@ -277,3 +276,9 @@ def test_an_interrupted_run_leaves_with_130_and_is_gone_on_with(
         assert json.loads(result.stdout)["run"]["shards_resumed"] == (committed if folder == out else 0)
     assert verify(out).ok
     assert digests(out) == digests(clean)
+
+
+def test_the_list_says_of_each_command_what_its_own_help_says() -> None:
+    for name, command in all_commands().items():
+        assert command.name == name
+        assert (command.help or "").strip().splitlines()[0] == COMMANDS[name].purpose

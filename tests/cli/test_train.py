@@ -14,7 +14,7 @@ from augengine.cli.train import COMMANDS
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_of_the_list_is_there(name: str) -> None:
-    command = import_module(f"augengine_train.{COMMANDS[name].module}").main
+    command = import_module(COMMANDS[name].module).main
     assert isinstance(command, click.Command)
     assert command.name == name
     assert command.help
@@ -38,7 +38,7 @@ def test_the_list_needs_none_of_trainings_packages() -> None:
 def test_a_command_without_its_packages_says_what_to_install() -> None:
     done = run("torch", "train", "cyclegan", "--help")
     assert done.returncode == 2
-    assert "error: training needs the package torch" in done.stderr
+    assert "error: the command cyclegan needs the package torch" in done.stderr
     assert "pip install 'augengine[train]'" in done.stderr
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from augengine.cli.main import main
+from tests.support.commands import all_commands
 from tests.support.imports import call
 from tests.support.pictures import write_folder
 
@@ -23,7 +23,7 @@ COMMANDS = {
 def test_every_command_that_takes_such_a_folder_is_here() -> None:
     read = {
         name
-        for name, command in main.commands.items()
+        for name, command in all_commands().items()
         if any(option.name == "weights" for option in command.params) and name != "import"
     }
     assert read == {name.split()[0] for name in COMMANDS}

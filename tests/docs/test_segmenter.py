@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from augengine.cli.main import main as augengine
 from augengine.stains import Stain
 from augengine_train.experiments.choose_eps.__main__ import main as choose_eps
 from augengine_train.experiments.table1.__main__ import main as table1
@@ -18,6 +17,7 @@ from augengine_train.unet.__main__ import main as unet
 from augengine_train.unet.drift import main as drift
 from augengine_train.unet.run import find_card
 from tests.docs.test_pages import blocks
+from tests.support.commands import all_commands
 from tests.support.places import ROOT
 from tests.support.segmenter_tiles import names, write_tiles
 from tests.support.small_generator import write_small_pair
@@ -78,7 +78,7 @@ def test_tiles_become_shards_segmenters_and_an_eps(trained: Path) -> None:
 def test_every_option_that_the_page_names_exists(page: str) -> None:
     offered = {
         option
-        for command in (*augengine.commands.values(), unet, drift, choose_eps, table1)
+        for command in (*all_commands().values(), unet, drift, choose_eps, table1)
         for parameter in command.params
         for option in parameter.opts
     }

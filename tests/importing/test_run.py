@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from augengine.cli.main import main
+from augengine.cli.importing import import_command
 from augengine.engines.onnx_types import read_model, to_float32, weights_of
 from augengine.generator import as_state, generator_from, run_generator
 from augengine.importing.export import run_onnx, to_onnx
@@ -188,7 +188,7 @@ def test_each_refusal_leaves_with_2_a_line_and_a_hint(pair: Pair, tmp_path: Path
 def test_every_choice_of_the_library_is_an_option(tmp_path: Path) -> None:
     choices = {
         option.name: set(option.type.choices)
-        for option in main.commands["import"].params
+        for option in import_command.params
         if isinstance(option.type, click.Choice)
     }
     assert choices == {

@@ -26,14 +26,17 @@ TRAINING = ROOT / "train/augengine_train"
 # Package -> the files that may import it, relative to augengine/.
 OWNERS: dict[str, set[str]] = {
     "PIL": {
-        *(f"pictures/{name}.py" for name in ("images", "jpeg", "metadata", "pages", "resample")),
+        *(f"pictures/{name}.py" for name in ("headers", "jpeg", "masks", "metadata", "pages", "reading", "resample")),
         "tiling/overview.py",
         *("torch/images.py", "torch/stain_noise.py"),
     },
     "braceexpand": {"sources/tars.py"},
     "click": {
         f"cli/{name}.py"
-        for name in ("augment", "dataset", "importing", "main", "options", "probing", "refusal", "tile", "train")
+        for name in (
+            *("augment", "dataset", "importing", "lazy", "main", "options", "probing", "refusal", "stored", "tile"),
+            "train",
+        )
     },
     "cloup": {"cli/augment.py", "cli/tile.py"},
     "cupy": {"engines/gpu_memory.py"},
@@ -51,7 +54,7 @@ OWNERS: dict[str, set[str]] = {
     "openslide": {"slides/_openslide.py"},
     "pyvips": {"annotations/mask_image.py", "pictures/libvips.py", "slides/_vips.py"},
     "ray": {"fleet/cluster.py"},
-    "rich": {"cli/console.py"},
+    "rich": {"cli/console.py", "cli/lines.py", "cli/results.py"},
     "roifile": {"annotations/imagej.py"},
     "safetensors": {"generator/load.py"},
     "shapely": {

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from augengine.annotations import open_labels
 from augengine.digests import canonical_json
 from augengine.errors import ContentError, SourceError
-from augengine.pictures.images import Decoder, check_image, read_mask, read_size
+from augengine.pictures.headers import read_size
+from augengine.pictures.images import Decoder, check_image
+from augengine.pictures.masks import read_mask
 from augengine.pictures.metadata import orientation_of
 from augengine.sample import Failure
 from augengine.shards.read import meta_text, parse_meta, read_tar, scan_tar

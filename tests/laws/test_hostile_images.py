@@ -12,7 +12,8 @@ from PIL import Image
 
 from augengine.dataset.check import check_sample
 from augengine.errors import ContentError, SourceError
-from augengine.pictures.images import MAX_SCANS, Decoder, check_image, read_size
+from augengine.pictures.headers import MAX_SCANS, read_size
+from augengine.pictures.images import Decoder, check_image
 from augengine.sample import Failure, Sample
 from augengine.slides import open_slide
 from tests.support.pictures import encode, tissue

@@ -38,7 +38,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("augengine-*.whl")
     run(sys.executable, "-m", "venv", "venv", folder=folder)
     constraints = ROOT / "constraints.txt"
-    run("venv/bin/pip", "install", "--quiet", "--constraint", constraints, wheel, folder=folder)
+    run("venv/bin/pip", "install", "--quiet", "--constraint", constraints, f"{wheel}[write]", folder=folder)
     return folder
 
 

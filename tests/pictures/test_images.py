@@ -10,7 +10,9 @@ from PIL import Image
 
 from augengine.errors import ContentError, SpecError
 from augengine.pictures.encode import encode_image, encode_mask, encoder_version
-from augengine.pictures.images import Decoder, check_image, check_mask, mask_is_canonical, read_mask, read_size
+from augengine.pictures.headers import read_size
+from augengine.pictures.images import Decoder, check_image
+from augengine.pictures.masks import check_mask, mask_is_canonical, read_mask
 from augengine.spec import MAX_WEBP_SIDE, ImageFormat
 from tests.support.pictures import bomb, class_ids, encode, packed_grey, tissue
 

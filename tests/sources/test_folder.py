@@ -10,7 +10,7 @@ import pytest
 
 from augengine.errors import SourceError
 from augengine.listing import check_sides
-from augengine.pictures.images import read_mask
+from augengine.pictures.masks import read_mask
 from augengine.sample import Failure, Sample
 from tests.support.pictures import Pixels, bomb, class_ids, encode, tissue, write_folder
 from tests.support.sources import open_cd68, read_all, whole_unit

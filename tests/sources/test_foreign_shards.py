@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from augengine.cli.main import main
 from augengine.pictures.encode import decode_own
-from augengine.pictures.images import read_mask
+from augengine.pictures.masks import read_mask
 from augengine.pictures.metadata import orientation_of
 from augengine.shards.verify import verify
 from tests.support.datasets import keys, make, members

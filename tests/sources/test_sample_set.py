@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from augengine.compiling import build_stains
 from augengine.dataset import AugmentRequest, augment
 from augengine.errors import SourceError
-from augengine.pictures.images import read_mask
 from augengine.pictures.markers import derive_threshold, dice, marker_mask
+from augengine.pictures.masks import read_mask
 from augengine.sample import Sample
 from augengine.sources import SampleSet, open_source
 from augengine.sources.sample_set import NOTE, TAR

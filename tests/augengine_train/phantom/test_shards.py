@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from augengine.errors import PlanMismatch, TargetError
 from augengine.jobs import Job
-from augengine.pictures.images import read_mask
+from augengine.pictures.masks import read_mask
 from augengine.sample import Sample
 from augengine.sources import open_source
 from augengine.tiling.patients import PatientRow

@@ -6,7 +6,8 @@ import os
 
 from augengine.errors import ContentError, SourceError
 from augengine.pictures.arrays import Mask, RgbImage
-from augengine.pictures.images import Decoder, read_mask
+from augengine.pictures.images import Decoder
+from augengine.pictures.masks import read_mask
 from augengine.spec import MAX_SIDE
 from augengine_train.data.places import Place
 

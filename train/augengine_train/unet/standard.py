@@ -13,7 +13,7 @@ from torch import Tensor
 
 from augengine.errors import SourceError, SpecError
 from augengine.jobs import Report
-from augengine.pictures.pixels import mean_and_deviation
+from augengine.pictures.moments import mean_and_deviation
 from augengine.sample import SOURCE_VARIANT
 from augengine.shards import read_report
 from augengine.shards.content import Sums
