@@ -15,6 +15,7 @@ from augengine.draws.choose import pick, pick_fresh
 from augengine.draws.noise import FloatImage, GaussianNoise
 from augengine.engines.fidelity import run_on_host
 from augengine.errors import SourceError
+from augengine.loader.order import choose_variant
 from augengine.pictures.arrays import RgbImage
 from augengine.sample import SOURCE_VARIANT
 from augengine.spec import NoiseSpec
@@ -29,7 +30,7 @@ class Rule:
     Attributes:
         variants: How many there are, each as likely as the others (`augengine.draws.choose.pick`); 0 shows tiles alone;
             None gives each epoch one of its own (`augengine.draws.choose.pick_fresh`).
-        at_most: Whether tiles may have fewer, because a gate left some out. Each then shows one of its own.
+        at_most: Whether each tile shows one of all its own variants, of which a gate may have left it fewer.
         p: Probability of showing a variant.
         seed: The training's.
     """
@@ -45,8 +46,9 @@ class Rule:
             return SOURCE_VARIANT
         if self.variants is None:
             return pick_fresh(self.p, self.seed, tile.key, epoch)
-        variants = min(self.variants, tile.variants) if self.at_most else self.variants
-        return pick(variants, self.p, self.seed, tile.key, epoch)
+        if self.at_most:  # as `augengine.open_dataset` shows them
+            return choose_variant(sorted(tile.images), self.p, self.seed, tile.key, epoch)
+        return pick(self.variants, self.p, self.seed, tile.key, epoch)
 
     def most(self, epochs: int) -> int:
         """How many variants of a tile a training of that many epochs may ask for."""
