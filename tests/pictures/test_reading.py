@@ -69,7 +69,7 @@ def test_16_bit_colour_is_refused(extension: str) -> None:
 
 
 # Without its last three bytes a png lacks a checksum of nothing, and no pixel.
-@pytest.mark.parametrize("what", damaged().keys() - {"png without its tail"})
+@pytest.mark.parametrize("what", [what for what in damaged() if what != "png without its tail"])
 def test_a_damaged_image_is_a_content_error(what: str) -> None:
     with pytest.raises(ContentError, match="image"):
         read_image(damaged()[what], max_side=1024)
