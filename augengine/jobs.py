@@ -43,7 +43,19 @@ class Job:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`."""
-        return cls(**{**data, "excluded": {int(k): v for k, v in data["excluded"].items()}})
+        excluded = {int(k): v for k, v in data["excluded"].items()}
+        return cls(**{**data, "output": checked_output(data["output"]), "excluded": excluded})
+
+
+def checked_output(name: object) -> str:
+    """The name of a shard as a plan says it.
+
+    Raises:
+        ValueError: It is no text that can be printed, or it leads out of the dataset's folder.
+    """
+    if not isinstance(name, str) or "/" in name or "\\" in name or not name.isprintable() or name in ("", ".", ".."):
+        raise ValueError(f"a shard's name must stay in its folder, got {str(name)[:80]!r}")
+    return name
 
 
 _COUNTED_BY_NAME = ("skipped", "members", "patients")

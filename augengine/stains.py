@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -102,6 +103,8 @@ def read_stain_file(file: Path) -> str:
         StainError: It cannot be read, or is not UTF-8.
     """
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise StainError(f"the stain file {file} is no plain file", hint="name a TOML file")
         return file.read_text(encoding="utf-8")
     except OSError as error:
         raise StainError(f"cannot read the stain file {file}: {error.strerror}", hint="check its path") from error

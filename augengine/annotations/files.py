@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from augengine.errors import SourceError
+from augengine.storage import NotPlainError, read_plain
 
 MAX_BYTES = 256 << 20
 """Largest annotation file: parsed, it takes about ten times as much memory."""
@@ -25,16 +26,15 @@ def read_bytes(file: Path) -> bytes:
         SourceError: Missing, unreadable, empty or larger than `MAX_BYTES`.
     """
     try:
-        size = file.stat().st_size
-        data = file.read_bytes() if size <= MAX_BYTES else b""
+        data = read_plain(file, limit=MAX_BYTES)
+    except NotPlainError as error:
+        hint = "export the annotations that you need, without cells or detections, as a plain file"
+        raise SourceError(f"{file} cannot be read: {error}", hint=hint) from error
     except OSError as error:
         raise SourceError(f"{file} cannot be read: {error.strerror or error}", hint="check the path") from error
-    if size > MAX_BYTES:
-        hint = "export the annotations that you need, without cells or detections"
-        raise SourceError(f"{file} is {size} bytes long, {MAX_BYTES} are allowed", hint=hint)
     if not data.strip(_BLANK):
         raise SourceError(
-            f"{file} is empty ({size} bytes)", hint="export it again; a file without objects is not empty"
+            f"{file} is empty ({len(data)} bytes)", hint="export it again; a file without objects is not empty"
         )
     return data
 

@@ -21,6 +21,7 @@ from augengine.errors import ContentError
 from augengine.pictures.arrays import Mask
 from augengine.pictures.libvips import open_picture
 from augengine.pictures.masks import check_lossless_tiff, read_mask
+from augengine.storage import open_plain
 
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\xff\xd8\xff")
 _JPEG = _MAGICS[-1]
@@ -83,7 +84,7 @@ def _open(file: Path) -> Any:
 
 
 def _head(file: Path) -> bytes:
-    with file.open("rb") as opened:
+    with open_plain(file) as opened:
         return opened.read(8)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from augengine.errors import ShardError
 from augengine.jobs import Job
 from augengine.sample import Failure, Sample
 from augengine.shards.layout import index_file, tar_file
+from augengine.shards.listed import MAX_INDEX_BYTES
 from augengine.shards.read import read_members
 from augengine.shards.records import read_report
 from augengine.storage import AnyPath, read_whole
@@ -70,14 +71,21 @@ def replay(folder: AnyPath, key: str) -> Replayed:
 
 def _find(dataset: Reopened, key: str) -> Job:
     for job in dataset.plan.jobs:
-        index = index_file(dataset.folder, job.output)
-        if f" {key}." in (read_whole(index) or b"").decode(errors="replace"):
+        if f" {key}." in _index_of(dataset, job):
             return job
     for job in dataset.plan.jobs:
         report = read_report(dataset.folder, job.output)
         if report is not None and key in report.left_out:
             raise ShardError(f"the gate left out {key}, whose counterstain's SSIM is {report.left_out[key]:g}")
     raise ShardError(f"no sample {key!r} in {dataset.folder}", hint="its variant suffix belongs to the key: k-v0001")
+
+
+def _index_of(dataset: Reopened, job: Job) -> str:
+    """The index of a shard as text; empty if there is none that can be read."""
+    file = index_file(dataset.folder, job.output)
+    with suppress(OSError):
+        return (read_whole(file, limit=MAX_INDEX_BYTES) or b"").decode(errors="replace")
+    return ""
 
 
 def _source_of(dataset: Reopened, job: Job, key: str) -> Sample:

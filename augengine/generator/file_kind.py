@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from augengine.errors import CheckpointError
+from augengine.storage import open_plain
 
 FileKind = Literal["torch", "safetensors", "onnx", "unknown"]
 
@@ -50,7 +51,7 @@ def _head(path: Path) -> bytes:
     if path.is_dir():
         return b""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             return file.read(_HEAD)
     except OSError:
         return b""  # whoever reads it next says why

@@ -21,6 +21,7 @@ from augengine.generator.inert import inert_globals
 from augengine.generator.layers import READABLE
 from augengine.generator.layout import Reading, read_state
 from augengine.generator.network import Generator
+from augengine.storage import open_plain
 from augengine.weights.recipe import NOTHING_SAID, Recipe, RecipeName, Said
 
 _NAMED = re.compile(r"(?:GLOBAL|class|function) ([\w.]+\.\w+)")
@@ -129,7 +130,7 @@ def _read_torch(path: Path) -> Any:
             # It remarks on the pickle protocol of files that it then refuses or reads.
             warnings.simplefilter("ignore", UserWarning)
             # The open file: given a name, torch goes by its ending.
-            with torch.serialization.safe_globals([*inert_globals()]), path.open("rb") as file:
+            with torch.serialization.safe_globals([*inert_globals()]), open_plain(path) as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = _NAMED.search(str(error))

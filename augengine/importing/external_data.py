@@ -9,6 +9,7 @@ from pathlib import Path
 from onnx import ModelProto, TensorProto, helper
 
 from augengine.errors import CheckpointError
+from augengine.storage import open_plain
 
 MAX_BYTES = 1 << 31
 """Weights in other files, taken together; an ONNX file itself cannot hold more."""
@@ -62,7 +63,7 @@ def _read(tensor: TensorProto, path: Path) -> bytes:
         # Read asks for the memory first, however short the file is.
         if file.stat().st_size < offset + size:
             raise CheckpointError(f"{file} ends before the weights of {path.name} do", hint="copy it again, whole")
-        with file.open("rb") as data:
+        with open_plain(file) as data:
             data.seek(offset)
             return data.read(size)
     except OSError as error:

@@ -10,8 +10,9 @@ from augengine.errors import SourceError
 from augengine.loader.catalogue import Keep, read_catalogue
 from augengine.loader.order import EpochRule
 from augengine.loader.where import Where, find_shards
-from augengine.shards.listed import local_path, read_index
+from augengine.shards.listed import MAX_INDEX_BYTES, local_path, read_index
 from augengine.shards.write import INDEX_VERSION, target_errors
+from augengine.storage import read_plain
 
 
 def write_epoch_index(
@@ -65,7 +66,7 @@ def _lines_of(shard: str, keys: set[str]) -> str:
     if path is None or read_index(path) is None:
         hint = "copy the shards to a disk, and make a missing index with DALI's wds2idx"
         raise SourceError(f"{shard} has no index beside it that fits", hint=hint)
-    lines = path.with_suffix(".idx").read_text(encoding="utf-8").splitlines()[1:]
+    lines = read_plain(path.with_suffix(".idx"), limit=MAX_INDEX_BYTES).decode().splitlines()[1:]
     shown = [line for line in lines if _key_of(line) in keys]
     return "\n".join([f"{INDEX_VERSION} {len(shown)}", *shown]) + "\n"
 

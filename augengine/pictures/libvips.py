@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from augengine.storage import open_plain
+
 _TIFF, _PNG, _JPEG = "tiffload", "pngload", "jpegload"
 _LOADERS = {
     b"II*\0": _TIFF, b"MM\0*": _TIFF, b"II+\0": _TIFF, b"MM\0+": _TIFF, b"\x89PNG": _PNG, b"\xff\xd8\xff": _JPEG,
@@ -52,6 +54,6 @@ def open_picture(file: Path, **options: int) -> Any:
 
 
 def _loader(file: Path) -> str | None:
-    with file.open("rb") as stream:
+    with open_plain(file) as stream:
         head = stream.read(4)
     return next((loader for magic, loader in _LOADERS.items() if head.startswith(magic)), None)

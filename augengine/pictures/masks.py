@@ -22,6 +22,7 @@ from augengine.pictures.headers import (
     read_size,
     too_large,
 )
+from augengine.storage import open_plain
 
 _AS_CLASS_IDS = "save the mask as an 8-bit greyscale or palette PNG whose values are class ids"
 _LOSSLESS = "draw the mask anew as a PNG: what a lossy file has changed cannot be told from class ids"
@@ -95,7 +96,7 @@ def check_lossless_tiff(file: Path) -> None:
         ContentError: It is coded so, which changes class ids.
     """
     compression = None
-    with file.open("rb") as stream, suppress(*PILLOW_ERRORS):
+    with open_plain(file) as stream, suppress(*PILLOW_ERRORS):
         head = stream.read(30)
         stream.seek(0)
         compression = open_stream(head, stream).info.get("compression")

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from augengine.errors import ShardError
 from augengine.jobs import Job, Report
-from augengine.runs.plan import Plan, committed
+from augengine.runs.plan import Plan, committed_or_damaged
 from augengine.runs.quarantine import remembered
 from augengine.shards.becomes import Becomes
 from augengine.shards.layout import report_file
@@ -42,7 +42,7 @@ class ShardAccount:
         state: Committed; failed in the last run that tried it; or not made yet.
         planned: Source samples.
         losses: The samples that are known by name to be missing.
-        error: Why the shard failed.
+        error: Why the shard failed; of one that is left, why its report cannot be read.
         samples_out, size, sha256: Samples, bytes and SHA-256 of the tar, where there is one.
         left_out: Key of a variant that the gate left out -> structural similarity of its counterstain.
         emptied: Source samples of which nothing is written, because the gate left all their variants out.
@@ -160,11 +160,13 @@ def take_account(folder: AnyPath, plan: Plan, errors: Mapping[str, str]) -> Acco
     Raises:
         ShardError: A report does not fit the plan: its counts do not add up.
     """
-    reports, quarantine = committed(folder, plan), remembered(folder, plan.jobs)
+    (reports, damaged), quarantine = committed_or_damaged(folder, plan), remembered(folder, plan.jobs)
     becomes = Becomes.of(plan.kind, plan.spec)
     return Account(
         tuple(
             _of_shard(folder, job, reports.get(job.output), quarantine.get(job.output, {}), errors, becomes)
+            if job.output not in damaged
+            else ShardAccount(output=job.output, state="left", planned=job.count, error=damaged[job.output])
             for job in plan.jobs
         )
     )

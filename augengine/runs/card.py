@@ -16,9 +16,10 @@ from augengine.runs.summary import cell
 from augengine.sample import MASK_EXT
 from augengine.shards.layout import CARD_MARK, card_file, spool_folder
 from augengine.shards.records import write_file
-from augengine.storage import read_whole
+from augengine.storage import AnyPath, read_whole
 
 _PATIENTS_SHOWN = 50
+MAX_CARD_BYTES = 1 << 24
 
 
 def write_card(outcome: Outcome, plan: Plan, about: Mapping[str, Any]) -> None:
@@ -35,11 +36,19 @@ def write_card(outcome: Outcome, plan: Plan, about: Mapping[str, Any]) -> None:
         TargetError: It cannot be written.
     """
     file = card_file(outcome.folder)
-    before = read_whole(file)
-    if before is not None and CARD_MARK.encode() not in before:
+    if not _is_ours_to_write(file):
         return
     text = f"---\n{CARD_MARK}\n{metadata(outcome, plan)}---\n\n" + "\n".join(_lines(outcome, plan, about)) + "\n"
     write_file(file, text.encode(), spool_folder(outcome.folder))
+
+
+def _is_ours_to_write(file: AnyPath) -> bool:
+    """Whether there is no card yet, or one that we wrote; what cannot be read is somebody else's."""
+    try:
+        before = read_whole(file, limit=MAX_CARD_BYTES)
+    except OSError:
+        return False
+    return before is None or CARD_MARK.encode() in before
 
 
 def _lines(outcome: Outcome, plan: Plan, about: Mapping[str, Any]) -> Iterator[str]:

@@ -128,21 +128,30 @@ def committed(folder: AnyPath, plan: Plan) -> dict[str, Report]:
     Those are the ones with a readable report without an error, with their index, and with a tar of the size that
     the report says.
     """
-    looks = (partial(_committed, folder, job.output) for job in plan.jobs)
-    reports = in_order(looks, ahead=REQUESTS_AT_A_TIME - 1 if isinstance(folder, UrlPath) else 0)
-    return {report.output: report for report in reports if report is not None}
+    return committed_or_damaged(folder, plan)[0]
 
 
-def _committed(folder: AnyPath, output: str) -> Report | None:
-    report = _report(folder, output)
-    return report if report is not None and _fits(folder, report) else None
+def committed_or_damaged(folder: AnyPath, plan: Plan) -> tuple[dict[str, Report], dict[str, str]]:
+    """What `committed` gives, and the shards whose report cannot be read: output -> why. These are made again."""
+    looks = (partial(_look, folder, job.output) for job in plan.jobs)
+    found = in_order(looks, ahead=REQUESTS_AT_A_TIME - 1 if isinstance(folder, UrlPath) else 0)
+    reports: dict[str, Report] = {}
+    damaged: dict[str, str] = {}
+    for output, report in zip((job.output for job in plan.jobs), found, strict=True):
+        if isinstance(report, str):
+            damaged[output] = report
+        elif report is not None:
+            reports[output] = report
+    return reports, damaged
 
 
-def _report(folder: AnyPath, output: str) -> Report | None:
+def _look(folder: AnyPath, output: str) -> Report | str | None:
+    """A shard's report, why it cannot be read (cut short by a full disk, say), or None if the shard is to be made."""
     try:
-        return read_report(folder, output)
-    except ShardError:
-        return None  # cut short by a full disk, say: the shard is made again
+        report = read_report(folder, output)
+    except ShardError as error:
+        return error.message
+    return report if report is not None and _fits(folder, report) else None
 
 
 def _fits(folder: AnyPath, report: Report) -> bool:

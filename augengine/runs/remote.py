@@ -13,7 +13,7 @@ from typing import Any
 from augengine.digests import canonical_json
 from augengine.errors import TargetError, TargetInUse
 from augengine.runs.target_hold import Hold
-from augengine.shards.fence import Fence, run_of, writer_of
+from augengine.shards.fence import MAX_LOCK_BYTES, NOT_A_LOCK, Fence, read_lock, run_of, writer_of
 from augengine.shards.layout import SHARD_ENDINGS, lock_file, plan_file
 from augengine.shards.write import target_errors
 from augengine.storage import (
@@ -82,7 +82,7 @@ def _lock(folder: UrlPath, mine: dict[str, Any], is_dead: Callable[[Any], bool])
     file, own = lock_file(folder), _content(mine, 0)
     while not write_if_absent(file, own):
         version = version_of(file)
-        found = read_whole(file)
+        found = read_lock(folder)
         if version is None or found is None:
             continue
         if not _is_gone(found, is_dead) and not _stays(file, found):
@@ -93,7 +93,7 @@ def _lock(folder: UrlPath, mine: dict[str, Any], is_dead: Callable[[Any], bool])
 
 
 def _is_gone(found: bytes, is_dead: Callable[[Any], bool]) -> bool:
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(*NOT_A_LOCK):
         return is_dead(json.loads(found))
     return False
 
@@ -103,7 +103,7 @@ def _stays(file: UrlPath, found: bytes) -> bool:
     until = time.monotonic() + STALE_SECONDS
     while time.monotonic() < until:
         time.sleep(min(1.0, STALE_SECONDS / 4))
-        if read_whole(file) != found:
+        if read_whole(file, limit=MAX_LOCK_BYTES) != found:
             return False
     return True
 
@@ -142,7 +142,7 @@ def _renew(hold: Hold, mine: dict[str, Any], beats: int) -> bool:
     assert hold.fence.folder is not None
     file = lock_file(hold.fence.folder)
     version = version_of(file)
-    if version is None or run_of(read_whole(file)) != mine["run"]:
+    if version is None or run_of(read_lock(hold.fence.folder)) != mine["run"]:
         return False
     return write_if_version(file, _content(mine, beats), version)
 

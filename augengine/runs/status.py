@@ -129,7 +129,7 @@ class Status:
             *self._lock_lines(),
             *self._pair_lines(),
             *(f"slide that was not tiled: {key}: {reason}" for key, reason in self.failed_slides.items()),
-            *(f"failed: {shard.output}: {shard.error}" for shard in self.account.shards if shard.error),
+            *(f"{shard.state}: {shard.output}: {shard.error}" for shard in self.account.shards if shard.error),
         ]
 
     def _pair_lines(self) -> list[str]:

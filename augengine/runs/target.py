@@ -17,9 +17,10 @@ from augengine.digests import canonical_json
 from augengine.errors import TargetError, TargetInUse
 from augengine.runs.remote import open_remote
 from augengine.runs.target_hold import Hold
+from augengine.shards.fence import NOT_A_LOCK, read_lock
 from augengine.shards.layout import OWN_FOLDER, lock_file, plan_file, spool_folder
 from augengine.shards.write import target_errors
-from augengine.storage import AnyPath, UrlPath, read_whole
+from augengine.storage import AnyPath, UrlPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def _lock(folder: Path) -> tuple[Owner, bool]:
     """Who we are, and whether another was here that is dead."""
     file, me = lock_file(folder), Owner.me()
     with target_errors(folder), _alone(file.parent):
-        holder = _holder(file)
+        holder = lock_holder(folder)
         if holder is not None and not holder.is_dead():
             raise _in_use(folder, holder)
         file.unlink(missing_ok=True)
@@ -170,7 +171,7 @@ def _lock(folder: Path) -> tuple[Owner, bool]:
             with file.open("xb") as out:
                 out.write(canonical_json(asdict(me)))
         except FileExistsError:  # from another host, which the guard does not keep out
-            raise _in_use(folder, _holder(file)) from None
+            raise _in_use(folder, lock_holder(folder)) from None
         except OSError:
             file.unlink(missing_ok=True)
             raise
@@ -184,8 +185,19 @@ def _in_use(folder: Path, holder: Owner | None) -> TargetInUse:
 
 
 def lock_holder(folder: AnyPath) -> Owner | None:
-    """Who holds the dataset in ``folder``, or held it when it was killed."""
-    return _holder(lock_file(folder))
+    """Who holds the dataset in ``folder``, or held it when it was killed.
+
+    Raises:
+        TargetError: Its lock cannot be read, or is no plain file.
+    """
+    found = read_lock(folder)
+    if found is None:
+        return None
+    try:
+        data = json.loads(found)
+        return Owner(str(data["host"]), int(data["pid"]), str(data["start"]))
+    except NOT_A_LOCK:
+        return Owner("unknown", 0, "")  # damaged: not ours to judge
 
 
 @contextmanager
@@ -200,20 +212,9 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _holder(file: AnyPath) -> Owner | None:
-    found = read_whole(file)
-    if found is None:
-        return None
-    try:
-        data = json.loads(found)
-        return Owner(str(data["host"]), int(data["pid"]), str(data["start"]))
-    except (ValueError, TypeError, KeyError):
-        return Owner("an unknown host", 0, "")  # damaged: not ours to judge
-
-
 def _unlock(folder: Path, owner: Owner) -> None:
-    with suppress(OSError):  # nothing can be done about it, and the next run sees that the owner is dead
-        if _holder(lock_file(folder)) == owner:
+    with suppress(OSError, TargetError):  # nothing can be done about it, and the next run sees that the owner is dead
+        if lock_holder(folder) == owner:
             lock_file(folder).unlink(missing_ok=True)
 
 

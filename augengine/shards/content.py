@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from augengine.errors import ContentError
+from augengine.jobs import checked_output
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.masks import read_mask
 from augengine.pictures.metadata import check_upright
@@ -100,12 +101,7 @@ def _side(pixels: Any) -> int:
 
 
 def _counts(plan: Mapping[str, Any]) -> dict[str, int]:
-    counts = {str(job["output"]): int(job["count"]) for job in plan["jobs"]}
-    if odd := [
-        name for name in counts if "/" in name or "\\" in name or not name.isprintable() or name in ("", ".", "..")
-    ]:
-        raise ValueError(f"a shard's name that stays in its folder: {odd[0]!r}")
-    return counts
+    return {checked_output(job["output"]): int(job["count"]) for job in plan["jobs"]}
 
 
 def check_sample(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from augengine.errors import TargetInUse
+from augengine.errors import TargetError, TargetInUse
 from augengine.shards.layout import lock_file
-from augengine.storage import UrlPath, read_whole
+from augengine.storage import AnyPath, UrlPath, read_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +34,41 @@ class Fence:
         """
         if self.folder is None:
             return
-        found = read_whole(lock_file(self.folder))
+        found = read_lock(self.folder)
         if run_of(found) != self.run:
             raise taken_over(self.folder, found)
 
 
+MAX_LOCK_BYTES = 1 << 16
+
+NOT_A_LOCK = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading fields of a lock raises where somebody else wrote it."""
+
+
+def read_lock(folder: AnyPath) -> bytes | None:
+    """The lock of a dataset as it is stored; None if there is none.
+
+    Raises:
+        TargetError: It cannot be read, or is no file that a run of ours wrote.
+    """
+    file = lock_file(folder)
+    try:
+        return read_whole(file, limit=MAX_LOCK_BYTES, within=file.parent if isinstance(file, Path) else None)
+    except OSError as error:
+        hint = "if no run writes there, delete it"
+        raise TargetError(f"the lock {file} cannot be read: {error}", hint=hint) from error
+
+
 def run_of(found: bytes | None) -> str | None:
     """The run that wrote a lock; None if nobody can tell."""
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(*NOT_A_LOCK):
         return str(json.loads(found or b"")["run"])
     return None
 
 
 def writer_of(found: bytes | None) -> str:
     """Who wrote a lock, in words."""
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(*NOT_A_LOCK):
         data: dict[str, Any] = json.loads(found or b"")
         return f"process {data['pid']} on {data['host']}"
     return "another run"

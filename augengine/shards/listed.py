@@ -13,9 +13,11 @@ from augengine.shards.groups import MAX_JSON_BYTES, Grouped, Member, group_membe
 from augengine.shards.roles import MemberNames
 from augengine.shards.walk import check_end, members_in, open_tar
 from augengine.shards.write import INDEX_VERSION
-from augengine.storage import is_url
+from augengine.storage import is_url, open_plain, read_plain
 
-MAX_INDEX_BYTES = 1 << 30
+MAX_INDEX_BYTES = 1 << 27
+"""Largest index that is read: parsed, it takes about six times as much memory."""
+
 _LOCAL = "file://"
 _FIELDS = 4
 """What v1.2 says of a member: extension, first byte, bytes and name."""
@@ -50,7 +52,7 @@ def list_shard(url: str, names: MemberNames) -> ListedShard:
     if path is None or indexed is None:
         return _walk(url, names)
     try:
-        with path.open("rb") as tar:
+        with open_plain(path) as tar:
             jsons = {member.offset: _bytes_at(tar, member) for member in indexed if _is_json(member)}
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
@@ -73,12 +75,12 @@ def read_index(tar: Path) -> tuple[Member, ...] | None:
     """
     file = tar.with_suffix(".idx")
     try:
-        if not tar.is_file() or not file.is_file() or file.stat().st_size > MAX_INDEX_BYTES:
+        if not tar.is_file():
             return None
-        version, *lines = file.read_text(encoding="utf-8").splitlines()
+        version, *lines = read_plain(file, limit=MAX_INDEX_BYTES).decode().splitlines()
         members = [member for line in lines for member in _members_of(line)]
         whole = version.split() == [INDEX_VERSION, str(len(lines))]
-        with tar.open("rb") as stream:
+        with open_plain(tar) as stream:
             return tuple(_visible(members)) if whole and members and _fits(stream, members) else None
     except (OSError, ValueError, *_TAR_ERRORS):
         return None

@@ -12,13 +12,10 @@ from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Report
 from augengine.shards.layout import index_file, report_file, spool_folder, tar_file
 from augengine.shards.write import publish, target_errors
-from augengine.storage import AnyPath, delete, read_whole, size_of
+from augengine.storage import AnyPath, delete, read_whole
 
 PLAN_FORMAT = 3
 """Format of a dataset's plan, its field ``version``."""
-
-MAX_RECORD_BYTES = 1 << 29
-"""Largest plan or report that is read from a disk: parsed, it takes about ten times as much memory."""
 
 
 def write_report(folder: AnyPath, report: Report) -> None:
@@ -39,13 +36,22 @@ def withdraw(folder: AnyPath, report: Report) -> None:
         TargetError: The folder cannot be written.
     """
     file = report_file(folder, report.output)
-    if size_of(file) is None or read_whole(file) == canonical_json(report.to_json()) + b"\n":
+    if _holds(file, canonical_json(report.to_json()) + b"\n"):
         return
     with target_errors(file):
         delete(file)
         if not report.sha256:  # nothing will replace these
             delete(tar_file(folder, report.output))
             delete(index_file(folder, report.output))
+
+
+def _holds(file: AnyPath, data: bytes) -> bool:
+    """Whether nothing is to be withdrawn: there is no such file, or it holds just this."""
+    try:
+        found = read_whole(file)
+    except OSError:
+        return False
+    return found is None or found == data
 
 
 def read_report(folder: AnyPath, output: str) -> Report | None:
@@ -116,16 +122,14 @@ def read_json(file: AnyPath, *, hint: str = _REMAKE) -> Any:
     """The value of a json file of ours.
 
     Raises:
-        ShardError: Unreadable, larger than `MAX_RECORD_BYTES`, or not json.
+        ShardError: Unreadable, larger than `MAX_RECORD_BYTES`, no plain file in its own folder, or not json.
     """
-    if isinstance(file, Path) and (size := size_of(file) or 0) > MAX_RECORD_BYTES:
-        raise ShardError(f"{file} has {size} bytes, {MAX_RECORD_BYTES} are allowed", hint=hint)
     return _parse(file, _read(file, hint) or b"", hint)
 
 
 def _read(file: AnyPath, hint: str) -> bytes | None:
     try:
-        return read_whole(file)
+        return read_whole(file, within=file.parent if isinstance(file, Path) else None)
     except OSError as error:
         raise ShardError(f"{file} cannot be read: {error}", hint=hint) from error
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from augengine.errors import SourceError, SpecError, TargetError
 from augengine.shards.listed import local_path
-from augengine.storage import filesystem_of, remote_errors
+from augengine.storage import filesystem_of, open_plain, remote_errors
 
 MAX_OPEN_SHARDS = 32
 """Local tars that a reader keeps open: a shuffled epoch jumps between them."""
@@ -59,7 +59,7 @@ class SpanReader:
         if url not in self._open:
             path = local_path(url)
             assert path is not None
-            self._open[url] = path.open("rb", buffering=0)
+            self._open[url] = open_plain(path)
             if len(self._open) > MAX_OPEN_SHARDS:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(url)

@@ -22,6 +22,7 @@ from augengine.shards.content import Planned, Sums, check_sample
 from augengine.shards.groups import MAX_MEMBERS, MAX_SAMPLE_BYTES
 from augengine.shards.headers import TAR_ERRORS, CheckedHeader, check_extent
 from augengine.shards.layout import CARD_NAME, OWN_FOLDER, SHARD_ENDINGS, index_file, plan_file, tar_file
+from augengine.shards.listed import MAX_INDEX_BYTES
 from augengine.shards.records import read_plan_json, read_report
 from augengine.shards.write import INDEX_VERSION
 from augengine.storage import AnyPath, names, open_whole, read_whole, size_of
@@ -233,7 +234,7 @@ class _ShardCheck:
         file = index_file(self.folder, self.output)
         wanted = "\n".join([f"{INDEX_VERSION} {len(self._index)}", *self._index]) + "\n"
         try:
-            found = (read_whole(file) or b"").decode()
+            found = (read_whole(file, limit=MAX_INDEX_BYTES) or b"").decode()
         except (OSError, ValueError) as error:
             self._say(f"the index cannot be read: {error}")
             return

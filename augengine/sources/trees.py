@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Protocol
 from augengine.errors import SourceError, TargetError
 from augengine.pictures.headers import read_size
 from augengine.sources.tars import resolve
-from augengine.storage import REQUESTS_AT_A_TIME, is_url, remote_errors
+from augengine.storage import REQUESTS_AT_A_TIME, is_url, open_plain, remote_errors
 
 NO_FILE = -1
 """The size of what is no plain file that can be read."""
@@ -100,14 +100,15 @@ class LocalTree:
     def measure(self, name: str) -> tuple[int, int]:
         """Implement `Tree`."""
         try:
-            with Path(self.root, name).open("rb") as stream:
+            with open_plain(Path(self.root, name)) as stream:
                 return read_size(stream) or (0, 0)
         except OSError:
             return 0, 0
 
     def read(self, name: str) -> bytes:
         """Implement `Tree`."""
-        return Path(self.root, name).read_bytes()
+        with open_plain(Path(self.root, name)) as stream:
+            return stream.read()
 
 
 @dataclass(frozen=True)

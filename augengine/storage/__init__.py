@@ -3,6 +3,7 @@
 from augengine.storage.access import Access
 from augengine.storage.conditional import version_of, write_if_absent, write_if_version
 from augengine.storage.order import REQUESTS_AT_A_TIME, in_order
+from augengine.storage.plain import NotPlainError, open_plain, read_plain
 from augengine.storage.spool import spool_of
 from augengine.storage.uploads import abort_uploads, unfinished_uploads
 from augengine.storage.url import (
@@ -16,6 +17,7 @@ from augengine.storage.url import (
     remote_errors,
 )
 from augengine.storage.whole import (
+    MAX_RECORD_BYTES,
     AnyPath,
     delete,
     names,
@@ -26,9 +28,11 @@ from augengine.storage.whole import (
 )
 
 __all__ = [
+    "MAX_RECORD_BYTES",
     "REQUESTS_AT_A_TIME",
     "Access",
     "AnyPath",
+    "NotPlainError",
     "UrlPath",
     "abort_uploads",
     "check_no_credentials",
@@ -37,10 +41,12 @@ __all__ = [
     "in_order",
     "is_url",
     "names",
+    "open_plain",
     "open_whole",
     "path_of",
     "publish_url",
     "read_ahead",
+    "read_plain",
     "read_whole",
     "redact",
     "remote_errors",

@@ -5,24 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from augengine.storage.plain import NotPlainError, open_plain, read_plain
 from augengine.storage.url import BLOCK_BYTES, UrlPath, read_ahead, remote_errors
 
 AnyPath = Path | UrlPath
 
 
-def read_whole(path: AnyPath) -> bytes | None:
+MAX_RECORD_BYTES = 1 << 26
+"""Largest json file of ours that is read, as a plan or a report: parsed, it takes about ten times as much memory."""
+
+
+def read_whole(path: AnyPath, *, limit: int = MAX_RECORD_BYTES, within: Path | None = None) -> bytes | None:
     """The bytes of a file; None if there is none.
 
+    Args:
+        path: The file.
+        limit: The most bytes that it may have.
+        within: A folder on a disk that no link may lead out of.
+
     Raises:
+        NotPlainError: It is no plain file, it leads out of ``within``, or it is larger than ``limit``.
         OSError, TargetError: It cannot be read.
     """
     try:
         if isinstance(path, Path):
-            return path.read_bytes()
+            return read_plain(path, limit=limit, within=within)
         with remote_errors(path.url):
-            return bytes(path.filesystem.cat_file(path.url))
+            data = bytes(path.filesystem.cat_file(path.url, end=limit + 1))
     except FileNotFoundError:
         return None
+    if len(data) > limit:
+        raise NotPlainError(f"it has more than {limit} bytes")
+    return data
 
 
 def open_whole(path: AnyPath) -> BinaryIO:
@@ -32,7 +46,7 @@ def open_whole(path: AnyPath) -> BinaryIO:
         OSError, TargetError: It cannot be opened.
     """
     if isinstance(path, Path):
-        return path.open("rb")
+        return open_plain(path)
     with remote_errors(path.url):
         return cast(BinaryIO, path.filesystem.open(path.url, "rb", **read_ahead(path.filesystem)))
 

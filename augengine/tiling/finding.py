@@ -13,7 +13,7 @@ from augengine.annotations import LabelFinder
 from augengine.errors import SourceError
 from augengine.progress import counted
 from augengine.shards.pairing import pair_masks
-from augengine.storage import is_url, redact
+from augengine.storage import is_url, open_plain, redact
 
 SLIDE_EXTS = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".czi")
 """What is taken for a slide in a folder. A file that is named itself, or by a glob, may be called anything."""
@@ -229,7 +229,7 @@ def _by_series(files: Sequence[Path]) -> list[list[Path]]:
 def _series_of(file: Path) -> bytes:
     """The UID of a DICOM file's series, or the file's own name where it is not found."""
     try:
-        with file.open("rb") as stream:
+        with open_plain(file) as stream:
             head = stream.read(_DICOM_HEAD)
     except OSError:
         return os.fsencode(file)

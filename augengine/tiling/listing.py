@@ -15,6 +15,7 @@ from augengine.errors import ContentError, SourceError
 from augengine.jobs import failure_reason
 from augengine.progress import counted
 from augengine.sample import printable
+from augengine.storage import open_plain
 from augengine.tiling.finding import PICTURE_EXTS, SLIDE_EXTS, Found, find_slides
 from augengine.tiling.keys import check_slide_key, distinct_keys, slide_key
 from augengine.tiling.patients import PatientRow, Patients
@@ -198,7 +199,7 @@ def fingerprint(file: Path) -> str:
     """
     size = file.stat().st_size
     digest = hashlib.blake2b(str(size).encode(), digest_size=16)
-    with file.open("rb") as stream:
+    with open_plain(file) as stream:
         for number in range(_BLOCKS):
             stream.seek(max(0, size - _BLOCK) * number // (_BLOCKS - 1))
             digest.update(stream.read(_BLOCK))

@@ -14,11 +14,13 @@ from typing import Literal, Self, get_args
 
 from augengine.errors import SourceError
 from augengine.sample import folded
+from augengine.storage import read_plain
 
 Split = Literal["train", "validation", "test"]
 
 _COLUMNS = ("file", "patient", "split")
 _ONE = "a row has a file's name, or its path below the folder that was named; each file needs exactly one patient"
+MAX_PATIENTS_BYTES = 1 << 26
 _ROW = "a row is a file or a glob of files, its patient, and train, validation or test; a column mpp may follow"
 _CODING = "save it once more as UTF-8; in Excel that is 'CSV UTF-8'"
 _MPP = re.compile(r"\bmpp|mpp\b|pixel.?size|(um|[\u00b5\u03bc]m|microns?|micromet\w+).*(px|pixel)")
@@ -72,7 +74,7 @@ class Patients:
                 names every bad row.
         """
         try:
-            text = file.read_text(encoding="utf-8-sig")
+            text = read_plain(file, limit=MAX_PATIENTS_BYTES).decode("utf-8-sig")
             return cls(rows=tuple(_rows(text, file)))
         except UnicodeDecodeError as error:
             raise SourceError(f"the patients' file {file} is in another coding than UTF-8", hint=_CODING) from error

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, get_args
 from augengine.digests import bytes_digest
 from augengine.errors import SpecError, WeightsError
 from augengine.spec import SIDE_MULTIPLE
+from augengine.storage import read_plain
 from augengine.weights.home import SAMPLE_WEIGHTS
 
 Direction = Literal["to-reference", "from-reference"]
@@ -26,6 +27,8 @@ CARD_FORMAT = 1
 
 MAX_MULTIPLE = 512
 """Largest number of pixels that sides may have to be multiples of; nine strides of 2 need it."""
+
+MAX_CARD_BYTES = 1 << 20
 
 MPP_TOLERANCE = 0.2
 """How far a source's um/px may be off the generators' own, as a share of theirs."""
@@ -211,7 +214,7 @@ def read_card(file: Path) -> Card:
         WeightsError: Missing, unreadable, or not a card.
     """
     try:
-        return Card.from_json(json.loads(file.read_bytes()))
+        return Card.from_json(json.loads(read_plain(file, limit=MAX_CARD_BYTES)))
     except FileNotFoundError as error:
         raise WeightsError(f"the card {file} is missing", hint=_RESTORE) from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, SpecError) as error:
