@@ -86,10 +86,9 @@ if not TYPE_CHECKING:  # a type checker would take any name for a public one
         try:
             value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
         except ModuleNotFoundError as error:
-            from augengine.errors import BackendUnavailable
+            from augengine.errors import missing_package
 
-            hint = "pip install 'augengine[write]'"
-            raise BackendUnavailable(f"augengine.{name} needs the package {error.name}", hint=hint) from error
+            raise missing_package(f"augengine.{name}", error, "'augengine[write]'") from error
         globals()[name] = value
         return value
 

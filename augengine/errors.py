@@ -12,6 +12,7 @@
     │   └── CheckpointError    a checkpoint that is no generator, or that holds code
     ├── EngineError            an engine that cannot be built, loaded or run
     │   ├── BackendUnavailable the package or the device of a backend is missing
+    │   │   └── MissingPackage what a name or a command needs is not installed
     │   ├── WrongDevice        an engine made for another machine
     │   └── BatchTooLarge      more images than the engine's static batch
     ├── ChainError             the pipeline failed for a reason that is not a sample's content
@@ -88,6 +89,23 @@ class EngineError(AugengineError):
 
 class BackendUnavailable(EngineError):
     """The package or the device of a backend is missing."""
+
+
+class MissingPackage(BackendUnavailable, ImportError):
+    """A package that a name or a command needs is not installed; importers see it as an `ImportError`."""
+
+
+def missing_package(what: str, error: ModuleNotFoundError, install: str) -> Exception:
+    """The error for something of ours that lacks a package of others; one of ours that is lacking is no such thing.
+
+    Args:
+        what: What cannot be used.
+        error: What Python said.
+        install: What `pip install` would be given.
+    """
+    if (error.name or "augengine").partition(".")[0] in ("augengine", "augengine_train"):
+        return error
+    return MissingPackage(f"{what} needs the package {error.name}", hint=f"install it: pip install {install}")
 
 
 class WrongDevice(EngineError):

@@ -10,6 +10,7 @@ from typing import Any
 
 from augengine.errors import ContentError
 
+_MAX_PATIENT = 100
 MAX_MEMBER_BYTES = 100
 """Longest member name of a shard: DALI's reader silently drops longer ones."""
 
@@ -56,8 +57,13 @@ class Sample:
 
     @property
     def patient(self) -> str:
-        """Its patient as the source's json states it (field ``patient``); empty if that says nothing."""
-        return "" if self.meta.get("patient") is None else printable(str(self.meta["patient"]))
+        """Its patient as the source's json states it (field ``patient``, a text or a number), cut to 100 characters.
+
+        It is empty if that says nothing, or something else.
+        """
+        stated = self.meta.get("patient")
+        is_name = isinstance(stated, str | int) and not isinstance(stated, bool)
+        return printable(str(stated)[:_MAX_PATIENT]) if is_name else ""
 
 
 @dataclass(frozen=True, slots=True)

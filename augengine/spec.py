@@ -51,7 +51,7 @@ class GateSpec:
 
     Attributes:
         least: Least structural similarity (SSIM) between the counterstain of a source and that of its variant, in
-            [0, 1]. Variants below it are left out.
+            [0, 1]. Variants below it are left out; 0 leaves none out, though a similarity may be negative.
         counterstain, chromogen: Optical densities of both stains in R, G, B. They tell the counterstain from the
             markers, which may move.
     """

@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
-from augengine.errors import BackendUnavailable
+from augengine.errors import missing_package
 
 
 class Place(NamedTuple):
@@ -45,7 +46,7 @@ class LazyGroup(click.Group):
         """A command, imported now.
 
         Raises:
-            BackendUnavailable: A package that it needs is not installed.
+            MissingPackage: A package that it needs is not installed.
         """
         if cmd_name not in self.places:
             return None
@@ -53,9 +54,14 @@ class LazyGroup(click.Group):
         try:
             command: click.Command = getattr(import_module(place.module), place.name)
         except ModuleNotFoundError as error:
-            hint = f"install it: pip install 'augengine[{self._extra}]'"
-            raise BackendUnavailable(f"the command {cmd_name} needs the package {error.name}", hint=hint) from error
+            raise missing_package(f"the command {cmd_name}", error, f"'augengine[{self._extra}]'") from error
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What a shell may complete: names of commands and options; no command is imported for it."""
+        named = [name for name in self.places if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=self.places[name].purpose) for name in named]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands by what `Place` says of them."""

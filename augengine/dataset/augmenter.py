@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -23,9 +24,6 @@ MAX_OPEN = 4
 """Sizes of images whose engines are held; of more, the one that was used longest ago is closed."""
 
 Images = Sequence[RgbImage]
-
-_LEFT_BY_A_FORK: list[object] = []
-"""What a parent process had open: its threads are not here, so to use it or to let it be freed would hang."""
 
 
 class Augmenter:
@@ -128,6 +126,7 @@ class Augmenter:
 
     def close(self) -> None:
         """Release the engines; it may be used again, and loads them anew."""
+        self._forget_what_a_fork_left()
         while self._open:
             self._open.popitem()[1].close()
 
@@ -145,11 +144,16 @@ class Augmenter:
             raise ContentError(f"the image cannot be augmented: {made}", hint="is it 8-bit RGB of tissue?")
         return made
 
+    def _forget_what_a_fork_left(self) -> None:
+        """In a forked process, drop what the parent had open: its threads are not here, so to use or free it hangs."""
+        if self._opened_in != os.getpid():
+            # Never freed, not even when Python ends: its count never comes to nothing.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._open))
+            self._open, self._opened_in = OrderedDict(), os.getpid()
+
     def pair_for(self, pixels: RgbImage) -> OpenPair:
         """The pair that is open for the size of an image; opened if it was not."""
-        if self._opened_in != os.getpid():
-            _LEFT_BY_A_FORK.append(self._open)
-            self._open, self._opened_in = OrderedDict(), os.getpid()
+        self._forget_what_a_fork_left()
         size = self._source.size_for(pixels)
         if size not in self._open:
             self._open[size] = self._source.open(size)

@@ -72,9 +72,10 @@ def part_variants(source: RgbImage, variants: Variants, gate: GateSpec) -> Gated
         ContentError: The image is too small to be measured.
     """
     drawn = list(_drawn(variants, _measure(source, variants, gate)))
+    passing = {each.variant for each in drawn if each.ssim >= gate.least or gate.least == 0}
     return Gated(
-        kept=tuple(each for each in drawn if each.ssim >= gate.least),
-        left_out={variant_key(variants.key, each.variant): each.ssim for each in drawn if each.ssim < gate.least},
+        kept=tuple(each for each in drawn if each.variant in passing),
+        left_out={variant_key(variants.key, each.variant): each.ssim for each in drawn if each.variant not in passing},
     )
 
 

@@ -23,6 +23,7 @@ class Prediction:
         gigabytes: Size of the output in GB, estimated from the pixels.
         minutes: From one measured pass.
         engines: What would run, in words.
+        gated: Whether a gate may leave some of them out.
         notes: What a user should know of the source, a sentence each.
     """
 
@@ -32,6 +33,7 @@ class Prediction:
     gigabytes: float
     minutes: float
     engines: str
+    gated: bool = False
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -40,10 +42,9 @@ class Prediction:
 
     def sentence(self) -> str:
         """Say in a line what the run would make, and how long it would take."""
-        return (
-            f"{counted(self.samples_in, 'sample')} become {self.samples_out} in {counted(self.shards, 'shard')}, "
-            f"about {readable_bytes(1e9 * self.gigabytes)} in {readable_seconds(60 * self.minutes)} ({self.engines})"
-        )
+        become = f"become {'at most ' if self.gated else ''}{self.samples_out} in {counted(self.shards, 'shard')}"
+        costs = f"about {readable_bytes(1e9 * self.gigabytes)} in {readable_seconds(60 * self.minutes)}"
+        return f"{counted(self.samples_in, 'sample')} {become}, {costs} ({self.engines})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -24,5 +24,6 @@ def predict(request: AugmentRequest, watcher: Watcher) -> Prediction:
         gigabytes=plan.estimated_bytes / 1e9,
         minutes=passes * seconds_a_pass(store, engines.to_reference) / 60,
         engines=f"{engines.backend}, {engines.precision}",
+        gated=bool(run.spec.gate and run.spec.gate.least),
         notes=run.notes,
     )

@@ -66,4 +66,4 @@ class AugmentRequest(AugmentOptions):
 
 
 _OPTIONS = {"source": "--in", "image_format": "--format", "skip_classes": "--skip-class"}
-_UNTOLD = ("out", "no_build", "workers", "ray_address", "retry_failed", "force")
+_UNTOLD = ("out", "no_build", "workers", "ray_address", "retry_failed")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from augengine.chain.base import Variants
+from augengine.chain.base import Outcome, Variants
 from augengine.chain.intermediate import intermediate_rgb
-from augengine.dataset.gate import apply_gate
+from augengine.dataset.gate import Drawn, apply_gate
 from augengine.dataset.load import load_chain
 from augengine.dataset.reopen import Reopened, draw, read_sources, reopen
 from augengine.errors import ContentError, ShardError, SpecError
@@ -58,8 +58,7 @@ def draw_sheet(folder: AnyPath, out: Path, *, rows: int = 3) -> Path:
 def _rows(dataset: Reopened, rows: int) -> Iterator[Row]:
     with closing(load_chain(dataset.worker)) as chain:
         for sample in _spread(dataset, rows):
-            variants = draw(chain, sample)
-            if isinstance(variants, Variants) and (kept := apply_gate(sample, variants, dataset.spec).kept):
+            if kept := _kept(dataset, sample, draw(chain, sample)):
                 image = decode_own(sample.image)
                 yield Row(
                     key=sample.key,
@@ -69,6 +68,13 @@ def _rows(dataset: Reopened, rows: int) -> Iterator[Row]:
                     sigmas=tuple(each.sigma for each in kept),
                     mask=_mask(sample, image),
                 )
+
+
+def _kept(dataset: Reopened, sample: Sample, variants: Outcome) -> tuple[Drawn, ...]:
+    """The variants that the dataset holds of a sample; none of a bad one."""
+    with suppress(ContentError):
+        return apply_gate(sample, variants, dataset.spec).kept if isinstance(variants, Variants) else ()
+    return ()
 
 
 def _mask(sample: Sample, image: RgbImage) -> Mask | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 
 from augengine.loader.catalogue import Catalogue, Source
 from augengine.progress import counted
 from augengine.sample import SOURCE_VARIANT
+
+_LOG = logging.getLogger("augengine.loader")
 
 
 def describe(catalogue: Catalogue, p: float) -> str:
@@ -55,3 +58,16 @@ def _is_passed(source: Source) -> bool:
 
 def _written(source: Source) -> int:
     return max((stored.origin.written or 0 for stored in source.samples.values()), default=0)
+
+
+def tell(catalogue: Catalogue, p: float, left_out: Iterable[str]) -> None:
+    """Log what there is to show, and what of it is in doubt.
+
+    Args:
+        catalogue: What there is.
+        p: Probability of showing a variant.
+        left_out: What lies beside the shards and is not read, a sentence each.
+    """
+    _LOG.info("%s", describe(catalogue, p))
+    for doubt in (*left_out, *doubts(catalogue)):
+        _LOG.warning("%s", doubt)

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from augengine.errors import SourceError
+from augengine.errors import SourceError, SpecError
+from augengine.loader.account import tell
 from augengine.loader.catalogue import Keep, read_catalogue
 from augengine.loader.order import EpochRule
 from augengine.loader.where import Where, find_shards
@@ -42,14 +43,18 @@ def write_epoch_index(
 
     Raises:
         SourceError: ``where`` names no shard on a disk, an index is missing, or nothing is left to show.
-        SpecError: An argument is outside its range.
+        SpecError: An argument is outside its range, or ``folder`` holds shards.
         TargetError: The folder cannot be written.
     """
-    rule = EpochRule(p=p, seed=seed)
-    chosen: dict[str, set[str]] = defaultdict(set)
-    for source in read_catalogue(find_shards(where).urls, split=split, keep=keep).sources:
+    if any(Path(folder).glob("*.tar")):
+        raise SpecError(f"{folder} holds shards, whose own indexes would be replaced", hint="name a folder of its own")
+    rule, found = EpochRule(p=p, seed=seed), find_shards(where)
+    catalogue = read_catalogue(found.urls, split=split, keep=keep)
+    tell(catalogue, p, found.left_out)
+    chosen: dict[str, set[int]] = defaultdict(set)
+    for source in catalogue.sources:
         stored = source.samples[rule.choose(source.samples, source.key, epoch)]
-        chosen[stored.shard].add(stored.key)
+        chosen[stored.shard].add(stored.image.offset)
     shards = sorted(chosen)
     indexes = [Path(folder) / f"{number:06d}.idx" for number in range(len(shards))]
     for shard, index in zip(shards, indexes, strict=True):
@@ -60,17 +65,14 @@ def write_epoch_index(
     return shards, [str(index) for index in indexes]
 
 
-def _lines_of(shard: str, keys: set[str]) -> str:
-    """The index of a shard with the lines of some samples alone."""
+def _lines_of(shard: str, images: set[int]) -> str:
+    """The index of a shard with the lines of some samples alone, which are told by where their images begin."""
     path = local_path(shard)
     if path is None or read_index(path) is None:
         hint = "copy the shards to a disk, and make a missing index with DALI's wds2idx"
         raise SourceError(f"{shard} has no index beside it that fits", hint=hint)
     lines = read_plain(path.with_suffix(".idx"), limit=MAX_INDEX_BYTES).decode().splitlines()[1:]
-    shown = [line for line in lines if _key_of(line) in keys]
+    shown = [line for line in lines if images & {int(field) for field in line.split(" ")[1::4]}]
+    if len(shown) != len(images):
+        raise SourceError(f"the index of {shard} lists {len(shown)} of {len(images)} samples", hint="make it anew")
     return "\n".join([f"{INDEX_VERSION} {len(shown)}", *shown]) + "\n"
-
-
-def _key_of(line: str) -> str:
-    """The key of a line: its first member's name up to the first dot."""
-    return line.split(" ")[3].removeprefix("./").partition(".")[0]

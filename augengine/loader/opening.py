@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from augengine.errors import BackendUnavailable, SpecError
-from augengine.loader.account import describe, doubts
+from augengine.loader.account import tell
 from augengine.loader.catalogue import Keep, read_catalogue
 from augengine.loader.order import EpochRule
 from augengine.loader.where import Where, find_shards
 
 if TYPE_CHECKING:
     from augengine.loader.dataset import SourceDataset
-
-_LOG = logging.getLogger("augengine.loader")
 
 
 def open_dataset(
@@ -67,7 +64,5 @@ def open_dataset(
         raise SpecError(f"batch_size must be 1 or more, got {batch_size!r}", hint="that of the DataLoader")
     found = find_shards(where)
     catalogue = read_catalogue(found.urls, split=split, keep=keep)
-    _LOG.info("%s", describe(catalogue, p))
-    for doubt in (*found.left_out, *doubts(catalogue)):
-        _LOG.warning("%s", doubt)
+    tell(catalogue, p, found.left_out)
     return SourceDataset(catalogue, rule, transform, batch_size)

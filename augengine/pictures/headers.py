@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import BinaryIO
 
 from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
@@ -21,6 +22,9 @@ MAX_SCANS = 64
 """Scans of a JPEG; progressive ones have ten. Each is a pass over the picture: 5000 in 67 KB take 10 s at 1024 px."""
 
 _WARNINGS = threading.RLock()
+_EXIF_WITHIN = 1 << 12
+"""Where the EXIF of a JPEG begins: Pillow reads its tags as it opens the file."""
+
 # Pillow's classes by name, not Image.open: no bomb check that would hide the size, no exotic formats to attack.
 _OPENERS: tuple[tuple[bytes, Callable[[BinaryIO], ImageFile]], ...] = (
     (PNG_MAGIC, PngImagePlugin.PngImageFile),
@@ -64,7 +68,10 @@ def open_picture(data: bytes) -> ImageFile:
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Without Pillow's warnings of damaged tags; python's filters are global, so one thread at a time."""
+    """Without Pillow's warnings of damaged tags, and without their becoming errors.
+
+    Python's filters are global, so one thread at a time: nothing that takes long belongs in here.
+    """
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -74,9 +81,27 @@ def open_stream(head: bytes, file: BinaryIO) -> ImageFile:
     """A picture in an open file whose first bytes are ``head``; errors as in `open_picture`."""
     for magic, opener in _OPENERS:
         if head.startswith(magic):
-            with silenced():
+            with silenced() if _has_tags(opener, file) else nullcontext():
                 return opener(file)
     raise OSError("not a png, jpg, tif, bmp or webp file")
+
+
+def _has_tags(opener: Callable[[BinaryIO], ImageFile], file: BinaryIO) -> bool:
+    """Whether Pillow reads tags, of which it may warn, as it opens a file that is at its beginning."""
+    if opener is not JpegImagePlugin.JpegImageFile:
+        return opener is TiffImagePlugin.TiffImageFile
+    begins = file.read(_EXIF_WITHIN)
+    file.seek(0)
+    return b"Exif" in begins
+
+
+def _new_lock() -> None:
+    """In a forked child nobody holds the lock that some thread of the parent may have held."""
+    global _WARNINGS
+    _WARNINGS = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_new_lock)
 
 
 def _webp_size(head: bytes) -> tuple[int, int] | None:

@@ -22,13 +22,16 @@ from augengine.pictures.metadata import check_upright
 
 _KINDS = {"L": "greyscale", "1": "greyscale", "P": "a palette image", "CMYK": "CMYK"}
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+_FOUR_BYTES = ("BGRX", "BGRA", "XBGR", "ABGR", "RGBX")
 _AS_RGB = "save it as 8-bit RGB, for example with Pillow: Image.open(f).convert('RGB').save(f)"
 
 
 def read_image(data: bytes, *, max_side: int) -> RgbImage:
-    """The pixels of an encoded image, uint8 (H, W, 3); they are those that `augengine.pictures.images.Decoder` gives.
+    """The pixels of an encoded image, uint8 (H, W, 3).
 
-    EXIF orientation is not applied, since masks are copied as they are; a TIFF that has one is refused.
+    They are those that `augengine.pictures.images.Decoder` gives; of a TIFF in YCbCr they may differ by a grey level.
+    EXIF orientation is not applied, since masks are copied as they are; a TIFF that has one is refused. Where the
+    program sets Pillow's ``LOAD_TRUNCATED_IMAGES``, a file that was cut short is read as far as it goes.
 
     Args:
         data: The encoded image.
@@ -42,11 +45,19 @@ def read_image(data: bytes, *, max_side: int) -> RgbImage:
     check_scans(data)
     try:
         picture = _open(data, max_side)
-        with silenced():
-            return np.asarray(picture.convert("RGB"))
     except PILLOW_ERRORS as error:
-        hint = "png, jpg, tif, webp and bmp are read; check that the file was copied whole"
-        raise ContentError(f"the image ({len(data)} bytes) is damaged or no picture: {error}", hint=hint) from error
+        raise _damaged(data, error) from error
+    try:
+        return np.asarray(picture.convert("RGB"))
+    except MemoryError:
+        raise  # its size is allowed: the machine is to blame
+    except PILLOW_ERRORS as error:
+        raise _damaged(data, error) from error
+
+
+def _damaged(data: bytes, error: Exception) -> ContentError:
+    hint = "png, jpg, tif, webp and bmp are read; check that the file was copied whole"
+    return ContentError(f"the image ({len(data)} bytes) is damaged or no picture: {error}", hint=hint)
 
 
 def _open(data: bytes, max_side: int) -> ImageFile:
@@ -67,8 +78,11 @@ def _open(data: bytes, max_side: int) -> ImageFile:
 def _why_not_rgb8(picture: ImageFile) -> str:
     if picture.mode in _ALPHA:
         return "an image with an alpha channel"
-    if picture.mode in ("RGB", "RGBX", "YCbCr"):
-        return "uint16" if ";16" in raw_mode(picture) else ""
+    packed = raw_mode(picture)
+    if picture.mode == "RGBX" or packed in _FOUR_BYTES:
+        return "an image with an alpha channel"
+    if picture.mode in ("RGB", "YCbCr"):
+        return "uint16" if ";16" in packed else ""
     return _KINDS.get(picture.mode, f"of Pillow's mode {picture.mode}")
 
 
@@ -76,8 +90,9 @@ def _has_second_page(picture: ImageFile) -> bool:
     """Asked for one page alone: counting the pages of a TIFF would follow a chain that a file may make endless."""
     if picture.format not in ("TIFF", "WEBP"):
         return False
-    try:
-        picture.seek(1)
-    except EOFError:
-        return False
+    with silenced():
+        try:
+            picture.seek(1)
+        except EOFError:
+            return False
     return True

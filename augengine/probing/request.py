@@ -94,11 +94,14 @@ def as_request(request: ProbeRequest | None, options: Mapping[str, Any]) -> Prob
     Raises:
         SpecError: Both, a keyword that is no option, or a value out of range.
     """
-    tissue = {field.name for field in fields(SpecimenRequest)}
-    if request is not None or "specimen" in options or not tissue & options.keys():
+    if request is not None or "specimen" in options:
         return asked(ProbeRequest, request, options)
-    own = {name: value for name, value in options.items() if name not in tissue}
+    tissue, probed = ([field.name for field in fields(kind)] for kind in (SpecimenRequest, ProbeRequest))
+    known = [*tissue, *(name for name in probed if name != "specimen")]
+    if odd := [name for name in options if name not in known]:
+        raise SpecError(f"probe has no option {odd[0]!r}", hint=f"its options are {', '.join(known)}")
     specimen = asked(SpecimenRequest, None, {name: value for name, value in options.items() if name in tissue})
+    own = {name: value for name, value in options.items() if name not in tissue}
     return asked(ProbeRequest, None, {**own, "specimen": specimen})
 
 

@@ -25,7 +25,7 @@ MAX_CARD_BYTES = 1 << 24
 def write_card(outcome: Outcome, plan: Plan, about: Mapping[str, Any]) -> None:
     """Write the card of a dataset, unless a ``README.md`` that somebody else wrote is there.
 
-    The card says nothing of times, hosts, workers or the folder's own name: equal datasets have equal cards.
+    The card says nothing of times, hosts, workers or the folder's own name: the same command writes the same card.
 
     Args:
         outcome: What the run left.

@@ -14,7 +14,13 @@ from augengine.shards.content import Planned
 
 _IMAGES = ("png", "jpg", "webp", MASK_EXT)
 _TYPES = {str: "string", int: "int64", float: "float64"}
-_SIZES = ((1000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
+_SIZES = tuple(
+    zip(
+        (10**n for n in range(3, 10)),
+        ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B"),
+        strict=True,
+    )
+)
 
 
 def metadata(outcome: Outcome, plan: Plan) -> str:
@@ -29,10 +35,10 @@ def metadata(outcome: Outcome, plan: Plan) -> str:
     from yaml import safe_dump  # only this needs it, and nothing of ours reads yaml
 
     samples = outcome.samples_out
-    size = next((name for most, name in _SIZES if samples < most), "n>10M")
+    size = next((name for most, name in _SIZES if samples < most), "1B<n<10B")
     value: dict[str, Any] = {
         "pretty_name": title(plan),
-        "task_categories": ["image-segmentation"],
+        **({"task_categories": ["image-segmentation"]} if count_members(outcome.reports)[MASK_EXT] else {}),
         "tags": ["histopathology", "webdataset", "augengine"],
         "size_categories": [size],
         "configs": [{"config_name": "default", "data_files": _data_files(outcome, plan)}],

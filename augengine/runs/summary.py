@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +19,7 @@ from augengine.storage import AnyPath
 SUMMARY_VERSION = 1
 _NAMES_SHOWN = 5
 _REASONS_SHOWN = 20
+_SIGNS = re.compile(r"([\\`*\[\]|])")
 
 
 def write_summary(
@@ -94,8 +97,9 @@ def _digest(shard: ShardAccount) -> dict[str, Any]:
 def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     samples, shards, run = value["samples"], value["shards"], value["run"]
     yield "# What this dataset holds\n"
-    yield "| source samples | written | failed | quarantined |\n|---|---|---|---|"
-    yield "| " + " | ".join(str(samples[name]) for name in ("in", "written", "failed", "quarantined")) + " |\n"
+    columns = [name for name in ("written", "failed", "quarantined", "emptied", "left") if samples[name]]
+    yield "| source samples | " + " | ".join(columns) + " |\n|---" + "|---" * len(columns) + "|"
+    yield "| " + " | ".join(str(samples[name]) for name in ("in", *columns)) + " |\n"
     yield f"{counted(samples['out'], 'sample')} in {counted(shards['done'], 'shard')}, {value['bytes']:,} bytes. "
     yield f"The last run took {run['seconds']:.1f} s. Made before it: {counted(run['shards_resumed'], 'shard')}."
     if failed := value.get("failed_slides"):
@@ -122,8 +126,9 @@ def _left_out(value: Mapping[str, Any]) -> Iterator[str]:
         yield "\n## Left out by the gate\n\n| variant | counterstain's SSIM |\n|---|---|"
         worst = sorted(found.items(), key=lambda item: item[1])[:_REASONS_SHOWN]
         yield from (f"| {cell(key)} | {ssim:g} |" for key, ssim in worst)
-        emptied = f"Nothing is left of {counted(value['samples']['emptied'], 'source sample')}. "
-        yield f"\n{counted(len(found), 'variant')} in all. {emptied}Each is named in `summary.json`."
+        yield f"\n{counted(len(found), 'variant')} in all, each named in `summary.json`."
+        if emptied := value["samples"]["emptied"]:
+            yield f"Nothing is left of {counted(emptied, 'source sample')}."
 
 
 def _classes(value: Mapping[str, Any]) -> Iterator[str]:
@@ -147,5 +152,5 @@ def _reasons(value: Mapping[str, Any]) -> Iterator[str]:
 
 
 def cell(text: str) -> str:
-    """A text for the cell of a table."""
-    return " ".join(text.replace("|", "\\|").split())
+    """A text of anybody's for a cell of a table: no Markdown or HTML in it is obeyed."""
+    return _SIGNS.sub(r"\\\1", " ".join(html.escape(text, quote=False).split()))

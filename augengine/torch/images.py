@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from augengine.errors import SpecError
 
 _MASK_MODES = ("1", "L", "P", "I", "I;16", "F")
 _TENSORS = "torchvision.tv_tensors"
+_IMAGE_DIMENSIONS = 3
 
 Change = Callable[[Any], Any]
 
@@ -20,17 +22,25 @@ Change = Callable[[Any], Any]
 def change_images(sample: Any, change: Change) -> Any:
     """A sample with every image changed and everything else as it is.
 
-    Images are Pillow's RGB pictures and torchvision's ``tv_tensors.Image``. Without any of these the first plain
-    tensor is the image, as for torchvision, and all others stay. Pillow's pictures of one channel are masks.
+    Images are Pillow's RGB pictures and torchvision's ``tv_tensors.Image``. Without any of these the first other tensor
+    of three dimensions or more is the image, and all others stay. Pillow's pictures of one channel are masks.
 
     Args:
         sample: An image, or any nesting of tuples, lists and dicts.
         change: Called with each image: a Pillow picture, or a uint8 tensor (..., 3, H, W).
 
     Raises:
-        SpecError: What stands where an image stands is not 8-bit RGB.
+        SpecError: What stands where an image stands is not 8-bit RGB, or nothing in the sample is an image.
     """
-    return _Walk(change, plain=not _any_image(sample)).walk(sample)
+    walk = _Walk(change, plain=not any(map(_is_marked, _leaves(sample))))
+    changed = walk.walk(sample)
+    if not walk.changed:
+        kinds = sorted({type(each).__name__ for each in _leaves(sample)})
+        hint = (
+            "it takes uint8 tensors (..., 3, H, W) and Pillow's RGB pictures: torch.from_numpy(image).permute(2, 0, 1)"
+        )
+        raise SpecError(f"nothing is an image among {', '.join(kinds) or 'nothing'}", hint=hint)
+    return changed
 
 
 def is_picture(value: Any) -> bool:
@@ -38,12 +48,21 @@ def is_picture(value: Any) -> bool:
     return isinstance(value, Image.Image) and value.mode not in _MASK_MODES
 
 
-def _any_image(sample: Any) -> bool:
+def _leaves(sample: Any) -> Iterator[Any]:
+    """Everything in a sample that is no tuple, list or dict."""
     if isinstance(sample, Mapping):
-        return any(map(_any_image, sample.values()))
-    if isinstance(sample, list | tuple):
-        return any(map(_any_image, sample))
-    return is_picture(sample) or _kind(sample) == "Image"
+        for each in sample.values():
+            yield from _leaves(each)
+    elif isinstance(sample, list | tuple):
+        for each in sample:
+            yield from _leaves(each)
+    else:
+        yield sample
+
+
+def _is_marked(value: Any) -> bool:
+    """Whether its type alone says that it is an image."""
+    return is_picture(value) or _kind(value) == "Image"
 
 
 def _kind(value: Any) -> str:
@@ -53,15 +72,21 @@ def _kind(value: Any) -> str:
 
 
 class _Walk:
-    """One walk through a sample; ``plain`` says that its first plain tensor is the image."""
+    """One walk through a sample.
+
+    Args:
+        change: Called with each image.
+        plain: Whether the first tensor of three dimensions is the image, since no other is marked as one.
+    """
 
     def __init__(self, change: Change, *, plain: bool) -> None:
-        self._change, self._plain = change, plain
+        self._change, self._plain, self.changed = change, plain, False
 
     def walk(self, value: Any) -> Any:
         if isinstance(value, Mapping):
-            walked = {name: self.walk(each) for name, each in value.items()}
-            return walked if type(value) is dict else type(value)(walked)  # type: ignore[call-arg]
+            walked = copy.copy(value)
+            walked.update({name: self.walk(each) for name, each in value.items()})  # type: ignore[attr-defined]
+            return walked
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return type(value)(*map(self.walk, value))
         if isinstance(value, list | tuple):
@@ -72,23 +97,30 @@ class _Walk:
         if is_picture(value):
             if value.mode != "RGB":
                 raise SpecError(f"an image is in RGB, got Pillow's mode {value.mode}", hint="image.convert('RGB')")
+            self.changed = True
             return self._change(value)
-        if _kind(value) == "Image":
-            return _wrapped(self._change(_checked(value.as_subclass(Tensor))), value)
-        if self._plain and type(value) is Tensor:
-            self._plain = False
-            return self._change(_checked(value))
+        if _kind(value) == "Image" or (self._plain and _may_be_image(value)):
+            self._plain, self.changed = self._plain and _kind(value) == "Image", True
+            return _like(self._change(_checked(value)), value)
         return value
 
 
+def _may_be_image(value: Any) -> bool:
+    return isinstance(value, Tensor) and not _kind(value) and value.ndim >= _IMAGE_DIMENSIONS
+
+
 def _checked(image: Tensor) -> Tensor:
-    if image.dtype != torch.uint8 or image.ndim < 3 or image.shape[-3] != 3:
+    """An image as a plain tensor."""
+    if image.dtype != torch.uint8 or image.ndim < _IMAGE_DIMENSIONS or image.shape[-3] != 3:
         hint = "put StainNoise before the step that makes floats: it takes what a decoder gives"
         raise SpecError(f"an image is a uint8 tensor (..., 3, H, W), got {image.dtype} {tuple(image.shape)}", hint=hint)
-    return image
+    return image.as_subclass(Tensor)
 
 
-def _wrapped(image: Tensor, like: Any) -> Any:
-    from torchvision import tv_tensors  # there, since one of its tensors came in
-
-    return tv_tensors.wrap(image, like=like)
+def _like(image: Tensor, other: Tensor) -> Tensor:
+    """An image of the same kind of tensor as another, with what that kind carries along."""
+    if type(other) is Tensor:
+        return image
+    wrapped = other.clone()
+    wrapped.copy_(image)
+    return wrapped

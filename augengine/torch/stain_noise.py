@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from augengine.dataset.augmenter import Augmenter
 from augengine.errors import SpecError
 from augengine.pictures.arrays import RgbImage
-from augengine.spec import Precision
+from augengine.spec import BackendName, Precision
 from augengine.torch.images import change_images, is_picture
 
 _KEYS = 2**62
@@ -39,6 +39,7 @@ class StainNoise(nn.Module):
         seed: Root of the noise, beside torch's generator: two transforms with other seeds draw other noise.
         weights: Folder of generators; None searches where `augment` does.
         precision: Precision inside the generators; None takes the fastest within the noise budget.
+        backend: What runs the generators. On a machine with a GPU ``openvino`` keeps the GPU to the training.
         threads: CPU threads of each process that calls it.
 
     Raises:
@@ -55,6 +56,7 @@ class StainNoise(nn.Module):
         seed: int = 0,
         weights: str | Path | None = None,
         precision: Precision | None = None,
+        backend: BackendName = "auto",
         threads: int = 1,
     ) -> None:
         super().__init__()
@@ -67,6 +69,7 @@ class StainNoise(nn.Module):
             "seed": seed,
             "weights": weights,
             "precision": precision,
+            "backend": backend,
             "threads": threads,
         }
         self._augmenter: Augmenter | None = Augmenter(**self._options)
@@ -98,6 +101,8 @@ class StainNoise(nn.Module):
 
     def _change_tensor(self, image_nchw: Tensor) -> Tensor:
         """Each image of a uint8 tensor (..., 3, H, W), on its own device."""
+        if not image_nchw.numel():
+            return image_nchw
         images = image_nchw.detach().cpu().reshape(-1, *image_nchw.shape[-3:]).permute(0, 2, 3, 1).numpy()
         made = [self._vary(image) if self._coin() else image for image in images]
         changed = torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).reshape(image_nchw.shape)

@@ -12,15 +12,18 @@ import numpy as np
 import pytest
 
 from augengine import open_dataset
-from augengine.dataset import replay
+from augengine.chain.base import Variants
+from augengine.dataset import draw_sheet, predict, replay
+from augengine.dataset.gate import part_variants
 from augengine.errors import PlanMismatch, ShardError, SpecError
 from augengine.jobs import Report
 from augengine.measures.structure import counterstain_ssim
 from augengine.runs import read_status
 from augengine.shards.records import read_report, write_report
 from augengine.shards.verify import verify
+from augengine.spec import GateSpec
 from augengine.stains import BUILT_IN
-from tests.support.datasets import digests, keys, make, members
+from tests.support.datasets import Listener, digests, keys, make, members, request
 from tests.support.pictures import decode, encode, tissue, write_folder
 
 pytestmark = pytest.mark.e2e
@@ -199,3 +202,30 @@ def test_the_similarity_falls_with_what_changes_and_not_with_markers() -> None:
     same, changed, other = counterstain_ssim(source, [source, noisy, tissue(64, 64, seed=9)], stain)
     assert same == pytest.approx(1.0)
     assert same > changed > other
+
+
+def test_a_gate_of_0_keeps_even_what_is_turned_inside_out() -> None:
+    source = tissue(64, 64)
+    variants = Variants(key="k", images_khwc=(255 - source)[None], sigmas=(0.1,))
+    for least, kept in ((0.0, 1), (0.01, 0)):
+        cd68 = BUILT_IN["cd68"]
+        gate = GateSpec(least=least, counterstain=cd68.counterstain, chromogen=cd68.chromogen)
+        gated = part_variants(source, variants, gate)
+        assert (len(gated.kept), len(gated.left_out)) == (kept, 1 - kept)
+    assert min(gated.left_out.values()) < 0
+
+
+def test_a_sheet_draws_what_the_gate_left_and_passes_over_bad_samples(measured: Measured, tmp_path: Path) -> None:
+    write_folder(tmp_path / "tiles", ["large"])
+    (tmp_path / "tiles" / "a_small.png").write_bytes(encode(tissue(10, 10)))
+    make(tmp_path / "tiles", tmp_path / "out", measured.weights, **{**OPTIONS, "gate": 0.0})
+    assert draw_sheet(tmp_path / "out", tmp_path / "sheet.png", rows=2).is_file()
+    measured.make(tmp_path / "none", 1.0)
+    with pytest.raises(ShardError, match=r"no source .* can be drawn"):
+        draw_sheet(tmp_path / "none", tmp_path / "sheet.png")
+
+
+def test_a_dry_run_says_that_a_gate_may_leave_some_out(measured: Measured, tmp_path: Path) -> None:
+    options: dict[str, Any] = {**OPTIONS, "gate": 0.5, "workers": 1}
+    said = predict(request(measured.tiles, tmp_path / "out", measured.weights, **options), Listener())
+    assert "5 samples become at most 15 in" in said.sentence()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from augengine.errors import SourceError, SpecError
 from augengine.loader import write_epoch_index
 from augengine.shards.listed import read_index
 from tests.support.datasets import make
-from tests.support.pictures import write_folder
+from tests.support.pictures import encode, tissue, write_folder
 
 pytestmark = pytest.mark.e2e
 
@@ -73,3 +75,35 @@ def test_values_out_of_range_are_refused(shards: Path, tmp_path: Path) -> None:
         write_epoch_index(shards, tmp_path, epoch=0, p=2.0)
     with pytest.raises(SpecError, match="cannot be negative"):
         write_epoch_index(shards, tmp_path, epoch=-1)
+
+
+def test_a_folder_that_holds_shards_is_refused(shards: Path) -> None:
+    before = sorted(file.name for file in shards.iterdir())
+    with pytest.raises(SpecError, match="holds shards, whose own indexes would be replaced"):
+        write_epoch_index(shards, shards, epoch=0)
+    assert sorted(file.name for file in shards.iterdir()) == before
+
+
+def test_keys_that_are_cleaned_are_found_by_where_they_lie(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with tarfile.open(tmp_path / "in" / "s.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+        lines = []
+        for name in ("a/x.png", "a/y.png"):
+            data, info = encode(tissue()), tarfile.TarInfo(name)
+            info.size, at = len(data), tar.offset
+            tar.addfile(info, io.BytesIO(data))
+            lines.append(f"png {at + tarfile.BLOCKSIZE} {len(data)} {name}")
+    (tmp_path / "in" / "s.idx").write_text("\n".join(["v1.2 2", *lines]) + "\n")
+    _, indexes = write_epoch_index(tmp_path / "in", tmp_path / "out", epoch=0)
+    assert sorted(listed(indexes)) == ["a/x", "a/y"]
+
+
+def test_what_is_in_doubt_is_said_as_open_dataset_says_it(
+    shards: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="augengine.loader"):
+        open_dataset(shards)
+        said = list(caplog.messages)
+        caplog.clear()
+        write_epoch_index(shards, tmp_path, epoch=0)
+    assert caplog.messages == said != []

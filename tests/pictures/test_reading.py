@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,6 +63,23 @@ def test_what_the_one_refuses_the_other_refuses(mode: str, fmt: str) -> None:
             read(out.getvalue(), max_side=1024)
 
 
+def test_a_bmp_of_32_bits_is_refused_by_both() -> None:
+    plain = encode(tissue(8, 8), "BMP")
+    head = plain[:28] + (32).to_bytes(2, "little") + plain[30:54]
+    wide = head + b"".join(bytes([*pixel, 0]) for pixel in tissue(8, 8).reshape(-1, 3).tolist())
+    for read in (read_image, check_image):
+        with pytest.raises(ContentError, match=r"alpha|truncated"):
+            read(wide, max_side=1024)
+
+
+def test_a_tiff_in_ycbcr_is_read_to_a_grey_level(decoder: Decoder) -> None:
+    out = io.BytesIO()
+    Image.fromarray(tissue()).convert("YCbCr").save(out, "TIFF")
+    (other,) = decoder.decode([out.getvalue()])
+    found = read_image(out.getvalue(), max_side=1024)
+    assert np.abs(found.astype(int) - np.asarray(other).astype(int)).max() <= 1
+
+
 @pytest.mark.parametrize("extension", [".png", ".tif"])
 def test_16_bit_colour_is_refused(extension: str) -> None:
     import cv2
@@ -105,3 +126,42 @@ def test_a_tiff_that_asks_to_be_turned_is_refused() -> None:
     turned = encode(tissue(48, 64), "TIFF", tiffinfo={0x0112: 6})
     with pytest.raises(ContentError, match="EXIF orientation 6"):
         read_image(turned, max_side=64)
+
+
+def test_pictures_are_decoded_side_by_side_and_warnings_of_others_are_left_alone() -> None:
+    png, found = encode(tissue()), []
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            warnings.warn("once per place", UserWarning, stacklevel=1)
+            found.append(read_image(png, max_side=1024))
+    assert len(seen) == 1
+
+
+FORKED = """
+import os, signal, sys, threading
+from augengine.pictures.reading import read_image
+data = open(sys.argv[1], "rb").read()
+def read():
+    while True:
+        read_image(data, max_side=1024)
+for _ in range(3):
+    threading.Thread(target=read, daemon=True).start()
+for _ in range(8):
+    pid = os.fork()
+    if not pid:
+        signal.alarm(20)
+        read_image(data, max_side=1024)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0, "a forked reader hung"
+os._exit(0)
+"""
+
+
+def test_a_fork_while_others_read_does_not_hang(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    (tmp_path / "picture.jpg").write_bytes(encode(tissue(256, 256), "JPEG", exif=exif.tobytes()))
+    command = [sys.executable, "-c", FORKED, str(tmp_path / "picture.jpg")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def test_the_command_of_a_card_makes_the_dataset_again(tiles: Path, small_weight
     make(tiles, tmp_path / "one", small_weights, samples_per_shard=3, **options)
     typed = command(tmp_path / "one")
     assert typed[-2:] == ["--out", "this-folder/"]
-    done = CliRunner().invoke(main, [*typed[:-1], str(tmp_path / "two"), "--force"])
+    done = CliRunner().invoke(main, [*typed[:-1], str(tmp_path / "two")])
     assert done.exit_code == 0, done.output
     assert digests(tmp_path / "two") == digests(tmp_path / "one")
     assert "README.md" in digests(tmp_path / "one")
@@ -143,3 +144,17 @@ def test_a_card_without_any_sample_is_written_all_the_same(small_weights: Path, 
     make(tiles, tmp_path / "out", small_weights, gate=1.0)
     assert "| emptied | 4 |" in card(tmp_path / "out")
     assert "There are no masks." in card(tmp_path / "out")
+
+
+def test_what_a_patient_is_called_is_cut_and_obeyed_by_nobody(small_weights: Path, tmp_path: Path) -> None:
+    names: list[Any] = ["![](http://evil/x.png)<b>|`", "x" * 10**6, 7, True, ["a"], {"b": 1}, None]
+    write_folder(tmp_path / "tiles", [f"tile_{i}" for i in range(len(names))])
+    for i, name in enumerate(names):
+        (tmp_path / "tiles" / f"tile_{i}.json").write_text(json.dumps({"patient": name}))
+    make(tmp_path / "tiles", tmp_path / "out", small_weights)
+    text = card(tmp_path / "out")
+    assert "!\\[\\](http://evil/x.png)&lt;b&gt;\\|\\` | 1 |" in text
+    assert f"| {'x' * 100} | 1 |" in text
+    assert "| 7 | 1 |" in text
+    assert "3 patients in all" in text
+    assert len(text) < 10_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, defaultdict, namedtuple
 from typing import Any
 
 import numpy as np
@@ -102,11 +102,31 @@ def test_a_picture_of_one_channel_is_a_mask(mode: str) -> None:
     assert change_images(sample, lambda _: None)[1] is sample[1]
 
 
+def test_a_label_before_the_image_is_no_image() -> None:
+    label, found = change_images((torch.tensor(1), image()), blacken)
+    assert (int(label), int(found.max())) == (1, 0)
+
+
+def test_other_kinds_of_tensors_and_dicts_keep_their_kind_and_what_they_carry() -> None:
+    made = load("monai.data").MetaTensor(image(), meta={"file": "k"})
+    sample = defaultdict(list, image=made)
+    found = change_images(sample, blacken)
+    assert (type(found), found.default_factory) == (defaultdict, list)
+    assert (type(found["image"]), found["image"].meta["file"]) == (type(made), "k")
+    assert (int(found["image"].max()), int(made.max())) == (0, 1)
+
+
+@pytest.mark.parametrize("sample", [{"image": np.zeros((4, 5, 3), np.uint8)}, (picture("L"), 1), [], mask()])
+def test_a_sample_without_any_image_is_refused_by_what_it_holds(sample: Any) -> None:
+    with pytest.raises(SpecError, match="nothing is an image among") as caught:
+        change_images(sample, blacken)
+    assert "permute" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
         (image().float(), "float32"),
-        (torch.zeros((4, 5), dtype=torch.uint8), r"\(4, 5\)"),
         (torch.zeros((4, 5, 3), dtype=torch.uint8), r"\(4, 5, 3\)"),
         (picture("RGBA"), "RGBA"),
         (tv_tensors.Image(torch.zeros((1, 4, 5))), r"float32 \(1, 4, 5\)"),

@@ -199,3 +199,47 @@ def test_forked_workers_of_a_parent_that_used_no_engine_work(small_weights: Path
 def test_what_makes_no_sense_is_refused_at_once(error: type[Exception], options: dict[str, Any]) -> None:
     with pytest.raises(error):
         StainNoise(**{"stain": "cd68", **options})
+
+
+def test_an_empty_batch_stays_empty(noise: StainNoise) -> None:
+    assert noise(torch.zeros((0, 3, 8, 8), dtype=torch.uint8)).shape == (0, 3, 8, 8)
+
+
+CLOSED = """
+import gc, multiprocessing, signal, sys
+from tests.torch.test_stain_noise import StainNoise, image
+
+noise = StainNoise("cd68", eps=0.5, p=1.0, weights=sys.argv[1], precision="float32")
+noise(image())
+
+def end(how):
+    global noise
+    signal.alarm(60)
+    if how == "close":
+        noise._augmenter.close()
+    elif how == "call":
+        try: noise(image())
+        except Exception: pass
+        noise = None
+        gc.collect()
+
+for how in ("close", "call", "nothing"):
+    child = multiprocessing.get_context("fork").Process(target=end, args=(how,))
+    child.start()
+    child.join()
+    assert child.exitcode == 0, how
+print("all ended")
+"""
+
+
+def test_a_forked_process_ends_whatever_it_did_with_what_it_got(small_weights: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSED, str(small_weights)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'train'}"},
+        capture_output=True,
+        text=True,
+        timeout=3 * SECONDS,
+        check=False,
+    )
+    assert "all ended" in done.stdout, done.stderr

@@ -141,4 +141,4 @@ def test_the_command_draws_the_gates_curve_over_all_variants(trained: Path, tmp_
         ("x1", 1, True),
     ]
     assert (result["curve"]["variants"], result["curve"]["area"]) == (3, 1.0)
-    assert "33% of 3 variants changed their mask" in done.output
+    assert "the mask changed in 33% of 3 variants" in done.output

@@ -104,12 +104,13 @@ def test_each_tile_shows_all_variants_that_it_has(plain: str) -> None:
         assert {rule.pick(tile, epoch) for epoch in range(60)} == set(range(1, tile.variants + 1))
 
 
-def write_variants(folder: Path, numbers: Sequence[int], written: int) -> str:
-    """A shard as `augengine augment` writes it with a gate: a source, and some of its variants."""
+def write_variants(folder: Path, numbers: Sequence[int], written: int, *, source: bool = True) -> str:
+    """A shard as `augengine augment` writes it with a gate: some variants of a source, and the source if asked."""
     picture, mask = glomerulus(32, 0)
     with ShardWriter(folder / "cd68-000000.tar") as writer:
-        for number in (0, *numbers):
-            meta = {"source_key": "t", "variant": number, "variants": written, "source": '{"mpp": 0.5}'}
+        for number in (*([0] if source else []), *numbers):
+            said = {"counterstain_ssim": 0.9, "source": '{"mpp": 0.5}'}
+            meta = {"source_key": "t", "variant": number, "variants": written, **said}
             image = encode(np.full_like(picture, 10 * number)) if number else encode(picture)
             members = [("png", image), ("seg.png", encode(mask)), ("json", json.dumps(meta).encode())]
             writer.add(f"t-v{number:04d}", members)
@@ -144,3 +145,18 @@ def test_the_command_refuses_what_a_limit_left_unaugmented(tmp_path: Path, small
     assert (done.exit_code, "1 of 2 training tiles have no variants, as g1" in done.output) == (2, True), done.output
     baseline = run(*named, "--variants", 0, "--out", tmp_path / "out")
     assert baseline.exit_code == 0, baseline.output
+
+
+def test_sources_may_lie_apart_from_what_a_gate_left_of_them(plain: str, tmp_path: Path) -> None:
+    apart = write_variants(tmp_path / "gated", [1, 3], written=2, source=False)
+    (tile,) = find_tiles([plain, apart])
+    assert (tile.variants, tile.passed) == (2, False)
+
+
+def test_a_tile_of_which_a_gate_left_nothing_is_shown_as_it_is(tmp_path: Path) -> None:
+    write_tiles(tmp_path / "plain", ["t", "emptied"])
+    apart = write_variants(tmp_path / "gated", [2], written=1, source=False)
+    emptied, tile = find_tiles([str(tmp_path / "plain"), apart])
+    assert (emptied.key, emptied.passed, tile.passed, tile.variants) == ("emptied", True, False, 1)
+    number, line = count_stored([emptied, tile])
+    assert (number, "1 that were passed through always as they are" in line) == (1, True)

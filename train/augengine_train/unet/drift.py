@@ -22,7 +22,7 @@ from augengine_train.loop.commands import FILE, SETTINGS, Echo, PoliteCommand
 from augengine_train.unet.cohort import Tiles, name_patients
 from augengine_train.unet.fit import open_view
 from augengine_train.unet.foreground import Foreground
-from augengine_train.unet.gate_curve import Look, gate_curve
+from augengine_train.unet.gate_curve import MIN_SHOWN, Look, gate_curve
 from augengine_train.unet.measures import Counts, Measures, compare
 from augengine_train.unet.predict import View
 from augengine_train.unet.run import find_card
@@ -173,7 +173,8 @@ def _write_curve(out: Path, drifts: Mapping[str, Drift]) -> list[str]:
     curve = gate_curve(looks)
     rows = {shards: [asdict(look) for look in drift.looks] for shards, drift in drifts.items()}
     write_json(out / CURVE, {"curve": curve and curve.to_json(), "looks": rows}, out)
-    return ["no gate can be drawn: every mask changed, or none did"] if curve is None else list(curve.lines())
+    nothing = f"no gate can be drawn: every mask of at least {MIN_SHOWN:.0%} of its tile changed, or none did"
+    return [nothing] if curve is None else list(curve.lines())
 
 
 def _find(test: Sequence[str], shards: str, patients: Path | None) -> Tiles:

@@ -24,7 +24,7 @@ class Look:
 
     Attributes:
         key: The tile's key.
-        variant: The variant's number.
+        variant: Which of the tile's variants, counted from 1 among those that are there.
         ssim: Structural similarity of its counterstain with the tile's, in [-1, 1].
         shown: Share of the tile that its mask covers.
         own, varied: F1 by pixel with the tile's mask, in the tile and in the variant.
@@ -84,8 +84,8 @@ class GateCurve:
 
     def lines(self) -> Iterator[str]:
         """The curve as lines of text."""
-        yield f"{self.changed:.0%} of {self.variants} variants changed their mask; area under the gate's curve "
-        yield f"{self.area:.2f}, where 0.5 is chance"
+        yield f"the mask changed in {self.changed:.0%} of {self.variants} variants"
+        yield f"area under the gate's curve {self.area:.2f}, where 0.5 is chance"
         yield "gate   leaves out   of the changed   of the others   changed among the rest"
         for gate in self.gates:
             numbers = (gate.left_out, gate.caught, gate.wasted, gate.changed)

@@ -34,7 +34,7 @@ class Tile:
         height, width: Size of the images in pixels.
         patient: Its patient, by its json; empty if that says nothing.
         mpp: Its um/px, by its json; None if that says nothing.
-        passed: It was left out of the augmentation on purpose, so it has no variants.
+        passed: It was left out of the augmentation on purpose, or a gate left out all its variants: it has none.
         says: Its class as its json or its ``cls`` member says it, in the form that `passes_through` reads; no pixels.
     """
 
@@ -67,6 +67,7 @@ class _Stored:
     mpp: float | None
     passed: bool
     written: int | None
+    gated: bool
     says: Sample
 
     def is_copy_of(self, source: _Stored) -> bool:
@@ -98,7 +99,10 @@ def find_tiles(texts: Sequence[str]) -> tuple[Tile, ...]:
             other = stored[each.key].get(each.variant)
             stored[each.key][each.variant] = each if other is None else _copy_of_both(each, other, copied, text)
     refuse_bad({key: reason for key, found in stored.items() if (reason := _why_bad(found))}, " ".join(texts))
-    return tuple(_tile(key, stored[key]) for key in sorted(stored))
+    # A gate may have left all variants of a tile out: then nothing but the tile is there.
+    gated = any(each.gated for found in stored.values() for each in found.values())
+    tiles = (_tile(key, stored[key]) for key in sorted(stored))
+    return tuple(replace(tile, passed=tile.passed or (gated and not tile.variants)) for tile in tiles)
 
 
 def _copy_of_both(each: _Stored, other: _Stored, copied: set[str], text: str) -> _Stored:
@@ -117,7 +121,8 @@ def _why_bad(found: Mapping[int, _Stored]) -> str:
     if SOURCE_VARIANT not in found:
         return "its variants are there, but not itself; name its source shards too, or augment with --include-source"
     missing = sorted(set(range(max(found))) - set(found))
-    if missing and any(each.written != len(found) - 1 for each in found.values()):
+    counts = {each.written for each in found.values() if each.variant != SOURCE_VARIANT}
+    if missing and counts != {len(found) - 1}:
         return f"its variant {missing[0]} is missing, though later ones are there"
     if len({each.size for each in found.values()}) > 1:
         return f"its variants have several sizes: {sorted({each.size for each in found.values()})}"
@@ -193,6 +198,7 @@ def _stored(entry: Entry, places: Mapping[str, Place]) -> _Stored:
         mpp=Sample(key=origin.source_key, image=b"", image_ext="", meta=meta).mpp,
         passed=origin.passed,
         written=origin.written,
+        gated="counterstain_ssim" in meta,
         says=_class_of(origin.source_key, others, own),
     )
 
