@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
+from augengine.cli.lines import print_json, print_line
 from augengine.cli.options import as_json_option
 from augengine.dataset import draw_sheet, replay
 from augengine.errors import EXIT_FAILURES
@@ -27,7 +27,7 @@ from augengine.storage import AnyPath, path_of
 @click.option("--rows", type=click.IntRange(min=1), default=3, show_default=True, help="How many sources to draw.")
 def sheet_command(shards: AnyPath, out: Path, rows: int) -> None:
     """Draw sources, their translations, variants, and, with two or more variants, where these differ."""
-    click.echo(str(draw_sheet(shards, out, rows=rows)))
+    print_line(str(draw_sheet(shards, out, rows=rows)))
 
 
 @click.command("replay")
@@ -37,5 +37,8 @@ def sheet_command(shards: AnyPath, out: Path, rows: int) -> None:
 def replay_command(shards: AnyPath, key: str, as_json: bool) -> None:
     """Make one sample again from its json and compare the bytes."""
     result = replay(shards, key)
-    click.echo(json.dumps(result.to_json()) if as_json else result.sentence())
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_line(result.sentence())
     sys.exit(0 if result.same else EXIT_FAILURES)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
 from augengine.cli.console import Console
+from augengine.cli.lines import print_json, print_line
 from augengine.cli.options import as_json_option
 from augengine.importing import ImportRequest, import_checkpoint
 from augengine.weights.cards import DIRECTIONS
@@ -63,4 +63,7 @@ def import_command(as_json: bool, **options: Any) -> None:
         imported = import_checkpoint(ImportRequest(**options), console.note)
         for warning in imported.warnings:
             console.warn(warning)
-    click.echo(json.dumps(imported.to_json()) if as_json else "\n".join(imported.lines()))
+    if as_json:
+        print_json(imported.to_json())
+    else:
+        print_line("\n".join(imported.lines()))

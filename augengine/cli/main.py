@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +13,12 @@ import click
 from augengine.cli.lazy import LazyGroup, Place
 from augengine.cli.refusal import refuse, show_traceback
 from augengine.errors import EXIT_INTERRUPTED, EXIT_REFUSED, AugengineError
+from augengine.sample import printable
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, the machine's end, the terminal's end: each ends a run in the same way."""
+
+_UNDECODED = re.compile("[\\ud800-\\udfff]")
 _RESUMED = ("augment", "tile")
 _KEPT = ": finished shards are kept, the same command goes on from there"
 
@@ -59,6 +66,13 @@ COMMANDS: Mapping[str, Place] = {
 class _Group(LazyGroup):
     """Turns our errors into one line and a hint, and Ctrl-C into its own exit status."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse names that are not in UTF-8: no plan or report could hold them."""
+        if odd := [word for word in args if not word.isprintable() and _UNDECODED.search(word)]:
+            said = f"{printable(odd[0])[:200]} is in another coding than UTF-8"
+            raise click.UsageError(f"{said}; rename it, for example with convmv", ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -70,15 +84,23 @@ class _Group(LazyGroup):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - a bug of ours: never the exit status of a finished run
+            if isinstance(error, OSError) and error.filename is not None:
+                refuse(ctx, _of_file(error))
             show_traceback(ctx, error)
             click.secho(f"error: {type(error).__name__}: {error}", err=True, fg="red")
             click.echo("hint: this is a fault of augengine; `augengine --debug ...` shows where", err=True)
             ctx.exit(EXIT_REFUSED)
 
 
+def _of_file(error: OSError) -> AugengineError:
+    """What the system says of a file that a user named: a name that is too long, a folder that may not be read ..."""
+    name = printable(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else str(error.filename)
+    return AugengineError(f"{name[:200]}: {error.strerror}", hint="check the path, and the rights to it")
+
+
 def _interrupt(*_: object) -> None:
     # Only the first counts: a second one would break off the clean-up, with writers still at work.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
@@ -93,5 +115,6 @@ def _interrupt(*_: object) -> None:
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:  # noqa: ARG001 - read by the group, when an error passes it
     """Stain-translation augmentation for digital pathology, at scale."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
+            signal.signal(number, _interrupt)

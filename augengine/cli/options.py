@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
+from augengine.cli.lines import reserve_standard_output
 from augengine.spec import BackendName, ImageFormat
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def json_option(help_text: str) -> Decorator:
+    """The option ``--json``, which keeps standard output for the result alone."""
+
+    def reserve(_: click.Context, __: click.Parameter, value: bool) -> bool:
+        if value:
+            reserve_standard_output()
+        return value
+
+    return click.option("--json", "as_json", is_flag=True, callback=reserve, is_eager=True, help=help_text)
+
+
+as_json_option = json_option("Print the result as json on standard output.")
 retry_failed_option = click.option(
     "--retry-failed", is_flag=True, help="Make shards anew that failed or lack samples; the others stay as they are."
 )

@@ -10,7 +10,8 @@ from typing import Any, get_args
 import click
 
 from augengine.cli.console import Console
-from augengine.cli.lines import print_json
+from augengine.cli.lines import print_json, print_line
+from augengine.cli.options import as_json_option, json_option
 from augengine.cli.results import print_probe
 from augengine.errors import EXIT_FAILURES
 from augengine.probing import (
@@ -149,7 +150,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of probe.json and the plots.")
 @click.option("--apply", is_flag=True, help="Write the eps that was found into the stain's own TOML file.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output.")
+@as_json_option
 def probe_command(
     out: Path,
     sigmas: tuple[float, ...],
@@ -221,7 +222,7 @@ def probe_command(
     show_default=True,
     help="File of the first picture; the others are written beside it.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the files as json on standard output.")
+@json_option("Print the files as json on standard output.")
 def preview_command(
     out: Path,
     sigmas: tuple[float, ...],
@@ -249,4 +250,4 @@ def preview_command(
     if as_json:
         print_json(files)
     else:
-        click.echo("\n".join(files))
+        print_line("\n".join(files))

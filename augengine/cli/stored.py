@@ -7,8 +7,8 @@ import time
 
 import click
 
-from augengine.cli.lines import print_json, standard_output
-from augengine.cli.options import as_json_option
+from augengine.cli.lines import print_json, print_line, standard_output
+from augengine.cli.options import as_json_option, json_option
 from augengine.errors import EXIT_FAILURES
 from augengine.progress import counted
 from augengine.runs.status import read_status
@@ -21,7 +21,7 @@ WATCH_SECONDS = 5.0
 @click.command("status")
 @click.argument("out", metavar="DATASET", type=path_of)
 @click.option("--watch", is_flag=True, help="Print it again every few seconds while the run goes on.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as json on standard output, a line each time.")
+@json_option("Print the result as json on standard output, a line each time.")
 def status_command(out: AnyPath, watch: bool, as_json: bool) -> None:
     """Show how far the run on a dataset is, from any machine that sees its folder."""
     while True:
@@ -29,7 +29,7 @@ def status_command(out: AnyPath, watch: bool, as_json: bool) -> None:
         if as_json:
             print_json(status.to_json())
         else:
-            click.echo("\n".join(status.lines()))
+            print_line("\n".join(status.lines()))
         if not watch or status.standing not in ("running", "silent"):
             return
         time.sleep(WATCH_SECONDS)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from augengine.errors import WorkerError
 from augengine.fleet.base import WorkerSpec
 from augengine.fleet.nodes import Node, crew
 from augengine.fleet.seclusion import secluded, user_settings
+from augengine.progress import readable_bytes
 
 _CONNECT_SECONDS = 10.0
 _TOKEN = "RAY_AUTH_MODE=token"  # noqa: S105 - the name of a setting, no secret
@@ -36,6 +40,10 @@ class Cluster:
     workers: int
     threads: int
     cores: tuple[tuple[int, ...], ...]
+
+
+MIN_ROOM_BYTES = 16 << 20
+"""What must be free in the temporary folder for a Ray of our own; it wrote 220 kB for two workers and eight shards."""
 
 
 @contextmanager
@@ -77,7 +85,7 @@ def _own_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
@@ -90,6 +98,7 @@ def _init(ray: Any, address: str | None, workers: int | None, worker: WorkerSpec
     if address:
         _check_reachable(address)
     else:
+        check_room(Path(tempfile.gettempdir()))
         workers = workers or 1
         gpus = 0 if worker.device_id is None else workers
         options = {
@@ -107,6 +116,18 @@ def _init(ray: Any, address: str | None, workers: int | None, worker: WorkerSpec
         where = f"join Ray at {address}" if address else "start Ray"
         hint = f"check --ray, or leave it out; a cluster with tokens wants {_TOKEN} here too"
         raise WorkerError(f"cannot {where}: {first_line(error)}", hint=hint) from error
+
+
+def check_room(folder: Path, needed: int = MIN_ROOM_BYTES) -> None:
+    """Refuse a temporary folder that is full: a Ray of our own writes there, and would wait in vain for its files.
+
+    Raises:
+        WorkerError: It has fewer bytes left than ``needed``.
+    """
+    if (free := shutil.disk_usage(folder).free) < needed:
+        hint = "free some space, or name a folder on another disk by TMPDIR; one worker needs no Ray"
+        room = f"{readable_bytes(free)} left, Ray needs {readable_bytes(needed)}"
+        raise WorkerError(f"the temporary folder {folder} has {room}", hint=hint)
 
 
 def _share(ray: Any, address: str | None, workers: int | None, worker: WorkerSpec) -> Cluster:

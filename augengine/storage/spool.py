@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from functools import cache
@@ -23,9 +24,10 @@ def spool_of() -> Path:
 @cache
 def _spool(pid: int) -> Path:
     root = Path(tempfile.gettempdir()) / f"augengine-{os.getuid()}"
-    root.mkdir(mode=0o700, exist_ok=True)
-    if root.is_symlink() or root.stat().st_uid != os.getuid():
-        return Path(tempfile.mkdtemp(prefix="augengine-"))  # somebody else's: not for our files
+    with suppress(FileExistsError):  # whatever is there
+        root.mkdir(mode=0o700)
+    if not _is_own_folder(root):
+        return Path(tempfile.mkdtemp(prefix="augengine-"))  # anybody may have put it there: not for our files
     guard = os.open(root, os.O_RDONLY)
     try:
         fcntl.flock(guard, fcntl.LOCK_EX)
@@ -35,6 +37,11 @@ def _spool(pid: int) -> Path:
     finally:
         os.close(guard)
     return folder
+
+
+def _is_own_folder(root: Path) -> bool:
+    found = root.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def _sweep(root: Path) -> None:

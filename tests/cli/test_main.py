@@ -258,7 +258,7 @@ def interrupted(options: list[object], out: Path, number: signal.Signals) -> tup
         return process.returncode, said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_leaves_with_130_and_is_gone_on_with(
     number: signal.Signals, small_weights: Path, tmp_path: Path
 ) -> None:
