@@ -49,6 +49,14 @@ def shard_cases() -> Path:
     return SHARED_CASES / "shards"
 
 
+@pytest.fixture(scope="session")
+def safety_cases() -> Path:
+    """Scripts that make files which mean harm; tests that need them skip where they are absent."""
+    if not (SHARED_CASES / "safety").is_dir():
+        pytest.skip("the shared cases of safety are not beside the checkout")
+    return SHARED_CASES / "safety"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Engines and weights of the tests stay out of the user's own folder; child processes inherit it."""

@@ -15,6 +15,9 @@ State = Mapping[str, Tensor]
 
 _DEEPEST = 8
 _MAX_DIGITS = 9
+MAX_MAPPINGS = 10_000
+"""Mappings of a checkpoint that are looked into; a training's with its optimizer has a few hundred."""
+
 _COUNTERS = ("n_averaged", "num_updates", "initted", "step", "decay")
 """What averages of a network keep beside its copy: values without dimensions, or of one element."""
 _DIGITS = re.compile(r"(\d+)")
@@ -42,7 +45,7 @@ def pick_state(loaded: Any, entry: str | None, source: str) -> dict[str, Tensor]
     Raises:
         CheckpointError: No generator, several, or none of that name.
     """
-    everything = dict(_state_dicts(loaded, ""))
+    everything = dict(_state_dicts(loaded, source))
     if not everything:
         kind = type(loaded).__name__
         raise CheckpointError(f"{source} holds no state dict but {kind}", hint="save netG.state_dict() alone")
@@ -58,6 +61,12 @@ def pick_state(loaded: Any, entry: str | None, source: str) -> dict[str, Tensor]
     raise _no_generator(everything, states, entry, source)
 
 
+def all_tensors(loaded: Any, source: str) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor that may be a weight, by its dotted name; errors as in `pick_state`."""
+    for path, tensors in _state_dicts(loaded, source):
+        yield from ((_joined(path, name), tensor) for name, tensor in tensors.items())
+
+
 def _all_generators(states: Mapping[str, State]) -> dict[str, dict[str, Tensor]]:
     return {name: state for path, whole in states.items() for name, state in _generators(path, whole)}
 
@@ -66,16 +75,34 @@ def _listed(generators: Iterable[str]) -> str:
     return ", ".join(name or "(the file's first level)" for name in generators)
 
 
-def _state_dicts(value: Any, path: str, above: tuple[int, ...] = ()) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Every mapping that holds tensors itself, by the dotted path to it."""
-    # A pickle may hold a mapping inside itself.
-    if not isinstance(value, Mapping) or id(value) in above or len(above) > _DEEPEST:
-        return
-    named = {str(name): tensor for name, tensor in value.items() if isinstance(tensor, Tensor)}
-    if tensors := {name: tensor for name, tensor in named.items() if not _counts(name, tensor)}:
-        yield path, tensors
+def _state_dicts(loaded: Any, source: str) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Every mapping that holds tensors itself, by the dotted path to it; each once, though it may stand in several.
+
+    Raises:
+        CheckpointError: There are more than `MAX_MAPPINGS`.
+    """
+    waiting, seen = [(loaded, "", 0)], set[int]()
+    while waiting:
+        value, path, depth = waiting.pop()
+        # A pickle may hold a mapping inside itself, and one mapping under many names.
+        if not isinstance(value, Mapping) or id(value) in seen or depth > _DEEPEST:
+            continue
+        seen.add(id(value))
+        if len(seen) > MAX_MAPPINGS:
+            hint = "save the state dict alone: torch.save(netG.state_dict(), FILE)"
+            raise CheckpointError(f"{source} holds more than {MAX_MAPPINGS} mappings", hint=hint)
+        tensors = {name: tensor for name, tensor in _named(value) if isinstance(tensor, Tensor)}
+        if weights := {name: tensor for name, tensor in tensors.items() if not _counts(name, tensor)}:
+            yield path, weights
+        # The last of the list comes next: so mappings come in the file's order, each before those within it.
+        waiting += [(inner, _joined(path, name), depth + 1) for name, inner in reversed(list(_named(value)))]
+
+
+def _named(value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """The items of a mapping whose names are texts, or numbers as modules have them."""
     for name, inner in value.items():
-        yield from _state_dicts(inner, _joined(path, str(name)), (*above, id(value)))
+        if isinstance(name, str) or (isinstance(name, int) and abs(name) < 10**_MAX_DIGITS):
+            yield str(name), inner
 
 
 def _counts(name: str, tensor: Tensor) -> bool:

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from augengine.errors import CheckpointError
-from augengine.generator.entries import State, own_entry, pick_state
+from augengine.generator.claims import check_archive, check_tensors
+from augengine.generator.entries import State, all_tensors, own_entry, pick_state
 from augengine.generator.file_kind import kind_of
 from augengine.generator.inert import inert_globals
 from augengine.generator.layers import READABLE
@@ -70,6 +71,7 @@ def read_checkpoint(
     """
     kind = kind_of(path)
     loaded = _read_safetensors(path) if kind == "safetensors" else _read_torch(path)
+    check_tensors(all_tensors(loaded, str(path)), path)
     state = pick_state(loaded, entry, str(path))
     try:
         reading = read_state(state, said=said, source=str(path), ordered=kind != "safetensors")
@@ -125,6 +127,7 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def _read_torch(path: Path) -> Any:
+    check_archive(path)
     try:
         with warnings.catch_warnings():
             # It remarks on the pickle protocol of files that it then refuses or reads.
@@ -136,7 +139,7 @@ def _read_torch(path: Path) -> Any:
         named = _NAMED.search(str(error))
         what = f"holds more than weights, {named[1]}" if named else "is damaged or holds more than weights"
         raise CheckpointError(f"{path} {what}, perhaps code, and was not run", hint=_ALONE) from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, TypeError, LookupError) as error:
         raise CheckpointError(
             f"cannot read {path}: {str(error).splitlines()[0] if str(error) else 'it ends too early'}",
             hint="a .safetensors, .pth or .pt file with a state dict is expected",

@@ -1,0 +1,79 @@
+"""What a checkpoint claims against what its file holds: nothing is unpacked or spread out before that is known."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from torch import Tensor, strided
+
+from augengine.errors import CheckpointError
+
+MAX_UNPACKED = 1.01
+"""Largest ratio of what an archive unpacks to and its own size: torch stores tensors as they are."""
+
+_SAVE = "save the state dict anew where it was trained: torch.save(netG.state_dict(), FILE)"
+
+
+def check_archive(path: Path) -> None:
+    """Refuse a zipped checkpoint that unpacks to more than it is; a file that is no zip passes.
+
+    Raises:
+        CheckpointError: Its members are compressed, or overlap each other.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise CheckpointError(f"{path} is a damaged archive: {error}", hint=_SAVE) from error
+    if unpacked > MAX_UNPACKED * path.stat().st_size:
+        raise CheckpointError(
+            f"{path} has {path.stat().st_size} bytes and unpacks to {unpacked}: torch stores tensors as they are",
+            hint=_SAVE,
+        )
+
+
+def check_tensors(tensors: Iterable[tuple[str, Tensor]], path: Path) -> None:
+    """Refuse tensors that are more than what is stored of them.
+
+    Args:
+        tensors: Names and tensors, none of them copied.
+        path: Their file.
+
+    Raises:
+        CheckpointError: A tensor is not dense, has more numbers than its storage holds, or lies on no memory; or all
+            of them together have more bytes than the file.
+    """
+    total, size = 0, path.stat().st_size
+    for name, tensor in tensors:
+        if kind := _odd_kind(tensor):
+            raise CheckpointError(f"{path}: {name} is a {kind} tensor", hint="save its dense values in float32")
+        claimed = tensor.numel() * tensor.element_size()
+        stored = tensor.untyped_storage().nbytes()
+        if claimed > stored:
+            said = f"{name} has {claimed} bytes of numbers, and {stored} are stored"
+            raise CheckpointError(f"{path}: {said}: it repeats them", hint=f"{_SAVE}, each tensor with .contiguous()")
+        total += claimed
+        if total > _MOST_TIMES * size:
+            said = f"its tensors have more than {_MOST_TIMES} times the {size} bytes of the file"
+            raise CheckpointError(f"{path}: {said}: they share what is stored", hint=_SAVE)
+
+
+def _odd_kind(tensor: Tensor) -> str:
+    """Why a tensor is not read, in a word or two; empty if it is a plain one."""
+    if tensor.layout is not strided:
+        return "sparse"
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.is_meta:
+        return "meta (empty)"
+    if tensor.is_complex():
+        return "complex"
+    return "8-bit floating-point" if tensor.is_floating_point() and tensor.element_size() == 1 else ""
+
+
+_MOST_TIMES = 4
+"""How often a number may be a part of tensors: a generator, its average and a tied weight may share one storage."""
