@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import shapely
@@ -17,15 +17,28 @@ and 2 GB to mend them; 0.2 million, 3 s. An outline drawn by hand has a few."""
 MAX_CROSSINGS_IN_ALL = 500_000
 """The same over all objects of a file: 57 KB hold four that take 20 s together, a file of 256 MB would take a day."""
 
+MAX_BOX_PAIRS, BOX_PAIRS_AN_EDGE = 4_000_000, 64
+"""Pairs of edges whose boxes overlap: so many, and so many more for each edge. Geometry looks at every such pair: an
+outline of 24 000 long diagonal teeth has 288 million and took 13 s, though no two of its edges cross. An edge of an
+outline that is drawn by hand, or traced from pixels, has 3 to 10."""
+
+MAX_BOX_PAIRS_IN_ALL = 40_000_000
+"""The same over all objects of a file, those that belong to the edges not counted."""
+
+_FEW = 1000  # edges, all of which may overlap
 _NEIGHBOURS = 8  # pairs an edge has with itself and those beside it, some ends repeated or touching
 _AT_ONCE = 1_000_000  # pairs that one query may find at most
+
+
+Edges = np.ndarray[tuple[int], np.dtype[np.object_]]
+"""Lines of two points each."""
 
 
 class Crossings:
     """Counts how often the edges of a file's objects cross."""
 
     def __init__(self) -> None:
-        self._seen = 0
+        self._seen = self._pairs = 0
 
     def check(self, areas: Iterable[BaseGeometry]) -> None:
         """Refuse areas whose edges cross too often for them to be mended or united.
@@ -35,15 +48,40 @@ class Crossings:
             SourceError: More than `MAX_CROSSINGS_IN_ALL` pairs of all that were checked.
         """
         edges = _edges(areas)
-        tree, step = shapely.STRtree(edges), max(1, _AT_ONCE // max(1, len(edges)))
+        tree = shapely.STRtree(edges)
+        self._check_boxes(tree, edges)
         crossed = -_NEIGHBOURS * len(edges)
-        for start in range(0, len(edges), step):
-            crossed += tree.query(edges[start : start + step], predicate="intersects").shape[1]
+        for part in _in_steps(edges):
+            crossed += tree.query(part, predicate="intersects").shape[1]
             if crossed > MAX_CROSSINGS:
                 break
         self._add(max(0, crossed))
         if crossed > MAX_CROSSINGS:
             raise ContentError(f"its {len(edges)} edges cross each other more than {MAX_CROSSINGS} times")
+
+    def check_boxes(self, area: BaseGeometry) -> None:
+        """Refuse an area of which even to ask whether it is valid would take minutes.
+
+        Raises:
+            ContentError: The boxes of more than `MAX_BOX_PAIRS` pairs of its edges overlap.
+            SourceError: Those of more than `MAX_BOX_PAIRS_IN_ALL` pairs of all that were checked.
+        """
+        if shapely.get_num_coordinates(area) > _FEW:
+            edges = _edges([area])
+            self._check_boxes(shapely.STRtree(edges), edges)
+
+    def _check_boxes(self, tree: shapely.STRtree, edges: Edges) -> None:
+        usual, pairs = BOX_PAIRS_AN_EDGE * len(edges), 0
+        for part in _in_steps(edges):
+            pairs += tree.query(part).shape[1]
+            if pairs > usual + MAX_BOX_PAIRS:
+                break
+        self._pairs += max(0, pairs - usual)
+        if self._pairs > MAX_BOX_PAIRS_IN_ALL:
+            said = f"the boxes of the outlines' edges overlap more than {MAX_BOX_PAIRS_IN_ALL} times"
+            raise SourceError(said, hint="what drew them? Remove the entangled ones")
+        if pairs > usual + MAX_BOX_PAIRS:
+            raise ContentError(f"the boxes of its {len(edges)} edges overlap more than {MAX_BOX_PAIRS} times")
 
     def _add(self, crossed: int) -> None:
         self._seen += crossed
@@ -52,9 +90,15 @@ class Crossings:
             raise SourceError(f"the outlines cross themselves more than {MAX_CROSSINGS_IN_ALL} times", hint=hint)
 
 
-def _edges(areas: Iterable[BaseGeometry]) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+def _in_steps(edges: Edges) -> Iterator[Edges]:
+    """Edges in pieces of which no query finds more than `_AT_ONCE` pairs, or one edge's."""
+    step = max(1, _AT_ONCE // max(1, len(edges)))
+    return (edges[start : start + step] for start in range(0, len(edges), step))
+
+
+def _edges(areas: Iterable[BaseGeometry]) -> Edges:
     rings = shapely.get_rings(np.array(list(areas), dtype=object))
     points, ring = shapely.get_coordinates(rings, return_index=True)
     ends = np.stack([points[:-1], points[1:]], axis=1)[ring[1:] == ring[:-1]]
-    edges: np.ndarray[tuple[int], np.dtype[np.object_]] = shapely.linestrings(ends)
+    edges: Edges = shapely.linestrings(ends)
     return edges

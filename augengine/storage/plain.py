@@ -57,9 +57,10 @@ def open_plain(path: Path, *, limit: int | None = None, within: Path | None = No
 def read_plain(path: Path, *, limit: int, within: Path | None = None) -> bytes:
     """The bytes of a plain file; arguments and errors as for `open_plain`."""
     with open_plain(path, limit=limit, within=within) as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:  # it grew
-        raise _too_large(len(data), limit)
+        size = os.fstat(stream.fileno()).st_size  # to read asks for the memory first, however short the file is
+        data = stream.read(min(size, limit) + 1)
+    if len(data) > size:
+        raise NotPlainError(f"it is larger than the {size} bytes that it states: it grows, or is no file on a disk")
     return data
 
 

@@ -193,6 +193,8 @@ def test_a_plain_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     with pytest.raises(NotPlainError, match="leads out of"):
         read_plain(tmp_path / "link", limit=3, within=tmp_path / "below")
+    with pytest.raises(NotPlainError, match="it grows, or is no file on a disk"):
+        read_plain(Path("/proc/self/status"), limit=1000)
     with pytest.raises(FileNotFoundError):
         open_plain(tmp_path / "missing")
     assert not isinstance(NotPlainError("x"), AugengineError)
