@@ -95,7 +95,7 @@ def recipe_of(model: ModelProto) -> dict[str, Any]:
     text = next((prop.value for prop in model.metadata_props if prop.key == RECIPE_KEY), "")
     try:
         recipe = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(
             f"the ONNX model carries no {RECIPE_KEY}", hint="export the generator with augengine, from its checkpoint"
         ) from error

@@ -23,6 +23,7 @@ from augengine.engines.backends import backends
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
 from augengine.engines.fidelity import Budget
 from augengine.errors import BackendUnavailable, EngineError, WrongDevice
+from augengine.storage import MAX_RECORD_BYTES, read_plain
 from augengine.storage.atomic import draft_of
 from augengine.weights.home import open_home
 
@@ -156,8 +157,9 @@ class EngineStore:
     def read_budget(self, to_id: str, from_id: str) -> Budget | None:
         """The noise budget of a pair of engines, or None if none was measured or its file is damaged."""
         try:
-            return Budget.from_json(json.loads(self._budget_file(to_id, from_id).read_bytes()))
-        except (OSError, ValueError, TypeError, AttributeError):
+            file = self._budget_file(to_id, from_id)
+            return Budget.from_json(json.loads(read_plain(file, limit=MAX_RECORD_BYTES)))
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return None
 
     def _budget_file(self, to_id: str, from_id: str) -> Path:
@@ -275,9 +277,9 @@ def _read(folder: Path, *, engine: str = "") -> StoredEngine:
 def _read_manifest(folder: Path) -> tuple[Manifest, dict[str, Any]]:
     file = folder / _MANIFEST
     try:
-        data = json.loads(file.read_bytes())
+        data = json.loads(read_plain(file, limit=MAX_RECORD_BYTES))
         return Manifest.from_json(data["manifest"]), dict(data["files"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise EngineError(f"{file} cannot be read: {error}", hint=f"delete {folder} and {_REBUILD}") from error
 
 

@@ -217,7 +217,7 @@ def read_card(file: Path) -> Card:
         return Card.from_json(json.loads(read_plain(file, limit=MAX_CARD_BYTES)))
     except FileNotFoundError as error:
         raise WeightsError(f"the card {file} is missing", hint=_RESTORE) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, SpecError) as error:
+    except (OSError, ValueError, RecursionError, SpecError) as error:
         raise WeightsError(f"cannot read the card {file}: {error}", hint=_RESTORE) from error
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from augengine.engines.onnx_types import read_model
+from augengine.engines.onnx_types import read_model, recipe_of
 from augengine.errors import CheckpointError, WeightsError
 from augengine.importing.foreign_onnx import read_foreign, stored_form
 from tests.support.foreign_graphs import channels_last, hand_norm, of_size, strided
+from tests.support.small_generator import write_small_pair
 
 _TERA = 1 << 20
 
@@ -184,3 +185,18 @@ def test_damaged_bytes_are_read_or_refused_and_nothing_else(seed: int, tmp_path:
         except WeightsError:
             refused += 1
     assert refused > 50
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"a":' * 50_000, "9" * 6000, "1e999", '"' + "x" * 10**6 + '"', "[]"]
+)
+def test_metadata_that_is_no_recipe_is_as_good_as_none(content: str, tmp_path: Path) -> None:
+    write_small_pair(tmp_path)
+    file = next(tmp_path.rglob("to-reference.onnx"))
+    model = read_model(file)
+    for entry in model.metadata_props:
+        entry.value = content
+    file.write_bytes(model.SerializeToString())
+    with pytest.raises(WeightsError, match="the ONNX model"):
+        recipe_of(model)
+    assert read_foreign(file).graph is not None
