@@ -1,0 +1,38 @@
+"""The table of limits: each constant has the value that the page states, and the test that trips it exists."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.support.places import ROOT
+
+PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def rows() -> list[list[str]]:
+    """The cells of the table, without its head."""
+    table = PAGE.split("## The limits")[1].split("## ")[0]
+    lines = [line for line in table.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[1:]]
+
+
+def stated(text: str) -> float:
+    """A number as the page writes it: 64 KiB, 100 000 crossings, 1.01 times."""
+    found = re.match(r"[\d ]*\d(\.\d+)?", text)
+    assert found is not None
+    unit = text[found.end() :].split()
+    return float(found[0].replace(" ", "")) * UNITS.get(unit[0] if unit else "", 1)
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row[1]} of {row[3]}")
+def test_a_limit_is_what_the_page_says_and_is_tripped_by_a_test(row: list[str]) -> None:
+    _, limit, value, file, test = (cell.replace("`", "") for cell in row)
+    module = import_module(f"augengine.{file.removesuffix('.py').replace('/', '.')}")
+    assert getattr(module, limit) == stated(value)
+    where, name = test.split(": ")
+    assert f"def {name}(" in (ROOT / "tests" / Path(where)).read_text()
