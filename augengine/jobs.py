@@ -54,7 +54,7 @@ def checked_output(name: object) -> str:
         ValueError: It is no text that can be printed, or it leads out of the dataset's folder.
     """
     if not isinstance(name, str) or "/" in name or "\\" in name or not name.isprintable() or name in ("", ".", ".."):
-        raise ValueError(f"a shard's name must stay in its folder, got {str(name)[:80]!r}")
+        raise ValueError(f"a shard's name that stays in its folder, got {str(name)[:80]!r}")
     return name
 
 

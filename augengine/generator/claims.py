@@ -57,8 +57,8 @@ def check_tensors(tensors: Iterable[tuple[str, Tensor]], path: Path) -> None:
             said = f"{name} has {claimed} bytes of numbers, and {stored} are stored"
             raise CheckpointError(f"{path}: {said}: it repeats them", hint=f"{_SAVE}, each tensor with .contiguous()")
         total += claimed
-        if total > _MOST_TIMES * size:
-            said = f"its tensors have more than {_MOST_TIMES} times the {size} bytes of the file"
+        if total > _MAX_TIMES * size:
+            said = f"its tensors have more than {_MAX_TIMES} times the {size} bytes of the file"
             raise CheckpointError(f"{path}: {said}: they share what is stored", hint=_SAVE)
 
 
@@ -75,5 +75,5 @@ def _odd_kind(tensor: Tensor) -> str:
     return "8-bit floating-point" if tensor.is_floating_point() and tensor.element_size() == 1 else ""
 
 
-_MOST_TIMES = 4
+_MAX_TIMES = 4
 """How often a number may be a part of tensors: a generator, its average and a tied weight may share one storage."""

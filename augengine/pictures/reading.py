@@ -55,6 +55,14 @@ def read_image(data: bytes, *, max_side: int) -> RgbImage:
         raise _damaged(data, error) from error
 
 
+def read_image_or_error(data: bytes, *, max_side: int) -> RgbImage | ContentError:
+    """What `read_image` gives, or the error that it raises."""
+    try:
+        return read_image(data, max_side=max_side)
+    except ContentError as error:
+        return error
+
+
 def _damaged(data: bytes, error: Exception) -> ContentError:
     hint = "png, jpg, tif, webp and bmp are read; check that the file was copied whole"
     return ContentError(f"the image ({len(data)} bytes) is damaged or no picture: {error}", hint=hint)

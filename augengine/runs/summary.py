@@ -97,7 +97,7 @@ def _digest(shard: ShardAccount) -> dict[str, Any]:
 def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     samples, shards, run = value["samples"], value["shards"], value["run"]
     yield "# What this dataset holds\n"
-    columns = [name for name in ("written", "failed", "quarantined", "emptied", "left") if samples[name]]
+    columns = ["written", "failed", "quarantined", *(name for name in ("emptied", "left") if samples[name])]
     yield "| source samples | " + " | ".join(columns) + " |\n|---" + "|---" * len(columns) + "|"
     yield "| " + " | ".join(str(samples[name]) for name in ("in", *columns)) + " |\n"
     yield f"{counted(samples['out'], 'sample')} in {counted(shards['done'], 'shard')}, {value['bytes']:,} bytes. "

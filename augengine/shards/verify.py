@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
-from augengine.errors import ContentError, ShardError
+from augengine.errors import ShardError
 from augengine.jobs import Report
 from augengine.machine import cpu_threads
-from augengine.pictures.arrays import RgbImage
 from augengine.pictures.headers import read_size
-from augengine.pictures.reading import read_image
+from augengine.pictures.reading import read_image_or_error
 from augengine.sample import printable
 from augengine.shards.content import Planned, Sums, check_sample
 from augengine.shards.groups import MAX_MEMBERS, MAX_SAMPLE_BYTES
@@ -245,16 +245,11 @@ class _ShardCheck:
             self._say("the index does not fit the tar; make it again with wds2idx")
 
     def _check_batch(self, batch: Sequence[tuple[str, Members]]) -> None:
-        images = self.pool.map(self._read_image, [members for _, members in batch])
+        read = partial(read_image_or_error, max_side=self.planned.max_side)
+        images = self.pool.map(read, [members.get(self.planned.image_format, b"") for _, members in batch])
         for (key, members), image in zip(batch, images, strict=True):
             for problem in check_sample(key, members, image, self.planned, self._sums):
                 self._say(f"{key}: {problem}")
-
-    def _read_image(self, members: Members) -> RgbImage | ContentError:
-        try:
-            return read_image(members.get(self.planned.image_format, b""), max_side=self.planned.max_side)
-        except ContentError as error:
-            return error
 
     def _check_counts(self, report: Report) -> None:
         good, becomes = report.samples_in - len(report.failures), self.planned.becomes

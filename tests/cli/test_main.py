@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +246,10 @@ def test_engines_are_built_and_their_budget_is_told(small_weights: Path, own_hom
 def interrupted(options: list[object], out: Path, number: signal.Signals) -> tuple[int, str]:
     """Status and standard error of a run that gets a signal once its first shard is committed."""
     command = [sys.executable, "-m", "augengine", *map(str, options)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # As a terminal starts it: what runs under nohup has SIGHUP ignored, and hands that on.
+    start = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=start) as process:
         deadline = time.monotonic() + 60
         while not list(out.glob(".augengine/cd68-*.json")) and time.monotonic() < deadline:
             assert process.poll() is None, "the run was over before it could be interrupted"

@@ -83,7 +83,7 @@ OWNERS: dict[str, set[str]] = {
         *(f"torch/{name}.py" for name in ("images", "stain_noise")),
         *(
             f"generator/{name}.py"
-            for name in ("entries", "layers", "layout", "load", "network", "readings", "reparametrised")
+            for name in ("claims", "entries", "layers", "layout", "load", "network", "readings", "reparametrised")
         ),
     },
     "triton": {"engines/fused/kernels.py", "engines/fused/network.py"},

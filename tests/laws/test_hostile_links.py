@@ -45,16 +45,24 @@ def test_a_target_whose_own_folders_are_links_is_refused_and_nothing_changes_beh
     assert _tree(outside) == before
 
 
-@pytest.mark.parametrize("name", ["lock", "spool/left.tar", "spool/left"])
+@pytest.mark.parametrize("target", ["precious.png", "missing"])
+def test_a_lock_that_is_a_link_is_refused_and_what_it_points_to_stays(target: str, tmp_path: Path) -> None:
+    outside, out = _outside(tmp_path), tmp_path / "out"
+    before = _tree(outside)
+    (out / ".augengine").mkdir(parents=True)
+    (out / ".augengine" / "lock").symlink_to(outside / target)
+    with pytest.raises(TargetError, match="it is a link that leads out of"), open_target(out):
+        pytest.fail("it was opened")
+    assert _tree(outside) == before
+
+
+@pytest.mark.parametrize("name", ["spool/left.tar", "spool/left"])
 def test_links_that_a_run_replaces_or_removes_do_not_touch_what_they_point_to(name: str, tmp_path: Path) -> None:
     outside, out = _outside(tmp_path), tmp_path / "out"
     before = _tree(outside)
     link = out / ".augengine" / name
     link.parent.mkdir(parents=True)
     link.symlink_to(outside if name.endswith("left") else outside / "precious.png")
-    if name == "lock":  # somebody's lock, as far as one can tell: not ours to judge
-        link.unlink()
-        link.symlink_to(outside / "missing")
     with open_target(out):
         pass
     assert _tree(outside) == before
