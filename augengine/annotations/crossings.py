@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from augengine.errors import ContentError, SourceError
@@ -26,7 +27,7 @@ MAX_BOX_PAIRS_IN_ALL = 40_000_000
 """The same over all objects of a file, those that belong to the edges not counted."""
 
 _FEW = 1000  # edges, all of which may overlap
-_NEIGHBOURS = 8  # pairs an edge has with itself and those beside it, some ends repeated or touching
+_NEIGHBOURS = 8  # pairs an edge has with itself and with the same edge of a neighbour, some ends touching
 _AT_ONCE = 1_000_000  # pairs that one query may find at most
 
 
@@ -51,8 +52,11 @@ class Crossings:
         tree = shapely.STRtree(edges)
         self._check_boxes(tree, edges)
         crossed = -_NEIGHBOURS * len(edges)
+        ends, start = shapely.get_coordinates(edges).reshape(-1, 2, 2), 0
         for part in _in_steps(edges):
-            crossed += tree.query(part, predicate="intersects").shape[1]
+            first, second = tree.query(part, predicate="intersects")
+            crossed += int((_shared(ends[first + start], ends[second]) != 1).sum())
+            start += len(part)
             if crossed > MAX_CROSSINGS:
                 break
         self._add(max(0, crossed))
@@ -88,6 +92,13 @@ class Crossings:
         if self._seen > MAX_CROSSINGS_IN_ALL:
             hint = "what drew them? Remove the entangled ones"
             raise SourceError(f"the outlines cross themselves more than {MAX_CROSSINGS_IN_ALL} times", hint=hint)
+
+
+def _shared(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.intp]:
+    """How many ends two edges have in common, pair by pair, (n, 2, 2) both: one of two that meet there and go on."""
+    same = [(one[:, i] == other[:, j]).all(axis=1) for i in (0, 1) for j in (0, 1)]
+    shared: NDArray[np.intp] = np.sum(same, axis=0)
+    return shared
 
 
 def _in_steps(edges: Edges) -> Iterator[Edges]:

@@ -17,12 +17,12 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 def json_option(help_text: str) -> Decorator:
     """The option ``--json``, which keeps standard output for the result alone."""
 
-    def reserve(_: click.Context, __: click.Parameter, value: bool) -> bool:
-        if value:
+    def reserve(context: click.Context, _: click.Parameter, value: bool) -> bool:
+        if value and not context.resilient_parsing:  # as a shell parses that completes a line
             reserve_standard_output()
         return value
 
-    return click.option("--json", "as_json", is_flag=True, callback=reserve, is_eager=True, help=help_text)
+    return click.option("--json", "as_json", is_flag=True, callback=reserve, help=help_text)
 
 
 as_json_option = json_option("Print the result as json on standard output.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.box import SIMPLE
 from rich.table import Table
 
-from augengine.cli.lines import print_json, print_some, standard_output
+from augengine.cli.lines import print_json, print_line, print_some, print_table
 from augengine.compiling import BuiltPair
 from augengine.dataset import Prediction, Summary
 from augengine.engines.fidelity import EPS_SHARE
@@ -30,11 +30,10 @@ def print_budgets(pairs: Sequence[BuiltPair], *, as_json: bool) -> None:
         table.add_column(name, justify="left" if name in ("stain", "precision") else "right", no_wrap=True)
     for pair in pairs:
         table.add_row(*_budget_row(pair))
-    console = standard_output()
-    console.print(table)
+    print_table(table)
     drawn = any(pair.budget is not None and pair.budget.surrogate for pair in pairs)
     legend = "; (s): on drawn tiles, which the pair does not know" if drawn else ""
-    console.print(f"errors: root mean square in [-1, 1] against float32{legend}")
+    print_line(f"errors: root mean square in [-1, 1] against float32{legend}")
 
 
 def _budget_row(pair: BuiltPair) -> tuple[str, ...]:
@@ -60,7 +59,7 @@ def print_prediction(prediction: Prediction, *, as_json: bool) -> None:
     if as_json:
         print_json(prediction.to_json())
     else:
-        standard_output().print(prediction.sentence(), markup=False)
+        print_line(prediction.sentence())
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
@@ -69,7 +68,7 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
         print_json(summary.to_json())
         return
     for sentence in filter(None, (summary.sentence(), summary.outcome.left_out_line())):
-        standard_output().print(sentence, markup=False)
+        print_line(sentence)
     print_some(summary.failure_lines(), f"{summary.folder}/.augengine/*.json")
     print_some([f"note: {line}" for line in summary.outcome.notes], f"{summary.folder}/.augengine/summary.md")
 
@@ -80,7 +79,7 @@ def print_tile_summary(summary: TileSummary, *, as_json: bool) -> None:
         print_json(summary.to_json())
         return
     for sentence in filter(None, (summary.sentence(), summary.objects_sentence())):
-        standard_output().print(sentence, markup=False)
+        print_line(sentence)
     print_some(summary.failure_lines(), f"{summary.folder}/.augengine/")
     print_some([f"note: {line}" for line in summary.outcome.notes], f"{summary.folder}/.augengine/slides/*.json")
 
@@ -101,8 +100,7 @@ def print_probe(found: Probe, out: Path, *, as_json: bool) -> None:
         cells = (two(noise.agreement), two(noise.faithful), f"{noise.area:.2%}", f"{kept.structure:.2f}")
         objects = f"{point.objects.kept}, {point.objects.lost}, {point.objects.new}"
         table.add_row(f"{noise.sigma:g}", f"{noise.response:.4f}", *cells, objects)
-    console = standard_output()
-    console.print(table)
+    print_table(table)
     for line in (*found.lines(), *(f"left out: {each.key}: {each.reason}" for each in tissue.left_out)):
-        console.print(line, markup=False)
-    console.print(f"{out}/probe.json and its plots", markup=False)
+        print_line(line)
+    print_line(f"{out}/probe.json and its plots")

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from augengine.cli.lines import print_json, print_line, standard_output
+from augengine.cli.lines import print_json, print_line
 from augengine.cli.options import as_json_option, json_option
 from augengine.errors import EXIT_FAILURES
 from augengine.progress import counted
@@ -53,11 +53,10 @@ def _print(verification: Verification, *, as_json: bool) -> None:
             | {"problems": list(verification.problems), "notes": list(verification.notes)}
         )
         return
-    console = standard_output()
     for line in (*verification.problems, *(f"note: {note}" for note in verification.notes)):
-        console.print(line, markup=False)
+        print_line(line)
     if verification.failures:
-        console.print(f"{counted(verification.failures, 'source sample')} dropped, see .augengine/*.json", markup=False)
+        print_line(f"{counted(verification.failures, 'source sample')} dropped, see .augengine/*.json")
     verdict = "sound" if verification.ok else counted(len(verification.problems), "problem")
     seen = f"{counted(verification.shards, 'shard')}, {counted(verification.samples, 'sample')}"
-    console.print(f"{seen}: {verdict}", markup=False)
+    print_line(f"{seen}: {verdict}")

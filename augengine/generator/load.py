@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from augengine.errors import CheckpointError
-from augengine.generator.claims import check_archive, check_tensors
+from augengine.generator.claims import check_archive, check_kinds, check_sizes
 from augengine.generator.entries import State, all_tensors, own_entry, pick_state
 from augengine.generator.file_kind import kind_of
 from augengine.generator.inert import inert_globals
@@ -71,8 +71,12 @@ def read_checkpoint(
     """
     kind = kind_of(path)
     loaded = _read_safetensors(path) if kind == "safetensors" else _read_torch(path)
-    check_tensors(all_tensors(loaded, str(path)), path)
-    state = pick_state(loaded, entry, str(path))
+    check_sizes(all_tensors(loaded, str(path)), path)
+    try:
+        state = pick_state(loaded, entry, str(path))
+    except (RuntimeError, TypeError) as error:  # odd tensors where weights are folded
+        raise CheckpointError(f"{path} holds tensors that cannot be read: {error}", hint=_ALONE) from error
+    check_kinds(state.items(), path)
     try:
         reading = read_state(state, said=said, source=str(path), ordered=kind != "safetensors")
     except CheckpointError as error:

@@ -14,7 +14,7 @@ from augengine.digests import canonical_json
 from augengine.errors import TargetError, TargetInUse
 from augengine.runs.target_hold import Hold
 from augengine.shards.fence import MAX_LOCK_BYTES, NOT_A_LOCK, Fence, read_lock, run_of, writer_of
-from augengine.shards.layout import SHARD_ENDINGS, lock_file, plan_file
+from augengine.shards.layout import SHARD_ENDINGS, SYSTEMS_OWN, lock_file, plan_file
 from augengine.shards.write import target_errors
 from augengine.storage import (
     UrlPath,
@@ -56,13 +56,14 @@ def open_remote(folder: UrlPath, owner: dict[str, Any], is_dead: Callable[[Any],
         hold = Hold(_lock(folder, mine, is_dead), Fence(folder, mine["run"]))
     ended = threading.Event()
     beating = threading.Thread(target=_beat, args=(hold, mine, ended), name="lock", daemon=True)
-    beating.start()
-    _abort_leftovers(folder)
     try:
+        beating.start()
+        _abort_leftovers(folder)
         yield hold
     finally:
         ended.set()
-        beating.join()
+        if beating.ident is not None:
+            beating.join()
         with suppress(TargetError):  # it goes stale
             _unlock(hold, mine)
 
@@ -70,7 +71,7 @@ def open_remote(folder: UrlPath, owner: dict[str, Any], is_dead: Callable[[Any],
 def _check_not_foreign(folder: UrlPath) -> None:
     if size_of(plan_file(folder)) is not None:
         return
-    if foreign := [name for name in names(folder) if not name.startswith(".")]:
+    if foreign := [name for name in names(folder) if not name.startswith(".") and name not in SYSTEMS_OWN]:
         raise TargetError(
             f"{folder} is not empty ({foreign[0]} ...) and holds no dataset of augengine's",
             hint="choose a new or empty folder: shards are never mixed with other files",

@@ -18,7 +18,7 @@ from augengine.errors import TargetError, TargetInUse
 from augengine.runs.remote import open_remote
 from augengine.runs.target_hold import Hold
 from augengine.shards.fence import NOT_A_LOCK, read_lock
-from augengine.shards.layout import OWN_FOLDER, lock_file, plan_file, spool_folder
+from augengine.shards.layout import OWN_FOLDER, SYSTEMS_OWN, lock_file, plan_file, spool_folder
 from augengine.shards.write import target_errors
 from augengine.storage import AnyPath, UrlPath
 
@@ -151,7 +151,9 @@ def _check_no_links(folder: Path) -> None:
 def _check_not_foreign(folder: Path) -> None:
     if plan_file(folder).is_file():
         return
-    foreign = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
+    foreign = sorted(
+        file.name for file in folder.iterdir() if not file.name.startswith(".") and file.name not in SYSTEMS_OWN
+    )
     if foreign:
         raise TargetError(
             f"{folder} is not empty ({foreign[0]} ...) and holds no dataset of augengine's",

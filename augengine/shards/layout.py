@@ -54,6 +54,9 @@ def summary_text_file(folder: Where) -> Where:
     return folder / OWN_FOLDER / "summary.md"
 
 
+SYSTEMS_OWN = ("lost+found", "System Volume Information", "@eaDir")
+"""What a new volume or a file server has at its top: such a folder is as good as empty."""
+
 CARD_NAME = "README.md"
 CARD_MARK = "# Written by augengine. A README.md without this line is left alone."
 

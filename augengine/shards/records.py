@@ -131,6 +131,8 @@ def _read(file: AnyPath, hint: str) -> bytes | None:
     try:
         return read_whole(file, within=file.parent if isinstance(file, Path) else None)
     except OSError as error:
+        if "leads out" in str(error):
+            hint = "copy the dataset with its links resolved: cp -rL, or snapshot_download(local_dir=...)"
         raise ShardError(f"{file} cannot be read: {error}", hint=hint) from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import torch
@@ -84,8 +84,8 @@ class _Walk:
 
     def walk(self, value: Any) -> Any:
         if isinstance(value, Mapping):
-            walked = copy.copy(value)
-            walked.update({name: self.walk(each) for name, each in value.items()})  # type: ignore[attr-defined]
+            walked = copy.copy(value) if isinstance(value, MutableMapping) else {}
+            walked.update({name: self.walk(each) for name, each in value.items()})
             return walked
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return type(value)(*map(self.walk, value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -142,3 +143,40 @@ def test_a_name_that_is_not_utf_8_is_refused_in_words(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert b"is in another coding than UTF-8" in done.stderr
     assert b"fault of augengine" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["augment --json", "augment", "verify", "status --json"])
+def test_a_standard_output_that_is_closed_is_no_fault(
+    name: str, tiles: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    make(tiles, tmp_path / "dataset", small_weights)
+    words = commands(tmp_path / "dataset", tiles, tmp_path / "out", small_weights)[name]
+    line = f"exec {shlex.join([sys.executable, '-m', 'augengine', *words])} >&-"
+    done = subprocess.run(["sh", "-c", line], env=environment(), stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["verify", "verify --json", "status"])
+def test_a_standard_output_that_is_full_is_said(name: str, tiles: Path, small_weights: Path, tmp_path: Path) -> None:
+    make(tiles, tmp_path / "dataset", small_weights)
+    words = commands(tmp_path / "dataset", tiles, tmp_path / "out", small_weights)[name]
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "augengine", *words]
+        done = subprocess.run(command, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "standard output cannot be written: No space left on device" in done.stderr
+    assert "fault of augengine" not in done.stderr
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_letters_that_the_output_lacks_are_escaped(as_json: bool, small_weights: Path, tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "in", ["a"])
+    (source / "µ.png").write_bytes(b"no picture")
+    words = augment(source, tmp_path / "Über", small_weights, *(["--json"] if as_json else []))
+    command = [sys.executable, "-m", "augengine", *words]
+    told = environment() | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=told, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "fault of augengine" not in done.stderr
+    if as_json:
+        assert json.loads(done.stdout)["failures"][0]["key"] == "µ"

@@ -237,3 +237,16 @@ def test_the_cases_are_done_or_refused_in_time(name: str, safety_cases: Path, tm
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=40, check=False)
     assert done.returncode == (2 if name == "squares" else 1), done.stdout + done.stderr
     assert "fault of augengine" not in done.stderr
+
+
+def test_parts_that_touch_each_other_do_not_cross(tmp_path: Path) -> None:
+    """Cells, tiles and meshes share edges and corners."""
+    corners = ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))
+    grid = [[[[x + dx, y + dy] for dx, dy in corners]] for x in range(66) for y in range(66)]
+    feature = {
+        "type": "Feature",
+        "properties": {"name": "a"},
+        "geometry": {"type": "MultiPolygon", "coordinates": grid},
+    }
+    labels = read(tmp_path / "x.geojson", [feature] * 8)
+    assert len(labels.objects("a")) == 8
