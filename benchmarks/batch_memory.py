@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.augment_line import AUGMENT
 from benchmarks.machine import machine_facts, versions
 from benchmarks.memory import PROBE, write_tiles
 
@@ -26,19 +27,7 @@ VARIANTS = (1, 15, 30, 45, 60)
 
 def peak_mib(folder: Path, variants: int) -> float:
     """Peak resident memory of one run, in MiB."""
-    command = [
-        sys.executable,
-        "-m",
-        "augengine",
-        "augment",
-        "--force",
-        "--stain",
-        "cd68",
-        "--eps",
-        "0.05",
-        "--mpp",
-        "0.5",
-    ]
+    command = [*AUGMENT]
     options = ["--in", str(folder / "in"), "--out", str(folder / f"out-{variants}"), "--variants", str(variants)]
     probe = [sys.executable, "-c", PROBE, *command, *options]
     done = subprocess.run(probe, capture_output=True, text=True, check=True)

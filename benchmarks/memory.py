@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from augengine.pictures.encode import encode_image
+from benchmarks.augment_line import AUGMENT
 from benchmarks.machine import machine_facts, versions
 
 RESULT = Path(__file__).parent / "results" / "memory.json"
@@ -44,19 +45,7 @@ def peak_mib(count: int) -> float:
         folder = Path(name)
         (folder / "in").mkdir()
         write_tiles(folder / "in", count)
-        command = [
-            sys.executable,
-            "-m",
-            "augengine",
-            "augment",
-            "--force",
-            "--stain",
-            "cd68",
-            "--eps",
-            "0.05",
-            "--mpp",
-            "0.5",
-        ]
+        command = [*AUGMENT]
         options = ["--in", str(folder / "in"), "--out", str(folder / "out"), "--samples-per-shard", "25"]
         probe = [sys.executable, "-c", PROBE, *command, *options]
         done = subprocess.run(probe, capture_output=True, text=True, check=True)

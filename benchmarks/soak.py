@@ -27,6 +27,7 @@ import numpy as np
 from augengine.pictures.encode import encode_image
 from augengine.shards.verify import verify
 from augengine.storage import AnyPath, names
+from benchmarks.augment_line import AUGMENT
 from benchmarks.machine import machine_facts, versions
 from benchmarks.small_cluster import SmallCluster
 from benchmarks.soak_seen import Life, Seen, resident_mib
@@ -53,19 +54,7 @@ def write_tiles(folder: Path, count: int) -> Path:
 
 def command(folder: Path, out: AnyPath, samples: int, *options: str) -> list[str]:
     """`augengine augment` over the tiles, so many to a shard."""
-    words = [
-        sys.executable,
-        "-m",
-        "augengine",
-        "augment",
-        "--force",
-        "--stain",
-        "cd68",
-        "--eps",
-        "0.05",
-        "--mpp",
-        "0.5",
-    ]
+    words = [*AUGMENT]
     words += ["--in", str(folder / "tiles"), "--out", str(out), "--weights", str(folder / "weights")]
     return [*words, "--samples-per-shard", str(samples), "--variants", "1", "--include-source", *options]
 

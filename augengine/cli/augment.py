@@ -71,7 +71,7 @@ def build_engines_command(
         "--mask-suffix",
         default="_mask",
         show_default=True,
-        help="What the name of a mask has after the name of its image.",
+        help="How the name of a mask ends: tile_mask.png is the mask of tile.png.",
     ),
     cloup.option(
         "--image-member",

@@ -58,7 +58,7 @@ class LazyGroup(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """What a shell may complete: names of commands and options; no command is imported for it."""
+        """List what a shell may complete, names of commands and options, without importing a command."""
         named = [name for name in self.places if name.startswith(incomplete)]
         items = [CompletionItem(name, help=self.places[name].purpose) for name in named]
         return items + click.Command.shell_complete(self, ctx, incomplete)

@@ -93,7 +93,7 @@ class _Group(LazyGroup):
 
 
 def _of_file(error: OSError) -> AugengineError:
-    """What the system says of a file that a user named: a name that is too long, a folder that may not be read ..."""
+    """Make a refusal of what the system says of a file: its name is too long, or it may not be read."""
     name = printable(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else str(error.filename)
     return AugengineError(f"{name[:200]}: {error.strerror}", hint="check the path, and the rights to it")
 

@@ -86,7 +86,7 @@ def _drawn(variants: Variants, similarities: Sequence[float]) -> Iterator[Drawn]
 
 
 def _measure(source: RgbImage, variants: Variants, gate: GateSpec) -> Sequence[float]:
-    """Rounded, because the json says the very number that decides."""
+    """Measure the similarity of each variant, rounded: the json says the very number that decides."""
     if min(source.shape[:2]) < MIN_SIDE:
         height, width = source.shape[:2]
         raise ContentError(f"the image is {width} x {height} px, --gate needs at least {MIN_SIDE} px a side")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,11 +81,14 @@ def _find(dataset: Reopened, key: str) -> Job:
 
 
 def _index_of(dataset: Reopened, job: Job) -> str:
-    """The index of a shard as text; empty if there is none that can be read."""
+    """The index of a shard as text; empty if there is none."""
     file = index_file(dataset.folder, job.output)
-    with suppress(OSError):
+    try:
         return (read_whole(file, limit=MAX_INDEX_BYTES) or b"").decode(errors="replace")
-    return ""
+    except OSError as error:
+        raise ShardError(
+            f"the index {file} cannot be read: {error}", hint="make it again with DALI's wds2idx"
+        ) from error
 
 
 def _source_of(dataset: Reopened, job: Job, key: str) -> Sample:

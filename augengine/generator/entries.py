@@ -52,7 +52,7 @@ def pick_state(loaded: Any, entry: str | None, source: str) -> dict[str, Tensor]
     everything = {path: fold(state) for path, state in everything.items()}
     states = everything if entry is None else _below(everything, entry)
     found = _all_generators(states)
-    if len(found) == 1:
+    if len({tuple(map(id, state.values())) for state in found.values()}) == 1:  # perhaps under several names
         return next(iter(found.values()))
     if found:
         raise CheckpointError(
@@ -76,24 +76,29 @@ def _listed(generators: Iterable[str]) -> str:
 
 
 def _state_dicts(loaded: Any, source: str) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Every mapping that holds tensors itself, by the dotted path to it; each once, though it may stand in several.
+    """Every mapping that holds tensors itself, by the dotted path to it.
+
+    One that stands under several names is given by each, but looked into once.
 
     Raises:
         CheckpointError: There are more than `MAX_MAPPINGS`.
     """
-    waiting, seen = [(loaded, "", 0)], set[int]()
+    waiting, seen, visits = [(loaded, "", 0)], set[int](), 0
     while waiting:
         value, path, depth = waiting.pop()
         # A pickle may hold a mapping inside itself, and one mapping under many names.
-        if not isinstance(value, Mapping) or id(value) in seen or depth > _DEEPEST:
+        if not isinstance(value, Mapping) or depth > _DEEPEST:
             continue
-        seen.add(id(value))
-        if len(seen) > MAX_MAPPINGS:
+        visits += 1
+        if visits > MAX_MAPPINGS:
             hint = "save the state dict alone: torch.save(netG.state_dict(), FILE)"
             raise CheckpointError(f"{source} holds more than {MAX_MAPPINGS} mappings", hint=hint)
         tensors = {name: tensor for name, tensor in _named(value) if isinstance(tensor, Tensor)}
         if weights := {name: tensor for name, tensor in tensors.items() if not _counts(name, tensor)}:
             yield path, weights
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
         # The last of the list comes next: so mappings come in the file's order, each before those within it.
         waiting += [(inner, _joined(path, name), depth + 1) for name, inner in reversed(list(_named(value)))]
 

@@ -12,7 +12,7 @@ from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Report
 from augengine.shards.layout import index_file, report_file, spool_folder, tar_file
 from augengine.shards.write import publish, target_errors
-from augengine.storage import AnyPath, delete, read_whole
+from augengine.storage import AnyPath, LinkLeadsOut, delete, read_whole
 
 PLAN_FORMAT = 3
 """Format of a dataset's plan, its field ``version``."""
@@ -131,7 +131,7 @@ def _read(file: AnyPath, hint: str) -> bytes | None:
     try:
         return read_whole(file, within=file.parent if isinstance(file, Path) else None)
     except OSError as error:
-        if "leads out" in str(error):
+        if isinstance(error, LinkLeadsOut):
             hint = "copy the dataset with its links resolved: cp -rL, or snapshot_download(local_dir=...)"
         raise ShardError(f"{file} cannot be read: {error}", hint=hint) from error
 

@@ -3,7 +3,7 @@
 from augengine.storage.access import Access
 from augengine.storage.conditional import version_of, write_if_absent, write_if_version
 from augengine.storage.order import REQUESTS_AT_A_TIME, in_order
-from augengine.storage.plain import NotPlainError, open_plain, read_plain
+from augengine.storage.plain import LinkLeadsOut, NotPlainError, open_plain, read_plain
 from augengine.storage.spool import spool_of
 from augengine.storage.uploads import abort_uploads, unfinished_uploads
 from augengine.storage.url import (
@@ -32,6 +32,7 @@ __all__ = [
     "REQUESTS_AT_A_TIME",
     "Access",
     "AnyPath",
+    "LinkLeadsOut",
     "NotPlainError",
     "UrlPath",
     "abort_uploads",

@@ -30,6 +30,10 @@ class NotPlainError(OSError):
         return type(self), (str(self),)
 
 
+class LinkLeadsOut(NotPlainError):
+    """A link that leads out of the folder in which a file must lie."""
+
+
 def open_plain(path: Path, *, limit: int | None = None, within: Path | None = None) -> BinaryIO:
     """Open a file that is a plain one, or a link to one.
 
@@ -39,11 +43,12 @@ def open_plain(path: Path, *, limit: int | None = None, within: Path | None = No
         within: A folder that no link may lead out of; None allows any link.
 
     Raises:
-        NotPlainError: It is a pipe, a socket, a device or a folder, it leads out of ``within``, or it is larger.
+        NotPlainError: It is a pipe, a socket, a device or a folder, or it is larger; `LinkLeadsOut` where a link leads
+            out of ``within``.
         OSError: It is missing, or cannot be opened.
     """
     if within is not None and not path.resolve().is_relative_to(within.resolve()):
-        raise NotPlainError(f"it is a link that leads out of {within}")
+        raise LinkLeadsOut(f"it is a link that leads out of {within}")
     _check(path.stat(), limit)  # before it is opened: to open a device may do something
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

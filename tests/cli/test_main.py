@@ -286,16 +286,3 @@ def test_the_list_says_of_each_command_what_its_own_help_says() -> None:
     for name, command in all_commands().items():
         assert command.name == name
         assert (command.help or "").strip().splitlines()[0] == COMMANDS[name].purpose
-
-
-def test_a_shell_completes_names_without_importing_a_command() -> None:
-    found = [item.value for item in main.shell_complete(click.Context(main), "p")]
-    assert found == ["probe", "preview"]
-    assert "--debug" in [item.value for item in main.shell_complete(click.Context(main), "--d")]
-
-
-def test_a_shell_completes_after_json() -> None:
-    told = os.environ | {"_AUGENGINE_COMPLETE": "bash_complete", "COMP_WORDS": "augengine status --json --w"}
-    command = [str(Path(sys.executable).with_name("augengine"))]
-    done = subprocess.run(command, env=told | {"COMP_CWORD": "3"}, capture_output=True, text=True, check=False)
-    assert "--watch" in done.stdout

@@ -151,3 +151,10 @@ def test_odd_tensors_that_nobody_asks_for_are_passed_over(tmp_path: Path) -> Non
     averages = {f"ema_{i}": {"step": torch.tensor(i)} for i in range(3)}
     torch.save({"netG": small_state(), **others, **averages}, tmp_path / "x.pth")
     assert read_checkpoint(tmp_path / "x.pth", entry="netG").generator is not None
+
+
+@pytest.mark.parametrize("entry", [None, "netG", "ema"])
+def test_one_state_under_two_names_is_found_by_both(entry: str | None, tmp_path: Path) -> None:
+    state = small_state()
+    torch.save({"netG": state, "ema": state}, tmp_path / "x.pth")
+    assert read_checkpoint(tmp_path / "x.pth", entry=entry).generator.recipe.width == 4

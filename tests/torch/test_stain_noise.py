@@ -167,6 +167,12 @@ def test_forked_workers_are_refused_where_the_parent_used_openvino(noise: StainN
         next(iter(loader))
 
 
+def in_a_process_of_its_own(code: str, weights: Path) -> subprocess.CompletedProcess[str]:
+    command, told = [sys.executable, "-c", code, str(weights)], {"PYTHONPATH": f"{ROOT}:{ROOT / 'train'}"}
+    limits: dict[str, Any] = {"timeout": 3 * SECONDS, "check": False}
+    return subprocess.run(command, cwd=ROOT, env=os.environ | told, capture_output=True, text=True, **limits)
+
+
 FRESH = """
 import sys
 import torch
@@ -180,15 +186,7 @@ print(len({found.numpy().tobytes() for found in loader}))
 
 
 def test_forked_workers_of_a_parent_that_used_no_engine_work(small_weights: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FRESH, str(small_weights)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'train'}"},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    done = in_a_process_of_its_own(FRESH, small_weights)
     assert done.stdout.strip() == "6", done.stderr
 
 
@@ -207,6 +205,7 @@ def test_an_empty_batch_stays_empty(noise: StainNoise) -> None:
 
 CLOSED = """
 import gc, multiprocessing, signal, sys
+from augengine.errors import EngineError
 from tests.torch.test_stain_noise import StainNoise, image
 
 noise = StainNoise("cd68", eps=0.5, p=1.0, weights=sys.argv[1], precision="float32")
@@ -219,7 +218,7 @@ def end(how):
         noise._augmenter.close()
     elif how == "call":
         try: noise(image())
-        except Exception: pass
+        except EngineError: pass
         noise = None
         gc.collect()
 
@@ -233,13 +232,5 @@ print("all ended")
 
 
 def test_a_forked_process_ends_whatever_it_did_with_what_it_got(small_weights: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CLOSED, str(small_weights)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'train'}"},
-        capture_output=True,
-        text=True,
-        timeout=3 * SECONDS,
-        check=False,
-    )
+    done = in_a_process_of_its_own(CLOSED, small_weights)
     assert "all ended" in done.stdout, done.stderr
