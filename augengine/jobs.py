@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field
 
-from augengine.errors import AugengineError
+from augengine.errors import AugengineError, SpecError
+from augengine.json_values import Count
 from augengine.sample import Failure
 
 
@@ -26,40 +26,28 @@ class Job:
         apart: Whether the source is a tar whose headers must be read before its samples.
     """
 
-    index: int
+    index: Count
     source: str
-    first: int
-    count: int
-    size: int
+    first: Count
+    count: Count
+    size: Count
     digest: str
     output: str
     excluded: Mapping[int, str] = field(default_factory=dict)
     apart: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self) | {"excluded": {str(k): v for k, v in sorted(self.excluded.items())}}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        excluded = {int(k): v for k, v in data["excluded"].items()}
-        return cls(**{**data, "output": checked_output(data["output"]), "excluded": excluded})
+    def __post_init__(self) -> None:
+        check_output(self.output)
 
 
-def checked_output(name: object) -> str:
-    """The name of a shard as a plan says it.
+def check_output(name: str) -> None:
+    """Refuse the name of a shard that cannot be printed, or that leads out of the dataset's folder.
 
     Raises:
-        ValueError: It is no text that can be printed, or it leads out of the dataset's folder.
+        SpecError: It does.
     """
-    if not isinstance(name, str) or "/" in name or "\\" in name or not name.isprintable() or name in ("", ".", ".."):
-        raise ValueError(f"a shard's name that stays in its folder, got {str(name)[:80]!r}")
-    return name
-
-
-_COUNTED_BY_NAME = ("skipped", "members", "patients")
-_COUNTS = ("samples_in", "samples_out", "size", "pixels", "annotated")
+    if "/" in name or "\\" in name or not name.isprintable() or name in ("", ".", ".."):
+        raise SpecError(f"a shard's name stays in its folder, got {name[:80]!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,51 +78,22 @@ class Report:
     """
 
     output: str
-    samples_in: int = 0
-    samples_out: int = 0
+    samples_in: Count = 0
+    samples_out: Count = 0
     failures: tuple[Failure, ...] = ()
     error: str = ""
     sha256: str = ""
-    size: int = 0
+    size: Count = 0
     input_sha256: str = ""
-    pixels: int = 0
+    pixels: Count = 0
     channel_sum: tuple[int, int, int] = (0, 0, 0)
     channel_sum_sq: tuple[int, int, int] = (0, 0, 0)
-    class_pixels: Mapping[int, int] = field(default_factory=dict)
-    annotated: int = 0
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    class_pixels: Mapping[int, Count] = field(default_factory=dict)
+    annotated: Count = 0
+    skipped: Mapping[str, Count] = field(default_factory=dict)
     left_out: Mapping[str, float] = field(default_factory=dict)
-    members: Mapping[str, int] = field(default_factory=dict)
-    patients: Mapping[str, int] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self) | {"class_pixels": {str(k): v for k, v in sorted(self.class_pixels.items())}}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`.
-
-        Raises:
-            TypeError, ValueError, KeyError, AttributeError: Fields that are unknown, missing or of another type.
-        """
-        for name in _COUNTS:
-            if type(data.get(name, 0)) is not int or data.get(name, 0) < 0:
-                raise ValueError(f"{name} is {str(data[name])[:80]!r}, no count")
-        for name in ("output", "error", "sha256", "input_sha256"):
-            if not isinstance(data.get(name, ""), str):
-                raise TypeError(f"{name} is {str(data[name])[:80]!r}, no text")
-        return cls(
-            **{
-                **data,
-                "failures": tuple(Failure(**failure) for failure in data["failures"]),
-                "channel_sum": tuple(data["channel_sum"]),
-                "channel_sum_sq": tuple(data["channel_sum_sq"]),
-                "class_pixels": {int(k): v for k, v in data["class_pixels"].items()},
-                **{name: {str(k): int(v) for k, v in data.get(name, {}).items()} for name in _COUNTED_BY_NAME},
-                "left_out": {str(k): float(v) for k, v in data.get("left_out", {}).items()},
-            }
-        )
+    members: Mapping[str, Count] = field(default_factory=dict)
+    patients: Mapping[str, Count] = field(default_factory=dict)
 
 
 def failure_reason(error: BaseException) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, TypeVar, get_args
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar, get_args
 
 from augengine.errors import SpecError
 
@@ -65,12 +65,6 @@ class GateSpec:
             hint = "0 leaves nothing out and writes each variant's value into its json"
             raise SpecError(f"gate must be in [0, 1], got {self.least}", hint=hint)
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `dataclasses.asdict`."""
-        vectors = {name: tuple(data[name]) for name in ("counterstain", "chromogen")}
-        return cls(**{**data, **vectors})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentOptions:
@@ -129,17 +123,6 @@ class AugmentSpec(AugmentOptions):
         if self.image_format == "webp" and self.max_side > MAX_WEBP_SIDE:
             hint = f"--max-side {MAX_WEBP_SIDE}, or --format png, which is lossless too"
             raise SpecError(f"a side of a webp has at most {MAX_WEBP_SIDE} px, max-side is {self.max_side}", hint=hint)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self) | {"skip_classes": list(self.skip_classes)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        noise, gate = NoiseSpec(**data["noise"]), data.get("gate")
-        values = {**data, "noise": noise, "skip_classes": tuple(data["skip_classes"])}
-        return cls(**{**values, "gate": None if gate is None else GateSpec.from_json(gate)})
 
 
 def round_side(pixels: int, multiple: int = SIDE_MULTIPLE) -> int:

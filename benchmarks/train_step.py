@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from augengine.json_values import to_json
 from augengine_train.cyclegan.recipe import TrainingRecipe, zhu2017
 from augengine_train.cyclegan.schedule import Schedule
 from augengine_train.cyclegan.step import Batch, CycleGan, MixedPrecision, PrecisionOption
@@ -78,7 +79,7 @@ def summarise(
     return {
         "command": "python -m benchmarks.train_step " + " ".join(sys.argv[1:]),
         "what": "images of each stain a second through one CycleGAN step; medians and quartiles of interleaved rounds",
-        "recipe": recipe.to_json(),
+        "recipe": to_json(recipe),
         "rows": {each.name: row(each, seconds[each.name], {}) for each in taking_turns},
         "ours_over_plain": ratio(ours, plain),
         "bfloat16_over_float32": ratio(fast, ours),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 from augengine.chain.base import ChainName
 from augengine.spec import Precision
@@ -35,12 +33,3 @@ class EnginesSpec:
     mpp: float
     why: str
     chain: ChainName = "dali"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self) | {"weights": list(self.weights)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(**{**data, "weights": tuple(data["weights"])})

@@ -12,6 +12,7 @@ from augengine.cli.lines import print_json, print_line, print_some, print_table
 from augengine.compiling import BuiltPair
 from augengine.dataset import Prediction, Summary
 from augengine.engines.fidelity import EPS_SHARE
+from augengine.json_values import to_json
 from augengine.probing import Probe
 from augengine.probing.report import two
 from augengine.progress import counted
@@ -57,7 +58,7 @@ def _budget_row(pair: BuiltPair) -> tuple[str, ...]:
 def print_prediction(prediction: Prediction, *, as_json: bool) -> None:
     """What a run would make."""
     if as_json:
-        print_json(prediction.to_json())
+        print_json(to_json(prediction))
     else:
         print_line(prediction.sentence())
 

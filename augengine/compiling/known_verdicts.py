@@ -7,7 +7,8 @@ from pathlib import Path
 
 from augengine.compiling.tiles import Tiles
 from augengine.digests import canonical_json, json_digest
-from augengine.errors import ShardError, TargetError
+from augengine.errors import ShardError, SpecError, TargetError
+from augengine.json_values import from_json, to_json
 from augengine.listing import digest_entries
 from augengine.measures.pair_verdict import PairVerdict
 from augengine.shards.records import read_json
@@ -22,8 +23,8 @@ _FORMAT = 1
 def known_verdict(weights: WeightsPair, tiles: Tiles, eps: float) -> PairVerdict | None:
     """What was found before for this pair on this source; None if nobody looked."""
     file = _file(weights, tiles, eps)
-    with suppress(ShardError, TypeError, KeyError, ValueError, AttributeError):
-        return PairVerdict.from_json(read_json(file)) if file.is_file() else None
+    with suppress(ShardError, SpecError):
+        return from_json(PairVerdict, read_json(file)) if file.is_file() else None
     return None
 
 
@@ -37,4 +38,4 @@ def _file(weights: WeightsPair, tiles: Tiles, eps: float) -> Path:
 def keep_verdict(weights: WeightsPair, tiles: Tiles, eps: float, verdict: PairVerdict) -> None:
     """Keep a verdict; a home that cannot be written costs the measuring again, and nothing else."""
     with suppress(TargetError):
-        write_whole(_file(weights, tiles, eps), canonical_json(verdict.to_json()) + b"\n")
+        write_whole(_file(weights, tiles, eps), canonical_json(to_json(verdict)) + b"\n")

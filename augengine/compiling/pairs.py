@@ -14,6 +14,7 @@ from augengine.engines.base import Backend, EngineSpec
 from augengine.engines.fidelity import Budget, run_on_host
 from augengine.engines.store import EngineStore
 from augengine.errors import EngineError
+from augengine.json_values import to_json
 from augengine.machine import cpu_threads
 from augengine.spec import Precision
 from augengine.weights.cards import DIRECTIONS, WeightsPair
@@ -56,7 +57,7 @@ class BuiltPair:
             "width": self.width,
             "to_reference": self.to_reference,
             "from_reference": self.from_reference,
-            "budget": None if self.budget is None else self.budget.to_json(),
+            "budget": None if self.budget is None else to_json(self.budget),
         }
 
 

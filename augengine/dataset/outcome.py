@@ -36,10 +36,6 @@ class Prediction:
     gated: bool = False
     notes: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
     def sentence(self) -> str:
         """Say in a line what the run would make, and how long it would take."""
         become = f"become {'at most ' if self.gated else ''}{self.samples_out} in {counted(self.shards, 'shard')}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from augengine.chain.pair import EnginesSpec
 from augengine.dataset.resolved import Run
+from augengine.json_values import to_json
 from augengine.pictures.encode import encoder_version
 from augengine.runs import Plan
 
@@ -11,9 +12,9 @@ from augengine.runs import Plan
 def make_plan(run: Run, engines: EnginesSpec) -> Plan:
     """The plan of a run: equal for an equal request on an equal input, so that it can be gone on with."""
     return Plan(
-        spec=run.spec.to_json(),
+        spec=to_json(run.spec),
         source=run.source.to_json(),
-        engines=engines.to_json(),
+        engines=to_json(engines),
         encoder=encoder_version(),
         jobs=run.jobs,
     )

@@ -10,8 +10,9 @@ from augengine.chain.pair import EnginesSpec
 from augengine.dataset.check import check_sample
 from augengine.dataset.load import find_store
 from augengine.dataset.spec import WorkerSpec
-from augengine.errors import EngineError, ShardError
+from augengine.errors import EngineError, ShardError, SpecError
 from augengine.jobs import Job
+from augengine.json_values import from_json
 from augengine.machine import cpu_threads
 from augengine.runs import Plan, read_plan
 from augengine.sample import Failure, Sample
@@ -53,7 +54,7 @@ def reopen(folder: AnyPath) -> Reopened:
         raise EngineError(f"the engines of {folder} are not on this machine", hint=hint)
     worker = WorkerSpec(
         target=str(folder),
-        spec=AugmentSpec.from_json(plan.spec),
+        spec=from_json(AugmentSpec, plan.spec),
         source=plan.source,
         engines=engines,
         store=str(store.root),
@@ -69,10 +70,10 @@ def planned_engines(folder: AnyPath, plan: Plan) -> EnginesSpec:
         ShardError: Fields are missing or unknown.
     """
     try:
-        return EnginesSpec.from_json(plan.engines)
-    except (TypeError, KeyError, ValueError) as error:
+        return from_json(EnginesSpec, plan.engines)
+    except SpecError as error:
         hint = "choose another folder for the output"
-        raise ShardError(f"the plan of {folder} has unknown or missing fields: {error}", hint=hint) from error
+        raise ShardError(f"the plan of {folder} does not name its engines: {error}", hint=hint) from error
 
 
 def read_sources(dataset: Reopened, job: Job) -> Iterator[Sample | Failure]:

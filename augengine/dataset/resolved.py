@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from augengine.compiling import Tiles
 from augengine.dataset.request import AugmentRequest
 from augengine.engines.base import Backend
 from augengine.jobs import Job
+from augengine.json_values import to_json
 from augengine.listing import Listing, describe
 from augengine.measures.pair_verdict import PairVerdict
 from augengine.sources import Source
@@ -44,6 +46,11 @@ class Run:
             known=self.weights.of_sample_set,
             preferred=() if self.verdict is None else self.verdict.keys,
         )
+
+    @property
+    def verdict_json(self) -> dict[str, Any]:
+        """The verdict as plain json values; empty if nobody looked yet."""
+        return {} if self.verdict is None else dict(to_json(self.verdict))
 
     @property
     def notes(self) -> tuple[str, ...]:

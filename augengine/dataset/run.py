@@ -54,7 +54,8 @@ def augment(request: AugmentRequest | None = None, watcher: Watcher | None = Non
             run = replace(run, backend=pick_backend(cast(BackendName, planned.backend)))
         verdict = verdict_of(request.out)
         if planned is None and (found := check_pair(run, watcher)) is not None:
-            run, verdict = replace(run, verdict=found), found.to_json()
+            run = replace(run, verdict=found)
+            verdict = run.verdict_json
         safe = survives(shares(run)[0], request.ray_address)
         retry = choose_retry(request.out, before, asked=request.retry_failed, survives=safe)
         store, engines = find_engines(run, planned, watcher)

@@ -27,6 +27,7 @@ from augengine.engines.fusing import fusing_version
 from augengine.engines.gpu_memory import why_no_cupy
 from augengine.engines.onnx_types import read_model, recipe_of, weights_of
 from augengine.errors import BackendUnavailable, EngineError, SpecError, WeightsError
+from augengine.json_values import from_json
 from augengine.machine import isa_limit
 from augengine.spec import Precision
 
@@ -176,7 +177,7 @@ def _rebuild(onnx_file: Path) -> Any:
     torch, generators = _torch(), _generators()
     model = read_model(onnx_file)
     try:
-        recipe = generators.Recipe.from_json(recipe_of(model))
+        recipe = from_json(generators.Recipe, recipe_of(model))
     except (SpecError, WeightsError) as error:
         raise WeightsError(
             f"{onnx_file} carries no recipe of ours, which torch needs to rebuild it", hint=_OTHER

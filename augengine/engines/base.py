@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from augengine.errors import BatchTooLarge, EngineError, SpecError
 from augengine.spec import MIN_SIDE, SIDE_MULTIPLE, Precision
@@ -104,15 +103,6 @@ class Manifest:
     device_class: str
     spec: EngineSpec
     plan_digest: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(**{**data, "spec": EngineSpec(**data["spec"])})
 
 
 class Backend(Protocol):

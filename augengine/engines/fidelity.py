@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -19,6 +19,7 @@ from augengine.draws.noise import add_noise
 from augengine.engines.base import Engine
 from augengine.engines.gpu_memory import load_cupy
 from augengine.errors import EngineError, SpecError
+from augengine.json_values import from_json
 from augengine.spec import Precision
 
 SIGMAS = (0.0025, 0.01, 0.05)
@@ -111,14 +112,16 @@ class Budget:
         side = "within" if self.fits(eps) else "outside"
         return f"the error of {self.precision} {seen}: {side} the budget of {EPS_SHARE * eps:.2g} at eps {eps:g}"
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {name: _to_json(value) for name, value in asdict(self).items()}
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(**{name: _from_json(value) for name, value in data.items()})
+        """The inverse of `to_json`.
+
+        Raises:
+            SpecError: Fields that are missing, unknown, of another type or out of range.
+        """
+        if not isinstance(data, Mapping):
+            raise SpecError(f"a noise budget is an object of fields, got {type(data).__name__}")
+        return from_json(cls, {name: _infinite(value) for name, value in data.items()})
 
 
 def measure(
@@ -248,13 +251,8 @@ def _pool(rms: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(rms))))
 
 
-def _to_json(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_to_json(item) for item in value]
-    return None if isinstance(value, float) and math.isinf(value) else value
-
-
-def _from_json(value: Any) -> Any:
+def _infinite(value: Any) -> Any:
+    """Json has no infinity: null stands for it."""
     if isinstance(value, list):
-        return tuple(_from_json(item) for item in value)
+        return [_infinite(item) for item in value]
     return math.inf if value is None else value

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 
-from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
+from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, numpy_helper
 
 
 def why_refused(model: ModelProto) -> str:
@@ -14,7 +15,23 @@ def why_refused(model: ModelProto) -> str:
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(model, nodes)):
         return "keeps its weights in other files"
     # A line of text stands for terabytes, which onnx's shape inference sets out to fill.
-    return "holds sparse tensors" if any(_sparse(model, nodes)) else ""
+    if any(_sparse(model, nodes)):
+        return "holds sparse tensors"
+    broken = next((tensor for tensor in _tensors(model, nodes) if not _is_whole(tensor)), None)
+    return (
+        ""
+        if broken is None
+        else f"holds a damaged tensor: {broken.name[:80]!r} has not as many numbers as its shape says"
+    )
+
+
+def _is_whole(tensor: TensorProto) -> bool:
+    """Whether its numbers are as many as its shape says, and of a type that exists."""
+    try:
+        numpy_helper.to_array(tensor)
+    except (TypeError, ValueError, KeyError, OverflowError, MemoryError, struct.error):
+        return False
+    return True
 
 
 def _nodes(graph: GraphProto) -> Iterator[NodeProto]:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper, shape_inference
 
 from augengine.engines.onnx_tensors import why_refused
-from augengine.errors import WeightsError
+from augengine.errors import SpecError, WeightsError
+from augengine.json_values import parse_json
 
 RECIPE_KEY = "augengine.recipe"
 INPUT, OUTPUT = "x", "y"
@@ -94,8 +95,8 @@ def recipe_of(model: ModelProto) -> dict[str, Any]:
     """
     text = next((prop.value for prop in model.metadata_props if prop.key == RECIPE_KEY), "")
     try:
-        recipe = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        recipe = parse_json(text.encode())
+    except SpecError as error:
         raise WeightsError(
             f"the ONNX model carries no {RECIPE_KEY}", hint="export the generator with augengine, from its checkpoint"
         ) from error

@@ -12,17 +12,17 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from augengine.digests import bytes_digest, json_digest
 from augengine.engines.backends import backends
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
 from augengine.engines.fidelity import Budget
-from augengine.errors import BackendUnavailable, EngineError, WrongDevice
+from augengine.errors import BackendUnavailable, EngineError, SpecError, WrongDevice
+from augengine.json_values import from_json, parse_json, to_json
 from augengine.storage import MAX_RECORD_BYTES, read_plain
 from augengine.storage.atomic import draft_of
 from augengine.weights.home import open_home
@@ -51,7 +51,7 @@ class StoredEngine:
 
 def engine_id(manifest: Manifest) -> str:
     """The digest that names an engine: equal for equal weights, backend, machine, shape and plan."""
-    return json_digest(manifest.to_json())
+    return json_digest(to_json(manifest))
 
 
 class EngineStore:
@@ -71,7 +71,7 @@ class EngineStore:
         wanted = _manifest(weights_digest, backend, spec)
         for folder in sorted(self.root.glob("*/")):
             with suppress(EngineError):
-                if replace(_read_manifest(folder)[0], plan_digest="") == wanted:
+                if replace(_read_manifest(folder).manifest, plan_digest="") == wanted:
                     return _read(folder)
         return None
 
@@ -152,14 +152,14 @@ class EngineStore:
         """
         file = self._budget_file(to_id, from_id)
         with _translated(self.root), draft_of(file) as draft:
-            draft.write_text(json.dumps(budget.to_json(), indent=2), encoding="utf-8")
+            draft.write_text(json.dumps(to_json(budget), indent=2), encoding="utf-8")
 
     def read_budget(self, to_id: str, from_id: str) -> Budget | None:
         """The noise budget of a pair of engines, or None if none was measured or its file is damaged."""
         try:
             file = self._budget_file(to_id, from_id)
-            return Budget.from_json(json.loads(read_plain(file, limit=MAX_RECORD_BYTES)))
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            return Budget.from_json(parse_json(read_plain(file, limit=MAX_RECORD_BYTES)))
+        except (OSError, SpecError):
             return None
 
     def _budget_file(self, to_id: str, from_id: str) -> Path:
@@ -257,13 +257,14 @@ def _check_machine(stored: StoredEngine, backend: Backend) -> None:
 def _write_manifest(folder: Path, manifest: Manifest) -> None:
     files = {file.name: _file_digest(file) for file in sorted(folder.iterdir())}
     with _translated(folder):
-        text = json.dumps({"manifest": manifest.to_json(), "files": files}, indent=2)
+        text = json.dumps(to_json(_Stored(manifest=manifest, files=files)), indent=2)
         (folder / _MANIFEST).write_text(text, encoding="utf-8")
 
 
 def _read(folder: Path, *, engine: str = "") -> StoredEngine:
     """Read an engine's folder and check it: its id (its name, unless given) and the digest of every file."""
-    manifest, files = _read_manifest(folder)
+    stored = _read_manifest(folder)
+    manifest, files = stored.manifest, stored.files
     if engine_id(manifest) != (engine or folder.name):
         raise EngineError(f"the manifest in {folder} belongs to another engine", hint=f"delete it and {_REBUILD}")
     for name, expected in files.items():
@@ -274,12 +275,19 @@ def _read(folder: Path, *, engine: str = "") -> StoredEngine:
     return StoredEngine(id=engine_id(manifest), folder=folder, manifest=manifest)
 
 
-def _read_manifest(folder: Path) -> tuple[Manifest, dict[str, Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """What the file of a manifest holds: the manifest, and the digest of every other file by its name."""
+
+    manifest: Manifest
+    files: Mapping[str, str]
+
+
+def _read_manifest(folder: Path) -> _Stored:
     file = folder / _MANIFEST
     try:
-        data = json.loads(read_plain(file, limit=MAX_RECORD_BYTES))
-        return Manifest.from_json(data["manifest"]), dict(data["files"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return from_json(_Stored, parse_json(read_plain(file, limit=MAX_RECORD_BYTES)))
+    except (OSError, SpecError) as error:
         raise EngineError(f"{file} cannot be read: {error}", hint=f"delete {folder} and {_REBUILD}") from error
 
 

@@ -22,9 +22,9 @@ def check_archive(path: Path) -> None:
     Raises:
         CheckpointError: Its members are compressed, or overlap each other.
     """
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:

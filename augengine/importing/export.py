@@ -20,6 +20,7 @@ from onnx.reference import ReferenceEvaluator
 from augengine.engines.onnx_types import INPUT, OUTPUT, replace_weights, save, store_half, tidy, to_bytes
 from augengine.errors import WeightsError
 from augengine.generator import Generator, run_generator
+from augengine.json_values import to_json
 from augengine.spec import SIDE_MULTIPLE
 from augengine.weights.cards import Card, Direction, Parity, digest_weights, write_card
 
@@ -70,7 +71,7 @@ def export_generator(
     """
     stored = store_half(to_onnx(generator))
     parity = measure_parity(generator, stored, drawn_tile() if tile_nchw is None else tile_nchw)
-    return write_generator(stored, generator.recipe.to_json(), parity, provenance, root)
+    return write_generator(stored, to_json(generator.recipe), parity, provenance, root)
 
 
 def write_generator(
@@ -113,7 +114,7 @@ def to_onnx(generator: Generator, recipe: Mapping[str, Any] | None = None) -> Mo
     Raises:
         WeightsError: The exporter failed.
     """
-    dynamic, said = torch.export.Dim.DYNAMIC, generator.recipe.to_json() if recipe is None else dict(recipe)
+    dynamic, said = torch.export.Dim.DYNAMIC, to_json(generator.recipe) if recipe is None else dict(recipe)
     try:
         with _quiet_exporter():
             program = torch.onnx.export(

@@ -27,6 +27,7 @@ from augengine.importing.example import CHECK_PICTURES, MAX_ERROR, Example, misf
 from augengine.importing.export import Tile, Translate, compare, open_onnx, run_onnx, to_onnx
 from augengine.importing.foreign_onnx import Graph, read_foreign, stored_form
 from augengine.importing.request import Fit, ImportRequest
+from augengine.json_values import from_json, to_json
 from augengine.spec import SIDE_MULTIPLE
 from augengine.weights.cards import Parity
 from augengine.weights.recipe import Recipe
@@ -117,7 +118,7 @@ def _from_torch(request: ImportRequest, on_note: Callable[[str], None]) -> Forei
     return ForeignGenerator(
         translate=partial(run_generator, checkpoint.generator),
         stored=store_half(to_onnx(checkpoint.generator)),
-        recipe=reading.recipe.to_json(),
+        recipe=to_json(reading.recipe),
         found=reading.found,
         assumed=reading.assumed,
         warnings=reading.warnings,
@@ -138,7 +139,7 @@ def _as_the_example_shows(reading: Reading, example: Example, on_note: Callable[
     )
     chosen, fit = pick_reading(example, ((each.says, each, partial(_translation, each)) for each in tried), hint)
     generator = chosen.build()
-    recipe = {} if chosen.recipe is None else chosen.recipe.to_json()
+    recipe = {} if chosen.recipe is None else to_json(chosen.recipe)
     stored = store_half(to_onnx(generator, recipe))
     fit = replace(fit, error=example.difference(run_onnx(stored, example.before_nchw)))
     return ForeignGenerator(
@@ -177,7 +178,7 @@ def changed(generator: Generator, changes: Mapping[str, Any]) -> Generator:
 def rebuilt(model: Graph) -> Generator | None:
     """The generator of a stored form in torch, or None if its recipe is unknown or its weights are not named so."""
     try:
-        recipe = Recipe.from_json(recipe_of(model))
+        recipe = from_json(Recipe, recipe_of(model))
         return generator_from(recipe, as_state(weights_of(model)), "the ONNX file")
     except (SpecError, WeightsError):
         return None
@@ -201,7 +202,7 @@ def _from_onnx(request: ImportRequest, tile_nchw: Tile) -> ForeignGenerator:
     return ForeignGenerator(
         translate=translate,
         stored=stored,
-        recipe={} if generator is None else generator.recipe.to_json(),
+        recipe={} if generator is None else to_json(generator.recipe),
         multiple=multiple,
         found=f"an ONNX graph of {len(read.graph.graph.node)} nodes: {what}{sides}",
         warnings=(*warnings, *(() if fit is None else fit.warnings())),

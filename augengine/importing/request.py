@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from augengine.errors import SpecError
+from augengine.json_values import to_json
 from augengine.weights.cards import Card, Direction
 from augengine.weights.recipe import Padding, RecipeName, Said, Upsampling
 
@@ -148,15 +149,15 @@ class Imported:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        cycle = None if self.cycle is None else asdict(self.cycle) | {"verdict": self.cycle.verdict}
+        cycle = None if self.cycle is None else to_json(self.cycle) | {"verdict": self.cycle.verdict}
         return {
             "file": str(self.file),
-            "card": self.card.to_json(),
+            "card": to_json(self.card),
             "found": self.found,
             "assumed": list(self.assumed),
             "warnings": list(self.warnings),
             "cycle": cycle,
-            "example": None if self.fit is None else asdict(self.fit),
+            "example": None if self.fit is None else to_json(self.fit),
         }
 
     def lines(self) -> list[str]:

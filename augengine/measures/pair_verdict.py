@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -104,22 +103,6 @@ class PairVerdict:
         other, part = next(((s, part) for s, part in stronger if part >= 2 * MIN_MOVED), stronger[-1])
         advice = f", so --eps {other:g} would augment more" if part >= 2 * MIN_MOVED else ""
         return f"{text}; at {other:g} it moves {part:.0%}{advice}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`.
-
-        Raises:
-            TypeError, KeyError, ValueError: Unknown or missing fields.
-        """
-        interval = data["dice_interval"]
-        moved = tuple((float(sigma), float(share), int(objects)) for sigma, share, objects in data["moved"])
-        ends = interval and (float(interval[0]), float(interval[1]))
-        return cls(**{**data, "dice_interval": ends, "moved": moved, "keys": tuple(map(str, data["keys"]))})
 
 
 def no_tissue(reason: str) -> PairVerdict:

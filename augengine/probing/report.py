@@ -11,6 +11,7 @@ import numpy as np
 
 from augengine.engines.fidelity import Budget
 from augengine.errors import SpecError
+from augengine.json_values import to_json
 from augengine.measures import CycleError, Excess, Spectrum, UnderNoise, Wiped
 from augengine.measures.objects import MarkerObjects
 from augengine.measures.spectrum import FINE
@@ -173,7 +174,7 @@ class Probe:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        costs = [{"precision": c.precision, "budget": c.budget and c.budget.to_json()} for c in self.costs]
+        costs = [{"precision": c.precision, "budget": c.budget and to_json(c.budget)} for c in self.costs]
         derived = {"response_integral": self.response_integral, "about_response": ABOUT_RESPONSE}
         excess = None if self.excess is None else asdict(self.excess)
         return (

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from augengine.digests import canonical_json
 from augengine.jobs import Job
+from augengine.json_values import to_json
 from augengine.runs.differences import differences, refuse_differences
 from augengine.runs.plan import Plan, committed, read_plan, write_plan
 from augengine.shards.layout import (
@@ -116,6 +117,6 @@ def _write_first(folder: AnyPath, plan: Plan) -> bool:
     """Write the plan where there is none; whether no other run was faster, which on a store no lock can exclude."""
     if isinstance(folder, UrlPath):
         with target_errors(folder):
-            return write_if_absent(plan_file(folder), canonical_json(plan.to_json()) + b"\n")
+            return write_if_absent(plan_file(folder), canonical_json(to_json(plan)) + b"\n")
     write_plan(folder, plan)
     return True

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from augengine.digests import json_digest
-from augengine.errors import PlanMismatch, ShardError
+from augengine.errors import PlanMismatch, ShardError, SpecError
 from augengine.jobs import Job, Report
+from augengine.json_values import from_json, to_json
 from augengine.runs.planning import estimate_bytes
 from augengine.shards.layout import index_file, plan_file, spool_folder, tar_file
 from augengine.shards.records import PLAN_FORMAT, read_plan_json, read_report, write_json
@@ -54,29 +55,12 @@ class Plan:
     def estimated_bytes(self) -> int:
         """About the most bytes that the dataset can take, as if every image were as large as the engines' input."""
         pixels = int(self.engines["height"]) * int(self.engines["width"])
-        return int(self.samples * estimate_bytes(pixels, AugmentSpec.from_json(self.spec)))
+        return int(self.samples * estimate_bytes(pixels, from_json(AugmentSpec, self.spec)))
 
     @property
     def digest(self) -> str:
         """Digest of the whole plan: plans with equal digests are equal."""
-        return json_digest(self.to_json())
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            "version": self.version,
-            "kind": self.kind,
-            "spec": dict(self.spec),
-            "source": dict(self.source),
-            "engines": dict(self.engines),
-            "encoder": self.encoder,
-            "jobs": [job.to_json() for job in self.jobs],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(**{**data, "jobs": tuple(Job.from_json(job) for job in data["jobs"])})
+        return json_digest(to_json(self))
 
 
 def write_plan(folder: AnyPath, plan: Plan) -> None:
@@ -85,7 +69,7 @@ def write_plan(folder: AnyPath, plan: Plan) -> None:
     Raises:
         TargetError: It cannot be written.
     """
-    write_json(plan_file(folder), plan.to_json(), spool_folder(folder))
+    write_json(plan_file(folder), to_json(plan), spool_folder(folder))
 
 
 def read_plan(folder: AnyPath, kind: Kind = "augment") -> Plan | None:
@@ -115,11 +99,12 @@ def read_any_plan(folder: AnyPath) -> Plan | None:
         return None
     data = read_plan_json(file, hint=_DAMAGED)
     try:
-        if data.get("kind", "augment") == "augment":
-            AugmentSpec.from_json(data["spec"])
-        return Plan.from_json(data)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise ShardError(f"{file} has unknown or missing fields: {error}", hint=_DAMAGED) from error
+        plan = from_json(Plan, data)
+        if plan.kind == "augment":
+            from_json(AugmentSpec, plan.spec)
+        return plan
+    except SpecError as error:
+        raise ShardError(f"{file} cannot be used: {error}", hint=_DAMAGED) from error
 
 
 def committed(folder: AnyPath, plan: Plan) -> dict[str, Report]:

@@ -7,16 +7,31 @@ too, names each as a failure, but only once the shard is made.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Set
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from augengine.errors import ShardError
+from augengine.errors import ShardError, SpecError
 from augengine.jobs import Job
+from augengine.json_values import from_json, to_json
 from augengine.shards.layout import quarantine_file, spool_folder
 from augengine.shards.records import read_json, write_json
 from augengine.storage import AnyPath, size_of
 
 _HINT = "delete it: what it named is then looked for again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A sample that kills workers: why, and the digest of the job in which it did."""
+
+    reason: str
+    digest: str
+
+
+Suspects = Mapping[int, Suspect]
+"""Ordinal within the job's source -> what is remembered of it."""
+
+Known = Mapping[str, Suspects]
+"""Shard -> its suspects."""
 
 
 def quarantine(folder: AnyPath, job: Job, ordinal: int, reason: str) -> None:
@@ -33,8 +48,8 @@ def quarantine(folder: AnyPath, job: Job, ordinal: int, reason: str) -> None:
         TargetError: It cannot be written.
     """
     known = _read(folder)
-    of_job = {**known.get(job.output, {}), str(ordinal): {"reason": reason, "digest": job.digest}}
-    write_json(quarantine_file(folder), {**known, job.output: of_job}, spool_folder(folder))
+    of_job = {**known.get(job.output, {}), ordinal: Suspect(reason=reason, digest=job.digest)}
+    _write(folder, {**known, job.output: of_job})
 
 
 def remembered(folder: AnyPath, jobs: Iterable[Job]) -> dict[str, dict[int, str]]:
@@ -56,10 +71,9 @@ def forget(folder: AnyPath, output: str, *, keep: Set[int]) -> None:
         TargetError: It cannot be written.
     """
     known = _read(folder)
-    left = {ordinal: each for ordinal, each in known.pop(output, {}).items() if int(ordinal) in keep}
-    if left:
-        known[output] = left
-    write_json(quarantine_file(folder), known, spool_folder(folder))
+    left = {ordinal: each for ordinal, each in known.get(output, {}).items() if ordinal in keep}
+    others = {name: samples for name, samples in known.items() if name != output}
+    _write(folder, {**others, output: left} if left else others)
 
 
 def leave_out(folder: AnyPath, jobs: Iterable[Job], *, retried: Collection[str] = ()) -> list[Job]:
@@ -77,32 +91,24 @@ def leave_out(folder: AnyPath, jobs: Iterable[Job], *, retried: Collection[str] 
     return [job if job.output in retried else _without(job, known.get(job.output, {})) for job in jobs]
 
 
-def _without(job: Job, known: Mapping[str, Mapping[str, str]]) -> Job:
+def _without(job: Job, known: Suspects) -> Job:
     found = _of_job(job, known)
     return replace(job, excluded={**found, **job.excluded}) if found else job
 
 
-def _of_job(job: Job, known: Mapping[str, Mapping[str, str]]) -> dict[int, str]:
-    return {int(ordinal): each["reason"] for ordinal, each in known.items() if each["digest"] == job.digest}
+def _of_job(job: Job, known: Suspects) -> dict[int, str]:
+    return {ordinal: each.reason for ordinal, each in known.items() if each.digest == job.digest}
 
 
-def _read(folder: AnyPath) -> dict[str, dict[str, Any]]:
+def _read(folder: AnyPath) -> Known:
     file = quarantine_file(folder)
     if size_of(file) is None:
         return {}
-    known = read_json(file, hint=_HINT)
-    if not _is_sound(known):
-        raise ShardError(f"{file} has unknown or missing fields", hint=_HINT)
-    return dict(known)
+    try:
+        return from_json(dict[str, dict[int, Suspect]], read_json(file, hint=_HINT))
+    except SpecError as error:
+        raise ShardError(f"{file} cannot be used: {error}", hint=_HINT) from error
 
 
-def _is_sound(known: Any) -> bool:
-    if not isinstance(known, dict) or not all(isinstance(of_job, dict) for of_job in known.values()):
-        return False
-    samples = [(ordinal, each) for of_job in known.values() for ordinal, each in of_job.items()]
-    return all(
-        ordinal.isdecimal()
-        and isinstance(each, dict)
-        and all(isinstance(each.get(k), str) for k in ("reason", "digest"))
-        for ordinal, each in samples
-    )
+def _write(folder: AnyPath, known: Known) -> None:
+    write_json(quarantine_file(folder), to_json(known), spool_folder(folder))

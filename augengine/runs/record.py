@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from augengine.errors import ShardError
+from augengine.errors import ShardError, SpecError
+from augengine.json_values import from_json, to_json
 from augengine.progress import WorkerState
 from augengine.shards.layout import run_file, spool_folder
 from augengine.shards.records import read_json, write_json
@@ -59,20 +60,6 @@ class RunRecord:
         """Seconds that the rest takes at this rate; None if there is no rate yet."""
         return max(0, self.total - self.already - self.done) / self.rate if self.rate else None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return (
-            asdict(self)
-            | {"workers": [asdict(worker) for worker in self.workers], "failed": dict(self.failed)}
-            | {"verdict": dict(self.verdict), "failed_slides": dict(self.failed_slides)}
-        )
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        workers = tuple(WorkerState(**{**each, "holds": tuple(each["holds"])}) for each in data["workers"])
-        return cls(**{**data, "workers": workers})
-
 
 def write_record(folder: AnyPath, record: RunRecord) -> None:
     """Publish it, whole or not at all.
@@ -80,7 +67,7 @@ def write_record(folder: AnyPath, record: RunRecord) -> None:
     Raises:
         TargetError: It cannot be written.
     """
-    write_json(run_file(folder), record.to_json(), spool_folder(folder))
+    write_json(run_file(folder), to_json(record), spool_folder(folder))
 
 
 def read_record(folder: AnyPath) -> RunRecord | None:
@@ -94,6 +81,6 @@ def read_record(folder: AnyPath) -> RunRecord | None:
         return None
     data = read_json(file, hint=_HINT)
     try:
-        return RunRecord.from_json(data)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise ShardError(f"{file} has unknown or missing fields: {error}", hint=_HINT) from error
+        return from_json(RunRecord, data)
+    except SpecError as error:
+        raise ShardError(f"{file} cannot be used: {error}", hint=_HINT) from error

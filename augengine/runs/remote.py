@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from dataclasses import replace
 
 from augengine.digests import canonical_json
 from augengine.errors import TargetError, TargetInUse
+from augengine.json_values import to_json
 from augengine.runs.target_hold import Hold
-from augengine.shards.fence import MAX_LOCK_BYTES, NOT_A_LOCK, Fence, read_lock, run_of, writer_of
+from augengine.shards.fence import MAX_LOCK_BYTES, Fence, Lock, lock_of, read_lock, writer_of
 from augengine.shards.layout import SHARD_ENDINGS, SYSTEMS_OWN, lock_file, plan_file
 from augengine.shards.write import target_errors
 from augengine.storage import (
@@ -38,22 +38,22 @@ _LAST_BEAT = -1
 
 
 @contextmanager
-def open_remote(folder: UrlPath, owner: dict[str, Any], is_dead: Callable[[Any], bool]) -> Iterator[Hold]:
+def open_remote(folder: UrlPath, owner: Lock, is_dead: Callable[[Lock], bool]) -> Iterator[Hold]:
     """Hold a folder on a store for the time of a run; see `open_target`.
 
     Args:
         folder: The dataset.
-        owner: Host, pid and start of this process.
+        owner: This process, without the id of its run.
         is_dead: Whether the process of another owner is known to be gone.
 
     Raises:
         TargetError: It cannot be written, or holds files that are no dataset of ours.
         TargetInUse: Another run holds it.
     """
-    mine = {**owner, "run": uuid.uuid4().hex}
+    mine = replace(owner, run=uuid.uuid4().hex)
     with target_errors(folder):
         _check_not_foreign(folder)
-        hold = Hold(_lock(folder, mine, is_dead), Fence(folder, mine["run"]))
+        hold = Hold(_lock(folder, mine, is_dead), Fence(folder, mine.run))
     ended = threading.Event()
     beating = threading.Thread(target=_beat, args=(hold, mine, ended), name="lock", daemon=True)
     try:
@@ -78,7 +78,7 @@ def _check_not_foreign(folder: UrlPath) -> None:
         )
 
 
-def _lock(folder: UrlPath, mine: dict[str, Any], is_dead: Callable[[Any], bool]) -> bool:
+def _lock(folder: UrlPath, mine: Lock, is_dead: Callable[[Lock], bool]) -> bool:
     """Write the lock, or take over one of a run that is dead; whether there was one."""
     file, own = lock_file(folder), _content(mine, 0)
     while not write_if_absent(file, own):
@@ -93,10 +93,9 @@ def _lock(folder: UrlPath, mine: dict[str, Any], is_dead: Callable[[Any], bool])
     return False
 
 
-def _is_gone(found: bytes, is_dead: Callable[[Any], bool]) -> bool:
-    with suppress(*NOT_A_LOCK):
-        return is_dead(json.loads(found))
-    return False
+def _is_gone(found: bytes, is_dead: Callable[[Lock], bool]) -> bool:
+    lock = lock_of(found)
+    return lock is not None and is_dead(lock)
 
 
 def _stays(file: UrlPath, found: bytes) -> bool:
@@ -109,7 +108,7 @@ def _stays(file: UrlPath, found: bytes) -> bool:
     return True
 
 
-def _unlock(hold: Hold, mine: dict[str, Any]) -> None:
+def _unlock(hold: Hold, mine: Lock) -> None:
     """Delete the lock, if it is ours."""
     folder = hold.fence.folder
     assert folder is not None
@@ -128,7 +127,7 @@ def _abort_leftovers(folder: UrlPath) -> None:
         abort_uploads(folder, SHARD_ENDINGS)
 
 
-def _beat(hold: Hold, mine: dict[str, Any], ended: threading.Event) -> None:
+def _beat(hold: Hold, mine: Lock, ended: threading.Event) -> None:
     beats = 0
     while not ended.wait(BEAT_SECONDS):
         beats += 1
@@ -138,18 +137,19 @@ def _beat(hold: Hold, mine: dict[str, Any], ended: threading.Event) -> None:
                 return
 
 
-def _renew(hold: Hold, mine: dict[str, Any], beats: int) -> bool:
+def _renew(hold: Hold, mine: Lock, beats: int) -> bool:
     """Whether the lock was still ours, and is for another while."""
     assert hold.fence.folder is not None
     file = lock_file(hold.fence.folder)
     version = version_of(file)
-    if version is None or run_of(read_lock(hold.fence.folder)) != mine["run"]:
+    lock = lock_of(read_lock(hold.fence.folder))
+    if version is None or lock is None or lock.run != mine.run:
         return False
     return write_if_version(file, _content(mine, beats), version)
 
 
-def _content(mine: dict[str, Any], beats: int) -> bytes:
-    return canonical_json({**mine, "beats": beats})
+def _content(mine: Lock, beats: int) -> bytes:
+    return canonical_json(to_json(replace(mine, beats=beats)))
 
 
 def _in_use(folder: UrlPath, found: bytes) -> TargetInUse:

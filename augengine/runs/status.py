@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from augengine.errors import ShardError
+from augengine.json_values import to_json
 from augengine.progress import counted, readable_bytes, readable_seconds
 from augengine.runs.account import Account, take_account
 from augengine.runs.plan import Plan, read_any_plan
@@ -110,7 +111,7 @@ class Status:
             "failed_slides": dict(self.failed_slides),
             "running": self.running,
             "lock": None if self.holder is None else asdict(self.holder) | {"is": self.holder_is},
-            "run": None if record is None else record.to_json() | self._pace(record),
+            "run": None if record is None else to_json(record) | self._pace(record),
         }
 
     def _pace(self, record: RunRecord) -> dict[str, float | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import socket
@@ -11,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from augengine.digests import canonical_json
 from augengine.errors import TargetError, TargetInUse
 from augengine.runs.remote import open_remote
 from augengine.runs.target_hold import Hold
-from augengine.shards.fence import NOT_A_LOCK, read_lock
+from augengine.shards.fence import Lock, lock_of, read_lock
 from augengine.shards.layout import OWN_FOLDER, SYSTEMS_OWN, lock_file, plan_file, spool_folder
 from augengine.shards.write import target_errors
 from augengine.storage import AnyPath, UrlPath
@@ -97,15 +96,15 @@ def open_target(folder: AnyPath) -> Iterator[Hold]:
         TargetInUse: Another run holds it.
     """
     with (
-        open_remote(folder, asdict(Owner.me()), _is_dead)
+        open_remote(folder, Lock(**asdict(Owner.me())), lambda lock: _owner(lock).is_dead())
         if isinstance(folder, UrlPath)
         else _open_local(folder) as hold
     ):
         yield hold
 
 
-def _is_dead(data: Any) -> bool:
-    return Owner(str(data["host"]), int(data["pid"]), str(data["start"])).is_dead()
+def _owner(lock: Lock) -> Owner:
+    return Owner(lock.host, lock.pid, lock.start)
 
 
 @contextmanager
@@ -195,11 +194,8 @@ def lock_holder(folder: AnyPath) -> Owner | None:
     found = read_lock(folder)
     if found is None:
         return None
-    try:
-        data = json.loads(found)
-        return Owner(str(data["host"]), int(data["pid"]), str(data["start"]))
-    except NOT_A_LOCK:
-        return Owner("unknown", 0, "")  # damaged: not ours to judge
+    lock = lock_of(found)
+    return Owner("unknown", 0, "") if lock is None else _owner(lock)  # a damaged one is not ours to judge
 
 
 @contextmanager

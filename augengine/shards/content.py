@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from augengine.errors import ContentError
-from augengine.jobs import checked_output
+from augengine.jobs import Job
+from augengine.json_values import from_json
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.masks import read_mask
 from augengine.pictures.metadata import check_upright
@@ -101,7 +102,7 @@ def _side(pixels: Any) -> int:
 
 
 def _counts(plan: Mapping[str, Any]) -> dict[str, int]:
-    return {checked_output(job["output"]): int(job["count"]) for job in plan["jobs"]}
+    return {job.output: job.count for job in from_json(tuple[Job, ...], plan["jobs"], at="jobs")}
 
 
 def check_sample(

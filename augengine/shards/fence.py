@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from augengine.errors import TargetError, TargetInUse
+from augengine.errors import SpecError, TargetError, TargetInUse
+from augengine.json_values import from_json, parse_json
+from augengine.sample import printable
 from augengine.shards.layout import lock_file
 from augengine.storage import AnyPath, UrlPath, read_whole
 
@@ -35,14 +35,29 @@ class Fence:
         if self.folder is None:
             return
         found = read_lock(self.folder)
-        if run_of(found) != self.run:
+        lock = lock_of(found)
+        if lock is None or lock.run != self.run:
             raise taken_over(self.folder, found)
 
 
 MAX_LOCK_BYTES = 1 << 16
 
-NOT_A_LOCK = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
-"""What reading fields of a lock raises where somebody else wrote it."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """What a lock says of the run that wrote it.
+
+    Attributes:
+        host, pid, start: Its process, as `augengine.runs.target.Owner` has them.
+        run: Its id; empty on a disk.
+        beats: How often it was renewed; 0 on a disk.
+    """
+
+    host: str
+    pid: int
+    start: str
+    run: str = ""
+    beats: int = 0
 
 
 def read_lock(folder: AnyPath) -> bytes | None:
@@ -59,19 +74,17 @@ def read_lock(folder: AnyPath) -> bytes | None:
         raise TargetError(f"the lock {file} cannot be read: {error}", hint=hint) from error
 
 
-def run_of(found: bytes | None) -> str | None:
-    """The run that wrote a lock; None if nobody can tell."""
-    with suppress(*NOT_A_LOCK):
-        return str(json.loads(found or b"")["run"])
+def lock_of(found: bytes | None) -> Lock | None:
+    """What a lock says; None where there is none, or where somebody else wrote it."""
+    with suppress(SpecError):
+        return from_json(Lock, parse_json(found or b""))
     return None
 
 
 def writer_of(found: bytes | None) -> str:
     """Who wrote a lock, in words."""
-    with suppress(*NOT_A_LOCK):
-        data: dict[str, Any] = json.loads(found or b"")
-        return f"process {data['pid']} on {data['host']}"
-    return "another run"
+    lock = lock_of(found)
+    return f"process {lock.pid} on {printable(lock.host)}" if lock else "another run"
 
 
 def taken_over(folder: UrlPath, found: bytes | None) -> TargetInUse:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from augengine.digests import canonical_json
-from augengine.errors import PlanMismatch, ShardError
+from augengine.errors import PlanMismatch, ShardError, SpecError
 from augengine.jobs import Report
+from augengine.json_values import from_json, parse_json, to_json
 from augengine.shards.layout import index_file, report_file, spool_folder, tar_file
 from augengine.shards.write import publish, target_errors
 from augengine.storage import AnyPath, LinkLeadsOut, delete, read_whole
@@ -24,7 +24,7 @@ def write_report(folder: AnyPath, report: Report) -> None:
     Raises:
         TargetError: The folder cannot be written.
     """
-    write_json(report_file(folder, report.output), report.to_json(), spool_folder(folder))
+    write_json(report_file(folder, report.output), to_json(report), spool_folder(folder))
 
 
 def withdraw(folder: AnyPath, report: Report) -> None:
@@ -36,7 +36,7 @@ def withdraw(folder: AnyPath, report: Report) -> None:
         TargetError: The folder cannot be written.
     """
     file = report_file(folder, report.output)
-    if _holds(file, canonical_json(report.to_json()) + b"\n"):
+    if _holds(file, canonical_json(to_json(report)) + b"\n"):
         return
     with target_errors(file):
         delete(file)
@@ -65,9 +65,9 @@ def read_report(folder: AnyPath, output: str) -> Report | None:
     if data is None:
         return None
     try:
-        return Report.from_json(_parse(file, data, _REMAKE))
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise ShardError(f"the report {file} has unknown or missing fields: {error}", hint=_REMAKE) from error
+        return from_json(Report, _parse(file, data, _REMAKE))
+    except SpecError as error:
+        raise ShardError(f"the report {file} cannot be used: {error}", hint=_REMAKE) from error
 
 
 _REMAKE = "delete it and run augment again: what it stood for is made anew"
@@ -138,6 +138,6 @@ def _read(file: AnyPath, hint: str) -> bytes | None:
 
 def _parse(file: AnyPath, data: bytes, hint: str) -> Any:
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
+        return parse_json(data)
+    except SpecError as error:
         raise ShardError(f"{file} cannot be read: {error}", hint=hint) from error

@@ -104,8 +104,12 @@ def _read_plan(folder: AnyPath) -> Planned:
     plan = read_plan_json(file, hint=_READABLE)
     try:
         return Planned.of(plan)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except KeyError as error:
         raise ShardError(f"the plan {file} lacks {error}", hint="was it written by another version?") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ShardError(
+            f"the plan {file} cannot be used: {error}", hint="was it written by another version?"
+        ) from error
 
 
 def _other_files(folder: AnyPath, outputs: Sequence[str]) -> tuple[list[str], list[str]]:

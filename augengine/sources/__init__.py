@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from augengine.errors import SourceError
+from augengine.errors import SourceError, SpecError
+from augengine.json_values import from_json
 from augengine.progress import counted
 from augengine.sample import printable
 from augengine.shards.roles import IMAGE_EXTS, MemberNames, member_names
@@ -14,7 +15,7 @@ from augengine.shards.walk import UNPACK
 from augengine.sources.base import Source
 from augengine.sources.folder import FolderSource
 from augengine.sources.sample_set import STAIN, SampleSet
-from augengine.sources.tars import TarsSource, expand, tars_below
+from augengine.sources.tars import StoredTars, TarsSource, expand, tars_below
 from augengine.sources.trees import tree_of
 from augengine.storage import check_no_credentials, is_url
 
@@ -159,24 +160,24 @@ def source_from_json(data: Mapping[str, Any]) -> Source:
     """The source whose `to_json` this is.
 
     Raises:
-        SourceError: An unknown kind.
+        SourceError: An unknown kind, or fields that are missing, unknown or of another type.
     """
     try:
         return _from_json(data)
-    except (TypeError, KeyError) as error:
+    except SpecError as error:
         hint = "was the plan written by a later version?"
-        raise SourceError(f"the plan's source has unknown or missing fields: {error}", hint=hint) from error
+        raise SourceError(f"the plan's source cannot be used: {error}", hint=hint) from error
 
 
 def _from_json(data: Mapping[str, Any]) -> Source:
     values = {name: value for name, value in data.items() if name != "kind"}
     match data.get("kind"):
         case FolderSource.kind:
-            return FolderSource(**values)
+            return from_json(FolderSource, values)
         case TarsSource.kind:
-            return TarsSource.from_json(values)
+            return from_json(StoredTars, values).source()
         case SampleSet.kind:
-            return SampleSet()
+            return from_json(SampleSet, values)
         case kind:
             raise SourceError(
                 f"the plan has a source of the unknown kind {kind!r}", hint="was it written by a later version?"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from augengine.errors import ContentError, SourceError
 from augengine.jobs import Job
+from augengine.json_values import to_json
 from augengine.listing import Entry, Listing, Unit, digest_entries, failed_as, make_listing, say_left_out
 from augengine.sample import Failure, Sample, check_key, make_key, printable
 from augengine.shards.groups import LOST_MASK, MAX_JSON_BYTES, check_bytes
@@ -92,7 +93,7 @@ class FolderSource:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"kind": self.kind, **asdict(self)}
+        return {"kind": self.kind, **to_json(self)}
 
     @cached_property
     def _opened(self) -> _Opened:

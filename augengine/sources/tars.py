@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 import braceexpand
 import fsspec
 
 from augengine.errors import DamagedSource, SourceError, SpecError, TargetError
 from augengine.jobs import Job
+from augengine.json_values import to_json
 from augengine.listing import Entry, Listing, Unit, make_listing, say_left_out
 from augengine.progress import counted
 from augengine.sample import Failure, Sample, make_key, printable
@@ -68,19 +69,23 @@ class TarsSource:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {
-            "kind": self.kind,
-            "urls": list(self.urls),
-            "image_member": self.names.image or None,
-            "mask_member": self.names.mask or None,
-            "mask_suffix": self.names.mask_suffix,
-        }
+        names = self.names
+        stored = StoredTars(self.urls, names.image or None, names.mask or None, names.mask_suffix)
+        return {"kind": self.kind, **to_json(stored)}
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        names = member_names(data["image_member"], data["mask_member"], data["mask_suffix"])
-        return cls(urls=tuple(data["urls"]), names=names)
+
+@dataclass(frozen=True, slots=True)
+class StoredTars:
+    """The tars of a plan: the fields of its json."""
+
+    urls: tuple[str, ...]
+    image_member: str | None
+    mask_member: str | None
+    mask_suffix: str
+
+    def source(self) -> TarsSource:
+        """The source that it stands for."""
+        return TarsSource(urls=self.urls, names=member_names(self.image_member, self.mask_member, self.mask_suffix))
 
 
 def _scan_each(urls: Sequence[str], names: MemberNames) -> list[TarListing]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
 
 from augengine.annotations import LabelFinder
 from augengine.digests import file_sha256
@@ -52,15 +51,6 @@ class ListedSlide:
     mpp: float | None = None
     mpp_if_unstated: float | None = None
     error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(**data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

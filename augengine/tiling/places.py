@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -26,8 +26,7 @@ Rectangle = tuple[float, float, float, float]
 """Left, top, right, bottom in level-0 pixels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A tile to cut: its upper left corner in level-0 pixels, and what it is (a class, or as in `spec`)."""
 
     x: int

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from augengine.digests import json_digest
 from augengine.jobs import Job
+from augengine.json_values import to_json
 from augengine.pictures.encode import encoder_version
 from augengine.runs import Plan
 from augengine.runs.planning import SHARD_BYTES, encoded_bytes
@@ -20,7 +21,7 @@ def empty_plan(run: TileRun) -> Plan:
     slides = {slide.key: {"path": slide.path, "patient": slide.patient, "split": slide.split} for slide in run.slides}
     return Plan(
         kind="tile",
-        spec=run.spec.to_json(),
+        spec=to_json(run.spec),
         source={"kind": "slides"} | slides,
         engines={},
         encoder=encoder_version(),

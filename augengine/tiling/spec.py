@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self, get_args
+from dataclasses import dataclass
+from typing import get_args
 
 from augengine.annotations import class_key
 from augengine.digests import json_digest
 from augengine.errors import SpecError
+from augengine.json_values import to_json
 from augengine.pictures.colour import TISSUE_DENSITY
 from augengine.spec import MIN_SIDE, SIDE_MULTIPLE, ImageFormat
 
@@ -120,16 +120,7 @@ class TileSpec(TileOptions):
     @property
     def digest(self) -> str:
         """Equal for equal specs."""
-        return json_digest(self.to_json())
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self) | {"classes": [list(pair) for pair in self.classes]}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(**{**data, "classes": tuple((str(name), int(number)) for name, number in data["classes"])})
+        return json_digest(to_json(self))
 
 
 def check_mpp(value: float, name: str) -> None:

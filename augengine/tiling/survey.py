@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 from augengine.digests import file_sha256, json_digest
-from augengine.errors import ShardError, SourceError
+from augengine.errors import ShardError, SourceError, SpecError
+from augengine.json_values import from_json, to_json
 from augengine.shards.layout import OWN_FOLDER, spool_folder
 from augengine.shards.records import read_json, write_json
 from augengine.shards.write import publish, target_errors
@@ -53,34 +53,14 @@ class Survey:
     problems: tuple[str, ...] = ()
     error: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        places = [[place.x, place.y, place.kind] for place in self.places]
-        return asdict(self) | {"places": places, "problems": list(self.problems), "present": list(self.present)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        places = tuple(Place(int(x), int(y), str(kind)) for x, y, kind in data["places"])
-        slide = ListedSlide.from_json(data["slide"])
-        return cls(
-            **{
-                **data,
-                "slide": slide,
-                "places": places,
-                "problems": tuple(data["problems"]),
-                "present": tuple(data["present"]),
-            }
-        )
-
 
 def read_survey(folder: AnyPath, key: str) -> Survey | None:
     """A slide's survey, or None if it has none that can be read."""
     file = _file(folder, key, "json")
     if size_of(file) is None:
         return None
-    with suppress(ShardError, KeyError, TypeError, ValueError):
-        return Survey.from_json(read_json(file))
+    with suppress(ShardError, SpecError):
+        return from_json(Survey, read_json(file))
     return None
 
 
@@ -103,7 +83,7 @@ def write_survey(folder: AnyPath, survey: Survey) -> None:
     """
     file = _file(folder, survey.slide.key, "json")
     _make_parent(file)
-    write_json(file, survey.to_json(), spool_folder(folder))
+    write_json(file, to_json(survey), spool_folder(folder))
 
 
 def write_thumbnail(folder: AnyPath, key: str, png: bytes) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 from augengine.digests import bytes_digest
 from augengine.errors import SpecError, WeightsError
+from augengine.json_values import from_json, parse_json, to_json
 from augengine.spec import SIDE_MULTIPLE
 from augengine.storage import read_plain
 from augengine.weights.home import SAMPLE_WEIGHTS
@@ -86,37 +87,16 @@ class Card:
         if not (math.isfinite(self.mpp) and 0 < self.mpp < 100):
             raise SpecError(f"mpp must be in (0, 100) um/px, got {self.mpp}")
         allowed = range(SIDE_MULTIPLE, MAX_MULTIPLE + 1, SIDE_MULTIPLE)
-        if type(self.multiple) is not int or self.multiple not in allowed:
+        if self.multiple not in allowed:
             raise SpecError(
                 f"a card's multiple is a multiple of {SIDE_MULTIPLE} up to {MAX_MULTIPLE} px, got {self.multiple!r}"
             )
         for name in ("stain", "reference", "training", "limits", "checkpoint_digest", "weights_digest"):
             value = getattr(self, name)
-            if not isinstance(value, str) or not value:
+            if not value:
                 raise SpecError(f"a card's {name} is a text, got {value!r}")
         if self.stain == self.reference:
             raise SpecError(f"a card's stain and reference differ, got {self.stain!r} for both")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self) | {"recipe": dict(self.recipe)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`; a card without a multiple is of a generator with two strides of 2.
-
-        Raises:
-            SpecError: Missing or unknown fields, or values out of range.
-        """
-        if not isinstance(data, Mapping):
-            raise SpecError(f"a card is an object of fields, got {type(data).__name__}")
-        known = {field.name for field in fields(cls)}
-        if wrong := known.symmetric_difference({"multiple": SIDE_MULTIPLE, **data}):
-            raise SpecError(f"a card's fields are missing or unknown: {', '.join(sorted(wrong))}")
-        try:
-            return cls(**{**data, "parity": Parity(**data["parity"]), "recipe": dict(data["recipe"])})
-        except (TypeError, ValueError) as error:
-            raise SpecError(f"a card's field has the wrong type or value: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,10 +194,10 @@ def read_card(file: Path) -> Card:
         WeightsError: Missing, unreadable, or not a card.
     """
     try:
-        return Card.from_json(json.loads(read_plain(file, limit=MAX_CARD_BYTES)))
+        return from_json(Card, parse_json(read_plain(file, limit=MAX_CARD_BYTES)), version=CARD_FORMAT)
     except FileNotFoundError as error:
         raise WeightsError(f"the card {file} is missing", hint=_RESTORE) from error
-    except (OSError, ValueError, RecursionError, SpecError) as error:
+    except (OSError, SpecError) as error:
         raise WeightsError(f"cannot read the card {file}: {error}", hint=_RESTORE) from error
 
 
@@ -228,7 +208,7 @@ def write_card(card: Card, file: Path) -> None:
         WeightsError: The file cannot be written.
     """
     try:
-        file.write_text(json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(to_json(card), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise WeightsError(f"cannot write {file}: {error.strerror}", hint="choose a folder with room") from error
 

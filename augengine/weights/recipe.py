@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 from augengine.errors import SpecError
 
@@ -69,22 +68,6 @@ class Recipe:
         return (
             f"{self.name}, {self.width} channels, {self.blocks} residual blocks{edge}{relu}, {norm} instance norm, {up}"
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`.
-
-        Raises:
-            SpecError: Missing or unknown fields, or values out of range.
-        """
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise SpecError(f"not a generator's recipe: {dict(data)}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from benchmarks.gpu.part import Row, Rows, Setting, require_gpu
 
-_GRAPH = ("cupy", "nvidia.dali", "nvidia.nvimgcodec", "cv2", "PIL")
+_GRAPH = ("cupy", "msgspec", "nvidia.dali", "nvidia.nvimgcodec", "cv2", "PIL")
 _JOB = (*_GRAPH, "fsspec", "braceexpand", "skimage")
 
 FILES: Mapping[str, Sequence[str]] = {

@@ -17,6 +17,7 @@ from augengine.dataset import draw_sheet, predict, replay
 from augengine.dataset.gate import part_variants
 from augengine.errors import PlanMismatch, ShardError, SpecError
 from augengine.jobs import Report
+from augengine.json_values import from_json, to_json
 from augengine.measures.structure import counterstain_ssim
 from augengine.runs import read_status
 from augengine.shards.records import read_report, write_report
@@ -188,7 +189,7 @@ def test_verify_names_a_report_whose_left_out_variants_do_not_add_up(measured: M
     report = read_report(out, "cd68-000000")
     assert isinstance(report, Report)
     there = keys(out)[0]
-    write_report(out, Report.from_json(report.to_json() | {"left_out": {**report.left_out, there: 0.1}}))
+    write_report(out, from_json(Report, to_json(report) | {"left_out": {**report.left_out, there: 0.1}}))
     problems = verify(out).problems
     assert any(f"{there} is there, though its report says that the gate left it out" in each for each in problems)
     with pytest.raises(ShardError, match="does not add up"):

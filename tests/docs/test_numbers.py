@@ -8,6 +8,7 @@ from dataclasses import fields
 
 import pytest
 
+from augengine.json_values import from_json
 from augengine_train.experiments.table1 import gathering
 from augengine_train.experiments.table1.analysis import Comparison, analyse
 from augengine_train.experiments.table1.plan import Plan
@@ -99,7 +100,7 @@ def test_table_1_says_what_its_cells_say() -> None:
     """The verdict's lines are reckoned anew from the committed cells."""
     page = (DOCS / "table1.md").read_text(encoding="utf-8")
     said = json.loads((DOCS / "results" / "table1.json").read_text())
-    plan = Plan.from_json(said["plan"])
+    plan = from_json(Plan, said["plan"])
     analysis = analyse(plan, said["cells"])
     for line in analysis.lines():
         assert line in page, line

@@ -16,6 +16,7 @@ from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.base import Engine, EngineSpec, Manifest
 from augengine.engines.fidelity import SIGMAS, Budget, choose_precision, equivalent_sigma, measure
 from augengine.errors import EngineError, SpecError
+from augengine.json_values import to_json
 from augengine.spec import Precision
 from augengine.weights.cards import find_weights
 from augengine.weights.home import weight_roots
@@ -124,8 +125,8 @@ def test_a_constant_shift_in_the_second_generator_counts() -> None:
 def test_an_error_beyond_the_curve_is_infinite_and_null_in_json() -> None:
     budget = measure(EXACT, pair_of(perturbed(0.2), identity), draw_tiles(), precision="float16")
     assert budget.equivalent_sigma == math.inf
-    assert json.loads(json.dumps(budget.to_json(), allow_nan=False))["equivalent_sigma"] is None
-    assert Budget.from_json(json.loads(json.dumps(budget.to_json()))) == budget
+    assert json.loads(json.dumps(to_json(budget), allow_nan=False))["equivalent_sigma"] is None
+    assert Budget.from_json(json.loads(json.dumps(to_json(budget)))) == budget
     assert not budget.fits(2)
 
 
@@ -133,7 +134,7 @@ def test_a_candidate_that_gives_nan_is_refused_not_hidden() -> None:
     broken = pair_of(lambda x: x * np.float32(np.nan), identity)
     budget = measure(EXACT, broken, draw_tiles(), precision="float16")
     assert budget.error_chain == budget.equivalent_sigma == math.inf
-    assert Budget.from_json(json.loads(json.dumps(budget.to_json(), allow_nan=False))) == budget
+    assert Budget.from_json(json.loads(json.dumps(to_json(budget), allow_nan=False))) == budget
 
 
 def test_a_reference_that_gives_nan_is_an_error() -> None:

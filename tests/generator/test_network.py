@@ -13,6 +13,7 @@ from torch import Tensor
 
 from augengine.errors import CheckpointError, SpecError
 from augengine.generator import Generator, Recipe, generator_from, load_checkpoint, pick_state, to_half
+from augengine.json_values import from_json, to_json
 
 SMALL = Recipe.zhu2017(width=4, blocks=2)
 SMALL_AFFINE = Recipe.icube(width=4, blocks=1)
@@ -173,12 +174,12 @@ def test_what_does_not_fit_is_said() -> None:
 
 
 def test_a_recipe_checks_itself_and_survives_json() -> None:
-    assert Recipe.from_json(SMALL_AFFINE.to_json()) == SMALL_AFFINE
+    assert from_json(Recipe, to_json(SMALL_AFFINE)) == SMALL_AFFINE
     for wrong in ({"name": "unet"}, {"width": 0}, {"blocks": -1}, {"extra": 1}):
         with pytest.raises(SpecError):
-            Recipe.from_json({**SMALL.to_json(), **wrong})
+            from_json(Recipe, {**to_json(SMALL), **wrong})
     with pytest.raises(SpecError):
-        Recipe.from_json({"name": "zhu2017"})
+        from_json(Recipe, {"name": "zhu2017"})
 
 
 @pytest.mark.parametrize("recipe", [SMALL, SMALL_AFFINE])

@@ -21,6 +21,7 @@ from augengine.cli.importing import import_command
 from augengine.engines.onnx_types import read_model, to_float32, weights_of
 from augengine.generator import as_state, generator_from, run_generator
 from augengine.importing.export import run_onnx, to_onnx
+from augengine.json_values import from_json
 from augengine.shards.verify import verify
 from augengine.weights.cards import DIRECTIONS, digest_weights, find_weights, read_card
 from augengine.weights.recipe import Padding, Recipe, RecipeName, Upsampling
@@ -72,7 +73,7 @@ def test_every_form_of_file_is_stored_as_the_same_generator(form: str, pair: Pai
     imported = bring_in(file, tmp_path / "weights", recipe=None if form == "onnx" else "icube")
     card = read_card(imported.file.with_suffix(".json"))
     assert card == imported.card
-    assert (Recipe.from_json(card.recipe), card.checkpoint_digest) == (RECIPE, digest_weights(file))
+    assert (from_json(Recipe, card.recipe), card.checkpoint_digest) == (RECIPE, digest_weights(file))
     assert (card.stain, card.reference, card.direction, card.mpp) == ("cd68", "pas", "to-reference", 0.5)
     assert 0 < card.parity.rms < 1e-2
     x = STAIN
@@ -87,7 +88,7 @@ def test_another_kind_of_upsampling_is_stored_and_runs_in_every_engine(tmp_path:
     expected = network(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(run_onnx(to_float32(read_model(file)), x), expected, atol=4 * GREY_LEVEL)
     again = generator_from(
-        Recipe.from_json(read_card(file.with_suffix(".json")).recipe), as_state(weights_of(read_model(file))), "it"
+        from_json(Recipe, read_card(file.with_suffix(".json")).recipe), as_state(weights_of(read_model(file))), "it"
     )
     np.testing.assert_allclose(run_generator(again, x), expected, atol=4 * GREY_LEVEL)
 

@@ -10,6 +10,7 @@ import pytest
 
 from augengine.digests import canonical_json
 from augengine.errors import ShardError, SourceError, TargetError
+from augengine.json_values import to_json
 from augengine.runs import open_target
 from augengine.shards.records import PLAN_FORMAT
 from augengine.shards.verify import verify
@@ -17,6 +18,7 @@ from augengine.sources import FolderSource
 from augengine.storage import spool_of
 from augengine.tiling.finding import find_slides
 from tests.support.pictures import encode, tissue, write_folder
+from tests.support.plans import a_plan
 
 
 def _outside(tmp_path: Path) -> Path:
@@ -106,7 +108,7 @@ def test_a_slide_that_is_a_link_to_itself_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../secret", "/etc/secret", "a/../../secret", "..", "\x1b[2Jx"])
 def test_a_plan_whose_shards_lie_elsewhere_is_not_verified(name: str, tmp_path: Path) -> None:
     (tmp_path / ".augengine").mkdir()
-    spec, job = {"image_format": "png", "size": 64}, {"output": name, "count": 1}
+    spec, job = {"image_format": "png", "size": 64}, to_json(a_plan().jobs[0]) | {"output": name}
     plan = {"version": PLAN_FORMAT, "kind": "tile", "spec": spec, "jobs": [job]}
     (tmp_path / ".augengine" / "plan.json").write_bytes(canonical_json(plan))
     with pytest.raises(ShardError, match="stays in its folder"):

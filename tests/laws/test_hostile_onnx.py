@@ -134,7 +134,7 @@ def test_no_more_is_read_from_other_files_than_an_onnx_file_can_hold(tmp_path: P
 def test_tensors_without_the_bytes_for_their_shape_are_refused(dims: list[int], tmp_path: Path) -> None:
     lying = TensorProto(name="b", data_type=TensorProto.FLOAT, dims=dims, raw_data=b"1234")
     for file in (_write(tmp_path / "i.onnx", [], lying), _write(tmp_path / "c.onnx", [_constant(value=lying)])):
-        with pytest.raises(CheckpointError, match="not valid ONNX"):
+        with pytest.raises(CheckpointError, match="not as many numbers as its shape says"):
             read_foreign(file)
         with pytest.raises(WeightsError, match="not valid ONNX"):
             read_model(file)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from augengine.chain.translate import normalise
+from augengine.json_values import from_json, to_json
 from augengine.measures import run_cycles
 from augengine.measures.pair_verdict import PairVerdict, judge_pair
 from augengine.measures.tile_numbers import number_tiles
@@ -92,4 +93,4 @@ def test_a_judgement_survives_its_json(pair: KnownPair) -> None:
     import json
 
     found = judged(pair)
-    assert PairVerdict.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert from_json(PairVerdict, json.loads(json.dumps(to_json(found)))) == found

@@ -12,6 +12,7 @@ import pytest
 from augengine.digests import canonical_json
 from augengine.errors import PlanMismatch, ShardError
 from augengine.jobs import Report
+from augengine.json_values import to_json
 from augengine.runs import Plan, make_jobs, write_plan
 from augengine.sample import Failure, variant_key
 from augengine.shards import ShardWriter, Verification, Written, members_of, read_report, verify, write_report
@@ -24,7 +25,7 @@ from tests.support.plans import folder_listing
 
 SPEC = AugmentSpec(stain="cd68", reference="pas", noise=NoiseSpec(eps=0.05))
 ENGINES = {"to_reference": "t", "from_reference": "f", "precision": "float32"}
-SAID = Planned.of({"spec": SPEC.to_json(), "engines": ENGINES, "jobs": []}).said
+SAID = Planned.of({"spec": to_json(SPEC), "engines": ENGINES, "jobs": []}).said
 FIRST, SECOND = "cd68-000000", "cd68-000001"
 
 Members = list[tuple[str, bytes]]
@@ -76,7 +77,7 @@ def report_of(written: Written, numbers: range) -> Report:
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     jobs = make_jobs(folder_listing(6), SPEC, samples_per_shard=3)
-    write_plan(tmp_path, Plan(spec=SPEC.to_json(), source={}, engines=ENGINES, encoder="", jobs=jobs))
+    write_plan(tmp_path, Plan(spec=to_json(SPEC), source={}, engines=ENGINES, encoder="", jobs=jobs))
     for output, numbers in ((FIRST, range(3)), (SECOND, range(3, 6))):
         write_report(tmp_path, report_of(write(tmp_path, output, shard_of(numbers)), numbers))
     return tmp_path

@@ -10,7 +10,7 @@ from importlib.metadata import packages_distributions
 from tests.support.hiding import hide, same_form, with_dependencies
 
 # torch looks for optree in the packages' metadata, which are not hidden.
-STAY = ("torch", "triton", "numpy", "onnx", "cupy-cuda13x", "pytest", "setuptools", "augengine", "optree")
+STAY = ("torch", "triton", "numpy", "msgspec", "onnx", "cupy-cuda13x", "pytest", "setuptools", "augengine", "optree")
 _OURS = ("augengine", "augengine_train", "tests", "benchmarks", "nvidia")
 _PARTS_OF_NVIDIA = ("nvidia.dali", "nvidia.nvimgcodec")
 

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from augengine.json_values import from_json, to_json
 from augengine_train.cyclegan.losses import Lambdas
 from augengine_train.cyclegan.recipe import TrainingRecipe, zhu2017
 
@@ -17,8 +18,8 @@ LIGHT = Lambdas(cycle=10.0, identity=5.0)
 
 def tiny_recipe(**changes: int | float | bool) -> TrainingRecipe:
     """zhu2017 at width 4 with one block, discriminators of width 8 and crops of 32 px."""
-    fields = zhu2017().with_changes(width=4, blocks=1, crop=32).to_json()
-    return TrainingRecipe.from_json(fields | {"name": "tiny", "discriminator_width": 8, "pool": 5} | changes)
+    fields = to_json(zhu2017().with_changes(width=4, blocks=1, crop=32))
+    return from_json(TrainingRecipe, fields | {"name": "tiny", "discriminator_width": 8, "pool": 5} | changes)
 
 
 def density(seed: int, side: int) -> Pixels:

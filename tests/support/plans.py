@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from augengine.json_values import to_json
 from augengine.listing import Entry, Listing, Unit, make_listing
 from augengine.runs import Plan, make_jobs
 from augengine.spec import AugmentSpec, NoiseSpec
@@ -30,7 +31,7 @@ def tar_listing(*samples: int) -> Listing:
 def a_plan(listing: Listing | None = None, spec: AugmentSpec = SPEC, samples_per_shard: int = 4) -> Plan:
     """A plan for a folder of ten images, four per shard, unless said otherwise."""
     return Plan(
-        spec=spec.to_json(),
+        spec=to_json(spec),
         source={"kind": "folder", "folder": "/in"},
         engines={"precision": "float32", "height": 512, "width": 512},
         encoder="opencv 5",

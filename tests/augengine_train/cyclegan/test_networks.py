@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from augengine.errors import SpecError
 from augengine.generator import Recipe
+from augengine.json_values import from_json, to_json
 from augengine_train.cyclegan.losses import Lambdas, adversarial, discriminator_loss, generator_losses, weigh
 from augengine_train.cyclegan.networks import Cycles, DiscriminatorPair, GeneratorPair, PatchDiscriminator, init_normal
 from augengine_train.cyclegan.pool import ImagePool
@@ -215,7 +216,7 @@ def test_the_recipes_are_those_of_the_papers() -> None:
 
 @pytest.mark.parametrize("recipe", [zhu2017(), icube(), tiny_recipe()])
 def test_a_recipe_survives_json(recipe: TrainingRecipe) -> None:
-    assert TrainingRecipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+    assert from_json(TrainingRecipe, json.loads(json.dumps(to_json(recipe)))) == recipe
 
 
 def test_a_recipe_of_ones_own_is_a_file_on_a_base(tmp_path: Path) -> None:

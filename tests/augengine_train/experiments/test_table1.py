@@ -14,6 +14,7 @@ import pytest
 from augengine.chain.base import Translators
 from augengine.draws.noise import draw_sigma
 from augengine.errors import PlanMismatch, SourceError, SpecError
+from augengine.json_values import from_json, to_json
 from augengine.spec import NoiseSpec
 from augengine.stains import BUILT_IN
 from augengine.weights.cards import find_weights
@@ -50,7 +51,7 @@ def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
         assert drawn["correlation"] == {"glomeruli": density, "sclerotic": density}
     claimed = json.loads((tmp_path / "out" / "plan.json").read_text())
     assert claimed["drawing"] == said["drawing"] == DRAWING_VERSION
-    assert Plan.from_json({name: value for name, value in claimed.items() if name not in BESIDES}) == plan
+    assert from_json(Plan, {name: value for name, value in claimed.items() if name not in BESIDES}) == plan
     augmented = json.loads((tmp_path / "out/arms/cd68/repeat-0/shift/paper/.augengine/plan.json").read_text())
     assert '"precision": "float32"' in json.dumps(augmented)
     assert '"chain": "plain"' in json.dumps(augmented)
@@ -165,9 +166,9 @@ def test_missing_or_other_tissue_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("plan", [scaled(), full(), toy(seed=3)])
 def test_a_plan_survives_json(plan: Plan) -> None:
-    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    assert from_json(Plan, json.loads(json.dumps(to_json(plan)))) == plan
     with pytest.raises(SpecError):
-        Plan.from_json({"steps": 3})
+        from_json(Plan, {"steps": 3})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from scipy import stats
 
 from augengine.errors import SpecError
+from augengine.json_values import to_json
 from augengine_train.experiments.cells import Cell, Result
 from augengine_train.experiments.table1.analysis import _holm, analyse, detectable_effect, power_of, sign_flip_p
 from augengine_train.experiments.table1.plan import Plan, scaled
@@ -151,7 +152,7 @@ def test_what_was_asked_afterwards_is_described_and_not_judged() -> None:
 def test_stored_cells_are_analysed_without_a_run(tmp_path: Path) -> None:
     plan = scaled()
     file = tmp_path / "table1.json"
-    file.write_text(json.dumps({"plan": plan.to_json(), "cells": results(plan, paper_gains), "analysis": {}}))
+    file.write_text(json.dumps({"plan": to_json(plan), "cells": results(plan, paper_gains), "analysis": {}}))
     done = CliRunner().invoke(main, [str(file), "--write"])
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == analyse(plan, results(plan, paper_gains)).lines()

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from augengine.digests import canonical_json
+from augengine.json_values import to_json
 from augengine.pictures.encode import encode_image, encode_mask
 from augengine.sample import variant_key
 from augengine.shards import ShardWriter, members_of
@@ -49,7 +50,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
     out = tmp_path_factory.mktemp("experiment")
     plan = toy(stains=("cd34",), worlds=("shift",), arms=("baseline", "paper"), side=128, mpp=1.0, tiles=4)
     prepare(plan, out / "data", draw_phantoms, lambda _: None)
-    claim({**plan.to_json(), "generators": {}, "drawing": 0}, out / "plan.json", "experiment")
+    claim({**to_json(plan), "generators": {}, "drawing": 0}, out / "plan.json", "experiment")
     for cell in plan.cells():
         erase(train_folder(cell, out / "data"), arm_folder({**cell, "arm": "paper"}, out) / "cd34-000000.tar")
     return plan, out

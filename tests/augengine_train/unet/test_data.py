@@ -13,6 +13,7 @@ import torch
 
 from augengine.errors import AugengineError, SourceError, SpecError
 from augengine.jobs import Report
+from augengine.json_values import from_json, to_json
 from augengine.shards import ShardWriter, write_report
 from augengine.stains import BUILT_IN, find_stain
 from augengine.tiling.patients import Patients
@@ -159,7 +160,7 @@ def test_reports_and_pixels_give_one_standard(tmp_path: Path) -> None:
     reported = measure_standard(tiles)  # it was taken, since it says something else
     assert np.allclose(reported.mean, np.array([1, 2, 3]) / 4096 / 255)
     assert measure_standard(tiles[:3]) != reported  # the report counts a tile that is not trained on
-    assert Standard.from_json(json.loads(json.dumps(counted.to_json()))) == counted
+    assert from_json(Standard, json.loads(json.dumps(to_json(counted)))) == counted
 
 
 def test_standardised_pixels_have_mean_zero_and_deviation_one(sources: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from augengine.errors import SpecError
+from augengine.json_values import from_json, to_json
 from augengine.pictures.colour import unmixing_matrix
 from augengine.stains import BUILT_IN
 from augengine_train.unet.augmentations import apply
@@ -123,12 +124,12 @@ def test_recipes_come_by_name_or_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('base = "small"\nwidth = 8\n')
     assert find_recipe(str(file)) == replace(small(), name="mine", width=8)
-    assert UnetRecipe.from_json(icube().to_json()) == icube()
+    assert from_json(UnetRecipe, to_json(icube())) == icube()
     for text, said in (("large", "unknown recipe"), (str(tmp_path / "none.toml"), "cannot read")):
         with pytest.raises(SpecError, match=said):
             find_recipe(text)
     file.write_text("colour = 1")
-    with pytest.raises(SpecError, match="not a segmenter's recipe"):
+    with pytest.raises(SpecError, match="is no recipe: object missing required field name"):
         find_recipe(str(file))
 
 

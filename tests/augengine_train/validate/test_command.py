@@ -14,6 +14,7 @@ from torch import nn
 from augengine.engines.onnx_types import read_model
 from augengine.errors import SourceError, TargetError, WeightsError
 from augengine.importing.export import run_onnx
+from augengine.json_values import from_json
 from augengine.measures.pair_verdict import PairVerdict
 from augengine.pictures.encode import encode_image
 from augengine.pictures.files import write_png
@@ -86,9 +87,9 @@ def test_the_command_measures_and_draws(tmp_path: Path) -> None:
     assert "pas-cd68, 1 + 1 held-out tiles" in done.output
     assert "KID: not measured; it needs" in done.output
     numbers = json.loads((tmp_path / "out" / "v.json").read_text())
-    verdict = PairVerdict.from_json(numbers.pop("verdict"))
+    verdict = from_json(PairVerdict, numbers.pop("verdict"))
     assert verdict.lines(0.05)[0] in done.output
-    assert Validation.from_json(numbers).sigmas == (0.05, 0.1)
+    assert from_json(Validation, numbers).sigmas == (0.05, 0.1)
     assert (tmp_path / "out" / "g.png").is_file()
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from augengine.engines.onnx_types import read_model, recipe_of, weights_of
 from augengine.errors import CheckpointError, SpecError
 from augengine.generator import Generator, Recipe, generator_from
+from augengine.json_values import from_json, to_json
 from augengine.weights.cards import DIRECTIONS, Direction
 from augengine_train.cyclegan.networks import GeneratorPair
 from augengine_train.cyclegan.recipe import TrainingRecipe
@@ -56,23 +56,6 @@ class TrainingRun:
         if not 0 <= self.seed < 2**63:
             raise SpecError(f"seed must be in [0, 2**63), got {self.seed}")
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`.
-
-        Raises:
-            SpecError: Missing or unknown fields, or values out of range.
-        """
-        try:
-            return cls(**{**data, "recipe": TrainingRecipe.from_json(data["recipe"])})
-        except (TypeError, KeyError) as error:
-            raise SpecError(f"not a training's description: {error}") from error
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingCard:
@@ -92,10 +75,6 @@ class TrainingCard:
     validation: Mapping[str, Any] | None = None
     format: int = FORMAT
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self) | {"run": self.run.to_json()}
-
     @classmethod
     def read(cls, folder: Path) -> Self:
         """The card of a checkpoint's folder.
@@ -103,7 +82,7 @@ class TrainingCard:
         Raises:
             CheckpointError: Missing, unreadable, or of another version.
         """
-        return read_card(folder, FORMAT, lambda data: cls(**{**data, "run": TrainingRun.from_json(data["run"])}))
+        return read_card(folder, FORMAT, cls)
 
 
 def save_generators(
@@ -121,7 +100,7 @@ def save_generators(
     weights: dict[str, dict[str, Tensor]] = {
         direction: _network(generators, direction).state_dict() for direction in DIRECTIONS
     }
-    return checkpoints.write(kind, card.step, card.to_json(), weights, state)
+    return checkpoints.write(kind, card.step, to_json(card), weights, state)
 
 
 def check_resumable(card: TrainingCard, run: TrainingRun) -> None:
@@ -130,7 +109,7 @@ def check_resumable(card: TrainingCard, run: TrainingRun) -> None:
     Raises:
         TrainingError: It names what differs.
     """
-    check_same(card.run.to_json(), run.to_json(), hint="or start anew elsewhere with --init-from this run")
+    check_same(to_json(card.run), to_json(run), hint="or start anew elsewhere with --init-from this run")
 
 
 def load_generators(generators: GeneratorPair, folder: Path) -> None:
@@ -171,7 +150,7 @@ def _read_generator(folder: Path, direction: Direction, recipe: Recipe) -> Gener
         return load_generator(folder, direction, recipe)
     model = read_model(file)
     try:
-        stored = Recipe.from_json(recipe_of(model))
+        stored = from_json(Recipe, recipe_of(model))
     except SpecError as error:
         raise CheckpointError(f"{file} carries no recipe of ours: {error}") from error
     if stored != recipe:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from augengine.errors import SourceError
+from augengine.json_values import to_json
 from augengine.measures import draw, run_cycles, structure, to_rgb
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.markers import MarkerMask, derive_threshold, dice, marker_mask
@@ -63,7 +64,7 @@ class Findings:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, the verdict included."""
         verdict = {"hides": self.hides, "responds": self.responds}
-        return {**asdict(self), "validation": self.validation.to_json(), "verdict": verdict}
+        return {**asdict(self), "validation": to_json(self.validation), "verdict": verdict}
 
     def lines(self) -> list[str]:
         """The findings as lines of text."""

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from augengine.errors import SourceError
+from augengine.json_values import to_json
 from augengine.pictures.markers import derive_threshold
 from augengine.stains import Stain
 from augengine_train.cyclegan.trainer import Judgement
@@ -61,7 +62,7 @@ class HeldOutJudge:
             features=self.features,
         )
         grid = sample_grid(to_reference, from_reference, a, b, device=device, rows=_TILES, side=_SIDE)
-        return Judgement(score=score(found), numbers=found.to_json(), grid_hwc=grid, criterion=CRITERION)
+        return Judgement(score=score(found), numbers=to_json(found), grid_hwc=grid, criterion=CRITERION)
 
 
 def held_out_judge(

@@ -11,6 +11,7 @@ from torch import nn
 from augengine.engines.onnx_types import read_model, recipe_of, weights_of
 from augengine.errors import CheckpointError, SpecError, WeightsError
 from augengine.generator import Recipe, generator_from, load_checkpoint
+from augengine.json_values import from_json
 from augengine.weights.cards import DIRECTIONS, Direction, find_weights
 from augengine.weights.home import weight_roots
 from augengine_train.cyclegan.checkpoint import TrainingCard, load_generator
@@ -69,7 +70,7 @@ def _from_training(reference: str, stain: str, folder: Path) -> TorchPair:
 def _from_onnx(file: Path) -> nn.Module:
     model = read_model(file)
     try:
-        recipe = Recipe.from_json(recipe_of(model))
+        recipe = from_json(Recipe, recipe_of(model))
     except SpecError as error:
         raise WeightsError(f"{file} carries no recipe of ours: {error}", hint="name a checkpoint's folder") from error
     state = {name: torch.from_numpy(values) for name, values in weights_of(model).items()}

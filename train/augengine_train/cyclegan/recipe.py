@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 from augengine.errors import SpecError
 from augengine.generator import Recipe
 from augengine.spec import SIDE_MULTIPLE
-from augengine_train.loop.recipe_file import check_types, find_fields
+from augengine_train.loop.recipe_file import read_recipe
 
 MIN_CROP = 32
 """Below it the discriminator's last norm has no plane left to average over."""
@@ -56,8 +55,6 @@ class TrainingRecipe:
     init_sigma: float = 0.02
 
     def __post_init__(self) -> None:
-        for part in (self, self.generator):
-            check_types(part)
         if not self.name:
             raise SpecError("a training recipe needs a name", hint='in the TOML file: name = "mine"')
         if self.crop < MIN_CROP or self.crop % SIDE_MULTIPLE:
@@ -100,23 +97,6 @@ class TrainingRecipe:
             batch=self.batch if batch is None else batch,
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`.
-
-        Raises:
-            SpecError: Missing or unknown fields, or values out of range.
-        """
-        try:
-            return cls(**{**data, "generator": Recipe.from_json(data["generator"])})
-        except (TypeError, KeyError) as error:
-            names = ", ".join(field.name for field in fields(cls))
-            raise SpecError(f"not a training recipe: {error}", hint=f"its fields are {names}") from error
-
 
 def _check_range(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
@@ -153,4 +133,4 @@ def find_recipe(text: str) -> TrainingRecipe:
     Raises:
         SpecError: No such recipe or file, not TOML, or fields that do not fit.
     """
-    return TrainingRecipe.from_json(find_fields(text, {name: make().to_json() for name, make in BUILT_IN.items()}))
+    return read_recipe(TrainingRecipe, text, {name: make() for name, make in BUILT_IN.items()})

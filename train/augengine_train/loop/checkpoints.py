@@ -15,7 +15,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -25,6 +25,8 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from augengine.errors import CheckpointError, SpecError, TargetError, TrainingError
+from augengine.json_values import from_json, parse_json
+from augengine.storage import MAX_RECORD_BYTES, read_plain
 
 T = TypeVar("T")
 
@@ -176,23 +178,21 @@ def _publish(files: Mapping[str, bytes], target: Path) -> None:
         ) from error
 
 
-def read_card(folder: Path, format_version: int, make: Callable[[Mapping[str, Any]], T]) -> T:
+def read_card(folder: Path, format_version: int, kind: type[T]) -> T:
     """The card of a checkpoint's folder.
 
     Args:
         folder: The checkpoint's folder.
         format_version: Version that the card's fields must have.
-        make: Makes a card from its json.
+        kind: What the card is, a dataclass.
 
     Raises:
         CheckpointError: Missing, unreadable, or of another version.
     """
     try:
-        data = json.loads((folder / CARD).read_bytes())
-        if data["format"] != format_version:
-            raise SpecError(f"it has format {data['format']}, this version reads {format_version}")
-        return make(data)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError, SpecError) as error:
+        data = parse_json(read_plain(folder / CARD, limit=MAX_RECORD_BYTES))
+        return from_json(kind, data, version=format_version)
+    except (OSError, SpecError) as error:
         raise CheckpointError(
             f"cannot read the checkpoint's card {folder / CARD}: {error}", hint="name a folder of checkpoints/"
         ) from error

@@ -1,33 +1,45 @@
-"""A recipe's fields: by the name of a built-in recipe, or from a TOML file that may lean on one; and their types."""
+"""Recipes by the name of a built-in one, or from a TOML file that may lean on one."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar
 
 from augengine.errors import SpecError
+from augengine.json_values import from_json, to_json
 
 Fields = Mapping[str, Any]
+RecipeT = TypeVar("RecipeT")
 
-_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
-
-def find_fields(text: str, built_in: Mapping[str, Fields]) -> Fields:
-    """The fields of the recipe that ``text`` names, not yet checked.
+def read_recipe(kind: type[RecipeT], text: str, built_in: Mapping[str, RecipeT]) -> RecipeT:
+    """The recipe that ``text`` names.
 
     Args:
+        kind: What a recipe is.
         text: The name of a built-in recipe, or the path of a ``.toml`` file. The file's keys are a recipe's fields,
             tables for those that have fields themselves; its ``base`` names the built-in recipe that gives those
             that it leaves out.
-        built_in: Name -> fields.
+        built_in: Name -> recipe.
 
     Raises:
-        SpecError: No such recipe, file or base, or not TOML.
+        SpecError: No such recipe, file or base, not TOML, or fields that do not fit.
     """
     if text in built_in:
         return built_in[text]
+    found = _find_fields(text, {name: to_json(recipe) for name, recipe in built_in.items()})
+    try:
+        return from_json(kind, found)
+    except SpecError as error:
+        names = ", ".join(field.name for field in fields(kind))  # type: ignore[arg-type]  # recipes are dataclasses
+        hint = error.hint or f"its fields are {names}"
+        raise SpecError(f"{text} is no recipe: {error.message}", hint=hint) from error
+
+
+def _find_fields(text: str, built_in: Mapping[str, Fields]) -> Fields:
     if not text.endswith(".toml"):
         raise SpecError(f"unknown recipe {text!r}", hint=f"{' or '.join(built_in)}, or a TOML file's path")
     try:
@@ -49,20 +61,3 @@ def _over(base: Fields, own: Fields) -> Fields:
         for name, value in own.items()
     }
     return {**base, **merged}
-
-
-def check_types(value: Any) -> None:
-    """Refuse a frozen value some field of which has another type than is declared; only plain types are looked at.
-
-    Raises:
-        SpecError: It names the field: ``crop = 128.0`` is no whole number, ``lr = true`` no number.
-    """
-    for name, wanted in get_type_hints(type(value)).items():
-        if wanted in _KINDS and not _fits(getattr(value, name), wanted):
-            raise SpecError(f"{name} must be {_KINDS[wanted]}, got {getattr(value, name)!r}")
-
-
-def _fits(found: object, wanted: type) -> bool:
-    if isinstance(found, bool):
-        return wanted is bool
-    return isinstance(found, int | float) if wanted is float else isinstance(found, wanted)

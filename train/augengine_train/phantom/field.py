@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augengine.json_values import to_json
 from augengine_train.phantom.anatomy import Anatomy, Glomerulus, draw_anatomy
 from augengine_train.phantom.markers import KINDS, draw_markers, stain_markers
 from augengine_train.phantom.patients import Patient, Slide
@@ -50,7 +51,7 @@ class Field:
             "marker_seed": spec.marker_seed,
             "glomeruli": self.glomerulus_count,
             "sclerotic": self.sclerotic_count,
-            "correlation": spec.correlation.to_json(),
+            "correlation": to_json(spec.correlation),
         }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from augengine.errors import SpecError
 from augengine_train.phantom.draws import SEED_BITS
@@ -38,10 +38,6 @@ class Correlation:
                 hint = "1 is no correlation, 4 puts four times as many markers into glomeruli"
                 value = getattr(self, name)
                 raise SpecError(f"the correlation with {name} is a factor in [0, 1000], got {value}", hint=hint)
-
-    def to_json(self) -> dict[str, float]:
-        """Return plain JSON values."""
-        return asdict(self)
 
 
 UNCORRELATED = Correlation()
@@ -85,7 +81,3 @@ class FieldSpec:
         for name in ("anatomy_seed", "marker_seed"):
             if not 0 <= getattr(self, name) < 1 << SEED_BITS:
                 raise SpecError(f"{name} is a whole number in [0, 2**{SEED_BITS}), got {getattr(self, name)}")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from augengine.errors import SourceError
+from augengine.json_values import to_json
 from augengine.measures.structure import counterstain_ssim
 from augengine.shards.records import write_json
 from augengine.stains import Stain, find_stain
@@ -172,7 +173,7 @@ def _write_curve(out: Path, drifts: Mapping[str, Drift]) -> list[str]:
     looks = [look for drift in drifts.values() for look in drift.looks]
     curve = gate_curve(looks)
     rows = {shards: [asdict(look) for look in drift.looks] for shards, drift in drifts.items()}
-    write_json(out / CURVE, {"curve": curve and curve.to_json(), "looks": rows}, out)
+    write_json(out / CURVE, {"curve": curve and to_json(curve), "looks": rows}, out)
     nothing = f"no gate can be drawn: every mask of at least {MIN_SHOWN:.0%} of its tile changed, or none did"
     return [nothing] if curve is None else list(curve.lines())
 

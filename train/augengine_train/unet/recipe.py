@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
 from augengine.errors import SpecError
-from augengine_train.loop.recipe_file import check_types, find_fields
+from augengine_train.loop.recipe_file import read_recipe
 
 Padding = Literal["valid", "same"]
 KERNEL_LOSS = 4
@@ -50,7 +49,6 @@ class UnetRecipe:
     stain_jitter: bool = True
 
     def __post_init__(self) -> None:
-        check_types(self)
         if not self.name:
             raise SpecError("a training recipe needs a name", hint='in the TOML file: name = "mine"')
         if self.padding not in get_args(Padding):
@@ -95,23 +93,6 @@ class UnetRecipe:
         """The same recipe with what is not None replaced."""
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`.
-
-        Raises:
-            SpecError: Missing or unknown fields, or values out of range.
-        """
-        try:
-            return cls(**data)
-        except TypeError as error:
-            names = ", ".join(field.name for field in fields(cls))
-            raise SpecError(f"not a segmenter's recipe: {error}", hint=f"its fields are {names}") from error
-
 
 def icube() -> UnetRecipe:
     """The laboratory's: 64 ... 1024 filters, 508 px in, 324 out."""
@@ -135,4 +116,4 @@ def find_recipe(text: str) -> UnetRecipe:
     Raises:
         SpecError: No such recipe or file, not TOML, or fields that do not fit.
     """
-    return UnetRecipe.from_json(find_fields(text, {name: make().to_json() for name, make in BUILT_IN.items()}))
+    return read_recipe(UnetRecipe, text, {name: make() for name, make in BUILT_IN.items()})

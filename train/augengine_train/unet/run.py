@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,24 +54,6 @@ class SegmenterRun:
         if not 0 <= self.seed < 2**63:
             raise SpecError(f"seed must be in [0, 2**63), got {self.seed}")
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`.
-
-        Raises:
-            SpecError: Missing or unknown fields, or values out of range.
-        """
-        try:
-            recipe, standard = UnetRecipe.from_json(data["recipe"]), Standard.from_json(data["standard"])
-            return cls(**{**data, "recipe": recipe, "standard": standard, "classes": tuple(data["classes"])})
-        except (TypeError, KeyError) as error:
-            raise SpecError(f"not a segmenter's description: {error}") from error
-
 
 def describe_data(
     cohort: Cohort, shown: Mapping[str, Any], *, variants: int = 0, jittered: Stain | None = None
@@ -115,10 +96,6 @@ class SegmenterCard:
     chosen_by: TrainedOn | None = None
     format: int = FORMAT
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self) | {"run": self.run.to_json()}
-
     @classmethod
     def read(cls, folder: Path) -> Self:
         """The card of a checkpoint's folder.
@@ -126,12 +103,7 @@ class SegmenterCard:
         Raises:
             CheckpointError: Missing, unreadable, or of another version.
         """
-        return read_card(folder, FORMAT, cls._from_json)
-
-    @classmethod
-    def _from_json(cls, data: Mapping[str, Any]) -> Self:
-        seen = {name: TrainedOn.from_json(data[name]) for name in ("trained_on", "chosen_by") if data.get(name)}
-        return cls(**{**data, **seen, "run": SegmenterRun.from_json(data["run"])})
+        return read_card(folder, FORMAT, cls)
 
     def doubts(self, tiles: Sequence[Tile]) -> list[str]:
         """Why measures on some tiles may flatter the model, a line each; empty if nothing speaks for it."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -39,15 +38,6 @@ class Standard:
         """An image in [0, 1], float (..., 3, H, W), standardised."""
         mean, deviation = (torch.tensor(values)[:, None, None] for values in (self.mean, self.deviation))
         return (image_chw - mean) / deviation
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {name: list(values) for name, values in asdict(self).items()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(mean=tuple(data["mean"]), deviation=tuple(data["deviation"]))
 
 
 def measure_standard(tiles: Sequence[Tile]) -> Standard:

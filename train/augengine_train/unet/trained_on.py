@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from augengine_train.unet.tiles import Tile
 
@@ -29,15 +29,6 @@ class TrainedOn:
         found = list(tiles)
         patients = {tile.patient for tile in found} - {""}
         return cls(patients=tuple(sorted(patients)), tiles=tuple(sorted(tile.key for tile in found)))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {name: list(names) for name, names in asdict(self).items()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(patients=tuple(data["patients"]), tiles=tuple(data["tiles"]))
 
     def describe_again(self, tiles: Sequence[Tile], how: str) -> str:
         """A line about those of some tiles that are seen again, or whose patients are; empty if there are none.

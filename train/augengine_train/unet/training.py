@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from augengine.json_values import to_json
 from augengine_train.cyclegan.step import MixedPrecision, choose_memory_format
 from augengine_train.loop.checkpoints import check_same, load_state
 from augengine_train.loop.logs import Bar, Logs
@@ -89,7 +90,7 @@ class SegmenterTraining:
         return card.step
 
     def _check_same(self, card: SegmenterCard) -> None:
-        check_same(card.run.to_json(), self.run.to_json(), hint="or choose another --out")
+        check_same(to_json(card.run), to_json(self.run), hint="or choose another --out")
 
     def train(self) -> None:
         """Run to the end.
@@ -143,12 +144,12 @@ class SegmenterTraining:
         bar.note(f"step {step}: validation F1 {f1:.4f}")
         if f1 > self._best:
             self._best = f1
-            self._loop.checkpoints.write("best", step, self._card().to_json(), self._weights())
+            self._loop.checkpoints.write("best", step, to_json(self._card()), self._weights())
 
     def save(self) -> None:
         """Write the checkpoint to go on from."""
         state = {"adam": self._adam.state_dict(), "scaler": self._scaler.state_dict(), "best": self._best}
-        self._loop.checkpoints.write("step", self._loop.step, self._card().to_json(), self._weights(), state)
+        self._loop.checkpoints.write("step", self._loop.step, to_json(self._card()), self._weights(), state)
 
     def _weights(self) -> dict[str, dict[str, Tensor]]:
         return {WEIGHTS: self.network.state_dict()}

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import torch
 
+from augengine.json_values import to_json
 from augengine.pictures.files import write_png
 from augengine.pictures.markers import derive_threshold
 from augengine.storage.atomic import write_whole
@@ -115,7 +116,7 @@ def main(
     )
     verdict = judge_networks(pair.to_reference, pair.from_reference, b.held_out, own, seed=seed)
     if json_file is not None:
-        numbers = found.to_json() | {"verdict": verdict.to_json()}
+        numbers = to_json(found) | {"verdict": to_json(verdict)}
         write_whole(json_file, json.dumps(numbers, indent=2) + "\n")
     if grid is not None:
         write_png(grid, sample_grid(pair.to_reference, pair.from_reference, a.held_out, b.held_out))

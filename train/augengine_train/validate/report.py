@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 from augengine.errors import SpecError
 from augengine.measures import CycleError, check_sigmas
@@ -72,24 +70,6 @@ class Validation:
             if len(getattr(self, name)) != len(self.sigmas):
                 raise SpecError(f"one {name} a sigma is needed: {len(getattr(self, name))} for {len(self.sigmas)}")
         check_sigmas(self.sigmas)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`.
-
-        Raises:
-            SpecError: Missing or unknown fields, or values out of range.
-        """
-        try:
-            lists = {name: tuple(data[name]) for name in ("sigmas", *_PER_SIGMA)}
-            errors = {name: CycleError(**data[name]) for name in ("cycle_reference", "cycle_stain")}
-            return cls(**{**data, **lists, **errors})
-        except (TypeError, KeyError) as error:
-            raise SpecError(f"not a validation: {error}") from error
 
     def lines(self) -> list[str]:
         """The measures as lines of text."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from augengine.dataset import AugmentRequest, augment
 from augengine.errors import SourceError, SpecError, WorkerError
+from augengine.json_values import to_json
 from augengine.progress import Watcher
 from augengine.stains import Stain
 from augengine_train.experiments.cells import Cell, CellLog, Result, run_cells
@@ -116,7 +117,7 @@ def _decides(wanted: Search, tiles: Tiles) -> dict[str, Any]:
     return {
         "stain": stain,
         "generators": digest_pair(wanted.stain, wanted.weights),
-        "recipe": wanted.recipe.to_json(),
+        "recipe": to_json(wanted.recipe),
         "variants": wanted.variants,
         "seed": wanted.seed,
         "steps": wanted.steps,

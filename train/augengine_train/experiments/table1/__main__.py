@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from augengine.json_values import to_json
 from augengine_train.cyclegan.finish import WEIGHTS
 from augengine_train.experiments.cells import CellLog, run_cells
 from augengine_train.experiments.folder_claim import claim
@@ -75,7 +76,7 @@ def main(
 
 def describe_tissue(plan: Plan, data: Path) -> list[str]:
     """What each folder must hold, as json."""
-    return [json.dumps({"folder": str(each.folder(data)), **each.to_json()}) for each in tissues(plan)]
+    return [json.dumps({"folder": str(each.folder(data)), **to_json(each)}) for each in tissues(plan)]
 
 
 def run(plan: Plan, data: Path, out: Path, weights: Path, workers: int, draw: Drawer | None = None) -> list[str]:
@@ -95,7 +96,7 @@ def run(plan: Plan, data: Path, out: Path, weights: Path, workers: int, draw: Dr
         AugengineError: Tissue, generators or options that do not fit; finished cells stay.
     """
     besides = {"generators": digest_generators(plan, weights), "drawing": DRAWING_VERSION}
-    claim({**plan.to_json(), **besides}, out / "plan.json", "experiment")
+    claim({**to_json(plan), **besides}, out / "plan.json", "experiment")
     echo = Echo()
     prepare(plan, data, draw, echo.note)
     write_arms(plan, data, out, weights, echo)

@@ -12,9 +12,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from augengine.dataset import AugmentRequest, augment
 from augengine.errors import SourceError, WorkerError
@@ -71,10 +70,6 @@ class Tissue:
         """Where its shards are."""
         place = data / self.stain / f"repeat-{self.repeat}"
         return place / self.split if self.world is None else place / self.world / self.split
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
 
 
 Drawer = Callable[[Tissue, Path], None]

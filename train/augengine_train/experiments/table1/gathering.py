@@ -15,6 +15,7 @@ from typing import Any
 import click
 import numpy as np
 
+from augengine.json_values import from_json
 from augengine.pictures.markers import MarkerMask, MarkerRule, derive_threshold
 from augengine.sample import SOURCE_VARIANT
 from augengine.shards.records import read_json, write_json
@@ -139,7 +140,7 @@ def _number(value: float | None, times: int, digits: int) -> str:
 def main(out: Path, data: Path | None) -> None:
     """Count markers in glomeruli in every arm's variants; writes gathering.json beside the experiment's results."""
     said = read_json(out / "plan.json", hint="--out is the folder of a `augengine train table1`")
-    plan = Plan.from_json({name: value for name, value in said.items() if name not in BESIDES})
+    plan = from_json(Plan, {name: value for name, value in said.items() if name not in BESIDES})
     found = gatherings(plan, data or out / "data", out)
     write_json(out / "gathering.json", {"plan": said, "gathering": found}, out)
     click.echo("\n".join(lines(found)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self, get_args
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from augengine.errors import SpecError
 from augengine_train.cyclegan.step import PrecisionOption
@@ -90,23 +90,6 @@ class Plan:
     def patients_of(self, percent: int) -> int:
         """How many of the training patients a fraction is; at least one. Smaller fractions are within larger ones."""
         return max(1, round(self.train_patients * percent / 100))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`; fields that a result of before does not have are the default's.
-
-        Raises:
-            SpecError: Missing or unknown fields, or values out of range.
-        """
-        plain: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in data.items()}
-        try:
-            return cls(**{**plain, "recipe": UnetRecipe.from_json(data["recipe"])})
-        except (TypeError, KeyError) as error:
-            raise SpecError(f"not a plan of the experiment: {error}") from error
 
 
 def scaled(**changes: Any) -> Plan:

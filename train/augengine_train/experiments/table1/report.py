@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from augengine.json_values import to_json
 from augengine.storage.atomic import write_whole
 from augengine_train.experiments.cells import Result
 from augengine_train.experiments.plots import Points, plot_table
@@ -34,7 +35,7 @@ def write_report(
     """
     lines = [*table(plan, results), "", *analysis.lines()]
     numbers = {
-        "plan": plan.to_json(),
+        "plan": to_json(plan),
         **besides,
         "cells": list(results),
         "analysis": analysis.to_json(),

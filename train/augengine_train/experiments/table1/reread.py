@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from augengine.json_values import from_json
 from augengine.storage.atomic import write_whole
 from augengine_train.experiments.table1.analysis import analyse
 from augengine_train.experiments.table1.plan import Plan
@@ -21,7 +22,7 @@ from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand
 def main(result: Path, writes: bool) -> None:
     """Analyse the cells of a finished table1.json anew and print the lines of its verdict."""
     said = json.loads(result.read_text(encoding="utf-8"))
-    analysis = analyse(Plan.from_json(said["plan"]), said["cells"])
+    analysis = analyse(from_json(Plan, said["plan"]), said["cells"])
     if writes:
         said["analysis"] = analysis.to_json()
         write_whole(result, json.dumps(said, indent=1) + "\n")

@@ -1,0 +1,1 @@
+"""Structured fuzzing: files of strangers that hypothesis makes up, each kind read in a child process with a clock."""
