@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,9 +10,6 @@ import numpy as np
 from augengine.errors import CheckpointError, WeightsError
 from augengine.importing.export import Tile, Translate, compare, drawn_images
 from augengine.weights.cards import MAX_MULTIPLE
-
-MAX_VALUES = 1 << 28
-"""Elements of any value in a graph, 1 GB in float32; a generator's largest has 262 144 for 64 x 64 px."""
 
 MAX_OUTPUT = 1.5
 """Largest value of a sound output: it should lie in [-1, 1]."""
@@ -34,23 +30,19 @@ def fit_sides(x_nchw: Tile, multiple: int) -> Tile:
     return np.pad(x_nchw, ((0, 0), (0, 0), (0, rows), (0, columns)), mode="symmetric")
 
 
-def find_multiple(translate: Translate, path: Path, largest: int = 0) -> int:
+def find_multiple(translate: Translate, path: Path) -> int:
     """The smallest number of pixels, a multiple of 4, whose multiples a generator takes as sides.
 
     Args:
         translate: The generator.
         path: Its file, for the error's sentence.
-        largest: Elements of its largest value for an image of 64 x 64 px, as far as that is known.
 
     Raises:
         CheckpointError: There is none.
     """
     reasons = []
     for multiple in _MULTIPLES:
-        sides = _sides(multiple)
-        if largest * math.prod(sides) > MAX_VALUES * 64 * 64:
-            break
-        x = drawn_images(2, *sides)
+        x = drawn_images(2, *_sides(multiple))
         try:
             y = translate(x)
         except WeightsError as error:

@@ -23,6 +23,7 @@ from augengine.generator import (
     run_generator,
 )
 from augengine.importing.behaviour import check_behaviour, check_sizes, find_multiple, fit_sides
+from augengine.importing.cost import guarded
 from augengine.importing.example import CHECK_PICTURES, MAX_ERROR, Example, misfit, pick_reading, read_example
 from augengine.importing.export import Tile, Translate, compare, open_onnx, run_onnx, to_onnx
 from augengine.importing.foreign_onnx import Graph, read_foreign, stored_form
@@ -190,8 +191,8 @@ def _from_onnx(request: ImportRequest, tile_nchw: Tile) -> ForeignGenerator:
     path = request.checkpoint
     read = read_foreign(path)
     stored = stored_form(read.graph, path)
-    translate = open_onnx(read.graph)
-    multiple = find_multiple(translate, path, read.largest)
+    translate = guarded(open_onnx(read.graph), read.graph)
+    multiple = find_multiple(translate, path)
     tile = fit_sides(tile_nchw, multiple)
     warnings = [*read.notes, *check_behaviour(translate, tile, multiple, path)]
     warnings += check_sizes(translate, read.fixed, multiple, path)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import ModelProto, TensorProto, helper, shape_inference
+from onnx import ModelProto
 
 from augengine.engines.onnx_float16 import to_float16
 from augengine.engines.onnx_tensors import why_refused
-from augengine.engines.onnx_types import INPUT, recipe_of, store_half, tidy, to_float32
+from augengine.engines.onnx_types import recipe_of, store_half, tidy, to_float32
 from augengine.errors import CheckpointError, WeightsError
-from augengine.importing.behaviour import MAX_VALUES
+from augengine.importing.cost import check_cost
 from augengine.importing.external_data import read_external_data
 from augengine.importing.onnx_graph import (
     AGAIN,
@@ -42,13 +41,11 @@ class ForeignOnnx:
     Attributes:
         graph: In float32, with open sides.
         fixed: Height and width of the file's input where it fixes one of them; None if both are open.
-        largest: Elements of its largest value for an image of 64 x 64 px, as far as shapes can be inferred.
         notes: What was changed, a sentence each.
     """
 
     graph: Graph
     fixed: tuple[int | str, int | str] | None
-    largest: int
     notes: tuple[str, ...]
 
 
@@ -77,13 +74,12 @@ def _read(path: Path) -> ForeignOnnx:
     turned = name_ends(model, given, made)
     try:
         read = to_float32(tidy(model, _recipe(model)))
+        check_cost(read, _SMALL)
     except WeightsError as error:
         raise CheckpointError(f"{path}: {error.message}", hint=AGAIN) from error
     notes = {"its dropout was exported in training mode and is switched off, as in eval mode": dropout}
     notes["its images have their channels last; they are turned on the way in and out"] = turned
-    return ForeignOnnx(
-        graph=read, fixed=fixed, largest=_largest(read, path), notes=tuple(note for note, true in notes.items() if true)
-    )
+    return ForeignOnnx(graph=read, fixed=fixed, notes=tuple(note for note, true in notes.items() if true))
 
 
 def stored_form(model: ModelProto, path: Path) -> ModelProto:
@@ -112,20 +108,6 @@ def _load(path: Path) -> ModelProto:
     if reason := why_refused(model):
         raise CheckpointError(f"{path} {reason}", hint="export it with its weights inside: external_data=False")
     return model
-
-
-def _largest(model: ModelProto, path: Path) -> int:
-    """Elements of the largest value for a small image, as far as shapes can be inferred; a bomb is refused."""
-    small = ModelProto()
-    small.CopyFrom(model)
-    small.graph.input[0].CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, _SMALL))
-    largest = 0
-    for value in shape_inference.infer_shapes(small, data_prop=True).graph.value_info:
-        sides = [side.dim_value for side in value.type.tensor_type.shape.dim]
-        largest = max(largest, math.prod(sides))
-        if largest > MAX_VALUES:
-            raise CheckpointError(f"{path}: {value.name} has the shape {tuple(sides)} for an image of 64 x 64 px")
-    return largest
 
 
 def _recipe(model: ModelProto) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import pytest
 
 from augengine.errors import CheckpointError, WeightsError
 from augengine.importing.behaviour import (
-    MAX_VALUES,
     check_behaviour,
     check_sizes,
     find_multiple,
@@ -52,18 +51,6 @@ def test_a_generator_that_takes_no_multiple_is_refused_with_what_it_does() -> No
         find_multiple(only(2 * MAX_MULTIPLE), FILE)
     with pytest.raises(CheckpointError, match=r"makes \(2, 3, 104, 120\) of \(2, 3, 52, 60\)"):
         find_multiple(lambda x: x.repeat(2, axis=2).repeat(2, axis=3), FILE)
-
-
-def test_larger_sides_are_not_tried_where_they_would_fill_the_memory() -> None:
-    tried = []
-
-    def translate(x: Tile) -> Tile:
-        tried.append(x.shape)
-        return only(512)(x)
-
-    with pytest.raises(CheckpointError):
-        find_multiple(translate, FILE, largest=MAX_VALUES // 4)
-    assert max(shape[2] * shape[3] for shape in tried) <= 4 * 64 * 64
 
 
 @pytest.mark.parametrize("multiple", [4, 16, 256])

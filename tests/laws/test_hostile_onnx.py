@@ -136,7 +136,7 @@ def test_tensors_without_the_bytes_for_their_shape_are_refused(dims: list[int], 
     for file in (_write(tmp_path / "i.onnx", [], lying), _write(tmp_path / "c.onnx", [_constant(value=lying)])):
         with pytest.raises(CheckpointError, match="not as many numbers as its shape says"):
             read_foreign(file)
-        with pytest.raises(WeightsError, match="not valid ONNX"):
+        with pytest.raises(WeightsError, match="not as many numbers"):
             read_model(file)
 
 
@@ -149,7 +149,7 @@ def test_sparse_tensors_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_graph_that_fills_the_memory_for_a_small_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="for an image of 64 x 64 px"):
+    with pytest.raises(CheckpointError, match="for images of 1 x 3 x 64 x 64"):
         read_foreign(_write(tmp_path / "g.onnx", _filled(_TERA)))
     assert read_foreign(_write(tmp_path / "g.onnx", _filled(8))).graph.graph.node
 

@@ -111,7 +111,7 @@ def _packed(draw: st.DrawFn) -> Named:
     """Zips: of files that are no annotations, of many, and of one that unpacks to much."""
     match draw(st.sampled_from(["few", "many", "bomb"])):
         case "few":
-            files = {draw(st.text(max_size=5)): draw(drawings())[1] for _ in range(draw(st.integers(0, 3)))}
+            files = {draw(st.text(min_size=1, max_size=5)): draw(drawings())[1] for _ in range(draw(st.integers(0, 3)))}
             return "x.zip", _damaged(draw, zip_files(files))
         case "many":
             return "x.zip", zip_files({f"{i}.roi": b"Iout" for i in range(draw(st.sampled_from([10, 3000])))})

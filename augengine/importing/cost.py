@@ -1,0 +1,118 @@
+"""What a run of a foreign graph would cost, as far as its shapes can be inferred: asked before it is run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, shape_inference
+
+from augengine.engines.onnx_types import INPUT
+from augengine.errors import WeightsError
+from augengine.importing.export import Tile, Translate
+
+MAX_VALUES = 1 << 28
+"""Elements of any value in a graph, 1 GB in float32; a generator's largest has 262 144 for 64 x 64 px."""
+
+MAX_PRODUCTS = 1 << 41
+"""Multiplications of an import's runs; zhu2017 with 64 channels has 1.4e12 for two images of 512 x 1536 px."""
+
+MAX_WINDOW = 32
+"""Side of a convolution's kernel in pixels. One that grows with the image costs the square of its pixels."""
+
+_AGAIN = "export it anew, with the sizes of its layers fixed in its code"
+
+_POOLS = ("MaxPool", "AveragePool", "LpPool")
+
+Shape = tuple[int, ...]
+
+
+def check_cost(model: ModelProto, shape_nchw: Sequence[int], left: int = MAX_PRODUCTS) -> int:
+    """Refuse a graph that takes too much for images of a shape.
+
+    Args:
+        model: The graph.
+        shape_nchw: Shape of its input.
+        left: Multiplications that it may take.
+
+    Returns:
+        Multiplications of a run, as far as shapes can be inferred.
+
+    Raises:
+        WeightsError: A value is larger than `MAX_VALUES`, a kernel than `MAX_WINDOW`, or the work than ``left``.
+    """
+    shapes, images = _shapes(model, shape_nchw), f"images of {' x '.join(map(str, shape_nchw))}"
+    if large := next((name for name, shape in shapes.items() if math.prod(shape) > MAX_VALUES), None):
+        raise WeightsError(f"{large} has the shape {shapes[large]} for {images}", hint=_AGAIN)
+    window = max((_window(node, shapes) for node in model.graph.node), default=0)
+    if window > MAX_WINDOW:
+        raise WeightsError(f"a kernel is {window} px wide for {images}, {MAX_WINDOW} are allowed", hint=_AGAIN)
+    products = sum(_products(node, shapes) for node in model.graph.node)
+    if products > left:
+        raise WeightsError(f"{images} take {products:.1e} multiplications, too many to try it", hint=_AGAIN)
+    return products
+
+
+def guarded(translate: Translate, model: ModelProto) -> Translate:
+    """A generator whose runs, all together, take no more than `MAX_PRODUCTS`; each is checked before it begins.
+
+    Args:
+        translate: Runs ``model``.
+        model: What is asked for its cost.
+    """
+    costs: dict[Shape, int] = {}
+    left = MAX_PRODUCTS
+
+    def run(x_nchw: Tile) -> Tile:
+        nonlocal left
+        if costs.get(x_nchw.shape, left + 1) > left:
+            costs[x_nchw.shape] = check_cost(model, x_nchw.shape, left)
+        left -= costs[x_nchw.shape]
+        return translate(x_nchw)
+
+    return run
+
+
+def _shapes(model: ModelProto, shape_nchw: Sequence[int]) -> dict[str, Shape]:
+    """Value -> its shape, where it can be inferred."""
+    fixed = ModelProto()
+    fixed.CopyFrom(model)
+    fixed.graph.input[0].CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, list(shape_nchw)))
+    del fixed.graph.output[:]  # what a file says of its output may be wrong, and nothing would be inferred
+    inferred = shape_inference.infer_shapes(fixed, data_prop=True).graph
+    found = {value.name: _sides(value) for value in (*inferred.input, *inferred.value_info)}
+    stored = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    return {name: shape for name, shape in found.items() if shape is not None} | stored
+
+
+def _sides(value: ValueInfoProto) -> Shape | None:
+    sides = value.type.tensor_type.shape.dim
+    return tuple(side.dim_value for side in sides) if all(side.HasField("dim_value") for side in sides) else None
+
+
+def _window(node: NodeProto, shapes: Mapping[str, Shape]) -> int:
+    """The longer side of a kernel; 0 where there is none, or where it is not known."""
+    if node.op_type in ("Conv", "ConvTranspose") and len(node.input) > 1:
+        return max(shapes.get(node.input[1], ())[2:], default=0)
+    return max(_kernel(node), default=0) if node.op_type in _POOLS else 0
+
+
+def _kernel(node: NodeProto) -> Sequence[int]:
+    return next((each.ints for each in node.attribute if each.name == "kernel_shape"), ())
+
+
+def _products(node: NodeProto, shapes: Mapping[str, Shape]) -> int:
+    """Multiplications of a node; 0 where they are no more than its values, or where shapes are not known."""
+    given = [shapes.get(name) for name in node.input[:2]]
+    made = shapes.get(node.output[0]) if node.output else None
+    first, second = (*given, None, None)[:2]
+    match node.op_type:
+        case "Conv" if made and second:
+            return math.prod(made) * math.prod(second[1:])
+        case "ConvTranspose" if first and second:
+            return math.prod(first) * math.prod(second[1:])
+        case "MatMul" | "Gemm" if made and first:
+            return math.prod(made) * max(first[-2:])
+        case operator if operator in _POOLS and made:
+            return math.prod(made) * math.prod(_kernel(node))
+    return 0
