@@ -11,6 +11,9 @@ import pytest
 from tests.support.places import ROOT
 
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+RATES = {"MAX_LARGE_SHARE", "MAX_UNPACKED_RATIO", "MAX_SIDE_PX"}
+"""Not limits by themselves: they tell a bomb from a large picture, and how a thumbnail is drawn."""
+
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
@@ -36,3 +39,10 @@ def test_a_limit_is_what_the_page_says_and_is_tripped_by_a_test(row: list[str]) 
     assert getattr(module, limit) == stated(value)
     where, name = test.split(": ")
     assert f"def {name}(" in (ROOT / "tests" / Path(where)).read_text()
+
+
+def test_every_limit_of_the_text_stands_in_the_table() -> None:
+    text, table = PAGE.split("## The limits")
+    stated = {row[1].strip("`") for row in rows()}
+    assert set(re.findall(r"`(MAX_[A-Z_]+)`", text)) <= stated | RATES
+    assert table

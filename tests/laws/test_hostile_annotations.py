@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import struct
 import subprocess
 import sys
@@ -19,8 +20,10 @@ import pytest
 
 from augengine.annotations import open_labels
 from augengine.annotations.packed import MAX_MEMBERS
+from augengine.annotations.runs import MAX_OBJECTS
 from augengine.errors import ContentError, SourceError
 from tests.support.annotation_files import mask_shape, read, zip_files
+from tests.support.pictures import encode
 
 SIDE = 1000
 _UNPACKED = 30_000_001
@@ -250,3 +253,14 @@ def test_parts_that_touch_each_other_do_not_cross(tmp_path: Path) -> None:
     }
     labels = read(tmp_path / "x.geojson", [feature] * 8)
     assert len(labels.objects("a")) == 8
+
+
+def test_a_mask_of_a_million_specks_is_refused(tmp_path: Path) -> None:
+    side = 2 * (math.isqrt(MAX_OBJECTS) + 1)
+    specks = np.zeros((side, side), np.uint8)
+    specks[::2, ::2] = 1
+    file = tmp_path / "x.png"
+    file.write_bytes(encode(specks))
+    labels = open_labels(file, slide_width=side, slide_height=side, default_class="a")
+    with pytest.raises(ContentError, match=f"more than {MAX_OBJECTS} objects"):
+        labels.objects("a")

@@ -1,20 +1,27 @@
-"""Tars whose headers lie: refused by a sentence, at once, whatever sizes they state."""
+"""Tars whose headers lie, and sources of enormous sizes: refused by a sentence, at once, whatever they state."""
 
 from __future__ import annotations
 
+import io
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from augengine.errors import DamagedSource, SourceError
+from augengine.errors import DamagedSource, SourceError, WeightsError
 from augengine.sample import Failure, Sample
-from augengine.shards.groups import MAX_MEMBERS
+from augengine.shards.groups import MAX_JSON_BYTES, MAX_MEMBERS, MAX_SAMPLE_BYTES
 from augengine.shards.read import read_tar, scan_tar
 from augengine.shards.verify import verify
-from augengine.sources import TarsSource
+from augengine.shards.walk import MAX_PADDING_BYTES
+from augengine.sources import FolderSource, TarsSource
+from augengine.sources.tars import MAX_TARS, expand
+from augengine.tiling.patients import MAX_PATIENTS_BYTES, Patients
+from augengine.weights.cards import MAX_CARD_BYTES, read_card
 from tests.support.datasets import keys, make
 from tests.support.hostile_files import shard
+from tests.support.pictures import encode, tissue, write_folder
 
 _END = bytes(1024)
 
@@ -99,3 +106,47 @@ def test_a_tar_that_was_mended_is_made_by_a_retry(small_weights: Path, tmp_path:
     assert make(source, out, small_weights, retry_failed=True).complete()
     assert {key[0] for key in keys(out)} == {"a", "b"}
     assert verify(out).ok
+
+
+@pytest.mark.parametrize("pattern", ["s-{0..1000001}.tar", "s-{000..999}-{0000..1000}.tar", "{a,b}{0..999999}.tar"])
+def test_a_pattern_that_stands_for_millions_of_tars_is_refused(pattern: str) -> None:
+    with pytest.raises(SourceError, match=f"stands for more than {MAX_TARS} tars"):
+        expand(pattern)
+
+
+def test_a_sample_with_too_long_a_json_is_bad_and_the_next_is_read(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "j.tar", "w") as tar:
+        for key, json in (("k", b"{" + b" " * MAX_JSON_BYTES + b"}"), ("l", b"{}")):
+            for name, data in ((f"{key}.json", json), (f"{key}.png", encode(tissue()))):
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    first, second = read_tar(str(tmp_path / "j.tar"), 0, 2, {})
+    assert isinstance(first, Failure)
+    assert f"{MAX_JSON_BYTES} are allowed" in first.reason
+    assert isinstance(second, Sample)
+
+
+def test_a_sample_of_more_than_a_picture_can_have_is_bad_and_never_read(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "in", ["a", "b"])
+    os.truncate(source / "b.png", MAX_SAMPLE_BYTES + 1)
+    listing = FolderSource(folder=str(source)).scan()
+    assert [(entry.key, f"{MAX_SAMPLE_BYTES} are allowed" in entry.reason) for entry in listing.bad] == [("b", True)]
+
+
+def test_a_tar_that_goes_on_with_zeros_for_long_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "z.tar").write_bytes(shard())
+    os.truncate(tmp_path / "z.tar", len(shard()) + MAX_PADDING_BYTES + (1 << 20))
+    with pytest.raises(DamagedSource, match="goes on after its end mark"):
+        scan_tar(str(tmp_path / "z.tar"))
+
+
+def test_tables_and_cards_of_gigabytes_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "patients.csv").touch()
+    os.truncate(tmp_path / "patients.csv", MAX_PATIENTS_BYTES + 1)
+    with pytest.raises(SourceError, match=f"{MAX_PATIENTS_BYTES} are allowed"):
+        Patients.read(tmp_path / "patients.csv")
+    (tmp_path / "card.json").touch()
+    os.truncate(tmp_path / "card.json", MAX_CARD_BYTES + 1)
+    with pytest.raises(WeightsError, match=f"{MAX_CARD_BYTES} are allowed"):
+        read_card(tmp_path / "card.json")
