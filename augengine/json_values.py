@@ -34,7 +34,9 @@ def parse_json(data: bytes) -> Any:
         raise SpecError(f"it is no json: {error}") from error
 
 
-def from_json(kind: type[ValueT], data: Any, *, version: int | None = None, at: str = "") -> ValueT:
+def from_json(
+    kind: type[ValueT], data: Any, *, version: int | None = None, at: str = "", complete: bool = False
+) -> ValueT:
     """The value of a type that plain json values stand for; the inverse of `to_json`.
 
     Args:
@@ -42,6 +44,7 @@ def from_json(kind: type[ValueT], data: Any, *, version: int | None = None, at: 
         data: What `parse_json` gives.
         version: What the field ``format`` must say; None where there is no such field.
         at: Where the data stands in a larger value, for the message: ``jobs``.
+        complete: Whether fields that have a default must be there, too.
 
     Raises:
         SpecError: A field is missing, unknown, of another type, or out of its range. The message names the field by
@@ -57,8 +60,11 @@ def from_json(kind: type[ValueT], data: Any, *, version: int | None = None, at: 
     except msgspec.ValidationError as error:
         hint = error.__cause__.hint if isinstance(error.__cause__, AugengineError) else ""
         raise SpecError(_with_path_first(str(error), at), hint=hint) from error
-    if odd := next(_unknown(data, to_json(value), at), None):
+    known = to_json(value)
+    if odd := next(_only_in(data, known, at), None):
         raise SpecError(f"{odd}: this version knows no such field")
+    if complete and (lost := next(_only_in(known, data, at), None)):
+        raise SpecError(f"{lost}: this field is missing")
     return value
 
 
@@ -93,15 +99,15 @@ def _with_path_first(text: str, at: str) -> str:
     return f"{where}: {said}" if where else said
 
 
-def _unknown(data: Any, known: Any, path: str) -> Iterator[str]:
-    """Paths of fields that a value does not have. Dataclasses leave them out without a word."""
-    if isinstance(data, Mapping) and isinstance(known, Mapping):
+def _only_in(data: Any, other: Any, path: str) -> Iterator[str]:
+    """Paths of fields that one of two plain values has alone. msgspec leaves unknown ones out without a word."""
+    if isinstance(data, Mapping) and isinstance(other, Mapping):
         for name, each in data.items():
             here = f"{path}.{name}" if path else str(name)
-            if name in known:
-                yield from _unknown(each, known[name], here)
+            if name in other:
+                yield from _only_in(each, other[name], here)
             else:
                 yield here
-    elif isinstance(data, list) and isinstance(known, list):
-        for number, (each, its) in enumerate(zip(data, known, strict=True)):
-            yield from _unknown(each, its, f"{path}[{number}]")
+    elif isinstance(data, list) and isinstance(other, list):
+        for number, (each, its) in enumerate(zip(data, other, strict=True)):
+            yield from _only_in(each, its, f"{path}[{number}]")

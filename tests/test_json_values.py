@@ -95,6 +95,14 @@ def test_a_wrong_field_is_refused_by_its_path(case: str) -> None:
     assert refused.value.message.startswith(said)
 
 
+def test_a_complete_value_states_what_has_a_default() -> None:
+    assert from_json(Whole, to_json(SOUND), complete=True) == SOUND
+    with pytest.raises(SpecError, match=r"parts\[0\].corners: this field is missing"):
+        from_json(Whole, to_json(SOUND) | {"parts": [{"name": "x", "count": 1}]}, complete=True)
+    with pytest.raises(SpecError, match="kind: this field is missing"):
+        from_json(Whole, {"parts": []}, complete=True)
+
+
 def test_a_part_of_a_larger_value_is_named_by_the_whole_path() -> None:
     for data, said in (
         ({}, "parts[0]: object missing"),

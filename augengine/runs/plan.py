@@ -101,7 +101,7 @@ def read_any_plan(folder: AnyPath) -> Plan | None:
     try:
         plan = from_json(Plan, data)
         if plan.kind == "augment":
-            from_json(AugmentSpec, plan.spec)
+            from_json(AugmentSpec, plan.spec, at="spec", complete=True)
         return plan
     except SpecError as error:
         raise ShardError(f"{file} cannot be used: {error}", hint=_DAMAGED) from error
