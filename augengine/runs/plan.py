@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any, Literal
 
 from augengine.digests import json_digest
-from augengine.errors import PlanMismatch, ShardError, SpecError
+from augengine.errors import PlanMismatch, ShardError, SpecError, TargetError
 from augengine.jobs import Job, Report
 from augengine.json_values import from_json, to_json
 from augengine.runs.planning import estimate_bytes
 from augengine.shards.layout import index_file, plan_file, spool_folder, tar_file
 from augengine.shards.records import PLAN_FORMAT, read_plan_json, read_report, write_json
 from augengine.spec import AugmentSpec
-from augengine.storage import REQUESTS_AT_A_TIME, AnyPath, UrlPath, in_order, size_of
+from augengine.storage import REQUESTS_AT_A_TIME, AnyPath, NotPlainError, UrlPath, in_order, size_of
 
 _DAMAGED = "choose another folder for the output; the shards in this one can still be read"
 
@@ -112,6 +112,9 @@ def committed(folder: AnyPath, plan: Plan) -> dict[str, Report]:
 
     Those are the ones with a readable report without an error, with their index, and with a tar of the size that
     the report says.
+
+    Raises:
+        TargetError: The disk or the store does not answer.
     """
     return committed_or_damaged(folder, plan)[0]
 
@@ -131,10 +134,17 @@ def committed_or_damaged(folder: AnyPath, plan: Plan) -> tuple[dict[str, Report]
 
 
 def _look(folder: AnyPath, output: str) -> Report | str | None:
-    """A shard's report, why it cannot be read (cut short by a full disk, say), or None if the shard is to be made."""
+    """A shard's report, why it is damaged (cut short by a full disk, say), or None if the shard is to be made.
+
+    Raises:
+        TargetError: The disk does not give it. It may be sound, so its shard is not made again.
+    """
     try:
         report = read_report(folder, output)
     except ShardError as error:
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, NotPlainError):
+            hint = "run again once the disk answers: finished shards are kept"
+            raise TargetError(error.message, hint=hint) from error
         return error.message
     return report if report is not None and _fits(folder, report) else None
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from augengine.errors import PlanMismatch, ShardError
+from augengine.errors import PlanMismatch, ShardError, TargetError
 from augengine.jobs import Report
 from augengine.runs import Plan, check_plan, committed, leave_out, quarantine, read_plan, write_plan
-from augengine.shards import write_report
+from augengine.shards import records, write_report
 from augengine.shards.layout import index_file, plan_file, report_file, tar_file
 from augengine.shards.records import PLAN_FORMAT
 from augengine.spec import NoiseSpec
@@ -123,3 +124,18 @@ def test_only_whole_shards_with_a_report_are_committed(tmp_path: Path) -> None:
     write_report(tmp_path, Report(output=names[3], error="no memory"))
     report_file(tmp_path, names[4]).write_text("{")
     assert set(committed(tmp_path, plan)) == {names[0], names[2]}
+
+
+def test_a_report_that_the_disk_does_not_give_is_not_taken_for_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = a_plan()
+    write_report(tmp_path, Report(output=plan.jobs[0].output))
+
+    def fail(*_: object, **__: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(records, "read_whole", fail)
+    with pytest.raises(TargetError, match="Input/output error") as refused:
+        committed(tmp_path, plan)
+    assert "run again" in refused.value.hint
