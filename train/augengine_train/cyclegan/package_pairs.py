@@ -137,6 +137,12 @@ class MorePas:
     default=0.5,
     help="Weight of the identity losses, as a share of the cycle losses'; at 0 looks are swapped.",
 )
+@click.option(
+    "--cycle",
+    type=click.FloatRange(0),
+    default=10.0,
+    help="Weight of the cycle losses; more brings the reconstruction nearer, and translates with less freedom.",
+)
 @click.option("--seed", type=int, default=0, help="Random seed; the same seed trains the same pair.")
 @click.option("--init-from", type=FILE, help="Pair to begin with: a folder of ONNX files, or a training's.")
 @click.option("--resume", is_flag=True, help="Go on where an earlier call was broken off.")
