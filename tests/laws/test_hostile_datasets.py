@@ -115,6 +115,17 @@ def test_status_and_verify_end_and_call_nothing_our_fault(name: str, spoil: Spoi
     assert ("sound" in said) == unharmed, said
 
 
+def test_the_cases_end_in_time(sound: Path, safety_cases: Path, tmp_path: Path) -> None:
+    shutil.copytree(sound, tmp_path / "DS")
+    subprocess.run(["bash", str(safety_cases / "dataset_kinds.sh"), str(tmp_path / "DS")], check=True)
+    for kind in ("lock-fifo", "report-fifo", "lock-zero", "report-zero"):
+        command = [sys.executable, "-c", BOTH, str(tmp_path / f"DS-{kind}"), str(BYTES)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        said = done.stdout + done.stderr
+        assert "fault of augengine" not in said, said
+        assert "no plain file" in said or "leads out of" in said, said
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
