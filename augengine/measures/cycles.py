@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,11 @@ class CycleError:
 
     l1: float
     rms: float
+
+    @property
+    def psnr(self) -> float:
+        """Peak signal-to-noise ratio in decibels, of images whose values span 2; infinite without an error."""
+        return 20 * math.log10(2 / self.rms) if self.rms else math.inf
 
     def __post_init__(self) -> None:
         if not 0 <= self.l1 <= self.rms * (1 + 1e-6) + 1e-9 <= 2.1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -256,3 +258,8 @@ def test_wipes_and_thresholds_out_of_range_are_refused() -> None:
 
 def test_the_root_mean_square_is_that() -> None:
     assert rms(np.full((3, 4, 4), -0.5, np.float32)) == 0.5
+
+
+def test_psnr_is_that_of_images_whose_values_span_two() -> None:
+    assert CycleError(l1=0.1, rms=0.2).psnr == pytest.approx(20)
+    assert CycleError(l1=0.0, rms=0.0).psnr == math.inf

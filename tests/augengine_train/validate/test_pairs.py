@@ -41,6 +41,16 @@ def test_a_pair_that_copies_is_perfect_and_hides_nothing() -> None:
     assert found.contrast_real > 80
 
 
+def test_small_markers_are_counted_that_noise_moves_or_makes() -> None:
+    copied = measured(nn.Identity(), nn.Identity(), sigmas=(0.001,))
+    assert copied.objects[0].before > 0
+    assert (copied.objects[0].lost, copied.objects[0].new) == (0, 0)
+    hidden = measured(Hide(), Find(), sigmas=(0.001, 0.02))
+    assert (hidden.objects[0].lost, hidden.objects[1].before) == (0, copied.objects[0].before)
+    assert hidden.objects[1].new > 0
+    assert f"small markers kept {hidden.objects[1].kept}, lost" in "\n".join(hidden.lines())
+
+
 def test_a_copy_responds_to_noise_with_that_noise() -> None:
     found = measured(nn.Identity(), nn.Identity())
     assert found.response == pytest.approx(SIGMAS, rel=0.02)

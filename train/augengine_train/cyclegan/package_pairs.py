@@ -42,6 +42,7 @@ MIN_DICE = DEFAULT_RULE.least_dice
 _REFERENCE, _REFERENCE_FIELD, _FIELD_MPP = "pas", "fields_40x/pas.png", 0.25
 _REFERENCE_NOTE = "the PAS field (Hannover, 40x) halved"
 _HELD_OUT = Holdout(strip=0.2)
+_SIGMAS = (0.01, 0.05, 0.1, 0.2, 0.3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +212,9 @@ def judged(stain: str, reference: Domain, own: Domain, weights: Path, grid: Path
     if grid is not None:
         write_png(grid, sample_grid(*networks, reference.held_out, own.held_out))
     judge = held_out_judge(reference, own, BUILT_IN[stain])
-    return measure(*networks, reference.held_out, own.held_out, BUILT_IN[stain], threshold=judge.threshold)
+    return measure(
+        *networks, reference.held_out, own.held_out, BUILT_IN[stain], sigmas=_SIGMAS, threshold=judge.threshold
+    )
 
 
 def table(new: Validation, old: Validation | None) -> list[str]:
@@ -219,12 +222,20 @@ def table(new: Validation, old: Validation | None) -> list[str]:
     rows: list[tuple[str, Callable[[Validation], float | None]]] = [
         (f"cycle error of {new.reference}, L1", lambda v: v.cycle_reference.l1),
         (f"cycle error of {new.stain}, L1", lambda v: v.cycle_stain.l1),
+        (f"PSNR of {new.stain}, dB", lambda v: v.cycle_stain.psnr),
+        ("checkerboard over the source, dB", lambda v: v.checkerboard_db),
         ("marker Dice without noise", lambda v: v.marker_dice),
         ("marker area, real", lambda v: v.marker_area),
         ("marker area, reconstructed", lambda v: v.marker_area_cycled),
         ("contrast of the markers in A', grey levels", lambda v: v.contrast_hidden),
         ("error at the borders over that inside", lambda v: v.rim),
         *((f"agreement at sigma {s:g}", lambda v, i=i: v.agreement[i]) for i, s in enumerate(new.sigmas)),
+        *(
+            (f"markers {name} at sigma {s:g}", lambda v, i=i, name=name: getattr(v.objects[i], name))
+            for i, s in enumerate(new.sigmas)
+            if new.objects
+            for name in ("kept", "lost", "new")
+        ),
         *((f"response at sigma {s:g}", lambda v, i=i: v.response[i]) for i, s in enumerate(new.sigmas)),
         ("score, lower is better", score),
     ]

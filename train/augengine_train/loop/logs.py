@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -120,20 +120,22 @@ def flatten(values: Mapping[str, Any]) -> dict[str, float]:
 
     Lists are told apart by the list ``sigmas`` beside them, or by their index.
     """
-    sigmas = values.get("sigmas", ())
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}/{part}": number for part, number in value.items()}
-        elif isinstance(value, list | tuple):
-            parts = sigmas if len(sigmas) == len(value) else range(len(value))
-            flat |= {f"{name}/{part:g}": number for part, number in zip(parts, value, strict=True)}
-        else:
-            flat[name] = value
-    flat = {name: value for name, value in flat.items() if not name.startswith("sigmas/")}
+    leaves = _leaves("", values, values.get("sigmas", ()))
+    flat = {name: value for name, value in leaves if not name.startswith("sigmas/")}
     return {
         name: float(value) for name, value in flat.items() if isinstance(value, int | float) and math.isfinite(value)
     }
+
+
+def _leaves(path: str, value: Any, sigmas: Sequence[float]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _leaves(f"{path}/{name}" if path else str(name), part, sigmas)
+    elif isinstance(value, list | tuple):
+        for name, part in zip(sigmas if len(sigmas) == len(value) else range(len(value)), value, strict=True):
+            yield from _leaves(f"{path}/{name:g}", part, sigmas)
+    else:
+        yield path, value
 
 
 def _csv_step(line: str) -> int:

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from augengine.draws.noise import FloatImage
 from augengine.measures import (
     Cycle,
     Translate,
-    UnderNoise,
     check_sigmas,
     cycle_error,
     draw,
@@ -20,8 +20,9 @@ from augengine.measures import (
     to_rgb,
     under_noise,
 )
+from augengine.measures.objects import compare_objects
 from augengine.pictures.arrays import RgbImage
-from augengine.pictures.markers import MarkerMask, MarkerRule, contrast, derive_threshold, dice, share
+from augengine.pictures.markers import MarkerRule, contrast, derive_threshold, dice, share
 from augengine.stains import Stain
 from augengine_train.validate.kid import kernel_distance
 from augengine_train.validate.report import Validation
@@ -31,6 +32,9 @@ SIGMAS = (0.01, 0.05, 0.1, 0.3)
 """Sigmas that are measured unless told otherwise; they are taken from the paper's grid of eps."""
 
 TILES = 16
+
+Draws = tuple[list[FloatImage], list[FloatImage]]
+"""Two draws of every tile."""
 
 _RIM = 8  # px
 _TINY = 1e-12  # an exact reconstruction has a clean border
@@ -84,7 +88,8 @@ def measure(
     masks = [rule.mask(tile) for tile in b_tiles]
     cycled = [rule.mask(to_rgb(cycle.back)) for cycle in of_stain]
     translated = [rule.mask(to_rgb(cycle.there)) for cycle in of_reference]
-    noisy = [_under_noise(of_stain, masks, back, rule, sigma, seed) for sigma in sigmas]
+    draws = [_draws(of_stain, back, sigma, seed) for sigma in sigmas]
+    noisy = [under_noise(of_stain, masks, pair, rule, sigma) for sigma, pair in zip(sigmas, draws, strict=True)]
     return Validation(
         stain=stain.name,
         reference=stain.reference or "reference",
@@ -105,6 +110,7 @@ def measure(
         agreement=tuple(each.agreement for each in noisy),
         faithful=tuple(each.faithful for each in noisy),
         area=tuple(each.area for each in noisy),
+        objects=tuple(compare_objects(cycled, [rule.mask(to_rgb(image)) for image in first]) for first, _ in draws),
         checkerboard_db=_checkerboard(of_stain),
         kid_reference=_kid(a_tiles, of_stain, features),
         kid_stain=_kid(b_tiles, of_reference, features),
@@ -116,11 +122,9 @@ def _cycles(tiles: Sequence[RgbImage], first: Translate, second: Translate) -> l
     return run_cycles(keys, [to_input(tile) for tile in tiles], first, second)
 
 
-def _under_noise(
-    cycles: Sequence[Cycle], masks: Sequence[MarkerMask], back: Translate, rule: MarkerRule, sigma: float, seed: int
-) -> UnderNoise:
+def _draws(cycles: Sequence[Cycle], back: Translate, sigma: float, seed: int) -> Draws:
     first, second = (draw(cycles, back, sigma=sigma, seed=seed, variant=variant) for variant in (1, 2))
-    return under_noise(cycles, masks, (first, second), rule, sigma)
+    return first, second
 
 
 def _checkerboard(cycles: Sequence[Cycle]) -> float:

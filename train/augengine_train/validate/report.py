@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from augengine.errors import SpecError
 from augengine.measures import CycleError, check_sigmas
+from augengine.measures.objects import MarkerObjects
 
 _PER_SIGMA = ("response", "agreement", "faithful", "area")
 
@@ -36,6 +37,8 @@ class Validation:
         agreement: Dice between the markers of two draws of each sigma.
         faithful: Dice between the markers of b and of one draw of each sigma.
         area: Share of marker pixels in that draw; where it grows, Dice grows by chance alone.
+        objects: What noise of each sigma does to the small markers of the reconstruction: how many stay, go and come.
+            Empty in validations before it was counted.
         checkerboard_db: Power in the corners of the reconstructions' spectrum over that of b's, in decibels; transposed
             convolutions leave a grid there. None in validations before it was measured.
         kid_reference, kid_stain: Kernel Inception Distance of A' to a, and of translated a to b; None without a
@@ -61,6 +64,7 @@ class Validation:
     agreement: tuple[float | None, ...]
     faithful: tuple[float | None, ...]
     area: tuple[float, ...]
+    objects: tuple[MarkerObjects, ...] = ()
     checkerboard_db: float | None = None
     kid_reference: float | None = None
     kid_stain: float | None = None
@@ -69,15 +73,19 @@ class Validation:
         for name in _PER_SIGMA:
             if len(getattr(self, name)) != len(self.sigmas):
                 raise SpecError(f"one {name} a sigma is needed: {len(getattr(self, name))} for {len(self.sigmas)}")
+        if len(self.objects) not in (0, len(self.sigmas)):
+            raise SpecError(f"objects are counted for every sigma: {len(self.objects)} for {len(self.sigmas)}")
         check_sigmas(self.sigmas)
 
     def lines(self) -> list[str]:
         """The measures as lines of text."""
-        noise = zip(self.sigmas, self.agreement, self.faithful, self.area, self.response, strict=True)
+        moved = [f", small markers {_moved(each)}" for each in self.objects] or [""] * len(self.sigmas)
+        noise = zip(self.sigmas, self.agreement, self.faithful, self.area, self.response, moved, strict=True)
         return [
             f"{self.reference}-{self.stain}, {self.reference_tiles} + {self.stain_tiles} held-out tiles",
             f"cycle error: {self.reference} L1 {self.cycle_reference.l1:.3f}, RMS {self.cycle_reference.rms:.3f}; "
-            f"{self.stain} L1 {self.cycle_stain.l1:.3f}, RMS {self.cycle_stain.rms:.3f}",
+            f"{self.stain} L1 {self.cycle_stain.l1:.3f}, RMS {self.cycle_stain.rms:.3f}, "
+            f"PSNR {self.cycle_stain.psnr:.1f} dB",
             f"markers: Dice of the reconstruction {_two(self.marker_dice)}; area {self.marker_area:.2%} real, "
             f"{self.marker_area_cycled:.2%} reconstructed, {self.marker_area_translated:.2%} in translated "
             f"{self.reference}",
@@ -85,8 +93,8 @@ class Validation:
             f"in A'; error at the borders {self.rim:.2f} times that inside",
             *(
                 f"sigma {sigma:g}: two draws agree {_two(agreement)}, Dice with {self.stain} {_two(faithful)}, "
-                f"area {area:.2%}, response {response:.4f}"
-                for sigma, agreement, faithful, area, response in noise
+                f"area {area:.2%}, response {response:.4f}{objects}"
+                for sigma, agreement, faithful, area, response, objects in noise
             ),
             *self._checkerboard_line(),
             self._kid_line(),
@@ -101,6 +109,10 @@ class Validation:
         if self.kid_reference is None or self.kid_stain is None:
             return "KID: not measured; it needs a feature network as a TorchScript file (--kid-features)"
         return f"KID: {self.reference} {self.kid_reference:.4f}, {self.stain} {self.kid_stain:.4f}"
+
+
+def _moved(objects: MarkerObjects) -> str:
+    return f"kept {objects.kept}, lost {objects.lost}, new {objects.new}"
 
 
 def _two(value: float | None) -> str:
