@@ -25,7 +25,9 @@ COMMANDS: Mapping[str, Place] = {
         "cyclegan.phantom_pairs", "Train pairs on drawn tissue and measure the paper's findings."
     ),
     "sample-set": _place("phantom.sample_set", "Draw the tiles that come with the package."),
-    "weights": _place("cyclegan.package_pairs", "Train the package's pairs and compare them with the committed ones."),
+    "weights": _place(
+        "experiments.package_pairs.__main__", "Train the package's pairs and compare them with the committed ones."
+    ),
     "table1": _place("experiments.table1.__main__", "Run the paper's Table 1 and its controls on drawn tissue."),
     "table1-gathering": _place("experiments.table1.gathering", "Count markers in glomeruli in every arm's variants."),
     "table1-reread": _place("experiments.table1.reread", "Analyse the stored cells of a finished Table 1."),

@@ -45,8 +45,8 @@ def write_matched_tiles(
     look, written = Look.of(target), []
     for name in kept_names(names_of(pictures), left_out):
         image = pictures[names_of(pictures).index(name)]
-        for place, tile in _matched_tiles(image, look):
-            written.append(f"{PurePosixPath(name).stem}_{place}")
+        for y, x, tile in cut_matched(image, look):
+            written.append(f"{PurePosixPath(name).stem}_y{y:04d}_x{x:04d}")
             write_tile(out / f"{written[-1]}.png", tile, mpp)
     if not written:
         raise SourceError(f"no tile of {source} shows {MIN_TISSUE:.0%} tissue", hint="give pictures of tissue")
@@ -66,14 +66,17 @@ def kept_names(names: Sequence[str], left_out: Sequence[str]) -> list[str]:
     return [name for name, stem in stems.items() if not any(fnmatchcase(stem, pattern) for pattern in left_out)]
 
 
-def _matched_tiles(image: RgbImage, look: Look) -> Iterator[tuple[str, RgbImage]]:
-    """Matched as a whole, since a tile may show one structure alone; then cut."""
+def cut_matched(image: RgbImage, look: Look) -> Iterator[tuple[int, int, RgbImage]]:
+    """The tiles of a picture that show enough tissue, in the colours of ``look``, with their upper left corners y, x.
+
+    The picture is matched as a whole, since a tile may show one structure alone, and cut then.
+    """
     tissue = tissue_mask(image)
     corners = [(y, x) for y in range(0, len(image) - SIDE + 1, SIDE) for x in range(0, image.shape[1] - SIDE + 1, SIDE)]
     enough = [(y, x) for y, x in corners if tissue[y : y + SIDE, x : x + SIDE].mean() >= MIN_TISSUE]
     matched = match_look(image, look) if enough else image
     for y, x in enough:
-        yield f"y{y:04d}_x{x:04d}", matched[y : y + SIDE, x : x + SIDE]
+        yield y, x, matched[y : y + SIDE, x : x + SIDE]
 
 
 def write_tile(file: Path, tile: RgbImage, mpp: float) -> None:

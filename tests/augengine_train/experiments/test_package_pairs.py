@@ -10,21 +10,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from augengine.errors import WeightsError
+from augengine.measures.objects import MarkerObjects
 from augengine.pictures.encode import encode_image
 from augengine.stains import BUILT_IN
 from augengine.weights.cards import DIRECTIONS, find_weights, list_weights
 from augengine_train.cyclegan.judge import score
-from augengine_train.cyclegan.package_pairs import (
-    LIMITS,
-    MAX_BYTES,
-    NO_GLOMERULUS,
-    PACKAGE_WEIGHTS,
-    is_better,
-    main,
-    replace_pairs,
-    table,
-)
 from augengine_train.data.matched_tiles import SIDE
+from augengine_train.experiments.package_pairs.__main__ import main
+from augengine_train.experiments.package_pairs.judgement import is_better, table
+from augengine_train.experiments.package_pairs.plans import LIMITS, NO_GLOMERULUS
+from augengine_train.experiments.package_pairs.replacing import MAX_BYTES, PACKAGE_WEIGHTS, replace_pairs
 from augengine_train.phantom import FieldSpec, draw_field
 from augengine_train.validate import CycleError, Validation
 from tests.support.pictures import tissue
@@ -72,6 +67,7 @@ def validation(dice: float, error: float) -> Validation:
         agreement=(0.9,),
         faithful=(0.8,),
         area=(0.1,),
+        objects=(MarkerObjects(kept=7, lost=3, new=1),),
     )
 
 
@@ -146,7 +142,7 @@ def test_what_responds_more_to_the_strongest_noise_is_better(
 ) -> None:
     other = (0.1,) * len(sigmas)
     good = validation(dice=0.9, error=0.1)
-    found = replace(good, sigmas=sigmas, agreement=agreement, response=other, faithful=other, area=other)
+    found = replace(good, sigmas=sigmas, agreement=agreement, response=other, faithful=other, area=other, objects=())
     assert score(found) == pytest.approx(0.25 + cost)
     assert score(replace(found, marker_dice=None)) == pytest.approx(0.2)
 
@@ -156,6 +152,7 @@ def test_the_table_shows_every_number_of_both() -> None:
     assert lines[0].split()[-2:] == ["new", "committed"]
     assert "0.900       0.800" in next(line for line in lines if line.startswith("marker Dice"))
     assert any(line.startswith("agreement at sigma 0.05") for line in lines)
+    assert next(line for line in lines if line.startswith("small markers kept")).split()[-2:] == ["7", "7"]
     assert table(validation(0.9, 0.1), None)[1].endswith("-")
 
 

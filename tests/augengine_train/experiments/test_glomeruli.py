@@ -1,0 +1,99 @@
+"""The judge of whether A' still shows a glomerulus: what it learns from, and what it finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch import nn
+
+from augengine.errors import SourceError
+from augengine.pictures.arrays import RgbImage
+from augengine.pictures.encode import encode_image
+from augengine_train.data.decoding import PlaceReader
+from augengine_train.experiments.package_pairs.annotated_pas import GLOMERULUS, write_annotated
+from augengine_train.experiments.package_pairs.glomeruli import OUTLINES, look_for_glomeruli
+from augengine_train.experiments.package_pairs.plans import MorePas
+from augengine_train.experiments.package_pairs.segmenter import fit_segmenter
+from augengine_train.phantom import FieldSpec, draw_field
+from augengine_train.unet import find_tiles
+from augengine_train.unet.foreground import ForegroundMasks
+from tests.support.pictures import tissue
+
+pytestmark = pytest.mark.e2e
+
+SIDE = 512
+
+
+def pas(side: int, seed: int) -> RgbImage:
+    return draw_field(FieldSpec(stain="pas", side=side, anatomy_seed=seed, marker_seed=seed)).image
+
+
+def marked(seed: int) -> tuple[RgbImage, RgbImage]:
+    """Tissue with a dark disc, and its mask in red, as the real masks have it."""
+    image, mask = pas(SIDE, seed).copy(), np.zeros((SIDE, SIDE, 3), np.uint8)
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    disc = (rows - 200 - 10 * seed) ** 2 + (columns - 256) ** 2 < 120**2
+    image[disc] = image[disc] // 3
+    mask[disc, 0] = 255
+    return image, mask
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the Hannover set is, with the names of the three CD68 pictures that are outlined."""
+    folder = tmp_path_factory.mktemp("hannover")
+    for name in ("fields_40x", "cd68_glomeruli_20x"):
+        (folder / name).mkdir()
+    (folder / "fields_40x" / "pas.png").write_bytes(encode_image(pas(400, 9), "png"))
+    for seed, name in enumerate(OUTLINES):
+        (folder / "cd68_glomeruli_20x" / f"{name}.png").write_bytes(encode_image(tissue(SIDE, SIDE, seed=seed), "png"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def more(tmp_path_factory: pytest.TempPathFactory) -> MorePas:
+    """Seven annotated pictures, one of them left out."""
+    folder = tmp_path_factory.mktemp("pas")
+    for name in ("images", "masks"):
+        (folder / name).mkdir()
+    for seed in range(7):
+        for name, picture in zip(("images", "masks"), marked(seed), strict=True):
+            (folder / name / f"p{seed}.png").write_bytes(encode_image(picture, "png"))
+    return MorePas(folder=folder, left_out=("p6",))
+
+
+def test_annotated_pictures_become_three_shards_without_a_common_patient(
+    more: MorePas, data: Path, tmp_path: Path
+) -> None:
+    splits = [find_tiles([str(file)]) for file in write_annotated(more, data, tmp_path)]
+    assert [{tile.patient for tile in tiles} for tiles in splits] == [{"p0", "p1", "p2", "p3", "p5"}, {"p4"}, {"p6"}]
+    truth = ForegroundMasks((GLOMERULUS,), PlaceReader()).read(splits[2][0])
+    np.testing.assert_array_equal(truth, marked(6)[1][..., 0] > 0)
+
+
+def test_masks_and_pictures_left_out_are_needed(more: MorePas, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="to train on, to choose by and to test on"):
+        write_annotated(MorePas(folder=more.folder), data, tmp_path)
+    with pytest.raises(SourceError, match="has no mask"):
+        write_annotated(MorePas(folder=more.pictures, left_out=("p6",)), data, tmp_path)
+
+
+def test_a_segmenter_looks_at_cd68_as_it_is_and_translated(more: MorePas, data: Path, tmp_path: Path) -> None:
+    segmenter = fit_segmenter(more, data, tmp_path, steps=2)
+    found = look_for_glomeruli(nn.Identity(), data, segmenter)
+    assert found.real == found.translated
+    seen = found.real.pixels
+    outlined = seen.true_positives + seen.false_negatives
+    assert 0.3 < outlined / (3 * 128 * 128) < 0.7, "a glomerulus fills about half of its picture"
+    assert "on A' of the CD68 glomeruli" in "\n".join(found.lines())
+    assert fit_segmenter(more, data, tmp_path, steps=2) == segmenter
+
+
+def test_pictures_that_nobody_outlined_are_refused(more: MorePas, data: Path, tmp_path: Path) -> None:
+    segmenter = fit_segmenter(more, data, tmp_path, steps=1)
+    (tmp_path / "cd68_glomeruli_20x").mkdir()
+    (tmp_path / "cd68_glomeruli_20x" / "other.png").write_bytes(encode_image(tissue(SIDE, SIDE), "png"))
+    with pytest.raises(SourceError, match=r"nobody has outlined the glomerulus of other\.png"):
+        look_for_glomeruli(nn.Identity(), tmp_path, segmenter)

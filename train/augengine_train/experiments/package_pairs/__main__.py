@@ -1,0 +1,131 @@
+"""The command ``augengine train weights``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from augengine.weights.cards import find_weights
+from augengine.weights.recipe import Upsampling
+from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
+from augengine_train.cyclegan.pairs import load_pair
+from augengine_train.experiments.package_pairs.glomeruli import look_for_glomeruli
+from augengine_train.experiments.package_pairs.judgement import is_better, judged, table
+from augengine_train.experiments.package_pairs.plans import (
+    LIMITS,
+    NO_GLOMERULUS,
+    PLANS,
+    REFERENCE,
+    MorePas,
+    notes,
+    open_pair,
+)
+from augengine_train.experiments.package_pairs.replacing import PACKAGE_WEIGHTS, replace_pairs
+from augengine_train.experiments.package_pairs.segmenter import fit_segmenter
+from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand, interruptible
+
+
+@click.command("weights", cls=PoliteCommand, context_settings=SETTINGS)
+@click.option("--data", required=True, type=FILE, help="Folder of fields_40x/ and cd68_glomeruli_20x/.")
+@click.option("--pas", type=FILE, help="Folder of more PAS pictures at 0.5 um/px; their colours are matched.")
+@click.option("--leave-out", multiple=True, metavar="NAME", help="Picture of --pas that is not trained on; repeatable.")
+@click.option("--out", type=FILE, default=Path("runs/weights"), help="Folder of the runs, one per pair.")
+@click.option(
+    "--stain",
+    "stains",
+    multiple=True,
+    type=click.Choice(list(PLANS)),
+    help="Train only this stain's pair; repeatable. By default all are trained.",
+)
+@click.option("--steps", type=click.IntRange(1), default=16000, help="Training steps, each with one crop per stain.")
+@click.option("--width", type=click.IntRange(1), default=32, help="Channels of the generators' first convolution.")
+@click.option(
+    "--blocks",
+    type=click.IntRange(0),
+    default=6,
+    help="Residual blocks of the generators; 9 do not fit into the package.",
+)
+@click.option(
+    "--upsampling",
+    type=click.Choice(get_args(Upsampling)),
+    default="transposed",
+    help="How the generators double the sides.",
+)
+@click.option("--crop", type=click.IntRange(32), default=96, help="Side of a crop, in pixels.")
+@click.option(
+    "--identity",
+    type=click.FloatRange(0),
+    default=0.5,
+    help="Weight of the identity losses, as a share of the cycle losses'; at 0 looks are swapped.",
+)
+@click.option(
+    "--cycle",
+    type=click.FloatRange(0),
+    default=10.0,
+    help="Weight of the cycle losses; more brings the reconstruction nearer, and translates with less freedom.",
+)
+@click.option("--seed", type=int, default=0, help="Random seed; the same seed trains the same pair.")
+@click.option(
+    "--segmenter-steps",
+    type=click.IntRange(0),
+    default=1500,
+    help="Steps of the segmenter that looks for glomeruli in translated CD68; it needs masks beside --pas. 0: none.",
+)
+@click.option("--init-from", type=FILE, help="Pair to begin with: a folder of ONNX files, or a training's.")
+@click.option("--resume", is_flag=True, help="Go on where an earlier call was broken off.")
+@click.option(
+    "--weights", type=FILE, default=PACKAGE_WEIGHTS, help="Folder of the pairs to compare with, and to replace."
+)
+@click.option("--replace", "replaces", is_flag=True, help="Replace the pairs that came out better.")
+def main(
+    data: Path,
+    pas: Path | None,
+    leave_out: Sequence[str],
+    out: Path,
+    stains: Sequence[str],
+    weights: Path,
+    replaces: bool,
+    segmenter_steps: int,
+    **effort: Any,
+) -> None:
+    """Train the package's pairs, compare them with the committed ones on held-out strips, replace what is better."""
+    more = None if pas is None else MorePas(folder=pas, left_out=tuple(leave_out))
+    better: list[str] = []
+    with interruptible("the same command with --resume goes on from the last checkpoint"):
+        for stain in stains or PLANS:
+            reference, own = open_pair(stain, data, out, more)
+            fit = PairFit(
+                data=notes(stain, more),
+                markers=PLANS[stain].markers,
+                limits=LIMITS if more else f"{LIMITS}; {NO_GLOMERULUS}",
+            )
+            train_pair(fit, reference, own, out / stain, Effort(**effort))
+            new = judged(stain, reference, own, out / stain / "weights", out / stain / "held-out.png")
+            old = judged(stain, reference, own, weights) if _has(stain, weights) else None
+            click.echo("\n".join(["", *table(new, old)]))
+            if stain == "cd68" and more is not None and more.masks and segmenter_steps:
+                segmenter = fit_segmenter(more, data, out / "segmenter", steps=segmenter_steps)
+                click.echo("\n".join(_glomeruli(stain, data, segmenter, out, weights)))
+            better += [stain] if is_better(new, old) else []
+    click.echo(f"better than what is committed: {', '.join(better) or 'none'}")
+    if replaces:
+        replace_pairs(better, out, weights)
+
+
+def _glomeruli(stain: str, data: Path, segmenter: Path, out: Path, weights: Path) -> Iterator[str]:
+    """What the segmenter finds in A' by the new pair, and by the one that is kept."""
+    for name, folder in (("new", out / stain / "weights"), ("committed", weights)):
+        if _has(stain, folder):
+            found = look_for_glomeruli(load_pair(REFERENCE, stain, folder).to_reference, data, segmenter)
+            yield from (f"{name}: {line}" for line in found.lines())
+
+
+def _has(stain: str, weights: Path) -> bool:
+    return (weights / f"{REFERENCE}-{stain}").is_dir() and bool(find_weights(REFERENCE, stain, [weights]))
+
+
+if __name__ == "__main__":
+    main()
