@@ -18,7 +18,8 @@ MAX_PRODUCTS = 1 << 41
 """Multiplications of an import's runs; zhu2017 with 64 channels has 1.4e12 for two images of 512 x 1536 px."""
 
 MAX_WINDOW = 32
-"""Side of a convolution's kernel in pixels. One that grows with the image costs the square of its pixels."""
+"""Side, in pixels, of a kernel that the graph makes while it runs. One that grows with the image costs the square of
+its pixels, whatever a small one of them costs."""
 
 _AGAIN = "export it anew, with the sizes of its layers fixed in its code"
 
@@ -44,9 +45,11 @@ def check_cost(model: ModelProto, shape_nchw: Sequence[int], left: int = MAX_PRO
     shapes, images = _shapes(model, shape_nchw), f"images of {' x '.join(map(str, shape_nchw))}"
     if large := next((name for name, shape in shapes.items() if math.prod(shape) > MAX_VALUES), None):
         raise WeightsError(f"{large} has the shape {shapes[large]} for {images}", hint=_AGAIN)
-    window = max((_window(node, shapes) for node in model.graph.node), default=0)
+    stored = {tensor.name for tensor in model.graph.initializer}
+    window = max((_window(node, shapes) for node in model.graph.node if not stored & set(node.input[1:2])), default=0)
     if window > MAX_WINDOW:
-        raise WeightsError(f"a kernel is {window} px wide for {images}, {MAX_WINDOW} are allowed", hint=_AGAIN)
+        said = f"a kernel that it makes while it runs is {window} px wide for {images}, {MAX_WINDOW} are allowed"
+        raise WeightsError(said, hint=_AGAIN)
     products = sum(_products(node, shapes) for node in model.graph.node)
     if products > left:
         raise WeightsError(f"{images} take {products:.1e} multiplications, too many to try it", hint=_AGAIN)
@@ -91,10 +94,10 @@ def _sides(value: ValueInfoProto) -> Shape | None:
 
 
 def _window(node: NodeProto, shapes: Mapping[str, Shape]) -> int:
-    """The longer side of a kernel; 0 where there is none, or where it is not known."""
-    if node.op_type in ("Conv", "ConvTranspose") and len(node.input) > 1:
-        return max(shapes.get(node.input[1], ())[2:], default=0)
-    return max(_kernel(node), default=0) if node.op_type in _POOLS else 0
+    """The longer side of a convolution's kernel; 0 where there is none, or where it is not known."""
+    if node.op_type not in ("Conv", "ConvTranspose") or len(node.input) < 2:
+        return 0
+    return max(shapes.get(node.input[1], ())[2:], default=0)
 
 
 def _kernel(node: NodeProto) -> Sequence[int]:

@@ -92,7 +92,7 @@ def test_a_reader_who_goes_away_changes_no_exit_status(
     assert "fault of augengine" not in done.stderr
 
 
-def kill_a_worker(out: Path, mark: str) -> None:
+def kill_a_worker(out: Path, mark: str, killed: list[int]) -> None:
     """Once a shard is there, kill a worker: one of Ray's actors that carries a mark in its environment."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
@@ -104,6 +104,7 @@ def kill_a_worker(out: Path, mark: str) -> None:
                 is_marked = f"MARK={mark}".encode() in (process / "environ").read_bytes().split(b"\0")
                 if is_marked and (process / "cmdline").read_bytes().startswith(b"ray::Actor"):
                     os.kill(int(process.name), signal.SIGKILL)
+                    killed.append(int(process.name))
                     return
             except OSError:
                 continue
@@ -115,14 +116,15 @@ def test_a_worker_that_dies_leaves_the_json_alone(small_weights: Path, tmp_path:
     more = ("--json", "--workers", "2", "--samples-per-shard", "1", "--variants", "4")
     command = [sys.executable, "-m", "augengine", *augment(many, tmp_path / "out", small_weights, *more)]
     mark = f"pure{os.getpid()}"
-    killer = threading.Thread(target=kill_a_worker, args=(tmp_path / "out", mark))
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_a_worker, args=(tmp_path / "out", mark, killed))
     killer.start()
     done = subprocess.run(command, env=environment() | {"MARK": mark}, capture_output=True, text=True, check=False)
     killer.join()
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     assert found["samples"]["written"] == 60
-    assert "raylet" in done.stderr  # what Ray prints on standard output where it may
+    assert killed  # Ray prints of it on standard output where it may, now or later
 
 
 def test_a_name_that_is_too_long_is_refused(tiles: Path, small_weights: Path, tmp_path: Path) -> None:

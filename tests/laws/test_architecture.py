@@ -48,7 +48,7 @@ OWNERS: dict[str, set[str]] = {
     "nvidia.nvimgcodec": {"pictures/images.py"},
     "onnx": {
         *(f"engines/onnx_{name}.py" for name in ("float16", "tensors", "types")),
-        *(f"importing/{name}.py" for name in ("export", "external_data", "foreign_onnx", "onnx_graph")),
+        *(f"importing/{name}.py" for name in ("cost", "export", "external_data", "foreign_onnx", "onnx_graph")),
     },
     "onnxruntime": {"importing/export.py"},
     "openvino": {"engines/_openvino.py"},

@@ -11,11 +11,13 @@ from torch import nn
 from augengine.errors import SourceError
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.encode import encode_image
+from augengine_train.cyclegan.pairs import TorchPair
 from augengine_train.data.decoding import PlaceReader
-from augengine_train.experiments.package_pairs.annotated_pas import GLOMERULUS, write_annotated
+from augengine_train.experiments.package_pairs.annotated_pas import GLOMERULUS, TEST, write_annotated
 from augengine_train.experiments.package_pairs.glomeruli import OUTLINES, look_for_glomeruli
 from augengine_train.experiments.package_pairs.plans import MorePas
-from augengine_train.experiments.package_pairs.segmenter import fit_segmenter
+from augengine_train.experiments.package_pairs.segmenter import SHARDS, fit_segmenter
+from augengine_train.experiments.package_pairs.there_and_back import SIGMAS, pas_there_and_back
 from augengine_train.phantom import FieldSpec, draw_field
 from augengine_train.unet import find_tiles
 from augengine_train.unet.foreground import ForegroundMasks
@@ -89,6 +91,17 @@ def test_a_segmenter_looks_at_cd68_as_it_is_and_translated(more: MorePas, data: 
     assert 0.3 < outlined / (3 * 128 * 128) < 0.7, "a glomerulus fills about half of its picture"
     assert "on A' of the CD68 glomeruli" in "\n".join(found.lines())
     assert fit_segmenter(more, data, tmp_path, steps=2) == segmenter
+
+
+def test_pas_that_comes_back_as_it_was_loses_nothing_until_noise_is_added(
+    more: MorePas, data: Path, tmp_path: Path
+) -> None:
+    segmenter = fit_segmenter(more, data, tmp_path, steps=2)
+    copies = TorchPair(to_reference=nn.Identity(), from_reference=nn.Identity())
+    drifts = pas_there_and_back(copies, tmp_path / SHARDS / TEST, segmenter)
+    assert list(drifts) == list(SIGMAS)
+    assert (drifts[0.0].lost, drifts[0.0].tiles, drifts[0.0].agreement.f1) == (0, 1, 1)
+    assert drifts[0.2].agreement.f1 < 1
 
 
 def test_pictures_that_nobody_outlined_are_refused(more: MorePas, data: Path, tmp_path: Path) -> None:

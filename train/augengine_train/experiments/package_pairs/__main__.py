@@ -12,6 +12,7 @@ from augengine.weights.cards import find_weights
 from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
 from augengine_train.cyclegan.pairs import load_pair
+from augengine_train.experiments.package_pairs.annotated_pas import TEST
 from augengine_train.experiments.package_pairs.glomeruli import look_for_glomeruli
 from augengine_train.experiments.package_pairs.judgement import is_better, judged, table
 from augengine_train.experiments.package_pairs.plans import (
@@ -24,7 +25,8 @@ from augengine_train.experiments.package_pairs.plans import (
     open_pair,
 )
 from augengine_train.experiments.package_pairs.replacing import PACKAGE_WEIGHTS, replace_pairs
-from augengine_train.experiments.package_pairs.segmenter import fit_segmenter
+from augengine_train.experiments.package_pairs.segmenter import SHARDS, fit_segmenter
+from augengine_train.experiments.package_pairs.there_and_back import pas_there_and_back
 from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand, interruptible
 
 
@@ -119,8 +121,11 @@ def _glomeruli(stain: str, data: Path, segmenter: Path, out: Path, weights: Path
     """What the segmenter finds in A' by the new pair, and by the one that is kept."""
     for name, folder in (("new", out / stain / "weights"), ("committed", weights)):
         if _has(stain, folder):
-            found = look_for_glomeruli(load_pair(REFERENCE, stain, folder).to_reference, data, segmenter)
+            pair = load_pair(REFERENCE, stain, folder)
+            found = look_for_glomeruli(pair.to_reference, data, segmenter)
             yield from (f"{name}: {line}" for line in found.lines())
+            for sigma, drift in pas_there_and_back(pair, segmenter.parent / SHARDS / TEST, segmenter).items():
+                yield from (f"{name}: PAS there and back, sigma {sigma:g}: {line}" for line in drift.lines())
 
 
 def _has(stain: str, weights: Path) -> bool:

@@ -17,11 +17,9 @@ from augengine.pictures.arrays import RgbImage
 from augengine_train.data.domain import names_of, open_domain
 from augengine_train.experiments.package_pairs.annotated_pas import TEST
 from augengine_train.experiments.package_pairs.plans import MPP, PLANS
-from augengine_train.experiments.package_pairs.segmenter import SHARDS
-from augengine_train.unet import Measures, find_tiles, load_segmenter, measure
+from augengine_train.experiments.package_pairs.segmenter import SHARDS, Segmenter
+from augengine_train.unet import Measures, find_tiles, measure
 from augengine_train.unet.foreground import Foreground
-from augengine_train.unet.measures import compare
-from augengine_train.unet.predict import predict, shown_part
 from augengine_train.validate.tiles import as_translate, to_input
 
 Outline = Sequence[tuple[int, int]]
@@ -81,11 +79,12 @@ def look_for_glomeruli(to_reference: nn.Module, data: Path, segmenter: Path) -> 
     images = open_domain(str(data / PLANS["cd68"].data), name="cd68", mpp=MPP).images
     truths = [_outlined(name, image) for name, image in zip(names_of(images), images, strict=True)]
     there = as_translate(to_reference, torch.device("cpu"))([to_input(image) for image in images])
+    judge = Segmenter.open(segmenter)
     tested = find_tiles([str(segmenter.parent / SHARDS / TEST)])
     return Glomeruli(
         held_out=measure(segmenter, tested),
-        real=_found(segmenter, images, truths),
-        translated=_found(segmenter, [to_rgb(image) for image in there], truths),
+        real=judge.count(images, truths),
+        translated=judge.count([to_rgb(image) for image in there], truths),
     )
 
 
@@ -97,11 +96,3 @@ def _outlined(name: str, image: RgbImage) -> Foreground:
     ImageDraw.Draw(canvas).polygon(list(outline), fill=1)
     drawn: Foreground = np.asarray(canvas)
     return drawn
-
-
-def _found(segmenter: Path, images: Sequence[RgbImage], truths: Sequence[Foreground]) -> Measures:
-    network, card = load_segmenter(segmenter)
-    own, standard = card.run.recipe, card.run.standard
-    pairs = zip(images, truths, strict=True)
-    found = (compare(predict(network, image, own, standard), shown_part(truth, own)) for image, truth in pairs)
-    return sum(found, start=Measures())
