@@ -6,9 +6,10 @@ A value is a dataclass whose annotations say what each field holds. See docs/dec
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
 from numbers import Integral, Real
-from pathlib import PurePath
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 
@@ -18,6 +19,9 @@ ValueT = TypeVar("ValueT")
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 """A whole number from 0 on."""
+
+ProcessId = Annotated[int, msgspec.Meta(gt=0, lt=2**31)]
+"""A number that a process can have: the kernel refuses others by another error."""
 
 
 def parse_json(data: bytes) -> Any:
@@ -34,9 +38,7 @@ def parse_json(data: bytes) -> Any:
         raise SpecError(f"it is no json: {error}") from error
 
 
-def from_json(
-    kind: type[ValueT], data: Any, *, version: int | None = None, at: str = "", complete: bool = False
-) -> ValueT:
+def from_json(kind: type[ValueT], data: Any, *, version: int | None = None, at: str = "") -> ValueT:
     """The value of a type that plain json values stand for; the inverse of `to_json`.
 
     Args:
@@ -44,7 +46,6 @@ def from_json(
         data: What `parse_json` gives.
         version: What the field ``format`` must say; None where there is no such field.
         at: Where the data stands in a larger value, for the message: ``jobs``.
-        complete: Whether fields that have a default must be there, too.
 
     Raises:
         SpecError: A field is missing, unknown, of another type, or out of its range. The message names the field by
@@ -55,16 +56,14 @@ def from_json(
         raise SpecError(f"it has format {found}, this version reads {version}")
     try:
         value = msgspec.convert(data, kind, str_keys=True)
+        odd = next(_unknown(data, value, at), None)
     except RecursionError as error:
         raise SpecError("brackets hold each other too deeply") from error
     except msgspec.ValidationError as error:
         hint = error.__cause__.hint if isinstance(error.__cause__, AugengineError) else ""
         raise SpecError(_with_path_first(str(error), at), hint=hint) from error
-    known = to_json(value)
-    if odd := next(_only_in(data, known, at), None):
+    if odd:
         raise SpecError(f"{odd}: this version knows no such field")
-    if complete and (lost := next(_only_in(known, data, at), None)):
-        raise SpecError(f"{lost}: this field is missing")
     return value
 
 
@@ -82,8 +81,6 @@ def to_json(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, PurePath):
-        return str(value)
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):
@@ -99,15 +96,28 @@ def _with_path_first(text: str, at: str) -> str:
     return f"{where}: {said}" if where else said
 
 
-def _only_in(data: Any, other: Any, path: str) -> Iterator[str]:
-    """Paths of fields that one of two plain values has alone. msgspec leaves unknown ones out without a word."""
-    if isinstance(data, Mapping) and isinstance(other, Mapping):
-        for name, each in data.items():
-            here = f"{path}.{name}" if path else str(name)
-            if name in other:
-                yield from _only_in(each, other[name], here)
-            else:
-                yield here
-    elif isinstance(data, list) and isinstance(other, list):
-        for number, (each, its) in enumerate(zip(data, other, strict=True)):
-            yield from _only_in(each, its, f"{path}[{number}]")
+@cache
+def _fields_of(kind: type) -> frozenset[str]:
+    return frozenset(field.name for field in fields(kind))
+
+
+def _unknown(data: Any, value: Any, path: str) -> Iterator[str]:
+    """Paths of fields that a value was not made from: msgspec leaves what it does not know out without a word."""
+    if value is data:  # a field of any type
+        return
+    if isinstance(data, list):
+        for number, (each, its) in enumerate(zip(data, value, strict=True)):
+            yield from _unknown(each, its, f"{path}[{number}]")
+    elif is_dataclass(value):
+        known = _fields_of(cast(type, type(value)))
+        yield from (_below(path, name) for name in data if name not in known)
+        for name in data.keys() & known:
+            if isinstance(data[name], dict | list):
+                yield from _unknown(data[name], getattr(value, name), _below(path, name))
+    elif isinstance(data, dict):
+        for name, its in zip(data, value.values(), strict=False):
+            yield from _unknown(data[name], its, _below(path, name))
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

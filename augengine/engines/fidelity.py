@@ -252,7 +252,7 @@ def _pool(rms: NDArray[np.float64]) -> float:
 
 
 def _infinite(value: Any) -> Any:
-    """Json has no infinity: null stands for it."""
+    """Json has no infinity: null stands for it, alone or in a list."""
     if isinstance(value, list):
-        return [_infinite(item) for item in value]
+        return [math.inf if item is None else item for item in value]
     return math.inf if value is None else value

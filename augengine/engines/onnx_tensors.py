@@ -7,29 +7,34 @@ from collections.abc import Iterable, Iterator
 
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, numpy_helper
 
+Refusal = tuple[str, str]
+"""The rest of a sentence that begins with the file, and the next step."""
 
-def why_refused(model: ModelProto) -> str:
-    """What its tensors would do, as the rest of a sentence that begins with the file; empty if they are harmless."""
+_INSIDE = "export it with its weights inside: external_data=False"
+_AGAIN = "copy it again, or export it anew"
+
+
+def why_refused(model: ModelProto) -> Refusal | None:
+    """What its tensors would do; None if they are harmless."""
     nodes = [*_nodes(model.graph), *(node for function in model.functions for node in function.node)]
     # onnx would read whatever file they name.
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(model, nodes)):
-        return "keeps its weights in other files"
+        return "keeps its weights in other files", _INSIDE
     # A line of text stands for terabytes, which onnx's shape inference sets out to fill.
     if any(_sparse(model, nodes)):
-        return "holds sparse tensors"
+        return "holds sparse tensors", _AGAIN
     broken = next((tensor for tensor in _tensors(model, nodes) if not _is_whole(tensor)), None)
-    return (
-        ""
-        if broken is None
-        else f"holds a damaged tensor: {broken.name[:80]!r} has not as many numbers as its shape says"
-    )
+    if broken is None:
+        return None
+    name = repr(broken.name[:80])
+    return f"is damaged: the tensor {name} cannot be read, or has not as many numbers as its shape says", _AGAIN
 
 
 def _is_whole(tensor: TensorProto) -> bool:
     """Whether its numbers are as many as its shape says, and of a type that exists."""
     try:
         numpy_helper.to_array(tensor)
-    except (TypeError, ValueError, KeyError, OverflowError, MemoryError, struct.error):
+    except (TypeError, ValueError, KeyError, OverflowError, struct.error):
         return False
     return True
 

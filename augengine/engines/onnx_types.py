@@ -41,8 +41,8 @@ def read_model(path: Path) -> ModelProto:
     """
     try:
         model = onnx.load(path, load_external_data=False)
-        if reason := why_refused(model):
-            raise WeightsError(f"{path} {reason}", hint="export it with its weights inside, all of them")
+        if refusal := why_refused(model):
+            raise WeightsError(f"{path} {refusal[0]}", hint=refusal[1])
         return check_graph(model, str(path))
     except (OSError, DecodeError) as error:
         raise WeightsError(f"cannot read {path} as ONNX: {error}", hint="copy it again, or export it anew") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from augengine.errors import CheckpointError, WeightsError
+from augengine.importing.cost import TooCostly
 from augengine.importing.export import Tile, Translate, compare, drawn_images
 from augengine.weights.cards import MAX_MULTIPLE
 
@@ -45,6 +46,8 @@ def find_multiple(translate: Translate, path: Path) -> int:
         x = drawn_images(2, *_sides(multiple))
         try:
             y = translate(x)
+        except TooCostly as error:
+            raise CheckpointError(f"{path}: {error.message}", hint=error.hint) from error
         except WeightsError as error:
             reasons.append(error.message)
             continue

@@ -1,4 +1,4 @@
-"""What a run of a foreign graph would cost, as far as its shapes can be inferred: asked before it is run."""
+"""The cost of a foreign graph, as far as its shapes tell: it is asked before each run."""
 
 from __future__ import annotations
 
@@ -15,56 +15,64 @@ MAX_VALUES = 1 << 28
 """Elements of any value in a graph, 1 GB in float32; a generator's largest has 262 144 for 64 x 64 px."""
 
 MAX_PRODUCTS = 1 << 41
-"""Multiplications of an import's runs; zhu2017 with 64 channels has 1.4e12 for two images of 512 x 1536 px."""
+"""Multiplications of one run; zhu2017 with 64 channels has 1.4e12 for two images of 512 x 1536 px."""
+
+MAX_PRODUCTS_IN_ALL = 1 << 43
+"""The same of all runs of an import: those that find its sides, those that check it, and six of an example."""
 
 MAX_WINDOW = 32
 """Side, in pixels, of a kernel that the graph makes while it runs. One that grows with the image costs the square of
 its pixels, whatever a small one of them costs."""
 
-_AGAIN = "export it anew, with the sizes of its layers fixed in its code"
-
+_SMALLER = "a generator of 64 channels takes 2e11 for an image of 512 px; what of it takes so much more?"
 _POOLS = ("MaxPool", "AveragePool", "LpPool")
 
 Shape = tuple[int, ...]
 
 
-def check_cost(model: ModelProto, shape_nchw: Sequence[int], left: int = MAX_PRODUCTS) -> int:
+class TooCostly(WeightsError):
+    """A graph that takes too much memory or time to be run on images of some size."""
+
+
+def check_cost(model: ModelProto, shape_nchw: Sequence[int], left: int = MAX_PRODUCTS_IN_ALL) -> int:
     """Refuse a graph that takes too much for images of a shape.
 
     Args:
         model: The graph.
         shape_nchw: Shape of its input.
-        left: Multiplications that it may take.
+        left: Multiplications that all further runs may take.
 
     Returns:
         Multiplications of a run, as far as shapes can be inferred.
 
     Raises:
-        WeightsError: A value is larger than `MAX_VALUES`, a kernel than `MAX_WINDOW`, or the work than ``left``.
+        TooCostly: A value is larger than `MAX_VALUES`, a kernel than `MAX_WINDOW`, or the work than `MAX_PRODUCTS` or
+            ``left``.
     """
     shapes, images = _shapes(model, shape_nchw), f"images of {' x '.join(map(str, shape_nchw))}"
     if large := next((name for name, shape in shapes.items() if math.prod(shape) > MAX_VALUES), None):
-        raise WeightsError(f"{large} has the shape {shapes[large]} for {images}", hint=_AGAIN)
+        raise TooCostly(f"{large} has the shape {shapes[large]} for {images}", hint=_SMALLER)
     stored = {tensor.name for tensor in model.graph.initializer}
     window = max((_window(node, shapes) for node in model.graph.node if not stored & set(node.input[1:2])), default=0)
     if window > MAX_WINDOW:
         said = f"a kernel that it makes while it runs is {window} px wide for {images}, {MAX_WINDOW} are allowed"
-        raise WeightsError(said, hint=_AGAIN)
-    products = sum(_products(node, shapes) for node in model.graph.node)
-    if products > left:
-        raise WeightsError(f"{images} take {products:.1e} multiplications, too many to try it", hint=_AGAIN)
+        raise TooCostly(said, hint=_SMALLER)
+    products, most = sum(_products(node, shapes) for node in model.graph.node), min(MAX_PRODUCTS, left)
+    if products > most:
+        said = f"{images} take {products:.1e} multiplications; {most:.1e} are allowed, after those of earlier runs"
+        raise TooCostly(said, hint=_SMALLER)
     return products
 
 
 def guarded(translate: Translate, model: ModelProto) -> Translate:
-    """A generator whose runs, all together, take no more than `MAX_PRODUCTS`; each is checked before it begins.
+    """A generator whose runs, all together, take no more than `MAX_PRODUCTS_IN_ALL`; each is checked before it begins.
 
     Args:
         translate: Runs ``model``.
         model: What is asked for its cost.
     """
     costs: dict[Shape, int] = {}
-    left = MAX_PRODUCTS
+    left = MAX_PRODUCTS_IN_ALL
 
     def run(x_nchw: Tile) -> Tile:
         nonlocal left
@@ -105,7 +113,10 @@ def _kernel(node: NodeProto) -> Sequence[int]:
 
 
 def _products(node: NodeProto, shapes: Mapping[str, Shape]) -> int:
-    """Multiplications of a node; 0 where they are no more than its values, or where shapes are not known."""
+    """Multiplications of a node; 0 where they are about as many as its values, or where shapes are not known.
+
+    `augengine.importing.onnx_graph.check_operators` refuses what multiplies more and is not counted here.
+    """
     given = [shapes.get(name) for name in node.input[:2]]
     made = shapes.get(node.output[0]) if node.output else None
     first, second = (*given, None, None)[:2]
@@ -116,6 +127,19 @@ def _products(node: NodeProto, shapes: Mapping[str, Shape]) -> int:
             return math.prod(first) * math.prod(second[1:])
         case "MatMul" | "Gemm" if made and first:
             return math.prod(made) * max(first[-2:])
+        case "Einsum":
+            return _einsum(node, shapes)
         case operator if operator in _POOLS and made:
             return math.prod(made) * math.prod(_kernel(node))
     return 0
+
+
+def _einsum(node: NodeProto, shapes: Mapping[str, Shape]) -> int:
+    """The product of the lengths of all its letters: it may go through all of them at once."""
+    equation = next((each.s.decode(errors="replace") for each in node.attribute if each.name == "equation"), "")
+    terms = equation.replace(" ", "").partition("->")[0].split(",")
+    lengths: dict[str, int] = {}
+    for term, name in zip(terms, node.input, strict=False):
+        letters, shape = term.replace("...", "."), shapes.get(name, ())
+        lengths |= dict(zip(reversed(letters), reversed(shape), strict=False))
+    return math.prod(lengths.values())

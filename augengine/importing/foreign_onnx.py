@@ -105,8 +105,8 @@ def _load(path: Path) -> ModelProto:
             f"cannot read {path} as ONNX: {error}", hint="copy it again, or export it anew"
         ) from error
     read_external_data(model, path)
-    if reason := why_refused(model):
-        raise CheckpointError(f"{path} {reason}", hint="export it with its weights inside: external_data=False")
+    if refusal := why_refused(model):
+        raise CheckpointError(f"{path} {refusal[0]}", hint=refusal[1])
     return model
 
 

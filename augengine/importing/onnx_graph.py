@@ -19,6 +19,12 @@ AGAIN = (
 _CONSTANTS = ("value", "value_float", "value_floats", "value_int", "value_ints")
 _GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 _RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
+_COSTLY = (
+    *("ConvInteger", "MatMulInteger", "DeformConv", "LSTM", "GRU", "RNN", "Det", "Attention", "DFT", "STFT"),
+    *("NonMaxSuppression", "Unique", "TfIdfVectorizer", "StringNormalizer"),
+)
+"""No generator of images has them, and `augengine.importing.cost` does not count what they cost."""
+
 _TRAINS = ("BatchNormalization", "Dropout")
 _TO_LAST, _TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 
@@ -34,6 +40,8 @@ def check_operators(model: ModelProto, path: Path) -> None:
             raise CheckpointError(f"{path} has the operator {node.domain}:{node.op_type}", hint=AGAIN)
         if any(attribute.type in _GRAPHS for attribute in node.attribute):
             raise CheckpointError(f"{path} has control flow, the operator {node.op_type}", hint=AGAIN)
+        if node.op_type in _COSTLY:
+            raise CheckpointError(f"{path} has the operator {node.op_type}, which no generator has", hint=AGAIN)
         if node.op_type in _RANDOM:
             raise CheckpointError(f"{path} draws random numbers, by the operator {node.op_type}", hint=AGAIN)
     if what := _float16_inside(model):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -15,7 +16,10 @@ from augengine.runs.planning import estimate_bytes
 from augengine.shards.layout import index_file, plan_file, spool_folder, tar_file
 from augengine.shards.records import PLAN_FORMAT, read_plan_json, read_report, write_json
 from augengine.spec import AugmentSpec
-from augengine.storage import REQUESTS_AT_A_TIME, AnyPath, NotPlainError, UrlPath, in_order, size_of
+from augengine.storage import REQUESTS_AT_A_TIME, AnyPath, UrlPath, in_order, size_of
+
+_PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ENOTCONN)
+"""Errors of a disk or of a network's filesystem that may be gone the next time."""
 
 _DAMAGED = "choose another folder for the output; the shards in this one can still be read"
 
@@ -100,8 +104,8 @@ def read_any_plan(folder: AnyPath) -> Plan | None:
     data = read_plan_json(file, hint=_DAMAGED)
     try:
         plan = from_json(Plan, data)
-        if plan.kind == "augment":
-            from_json(AugmentSpec, plan.spec, at="spec", complete=True)
+        if plan.kind == "augment":  # fields that its version did not know have their defaults
+            plan = replace(plan, spec=to_json(from_json(AugmentSpec, plan.spec, at="spec")))
         return plan
     except SpecError as error:
         raise ShardError(f"{file} cannot be used: {error}", hint=_DAMAGED) from error
@@ -120,7 +124,11 @@ def committed(folder: AnyPath, plan: Plan) -> dict[str, Report]:
 
 
 def committed_or_damaged(folder: AnyPath, plan: Plan) -> tuple[dict[str, Report], dict[str, str]]:
-    """What `committed` gives, and the shards whose report cannot be read: output -> why. These are made again."""
+    """What `committed` gives, and the shards whose report is damaged: output -> why. These are made again.
+
+    Raises:
+        TargetError: The disk or the store does not answer.
+    """
     looks = (partial(_look, folder, job.output) for job in plan.jobs)
     found = in_order(looks, ahead=REQUESTS_AT_A_TIME - 1 if isinstance(folder, UrlPath) else 0)
     reports: dict[str, Report] = {}
@@ -142,7 +150,7 @@ def _look(folder: AnyPath, output: str) -> Report | str | None:
     try:
         report = read_report(folder, output)
     except ShardError as error:
-        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, NotPlainError):
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _PASSING:
             hint = "run again once the disk answers: finished shards are kept"
             raise TargetError(error.message, hint=hint) from error
         return error.message

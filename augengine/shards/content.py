@@ -12,13 +12,13 @@ import numpy as np
 
 from augengine.errors import ContentError
 from augengine.jobs import Job
-from augengine.json_values import from_json
+from augengine.json_values import from_json, to_json
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.masks import read_mask
 from augengine.pictures.metadata import check_upright
 from augengine.sample import MASK_EXT, variant_key
 from augengine.shards.becomes import Becomes
-from augengine.spec import MAX_SIDE
+from augengine.spec import MAX_SIDE, AugmentSpec
 
 JSON_FIELDS: dict[str, type] = {
     "source_key": str, "stain": str, "reference": str, "variant": int, "variants": int, "eps": float, "sigma": float,
@@ -77,7 +77,7 @@ class Planned:
 
     @classmethod
     def _of_augmented(cls, plan: Mapping[str, Any]) -> Self:
-        spec, engines = plan["spec"], plan["engines"]
+        spec, engines = to_json(from_json(AugmentSpec, plan["spec"], at="spec")), plan["engines"]
         return cls(
             counts=_counts(plan),
             image_format=str(spec["image_format"]),

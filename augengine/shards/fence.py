@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augengine.errors import SpecError, TargetError, TargetInUse
-from augengine.json_values import from_json, parse_json
+from augengine.json_values import ProcessId, from_json, parse_json
 from augengine.sample import printable
 from augengine.shards.layout import lock_file
 from augengine.storage import AnyPath, UrlPath, read_whole
@@ -54,7 +54,7 @@ class Lock:
     """
 
     host: str
-    pid: int
+    pid: ProcessId
     start: str
     run: str = ""
     beats: int = 0

@@ -42,7 +42,6 @@ def test_a_limit_is_what_the_page_says_and_is_tripped_by_a_test(row: list[str]) 
 
 
 def test_every_limit_of_the_text_stands_in_the_table() -> None:
-    text, table = PAGE.split("## The limits")
+    text = PAGE.split("## The limits")[0]
     stated = {row[1].strip("`") for row in rows()}
     assert set(re.findall(r"`(MAX_[A-Z_]+)`", text)) <= stated | RATES
-    assert table

@@ -7,9 +7,9 @@ import pytest
 from onnx import ModelProto
 
 from augengine.errors import WeightsError
-from augengine.importing.cost import MAX_PRODUCTS, MAX_VALUES, MAX_WINDOW, check_cost, guarded
+from augengine.importing.cost import MAX_PRODUCTS, MAX_PRODUCTS_IN_ALL, MAX_VALUES, MAX_WINDOW, check_cost, guarded
 from augengine.importing.export import Tile
-from tests.support.foreign_graphs import convolution, graph, node, of_size, strided
+from tests.support.foreign_graphs import convolution, graph, node, strided
 
 
 def renamed(model: ModelProto) -> ModelProto:
@@ -67,13 +67,37 @@ def test_runs_are_refused_once_they_have_taken_enough_together() -> None:
         return x
 
     run, x = guarded(translate, convolved(31)), np.zeros((1, 3, 4096, 4096), np.float32)
-    for _ in range(MAX_PRODUCTS // check_cost(convolved(31), x.shape)):
+    for _ in range(MAX_PRODUCTS_IN_ALL // check_cost(convolved(31), x.shape)):
         run(x)
     before = len(taken)
-    with pytest.raises(WeightsError, match="multiplications, too many"):
+    with pytest.raises(WeightsError, match="are allowed, after those of earlier runs"):
         run(x)
     assert len(taken) == before > 1
 
 
-def test_shapes_that_nobody_can_infer_are_let_through() -> None:
-    assert check_cost(renamed(of_size(64, 64)), (1, 3, 64, 64)) >= 0
+def test_a_run_that_takes_too_much_is_refused() -> None:
+    with pytest.raises(WeightsError, match=r"take 2\.5e\+12 multiplications; 2\.2e\+12 are allowed"):
+        check_cost(convolved(255), (1, 3, 1 << 11, 1 << 11))
+    assert MAX_PRODUCTS < 3 * 3 * 255**2 * (1 << 22)
+
+
+def test_letters_of_einsum_count() -> None:
+    many = np.zeros(2, np.int64) + (1 << 14)
+    nodes = [
+        node("Expand", "one size", "m"),
+        node("Einsum", "m m", "k", equation="ij, jk -> ik"),
+        node("Add", "a k", "b"),
+    ]
+    squared = renamed(graph(nodes, {"one": np.ones(1, np.float32), "size": many}))
+    with pytest.raises(WeightsError, match=r"take 4\.4e\+12 multiplications"):
+        check_cost(squared, (1, 3, 64, 64))
+
+
+def test_what_follows_the_values_is_let_through() -> None:
+    nodes = [
+        node("NonZero", "a", "where"),
+        node("Cast", "where", "k", to=1),
+        node("MatMul", "k k", "c"),
+        node("Add", "a c", "b"),
+    ]
+    assert check_cost(renamed(graph(nodes, {})), (1, 3, 64, 64)) == 0

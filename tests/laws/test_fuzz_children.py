@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.datasets import make
-from tests.support.fuzz.datasets import SOUND
+from tests.support.fuzz.datasets import SOUND, as_a_killed_run_leaves_it
 from tests.support.pictures import write_folder
 from tests.support.places import ROOT
 
@@ -27,6 +27,7 @@ def test_files_of_strangers_are_read_or_refused(kind: str, seconds: int, small_w
     if kind == "datasets":
         source = write_folder(tmp_path / "tiles", ["a", "b"])
         make(source, tmp_path / SOUND, small_weights)
+        as_a_killed_run_leaves_it(tmp_path / SOUND)
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.fuzz.child", kind, str(tmp_path), str(seconds)],
         capture_output=True,

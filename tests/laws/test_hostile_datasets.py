@@ -115,7 +115,9 @@ def test_status_and_verify_end_and_call_nothing_our_fault(name: str, spoil: Spoi
     assert ("sound" in said) == unharmed, said
 
 
-def test_the_cases_end_in_time(sound: Path, safety_cases: Path, tmp_path: Path) -> None:
+def test_cases_whose_locks_and_reports_are_pipes_or_endless_end_in_time(
+    sound: Path, safety_cases: Path, tmp_path: Path
+) -> None:
     shutil.copytree(sound, tmp_path / "DS")
     subprocess.run(["bash", str(safety_cases / "dataset_kinds.sh"), str(tmp_path / "DS")], check=True)
     for kind in ("lock-fifo", "report-fifo", "lock-zero", "report-zero"):

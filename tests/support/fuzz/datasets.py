@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from augengine.errors import AugengineError
 from augengine.loader import open_dataset
-from augengine.runs import read_status
+from augengine.runs import Owner, read_status
 from augengine.shards.verify import verify
 
 SOUND, TRIED = "sound", "tried"
@@ -30,6 +31,13 @@ VALUES = st.one_of(
     st.recursive(st.integers(-2, 2), lambda inner: st.lists(inner, max_size=3), max_leaves=8),
 )
 TEXTS = st.sampled_from([b"", b"{", b"[" * 50_000, b'{"a": NaN}', b"null", b"\xff\xfe", b"[]", b"0" * 70_000, b'"x"'])
+
+
+def as_a_killed_run_leaves_it(dataset: Path) -> None:
+    """Put the files into a sound dataset that only an unfinished one has: a lock of a dead process, a quarantine."""
+    own = dataset / ".augengine"
+    (own / "lock").write_text(json.dumps({**asdict(Owner.me()), "start": "before"}))
+    (own / "quarantine.json").write_text(json.dumps({"gone-000000": {"3": {"reason": "it kills", "digest": "x"}}}))
 
 
 def made_up() -> st.SearchStrategy[Any]:

@@ -13,7 +13,7 @@ from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
 from augengine_train.cyclegan.pairs import load_pair
 from augengine_train.experiments.package_pairs.annotated_pas import TEST
-from augengine_train.experiments.package_pairs.glomeruli import look_for_glomeruli
+from augengine_train.experiments.package_pairs.glomeruli import look_for_glomeruli, read_outlined
 from augengine_train.experiments.package_pairs.judgement import is_better, judged, table
 from augengine_train.experiments.package_pairs.plans import (
     LIMITS,
@@ -28,6 +28,10 @@ from augengine_train.experiments.package_pairs.replacing import PACKAGE_WEIGHTS,
 from augengine_train.experiments.package_pairs.segmenter import SHARDS, fit_segmenter
 from augengine_train.experiments.package_pairs.there_and_back import pas_there_and_back
 from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand, interruptible
+from augengine_train.unet import find_tiles, measure
+
+JUDGED = "cd68"
+"""The stain whose glomeruli are outlined."""
 
 
 @click.command("weights", cls=PoliteCommand, context_settings=SETTINGS)
@@ -74,7 +78,7 @@ from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand, interru
     "--segmenter-steps",
     type=click.IntRange(0),
     default=1500,
-    help="Steps of the segmenter that looks for glomeruli in translated CD68; it needs masks beside --pas. 0: none.",
+    help="Steps of the segmenter that looks for glomeruli in A'; it needs the masks of --pas. 0 leaves it out.",
 )
 @click.option("--init-from", type=FILE, help="Pair to begin with: a folder of ONNX files, or a training's.")
 @click.option("--resume", is_flag=True, help="Go on where an earlier call was broken off.")
@@ -97,6 +101,7 @@ def main(
     more = None if pas is None else MorePas(folder=pas, left_out=tuple(leave_out))
     better: list[str] = []
     with interruptible("the same command with --resume goes on from the last checkpoint"):
+        segmenter = _segmenter(stains, more, data, out, segmenter_steps)
         for stain in stains or PLANS:
             reference, own = open_pair(stain, data, out, more)
             fit = PairFit(
@@ -108,22 +113,31 @@ def main(
             new = judged(stain, reference, own, out / stain / "weights", out / stain / "held-out.png")
             old = judged(stain, reference, own, weights) if _has(stain, weights) else None
             click.echo("\n".join(["", *table(new, old)]))
-            if stain == "cd68" and more is not None and more.masks and segmenter_steps:
-                segmenter = fit_segmenter(more, data, out / "segmenter", steps=segmenter_steps)
-                click.echo("\n".join(_glomeruli(stain, data, segmenter, out, weights)))
+            if stain == JUDGED and segmenter is not None:
+                click.echo("\n".join(_seen(stain, data, segmenter, out, weights)))
             better += [stain] if is_better(new, old) else []
     click.echo(f"better than what is committed: {', '.join(better) or 'none'}")
     if replaces:
         replace_pairs(better, out, weights)
 
 
-def _glomeruli(stain: str, data: Path, segmenter: Path, out: Path, weights: Path) -> Iterator[str]:
-    """What the segmenter finds in A' by the new pair, and by the one that is kept."""
+def _segmenter(stains: Sequence[str], more: MorePas | None, data: Path, out: Path, steps: int) -> Path | None:
+    """The folder of the segmenter, trained first: what it lacks is said before hours of training."""
+    if JUDGED not in (stains or PLANS) or more is None or more.masks is None or not steps:
+        return None
+    read_outlined(data)
+    folder = fit_segmenter(more, data, out / "segmenter", steps=steps)
+    found = measure(folder, find_tiles([str(out / "segmenter" / SHARDS / TEST)]))
+    click.echo(f"a segmenter of PAS glomeruli: F1 by pixel {found.pixels.f1:.3f} on the pictures of --leave-out")
+    return folder
+
+
+def _seen(stain: str, data: Path, segmenter: Path, out: Path, weights: Path) -> Iterator[str]:
+    """What the segmenter finds in what the new pair makes, and the one that is kept."""
     for name, folder in (("new", out / stain / "weights"), ("committed", weights)):
         if _has(stain, folder):
             pair = load_pair(REFERENCE, stain, folder)
-            found = look_for_glomeruli(pair.to_reference, data, segmenter)
-            yield from (f"{name}: {line}" for line in found.lines())
+            yield f"{name}: {look_for_glomeruli(pair.to_reference, data, segmenter).line()}"
             for sigma, drift in pas_there_and_back(pair, segmenter.parent / SHARDS / TEST, segmenter).items():
                 yield from (f"{name}: PAS there and back, sigma {sigma:g}: {line}" for line in drift.lines())
 

@@ -53,8 +53,9 @@ def _splits(names: Sequence[str], left_out: Sequence[str]) -> Mapping[str, Seque
         "validation.tar": kept[_EVERY - 1 :: _EVERY],
         TEST: [name for name in names if name not in kept],
     }
-    if not all(found.values()):
-        raise SourceError("pictures are needed to train on, to choose by and to test on", hint="leave some out")
+    if lacking := [file for file, chosen in found.items() if not chosen]:
+        hint = f"--leave-out names pictures to test on, and at least {_EVERY} must stay"
+        raise SourceError(f"of {len(names)} annotated pictures there are none for {lacking[0]}", hint=hint)
     return found
 
 
@@ -66,7 +67,7 @@ def _write_picture(writer: ShardWriter, image: RgbImage, name: str, more: MorePa
 
 
 def _annotated(image: RgbImage, name: str, more: MorePas, look: Look) -> Iterator[tuple[str, RgbImage, Mask]]:
-    file = (more.masks or more.folder / "masks") / Path(name).name
+    file = (more.masks or more.folder / "masks") / f"{Path(name).stem}.png"
     if not file.is_file():
         raise SourceError(f"{name} has no mask {file}", hint="masks/ holds a PNG of each picture's name")
     with Image.open(file) as picture:

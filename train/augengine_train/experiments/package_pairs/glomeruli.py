@@ -15,10 +15,9 @@ from augengine.errors import SourceError
 from augengine.measures import to_rgb
 from augengine.pictures.arrays import RgbImage
 from augengine_train.data.domain import names_of, open_domain
-from augengine_train.experiments.package_pairs.annotated_pas import TEST
 from augengine_train.experiments.package_pairs.plans import MPP, PLANS
-from augengine_train.experiments.package_pairs.segmenter import SHARDS, Segmenter
-from augengine_train.unet import Measures, find_tiles, measure
+from augengine_train.experiments.package_pairs.segmenter import Segmenter
+from augengine_train.unet import Measures
 from augengine_train.unet.foreground import Foreground
 from augengine_train.validate.tiles import as_translate, to_input
 
@@ -44,25 +43,20 @@ OUTLINES: Mapping[str, Outline] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glomeruli:
-    """What a segmenter of PAS glomeruli finds.
+    """What a segmenter of PAS glomeruli finds in CD68.
 
     Attributes:
-        held_out: In pictures of PAS that neither it nor the generators saw, real ones.
-        real: In the CD68 pictures as they are: what it finds without the translation.
-        translated: In A' of the same.
+        real: In the pictures as they are: what it finds without the translation.
+        translated: In A' of them.
     """
 
-    held_out: Measures
     real: Measures
     translated: Measures
 
-    def lines(self) -> list[str]:
-        """F1 by pixel of each, a line each."""
-        held_out, real, translated = (each.pixels.f1 for each in (self.held_out, self.real, self.translated))
-        return [
-            f"a segmenter of PAS glomeruli, F1 by pixel: {held_out:.3f} on PAS that it never saw,",
-            f"{translated:.3f} on A' of the CD68 glomeruli, {real:.3f} on these as they are",
-        ]
+    def line(self) -> str:
+        """F1 by pixel of both, in a sentence."""
+        real, translated = (each.pixels.f1 for each in (self.real, self.translated))
+        return f"the segmenter's F1 is {translated:.3f} on A' of the CD68 glomeruli, and {real:.3f} without translation"
 
 
 def look_for_glomeruli(to_reference: nn.Module, data: Path, segmenter: Path) -> Glomeruli:
@@ -76,16 +70,20 @@ def look_for_glomeruli(to_reference: nn.Module, data: Path, segmenter: Path) -> 
     Raises:
         SourceError: The CD68 pictures are not those that are outlined here.
     """
+    images, truths = read_outlined(data)
+    judge, there = Segmenter.open(segmenter), as_translate(to_reference, torch.device("cpu"))
+    translated = [to_rgb(image) for image in there([to_input(image) for image in images])]
+    return Glomeruli(real=judge.count(images, truths), translated=judge.count(translated, truths))
+
+
+def read_outlined(data: Path) -> tuple[Sequence[RgbImage], list[Foreground]]:
+    """The CD68 pictures, uint8 (H, W, 3), and where their glomeruli are, bool (H, W).
+
+    Raises:
+        SourceError: One is none of those that are outlined here.
+    """
     images = open_domain(str(data / PLANS["cd68"].data), name="cd68", mpp=MPP).images
-    truths = [_outlined(name, image) for name, image in zip(names_of(images), images, strict=True)]
-    there = as_translate(to_reference, torch.device("cpu"))([to_input(image) for image in images])
-    judge = Segmenter.open(segmenter)
-    tested = find_tiles([str(segmenter.parent / SHARDS / TEST)])
-    return Glomeruli(
-        held_out=measure(segmenter, tested),
-        real=judge.count(images, truths),
-        translated=judge.count([to_rgb(image) for image in there], truths),
-    )
+    return images, [_outlined(name, image) for name, image in zip(names_of(images), images, strict=True)]
 
 
 def _outlined(name: str, image: RgbImage) -> Foreground:

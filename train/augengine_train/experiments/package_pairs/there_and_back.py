@@ -1,4 +1,4 @@
-"""Do masks stay? Annotated PAS goes to the stain and back, with noise in between, under a segmenter's eyes."""
+"""What a segmenter still finds in annotated PAS that went to the stain and back, with noise in between."""
 
 from __future__ import annotations
 
