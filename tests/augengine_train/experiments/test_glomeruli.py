@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from augengine.pictures.arrays import RgbImage
 from augengine.pictures.encode import encode_image
 from augengine_train.cyclegan.pairs import TorchPair
 from augengine_train.data.decoding import PlaceReader
-from augengine_train.experiments.package_pairs.annotated_pas import GLOMERULUS, TEST, write_annotated
+from augengine_train.experiments.package_pairs.annotated_pas import GLOMERULUS, TEST, Outlined, write_annotated
 from augengine_train.experiments.package_pairs.glomeruli import OUTLINES, look_for_glomeruli
 from augengine_train.experiments.package_pairs.plans import MorePas
 from augengine_train.experiments.package_pairs.segmenter import SHARDS, fit_segmenter
@@ -73,6 +74,22 @@ def test_annotated_pictures_become_three_shards_without_a_common_patient(
     assert [{tile.patient for tile in tiles} for tiles in splits] == [{"p0", "p1", "p2", "p3", "p5"}, {"p4"}, {"p6"}]
     truth = ForegroundMasks((GLOMERULUS,), PlaceReader()).read(splits[2][0])
     np.testing.assert_array_equal(truth, marked(6)[1][..., 0] > 0)
+
+
+def test_outlined_pictures_are_trained_on_at_the_same_scale(more: MorePas, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "outlined"
+    folder.mkdir()
+    (folder / "q.png").write_bytes(encode_image(pas(400, 3), "png"))
+    square = {"label": "Glomeruli", "shape_type": "polygon", "points": [[100, 50], [200, 50], [200, 150], [100, 150]]}
+    (folder / "q.json").write_text(json.dumps({"shapes": [square], "imageWidth": 400, "imageHeight": 400}))
+    train, validation, _ = write_annotated(more, data, tmp_path / "out", Outlined(folder=folder, mpp=1.0))
+    tile = next(tile for tile in find_tiles([str(train)]) if tile.patient == "q")
+    truth = ForegroundMasks((GLOMERULUS,), PlaceReader()).read(tile)
+    assert (tile.height, int(truth.sum())) == (SIDE, 200 * 200)
+    assert truth[100:300, 200:400].all()
+    assert "q" not in {tile.patient for tile in find_tiles([str(validation)])}
+    with pytest.raises(SourceError, match="there is no folder"):
+        write_annotated(more, data, tmp_path / "out", Outlined(folder=tmp_path / "none", mpp=1.0))
 
 
 def test_masks_and_pictures_left_out_are_needed(more: MorePas, data: Path, tmp_path: Path) -> None:

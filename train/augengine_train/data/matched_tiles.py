@@ -66,13 +66,18 @@ def kept_names(names: Sequence[str], left_out: Sequence[str]) -> list[str]:
     return [name for name, stem in stems.items() if not any(fnmatchcase(stem, pattern) for pattern in left_out)]
 
 
-def cut_matched(image: RgbImage, look: Look) -> Iterator[tuple[int, int, RgbImage]]:
+def cut_matched(image: RgbImage, look: Look, *, step: int = SIDE) -> Iterator[tuple[int, int, RgbImage]]:
     """The tiles of a picture that show enough tissue, in the colours of ``look``, with their upper left corners y, x.
 
     The picture is matched as a whole, since a tile may show one structure alone, and cut then.
+
+    Args:
+        image: uint8 (H, W, 3).
+        look: Whose colours they take.
+        step: Pixels from one tile to the next; below `SIDE` they overlap.
     """
     tissue = tissue_mask(image)
-    corners = [(y, x) for y in range(0, len(image) - SIDE + 1, SIDE) for x in range(0, image.shape[1] - SIDE + 1, SIDE)]
+    corners = [(y, x) for y in range(0, len(image) - SIDE + 1, step) for x in range(0, image.shape[1] - SIDE + 1, step)]
     enough = [(y, x) for y, x in corners if tissue[y : y + SIDE, x : x + SIDE].mean() >= MIN_TISSUE]
     matched = match_look(image, look) if enough else image
     for y, x in enough:

@@ -12,7 +12,7 @@ from augengine.weights.cards import find_weights
 from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
 from augengine_train.cyclegan.pairs import load_pair
-from augengine_train.experiments.package_pairs.annotated_pas import TEST
+from augengine_train.experiments.package_pairs.annotated_pas import TEST, Outlined
 from augengine_train.experiments.package_pairs.glomeruli import look_for_glomeruli, read_outlined
 from augengine_train.experiments.package_pairs.judgement import is_better, judged, table
 from augengine_train.experiments.package_pairs.plans import (
@@ -37,6 +37,12 @@ JUDGED = "cd68"
 @click.command("weights", cls=PoliteCommand, context_settings=SETTINGS)
 @click.option("--data", required=True, type=FILE, help="Folder of fields_40x/ and cd68_glomeruli_20x/.")
 @click.option("--pas", type=FILE, help="Folder of more PAS pictures at 0.5 um/px; their colours are matched.")
+@click.option(
+    "--outlined",
+    type=FILE,
+    help="Folder of more PAS pictures with LabelMe files, which the segmenter alone learns from.",
+)
+@click.option("--outlined-mpp", type=float, default=0.8, help="um/px of the pictures of --outlined.")
 @click.option("--leave-out", multiple=True, metavar="NAME", help="Picture of --pas that is not trained on; repeatable.")
 @click.option("--out", type=FILE, default=Path("runs/weights"), help="Folder of the runs, one per pair.")
 @click.option(
@@ -89,6 +95,8 @@ JUDGED = "cd68"
 def main(
     data: Path,
     pas: Path | None,
+    outlined: Path | None,
+    outlined_mpp: float,
     leave_out: Sequence[str],
     out: Path,
     stains: Sequence[str],
@@ -99,9 +107,10 @@ def main(
 ) -> None:
     """Train the package's pairs, compare them with the committed ones on held-out strips, replace what is better."""
     more = None if pas is None else MorePas(folder=pas, left_out=tuple(leave_out))
+    beside = None if outlined is None else Outlined(folder=outlined, mpp=outlined_mpp)
     better: list[str] = []
     with interruptible("the same command with --resume goes on from the last checkpoint"):
-        segmenter = _segmenter(stains, more, data, out, segmenter_steps)
+        segmenter = _segmenter(stains, more, data, out, segmenter_steps, beside)
         for stain in stains or PLANS:
             reference, own = open_pair(stain, data, out, more)
             fit = PairFit(
@@ -121,12 +130,14 @@ def main(
         replace_pairs(better, out, weights)
 
 
-def _segmenter(stains: Sequence[str], more: MorePas | None, data: Path, out: Path, steps: int) -> Path | None:
+def _segmenter(
+    stains: Sequence[str], more: MorePas | None, data: Path, out: Path, steps: int, beside: Outlined | None
+) -> Path | None:
     """The folder of the segmenter, trained first: what it lacks is said before hours of training."""
     if JUDGED not in (stains or PLANS) or more is None or more.masks is None or not steps:
         return None
     read_outlined(data)
-    folder = fit_segmenter(more, data, out / "segmenter", steps=steps)
+    folder = fit_segmenter(more, data, out / "segmenter", steps=steps, outlined=beside)
     found = measure(folder, find_tiles([str(out / "segmenter" / SHARDS / TEST)]))
     click.echo(f"a segmenter of PAS glomeruli: F1 by pixel {found.pixels.f1:.3f} on the pictures of --leave-out")
     return folder

@@ -10,7 +10,7 @@ from typing import Self
 from torch import nn
 
 from augengine.pictures.arrays import RgbImage
-from augengine_train.experiments.package_pairs.annotated_pas import GLOMERULUS, write_annotated
+from augengine_train.experiments.package_pairs.annotated_pas import GLOMERULUS, Outlined, write_annotated
 from augengine_train.experiments.package_pairs.plans import MorePas
 from augengine_train.loop.rhythm import Rhythm
 from augengine_train.unet import Cohort, Fit, Measures, Rule, StoredVariants, UnetRecipe, find_tiles, make_training
@@ -61,7 +61,7 @@ def recipe() -> UnetRecipe:
     return replace(small(), name="pas-glomeruli", shrink=_SHRINK, crop=_CROP, stain_jitter=False)
 
 
-def fit_segmenter(more: MorePas, data: Path, out: Path, *, steps: int) -> Path:
+def fit_segmenter(more: MorePas, data: Path, out: Path, *, steps: int, outlined: Outlined | None = None) -> Path:
     """Train a segmenter on the annotated pictures of PAS in the PAS field's colours, or go on with it.
 
     Args:
@@ -69,6 +69,7 @@ def fit_segmenter(more: MorePas, data: Path, out: Path, *, steps: int) -> Path:
         data: The data folder.
         out: Folder of its shards and of the training.
         steps: Training steps.
+        outlined: More annotated pictures to train on.
 
     Returns:
         The training's folder.
@@ -77,7 +78,7 @@ def fit_segmenter(more: MorePas, data: Path, out: Path, *, steps: int) -> Path:
         SourceError: Masks are missing, or none is left out.
     """
     every = max(1, steps // _VALIDATIONS)
-    shards = write_annotated(more, data, out / SHARDS)
+    shards = write_annotated(more, data, out / SHARDS, outlined)
     train, validation, test = (find_tiles([str(shard)]) for shard in shards)
     training = make_training(
         Fit(
