@@ -188,10 +188,12 @@ def test_inputs_that_change_under_a_run_are_named_and_once_mended_it_ends_right(
 
 
 LISTED = """
-import resource, sys
+import sys
+from pathlib import Path
 from augengine.sources import FolderSource
 listing = FolderSource(folder=sys.argv[1]).scan()
-print(len(listing.units[0].entries), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(len(listing.units[0].entries), int(peak.split()[1]) // 1024)
 """
 
 
