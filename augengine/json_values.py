@@ -5,6 +5,7 @@ A value is a dataclass whose annotations say what each field holds. See docs/dec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -16,6 +17,8 @@ import msgspec
 from augengine.errors import AugengineError, SpecError
 
 ValueT = TypeVar("ValueT")
+
+_SAID = re.compile(r"(?P<said>.*?)(?: - at (?P<name>`key` in )?`\$(?P<below>[^`]*)`)?", re.DOTALL)
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 """A whole number from 0 on."""
@@ -90,9 +93,11 @@ def _plain(value: Any) -> Any:
 
 def _with_path_first(text: str, at: str) -> str:
     """``Expected `int`, got `str` - at `$.jobs[3].count` `` as ``jobs[3].count: expected int, got str``."""
-    said, _, path = text.replace("`", "").partition(" - at ")
-    where = (path or "$").replace("key in", "a name in").replace("$", at).replace(" .", " ").lstrip(".")
-    said = said[:1].lower() + said[1:]
+    found = _SAID.fullmatch(text)
+    assert found is not None
+    name, below = found["name"] or "", found["below"] or ""
+    where = ("a name in " if name else "") + (at + below).lstrip(".")
+    said = found["said"][:1].lower() + found["said"][1:].replace("`", "")
     return f"{where}: {said}" if where else said
 
 
@@ -110,10 +115,11 @@ def _unknown(data: Any, value: Any, path: str) -> Iterator[str]:
             yield from _unknown(each, its, f"{path}[{number}]")
     elif is_dataclass(value):
         known = _fields_of(cast(type, type(value)))
-        yield from (_below(path, name) for name in data if name not in known)
-        for name in data.keys() & known:
-            if isinstance(data[name], dict | list):
-                yield from _unknown(data[name], getattr(value, name), _below(path, name))
+        for name, each in data.items():
+            if name not in known:
+                yield _below(path, name)
+            elif isinstance(each, dict | list):
+                yield from _unknown(each, getattr(value, name), _below(path, name))
     elif isinstance(data, dict):
         for name, its in zip(data, value.values(), strict=False):
             yield from _unknown(data[name], its, _below(path, name))

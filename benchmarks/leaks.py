@@ -1,9 +1,9 @@
 """What a process keeps after thousands of samples: memory, open descriptors, threads.
 
-Run: ``python -m benchmarks.leaks``; ``--samples --out`` choose what. Each of four ways works through the samples in a
-process of its own, in ten parts. What the process holds is read after the second part, when everything is loaded,
-and after the last: `augment` ten times in one process, `verify` and `open_dataset` on what it made, and `Augmenter`
-on arrays. It writes ``benchmarks/results/leaks.json``.
+Run: ``python -m benchmarks.leaks``; ``--samples --parts --out`` choose what. Each of four ways works through the
+samples in a process of its own, in ten parts: `augment`, once a part, `verify` and `open_dataset` on what it made, and
+`Augmenter` on arrays. What the process holds is read after each part. What it has grown by counts from the second,
+when everything is loaded. The result is ``benchmarks/results/leaks.json``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from benchmarks.memory import write_tiles
 
 RESULT = Path(__file__).parent / "results" / "leaks.json"
 SIDE, PARTS, WARM = 64, 10, 2
+WAYS = ("augment", "verify", "open_dataset", "Augmenter")
 Part = Callable[[int], object]
 
 
@@ -59,14 +61,13 @@ class Held:
         )
 
 
-def compare(part: Part) -> tuple[Held, Held]:
-    """What is held after the parts that warm up, and after all."""
-    for number in range(WARM):
+def after_each(part: Part, parts: int) -> list[Held]:
+    """What is held after each part."""
+    found = []
+    for number in range(parts):
         part(number)
-    before = Held.now()
-    for number in range(WARM, PARTS):
-        part(number)
-    return before, Held.now()
+        found.append(Held.now())
+    return found
 
 
 def _augment(folder: Path, number: int) -> None:
@@ -99,48 +100,49 @@ def _images(augmenter: Augmenter, count: int, number: int) -> None:
         augmenter(random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8), key=f"{number}-{index}")
 
 
-WAYS: Mapping[str, Callable[[Path, int], tuple[Held, Held]]] = {
-    "augment": lambda folder, _: compare(partial(_augment, folder)),
-    "verify": lambda folder, _: compare(partial(_verify, folder)),
-    "open_dataset": lambda folder, _: compare(partial(_load, folder)),
-    "Augmenter": lambda _, count: _with_augmenter(count),
-}
-"""By name, in an order in which each finds what it reads."""
+def _way(name: str, folder: Path, parts: int, count: int) -> list[Held]:
+    """One of the ways, in this process; `WAYS` is an order in which each finds what it reads."""
+    if name == "Augmenter":
+        with Augmenter(STAIN, weights=SAMPLE_WEIGHTS) as augmenter:
+            return after_each(partial(_images, augmenter, count), parts)
+    way = {"augment": _augment, "verify": _verify, "open_dataset": _load}[name]
+    return after_each(partial(way, folder), parts)
 
 
-def _with_augmenter(count: int) -> tuple[Held, Held]:
-    with Augmenter(STAIN, weights=SAMPLE_WEIGHTS) as augmenter:
-        return compare(partial(_images, augmenter, count))
-
-
-def measure(way: str, folder: Path, count: int) -> dict[str, float]:
-    """One way in a fresh process: what it held after the samples, and how much that had grown."""
-    command = [sys.executable, "-m", "benchmarks.leaks", "--way", way, "--folder", str(folder), "--part", str(count)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    before, after = json.loads(done.stdout.splitlines()[-1])
-    return {**after, **{f"grown_{name}": round(after[name] - before[name], 1) for name in after}}
+def measure(way: str, folder: Path, parts: int, count: int) -> dict[str, Any]:
+    """One way in a fresh process: what it held at the end, how much that had grown, its memory after each part."""
+    own = ["--way", way, "--folder", str(folder), "--parts", str(parts), "--count", str(count)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.leaks", *own], stdout=subprocess.PIPE, text=True, check=True
+    )
+    held = json.loads(done.stdout.splitlines()[-1])
+    before, after = held[WARM - 1], held[-1]
+    grown = {f"grown_{name}": round(after[name] - before[name], 1) for name in after}
+    return {**after, **grown, "resident_mib_by_part": [each["resident_mib"] for each in held]}
 
 
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.leaks")
     parser.add_argument("--samples", type=int, default=3000)
+    parser.add_argument("--parts", type=int, default=PARTS)
     parser.add_argument("--out", type=Path, default=RESULT)
-    for name, kind in (("way", str), ("folder", Path), ("part", int)):
+    for name, kind in (("way", str), ("folder", Path), ("count", int)):
         parser.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.way:
-        before, after = WAYS[chosen.way](chosen.folder, chosen.part)
-        sys.stdout.write(json.dumps([asdict(before), asdict(after)]) + "\n")
+        held = _way(chosen.way, chosen.folder, chosen.parts, chosen.count)
+        sys.stdout.write(json.dumps([asdict(each) for each in held]) + "\n")
         return
+    count = chosen.samples // chosen.parts
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "in").mkdir()
-        write_tiles(folder / "in", chosen.samples // PARTS, SIDE)
-        rows = {way: measure(way, folder, chosen.samples // PARTS) for way in WAYS}
+        write_tiles(folder / "in", count, SIDE)
+        rows = {way: measure(way, folder, chosen.parts, count) for way in WAYS}
     result = {
         "command": "python -m benchmarks.leaks",
-        "what": f"held by one process after all samples, and grown since the first {WARM} of {PARTS} parts",
+        "what": f"held by one process after all samples, and grown since the first {WARM} of {chosen.parts} parts",
         "samples": chosen.samples,
         "side_px": SIDE,
         "rows": rows,

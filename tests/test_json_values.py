@@ -31,6 +31,8 @@ class Part:
     def __post_init__(self) -> None:
         if not self.name:
             raise SpecError("a part has a name", hint="give it one")
+        if self.count == 13:
+            raise SpecError(f"not 13 of {self.name}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a name that is no number": ({"parts": [], "by_number": {"x": 1}}, "a name in by_number: expected int, got str"),
     "too short": ({"parts": [{"name": "x", "count": 1, "corners": [[1]]}]}, "parts[0].corners[0]: expected"),
     "own check": ({"parts": [{"name": "", "count": 1}]}, "parts[0]: a part has a name"),
+    "own check of odd text": ({"parts": [{"name": "a - at `b`", "count": 13}]}, "parts[0]: not 13 of a - at b"),
     "unknown": ({"parts": [], "more": 1}, "more: this version knows no such field"),
     "unknown below": ({"parts": [{"name": "x", "count": 1, "n": 2}]}, "parts[0].n: this version knows no such field"),
     "unknown in an optional one": ({"parts": [], "maybe": {"name": "x", "count": 1, "n": 2}}, "maybe.n: this version"),

@@ -14,7 +14,8 @@ from augengine.dataset.spec import WorkerSpec
 from augengine.digests import bytes_digest
 from augengine.engines.backends import pick_backend
 from augengine.engines.base import Backend, EngineSpec
-from augengine.engines.store import EngineStore, StoredEngine, own_store
+from augengine.engines.engine_folder import StoredEngine
+from augengine.engines.store import EngineStore, own_store
 from augengine.errors import EngineError, WeightsError, WrongDevice
 from augengine.pictures.encode import encoder_version
 from augengine.spec import BackendName

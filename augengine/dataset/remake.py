@@ -81,7 +81,7 @@ def _find(dataset: Reopened, key: str) -> Job:
 
 
 def _index_of(dataset: Reopened, job: Job) -> str:
-    """The index of a shard as text; empty if there is none."""
+    """The text of a shard's index; empty if the shard has none."""
     file = index_file(dataset.folder, job.output)
     try:
         return (read_whole(file, limit=MAX_INDEX_BYTES) or b"").decode(errors="replace")

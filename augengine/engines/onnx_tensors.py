@@ -15,7 +15,7 @@ _AGAIN = "copy it again, or export it anew"
 
 
 def why_refused(model: ModelProto) -> Refusal | None:
-    """What its tensors would do; None if they are harmless."""
+    """Why its tensors are dangerous or damaged; None if they are neither."""
     nodes = [*_nodes(model.graph), *(node for function in model.functions for node in function.node)]
     # onnx would read whatever file they name.
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(model, nodes)):

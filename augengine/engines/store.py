@@ -8,50 +8,36 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from augengine.digests import bytes_digest, json_digest
 from augengine.engines.backends import backends
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
+from augengine.engines.engine_folder import (
+    REBUILD,
+    StoredEngine,
+    engine_id,
+    file_digest,
+    read_engine,
+    read_manifest,
+    translated,
+    write_manifest,
+)
 from augengine.engines.fidelity import Budget
 from augengine.errors import BackendUnavailable, EngineError, SpecError, WrongDevice
-from augengine.json_values import from_json, parse_json, to_json
+from augengine.json_values import parse_json, to_json
 from augengine.storage import MAX_RECORD_BYTES, read_plain
 from augengine.storage.atomic import draft_of
 from augengine.weights.home import open_home
 
-_MANIFEST = "manifest.json"
 _BUDGETS = "budgets"
 _BUILDING = ".building-"
 _ABANDONED_S = 86_400.0
-_REBUILD = "build it again: augengine build-engines"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEngine:
-    """A complete engine in a store.
-
-    Attributes:
-        id: Digest of the manifest.
-        folder: Where its files lie.
-        manifest: What it was made from.
-    """
-
-    id: str
-    folder: Path
-    manifest: Manifest
-
-
-def engine_id(manifest: Manifest) -> str:
-    """The digest that names an engine: equal for equal weights, backend, machine, shape and plan."""
-    return json_digest(to_json(manifest))
 
 
 class EngineStore:
@@ -71,8 +57,8 @@ class EngineStore:
         wanted = _manifest(weights_digest, backend, spec)
         for folder in sorted(self.root.glob("*/")):
             with suppress(EngineError):
-                if replace(_read_manifest(folder).manifest, plan_digest="") == wanted:
-                    return _read(folder)
+                if replace(read_manifest(folder).manifest, plan_digest="") == wanted:
+                    return read_engine(folder)
         return None
 
     def build(self, onnx_file: Path, backend: Backend, spec: EngineSpec) -> StoredEngine:
@@ -88,22 +74,22 @@ class EngineStore:
             EngineError: The compiler refused it, or the store cannot be written.
             WeightsError: The ONNX file cannot be read.
         """
-        with self._building() as folder, _translated(self.root):
+        with self._building() as folder, translated(self.root):
             plan_digest = backend.build(onnx_file, spec, folder)
-            manifest = _manifest(_file_digest(onnx_file), backend, spec, plan_digest)
-            _write_manifest(folder, manifest)
+            manifest = _manifest(file_digest(onnx_file), backend, spec, plan_digest)
+            write_manifest(folder, manifest)
             return self._publish(folder, manifest)
 
     def get_or_build(self, onnx_file: Path, backend: Backend, spec: EngineSpec) -> StoredEngine:
         """The engine from the store, compiled first if it is missing or damaged; errors as in `build`."""
-        found = self.find(_file_digest(onnx_file), backend, spec)
+        found = self.find(file_digest(onnx_file), backend, spec)
         return found or self.build(onnx_file, backend, spec)
 
     def adopt(self, stored: StoredEngine) -> StoredEngine:
         """Copy an engine of another store into this one, so that a dataset keeps what it was made with."""
-        with self._building() as folder, _translated(self.root):
+        with self._building() as folder, translated(self.root):
             shutil.copytree(stored.folder, folder, dirs_exist_ok=True)
-            return self._publish(folder, _read(folder, engine=stored.id).manifest)
+            return self._publish(folder, read_engine(folder, engine=stored.id).manifest)
 
     def get(self, engine: str) -> StoredEngine:
         """The engine of this id.
@@ -113,8 +99,8 @@ class EngineStore:
         """
         folder = self.root / engine
         if not engine or Path(engine).name != engine or not folder.is_dir():
-            raise EngineError(f"no engine {engine!r} in {self.root}", hint=_REBUILD)
-        return _read(folder)
+            raise EngineError(f"no engine {engine!r} in {self.root}", hint=REBUILD)
+        return read_engine(folder)
 
     def check(self, engine: str) -> tuple[StoredEngine, Backend]:
         """An engine that this machine can load, and what loads it; nothing is loaded yet.
@@ -128,9 +114,9 @@ class EngineStore:
         name = stored.manifest.backend
         backend = next((backend for backend in backends() if backend.name == name), None)
         if backend is None:
-            raise EngineError(f"the engine {engine} is of the unknown backend {name!r}", hint=_REBUILD)
+            raise EngineError(f"the engine {engine} is of the unknown backend {name!r}", hint=REBUILD)
         if reason := backend.why_unavailable():
-            raise BackendUnavailable(f"the engine {engine} needs {name}: {reason}", hint=_REBUILD)
+            raise BackendUnavailable(f"the engine {engine} needs {name}: {reason}", hint=REBUILD)
         _check_machine(stored, backend)
         return stored, backend
 
@@ -151,7 +137,7 @@ class EngineStore:
             EngineError: The store cannot be written.
         """
         file = self._budget_file(to_id, from_id)
-        with _translated(self.root), draft_of(file) as draft:
+        with translated(self.root), draft_of(file) as draft:
             draft.write_text(json.dumps(to_json(budget), indent=2), encoding="utf-8")
 
     def read_budget(self, to_id: str, from_id: str) -> Budget | None:
@@ -168,7 +154,7 @@ class EngineStore:
     @contextmanager
     def _building(self) -> Iterator[Path]:
         """A new folder beside the final ones; whatever is left in it at the end is removed."""
-        with _translated(self.root):
+        with translated(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             self._sweep()
             (folder := _unique(self.root)).mkdir()
@@ -229,7 +215,7 @@ def _renamed(folder: Path, final: Path) -> bool:
 
 def _sound(folder: Path, *, engine: str = "") -> StoredEngine | None:
     with suppress(EngineError):
-        return _read(folder, engine=engine)
+        return read_engine(folder, engine=engine)
     return None
 
 
@@ -250,58 +236,5 @@ def _check_machine(stored: StoredEngine, backend: Backend) -> None:
         raise WrongDevice(
             f"the engine {stored.id} was made for {made.device_class} by {made.backend_version}, "
             f"this machine is {here[0]} with {here[1]}",
-            hint="its results would have other bits here; " + _REBUILD,
+            hint="its results would have other bits here; " + REBUILD,
         )
-
-
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
-    files = {file.name: _file_digest(file) for file in sorted(folder.iterdir())}
-    with _translated(folder):
-        text = json.dumps(to_json(_Stored(manifest=manifest, files=files)), indent=2)
-        (folder / _MANIFEST).write_text(text, encoding="utf-8")
-
-
-def _read(folder: Path, *, engine: str = "") -> StoredEngine:
-    """Read an engine's folder and check it: its id (its name, unless given) and the digest of every file."""
-    stored = _read_manifest(folder)
-    manifest, files = stored.manifest, stored.files
-    if engine_id(manifest) != (engine or folder.name):
-        raise EngineError(f"the manifest in {folder} belongs to another engine", hint=f"delete it and {_REBUILD}")
-    for name, expected in files.items():
-        if _file_digest(folder / name) != expected:
-            raise EngineError(f"{folder / name} is damaged: its digest differs", hint=f"delete it and {_REBUILD}")
-    if manifest.plan_digest and manifest.plan_digest not in files.values():
-        raise EngineError(f"{folder} lacks the plan that its id names", hint=f"delete it and {_REBUILD}")
-    return StoredEngine(id=engine_id(manifest), folder=folder, manifest=manifest)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
-    """What the file of a manifest holds: the manifest, and the digest of every other file by its name."""
-
-    manifest: Manifest
-    files: Mapping[str, str]
-
-
-def _read_manifest(folder: Path) -> _Stored:
-    file = folder / _MANIFEST
-    try:
-        return from_json(_Stored, parse_json(read_plain(file, limit=MAX_RECORD_BYTES)))
-    except (OSError, SpecError) as error:
-        raise EngineError(f"{file} cannot be read: {error}", hint=f"delete {folder} and {_REBUILD}") from error
-
-
-def _file_digest(file: Path) -> str:
-    try:
-        return bytes_digest(file.read_bytes())
-    except OSError as error:
-        raise EngineError(f"cannot read {file}: {error.strerror}", hint=_REBUILD) from error
-
-
-@contextmanager
-def _translated(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        hint = f"choose another place with AUGENGINE_HOME, now {os.environ.get('AUGENGINE_HOME') or 'not set'}"
-        raise EngineError(f"cannot write the engine store {folder}: {error.strerror or error}", hint=hint) from error

@@ -46,8 +46,8 @@ def find_multiple(translate: Translate, path: Path) -> int:
         x = drawn_images(2, *_sides(multiple))
         try:
             y = translate(x)
-        except TooCostly as error:
-            raise CheckpointError(f"{path}: {error.message}", hint=error.hint) from error
+        except TooCostly:
+            raise
         except WeightsError as error:
             reasons.append(error.message)
             continue

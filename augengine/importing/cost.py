@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, shape_inference
 
 from augengine.engines.onnx_types import INPUT
-from augengine.errors import WeightsError
+from augengine.errors import CheckpointError
 from augengine.importing.export import Tile, Translate
 
 MAX_VALUES = 1 << 28
 """Elements of any value in a graph, 1 GB in float32; a generator's largest has 262 144 for 64 x 64 px."""
 
 MAX_PRODUCTS = 1 << 41
-"""Multiplications of one run; zhu2017 with 64 channels has 1.4e12 for two images of 512 x 1536 px."""
+"""Multiplications of one run; zhu2017 with 64 channels has 1.2e12 for two images of 512 x 1536 px."""
 
 MAX_PRODUCTS_IN_ALL = 1 << 43
 """The same of all runs of an import: those that find its sides, those that check it, and six of an example."""
@@ -30,15 +31,16 @@ _POOLS = ("MaxPool", "AveragePool", "LpPool")
 Shape = tuple[int, ...]
 
 
-class TooCostly(WeightsError):
+class TooCostly(CheckpointError):
     """A graph that takes too much memory or time to be run on images of some size."""
 
 
-def check_cost(model: ModelProto, shape_nchw: Sequence[int], left: int = MAX_PRODUCTS_IN_ALL) -> int:
+def check_cost(model: ModelProto, path: Path, shape_nchw: Sequence[int], left: int = MAX_PRODUCTS_IN_ALL) -> int:
     """Refuse a graph that takes too much for images of a shape.
 
     Args:
         model: The graph.
+        path: Its file, for the error's sentence.
         shape_nchw: Shape of its input.
         left: Multiplications that all further runs may take.
 
@@ -49,27 +51,32 @@ def check_cost(model: ModelProto, shape_nchw: Sequence[int], left: int = MAX_PRO
         TooCostly: A value is larger than `MAX_VALUES`, a kernel than `MAX_WINDOW`, or the work than `MAX_PRODUCTS` or
             ``left``.
     """
-    shapes, images = _shapes(model, shape_nchw), f"images of {' x '.join(map(str, shape_nchw))}"
-    if large := next((name for name, shape in shapes.items() if math.prod(shape) > MAX_VALUES), None):
-        raise TooCostly(f"{large} has the shape {shapes[large]} for {images}", hint=_SMALLER)
-    stored = {tensor.name for tensor in model.graph.initializer}
-    window = max((_window(node, shapes) for node in model.graph.node if not stored & set(node.input[1:2])), default=0)
-    if window > MAX_WINDOW:
-        said = f"a kernel that it makes while it runs is {window} px wide for {images}, {MAX_WINDOW} are allowed"
-        raise TooCostly(said, hint=_SMALLER)
-    products, most = sum(_products(node, shapes) for node in model.graph.node), min(MAX_PRODUCTS, left)
-    if products > most:
-        said = f"{images} take {products:.1e} multiplications; {most:.1e} are allowed, after those of earlier runs"
-        raise TooCostly(said, hint=_SMALLER)
+    shapes = _shapes(model, shape_nchw)
+    products = sum(_products(node, shapes) for node in model.graph.node)
+    if reason := _why_too_much(model, shapes, products, min(MAX_PRODUCTS, left)):
+        images = " x ".join(map(str, shape_nchw))
+        raise TooCostly(f"{path}, for images of {images}: {reason}", hint=_SMALLER)
     return products
 
 
-def guarded(translate: Translate, model: ModelProto) -> Translate:
+def _why_too_much(model: ModelProto, shapes: Mapping[str, Shape], products: int, most: int) -> str:
+    """What of a run is too much; empty if nothing is."""
+    if large := next((name for name, shape in shapes.items() if math.prod(shape) > MAX_VALUES), None):
+        return f"{large} has the shape {shapes[large]}"
+    stored = {tensor.name for tensor in model.graph.initializer}
+    window = max((_window(node, shapes) for node in model.graph.node if not stored & set(node.input[1:2])), default=0)
+    if window > MAX_WINDOW:
+        return f"a kernel that it makes while it runs is {window} px wide, {MAX_WINDOW} are allowed"
+    return "" if products <= most else f"it takes {products:.1e} multiplications, {most:.1e} are left for trying it"
+
+
+def guarded(translate: Translate, model: ModelProto, path: Path) -> Translate:
     """A generator whose runs, all together, take no more than `MAX_PRODUCTS_IN_ALL`; each is checked before it begins.
 
     Args:
         translate: Runs ``model``.
         model: What is asked for its cost.
+        path: Its file, for the error's sentence.
     """
     costs: dict[Shape, int] = {}
     left = MAX_PRODUCTS_IN_ALL
@@ -77,7 +84,7 @@ def guarded(translate: Translate, model: ModelProto) -> Translate:
     def run(x_nchw: Tile) -> Tile:
         nonlocal left
         if costs.get(x_nchw.shape, left + 1) > left:
-            costs[x_nchw.shape] = check_cost(model, x_nchw.shape, left)
+            costs[x_nchw.shape] = check_cost(model, path, x_nchw.shape, left)
         left -= costs[x_nchw.shape]
         return translate(x_nchw)
 
@@ -121,12 +128,16 @@ def _products(node: NodeProto, shapes: Mapping[str, Shape]) -> int:
     made = shapes.get(node.output[0]) if node.output else None
     first, second = (*given, None, None)[:2]
     match node.op_type:
-        case "Conv" if made and second:
+        case "Conv" | "DeformConv" if made and second:
             return math.prod(made) * math.prod(second[1:])
         case "ConvTranspose" if first and second:
             return math.prod(first) * math.prod(second[1:])
         case "MatMul" | "Gemm" if made and first:
             return math.prod(made) * max(first[-2:])
+        case "Attention" if first and second and len(second) > 2:
+            return 2 * math.prod(first) * second[-2]
+        case "DFT" if made:
+            return math.prod(made) * max(made)
         case "Einsum":
             return _einsum(node, shapes)
         case operator if operator in _POOLS and made:

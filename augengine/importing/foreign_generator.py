@@ -191,7 +191,7 @@ def _from_onnx(request: ImportRequest, tile_nchw: Tile) -> ForeignGenerator:
     path = request.checkpoint
     read = read_foreign(path)
     stored = stored_form(read.graph, path)
-    translate = guarded(open_onnx(read.graph), read.graph)
+    translate = guarded(open_onnx(read.graph), read.graph, path)
     multiple = find_multiple(translate, path)
     tile = fit_sides(tile_nchw, multiple)
     warnings = [*read.notes, *check_behaviour(translate, tile, multiple, path)]

@@ -74,9 +74,9 @@ def _read(path: Path) -> ForeignOnnx:
     turned = name_ends(model, given, made)
     try:
         read = to_float32(tidy(model, _recipe(model)))
-        check_cost(read, _SMALL)
     except WeightsError as error:
         raise CheckpointError(f"{path}: {error.message}", hint=AGAIN) from error
+    check_cost(read, path, _SMALL)
     notes = {"its dropout was exported in training mode and is switched off, as in eval mode": dropout}
     notes["its images have their channels last; they are turned on the way in and out"] = turned
     return ForeignOnnx(graph=read, fixed=fixed, notes=tuple(note for note, true in notes.items() if true))

@@ -19,8 +19,8 @@ AGAIN = (
 _CONSTANTS = ("value", "value_float", "value_floats", "value_int", "value_ints")
 _GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 _RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
-_COSTLY = (
-    *("ConvInteger", "MatMulInteger", "DeformConv", "LSTM", "GRU", "RNN", "Det", "Attention", "DFT", "STFT"),
+_UNCOUNTED = (
+    *("ConvInteger", "MatMulInteger", "LSTM", "GRU", "RNN", "Det", "STFT"),
     *("NonMaxSuppression", "Unique", "TfIdfVectorizer", "StringNormalizer"),
 )
 """No generator of images has them, and `augengine.importing.cost` does not count what they cost."""
@@ -30,7 +30,7 @@ _TO_LAST, _TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 
 
 def check_operators(model: ModelProto, path: Path) -> None:
-    """Refuse operators that are not of ONNX itself, that quantise, branch, draw or compute in float16.
+    """Refuse operators that are not of ONNX itself, that quantise, branch, draw, compute in float16 or are no image's.
 
     Raises:
         CheckpointError: There is one.
@@ -40,7 +40,7 @@ def check_operators(model: ModelProto, path: Path) -> None:
             raise CheckpointError(f"{path} has the operator {node.domain}:{node.op_type}", hint=AGAIN)
         if any(attribute.type in _GRAPHS for attribute in node.attribute):
             raise CheckpointError(f"{path} has control flow, the operator {node.op_type}", hint=AGAIN)
-        if node.op_type in _COSTLY:
+        if node.op_type in _UNCOUNTED:
             raise CheckpointError(f"{path} has the operator {node.op_type}, which no generator has", hint=AGAIN)
         if node.op_type in _RANDOM:
             raise CheckpointError(f"{path} draws random numbers, by the operator {node.op_type}", hint=AGAIN)

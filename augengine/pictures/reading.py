@@ -56,7 +56,7 @@ def read_image(data: bytes, *, max_side: int) -> RgbImage:
 
 
 def read_image_or_error(data: bytes, *, max_side: int) -> RgbImage | ContentError:
-    """What `read_image` gives, or the error that it raises."""
+    """An image as `read_image` reads it, or the error that it raises."""
     try:
         return read_image(data, max_side=max_side)
     except ContentError as error:

@@ -124,7 +124,7 @@ def committed(folder: AnyPath, plan: Plan) -> dict[str, Report]:
 
 
 def committed_or_damaged(folder: AnyPath, plan: Plan) -> tuple[dict[str, Report], dict[str, str]]:
-    """What `committed` gives, and the shards whose report is damaged: output -> why. These are made again.
+    """The shards that are `committed`, and those whose report is damaged: output -> why. These are made again.
 
     Raises:
         TargetError: The disk or the store does not answer.

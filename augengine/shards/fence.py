@@ -45,7 +45,7 @@ MAX_LOCK_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """What a lock says of the run that wrote it.
+    """The fields of a lock, which name the run that wrote it.
 
     Attributes:
         host, pid, start: Its process, as `augengine.runs.target.Owner` has them.

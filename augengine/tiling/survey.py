@@ -18,6 +18,9 @@ from augengine.tiling.listing import ListedSlide, fingerprint
 from augengine.tiling.places import Place
 
 _FOLDER = "slides"
+_STATED = {"places", "problems", "present"}
+"""What a survey's json always states: without it a slide would have no tiles, and nobody would say so."""
+
 _MAX_NAME = 200
 
 
@@ -55,12 +58,14 @@ class Survey:
 
 
 def read_survey(folder: AnyPath, key: str) -> Survey | None:
-    """A slide's survey, or None if it has none that can be read."""
+    """A slide's survey, or None if it has none that is whole."""
     file = _file(folder, key, "json")
     if size_of(file) is None:
         return None
     with suppress(ShardError, SpecError):
-        return from_json(Survey, read_json(file))
+        data = read_json(file)
+        survey = from_json(Survey, data)
+        return survey if data.keys() >= _STATED else None
     return None
 
 

@@ -20,7 +20,8 @@ from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.backends import backends, pick_backend
 from augengine.engines.base import EngineSpec
 from augengine.engines.driver import why_no_driver
-from augengine.engines.store import EngineStore, StoredEngine, engine_id
+from augengine.engines.engine_folder import StoredEngine, engine_id
+from augengine.engines.store import EngineStore
 from augengine.errors import BackendUnavailable, EngineError, SpecError, WeightsError, WrongDevice
 from augengine.weights.cards import digest_weights
 from tests.engines.test_fidelity import make_budget
@@ -145,6 +146,23 @@ def spoil(folder: Path, field: str, value: object) -> None:
     data = json.loads((folder / "manifest.json").read_text())
     data["manifest"][field] = value
     (folder / "manifest.json").write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize("name", ["../x", "/dev/zero", "..", "", "a/b"])
+def test_a_manifest_whose_files_lie_elsewhere_is_refused(store: EngineStore, stored: StoredEngine, name: str) -> None:
+    file = stored.folder / "manifest.json"
+    said = json.loads(file.read_text())
+    file.write_text(json.dumps(said | {"files": {name: "x"}}))
+    with pytest.raises(EngineError, match="a file of an engine lies in its folder"):
+        store.get(stored.id)
+
+
+def test_a_file_of_an_engine_that_is_a_pipe_is_not_waited_for(store: EngineStore, stored: StoredEngine) -> None:
+    file = next(file for file in stored.folder.iterdir() if file.name != "manifest.json")
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(EngineError, match="it is a named pipe, no plain file"):
+        store.get(stored.id)
 
 
 @pytest.mark.parametrize("backend", [Elsewhere(), LastYear()], ids=["another machine", "another version"])

@@ -15,7 +15,8 @@ from augengine.dataset.load import find_store
 from augengine.digests import bytes_digest
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.base import EngineSpec
-from augengine.engines.store import EngineStore, engine_id
+from augengine.engines.engine_folder import engine_id
+from augengine.engines.store import EngineStore
 from augengine.errors import EngineError, WeightsError
 from augengine.weights.cards import find_weights
 from tests.support.datasets import make

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from torch import nn
 
 from augengine.errors import SourceError
@@ -14,6 +15,7 @@ from augengine.pictures.arrays import RgbImage
 from augengine.pictures.encode import encode_image
 from augengine_train.cyclegan.pairs import TorchPair
 from augengine_train.data.decoding import PlaceReader
+from augengine_train.experiments.package_pairs.__main__ import main
 from augengine_train.experiments.package_pairs.annotated_pas import GLOMERULUS, TEST, Outlined, write_annotated
 from augengine_train.experiments.package_pairs.glomeruli import OUTLINES, look_for_glomeruli
 from augengine_train.experiments.package_pairs.plans import MorePas
@@ -127,3 +129,29 @@ def test_pictures_that_nobody_outlined_are_refused(more: MorePas, data: Path, tm
     (tmp_path / "cd68_glomeruli_20x" / "other.png").write_bytes(encode_image(tissue(SIDE, SIDE), "png"))
     with pytest.raises(SourceError, match=r"nobody has outlined the glomerulus of other\.png"):
         look_for_glomeruli(nn.Identity(), tmp_path, segmenter)
+
+
+def train_cd68(more: MorePas, data: Path, out: Path, *options: str) -> Result:
+    size = ("--steps=2", "--width=4", "--blocks=1", "--crop=32", "--stain=cd68", "--segmenter-steps=2")
+    given = (f"--data={data}", f"--pas={more.folder}", f"--out={out}", f"--weights={out / 'none'}")
+    return CliRunner().invoke(main, [*given, *size, *options])
+
+
+def test_the_command_says_what_the_segmenter_finds(more: MorePas, data: Path, tmp_path: Path) -> None:
+    done = train_cd68(more, data, tmp_path, "--leave-out=p6")
+    assert done.exit_code == 0, done.output
+    assert "a segmenter of PAS glomeruli: F1 by pixel" in done.output
+    assert "new: the segmenter's F1 is" in done.output
+    assert all(f"new: PAS there and back, sigma {sigma:g}: F1 by pixel" in done.output for sigma in SIGMAS)
+
+
+def test_what_the_segmenter_lacks_is_said_before_a_pair_is_trained(more: MorePas, data: Path, tmp_path: Path) -> None:
+    for option, said in (
+        ("--leave-out=p[2-6]", "there are none for validation.tar"),
+        ("--seed=1", "none for test.tar"),
+    ):
+        done = train_cd68(more, data, tmp_path, option)
+        assert (done.exit_code, said in done.output) == (2, True), done.output
+    done = train_cd68(more, data, tmp_path, f"--outlined={tmp_path}", "--segmenter-steps=0")
+    assert (done.exit_code, "--outlined is for the segmenter, and none is trained" in done.output) == (2, True)
+    assert not (tmp_path / "cd68").exists()

@@ -36,8 +36,17 @@ class View:
 
     def find(self, tile: Tile, variant: int) -> Foreground:
         """The foreground of a variant, 0 being the tile itself; its shape is `predict`'s."""
-        image = self._stored.image(tile, variant)
-        return predict(self._network, image, self._recipe, self._looks.standard)
+        return self.look(self._stored.image(tile, variant))
+
+    def look(self, rgb_hwc: RgbImage) -> Foreground:
+        """The foreground of a picture, uint8 (H, W, 3); its shape is `predict`'s."""
+        return predict(self._network, rgb_hwc, self._recipe, self._looks.standard)
+
+    def count(self, images: Sequence[RgbImage], masks: Sequence[Foreground]) -> Measures:
+        """What it finds in pictures against their masks, bool (H, W) of their sizes; summed."""
+        pairs = zip(images, masks, strict=True)
+        found = (compare(self.look(image), shown_part(mask, self._recipe)) for image, mask in pairs)
+        return sum(found, start=Measures())
 
     def truth(self, tile: Tile) -> Foreground:
         """The foreground of the tile's mask, where the network's output shows it."""

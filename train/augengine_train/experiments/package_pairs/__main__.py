@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import click
 
+from augengine.errors import SpecError
 from augengine.weights.cards import find_weights
 from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
@@ -135,6 +136,9 @@ def _segmenter(
 ) -> Path | None:
     """The folder of the segmenter, trained first: what it lacks is said before hours of training."""
     if JUDGED not in (stains or PLANS) or more is None or more.masks is None or not steps:
+        if beside is not None:
+            hint = f"it needs --stain {JUDGED}, --pas with masks/, and --segmenter-steps"
+            raise SpecError("--outlined is for the segmenter, and none is trained", hint=hint)
         return None
     read_outlined(data)
     folder = fit_segmenter(more, data, out / "segmenter", steps=steps, outlined=beside)

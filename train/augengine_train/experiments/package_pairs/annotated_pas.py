@@ -88,7 +88,7 @@ def _splits(names: Sequence[str], left_out: Sequence[str]) -> Mapping[str, Seque
         TEST: [name for name in names if name not in kept],
     }
     if lacking := [file for file, chosen in found.items() if not chosen]:
-        hint = f"--leave-out names pictures to test on, and at least {_EVERY} must stay"
+        hint = f"--leave-out names pictures to test on, {_EVERY} must stay; --segmenter-steps 0 does without"
         raise SourceError(f"of {len(names)} annotated pictures there are none for {lacking[0]}", hint=hint)
     return found
 

@@ -16,8 +16,8 @@ from augengine.measures import to_rgb
 from augengine.pictures.arrays import RgbImage
 from augengine_train.data.domain import names_of, open_domain
 from augengine_train.experiments.package_pairs.plans import MPP, PLANS
-from augengine_train.experiments.package_pairs.segmenter import Segmenter
 from augengine_train.unet import Measures
+from augengine_train.unet.fit import open_view
 from augengine_train.unet.foreground import Foreground
 from augengine_train.validate.tiles import as_translate, to_input
 
@@ -71,7 +71,7 @@ def look_for_glomeruli(to_reference: nn.Module, data: Path, segmenter: Path) -> 
         SourceError: The CD68 pictures are not those that are outlined here.
     """
     images, truths = read_outlined(data)
-    judge, there = Segmenter.open(segmenter), as_translate(to_reference, torch.device("cpu"))
+    judge, there = open_view(segmenter), as_translate(to_reference, torch.device("cpu"))
     translated = [to_rgb(image) for image in there([to_input(image) for image in images])]
     return Glomeruli(real=judge.count(images, truths), translated=judge.count(translated, truths))
 

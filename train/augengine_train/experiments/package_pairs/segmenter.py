@@ -2,58 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
 
-from torch import nn
-
-from augengine.pictures.arrays import RgbImage
 from augengine_train.experiments.package_pairs.annotated_pas import GLOMERULUS, Outlined, write_annotated
 from augengine_train.experiments.package_pairs.plans import MorePas
 from augengine_train.loop.rhythm import Rhythm
-from augengine_train.unet import Cohort, Fit, Measures, Rule, StoredVariants, UnetRecipe, find_tiles, make_training
-from augengine_train.unet.foreground import Foreground
-from augengine_train.unet.measures import compare
-from augengine_train.unet.predict import predict, shown_part
+from augengine_train.unet import Cohort, Fit, Rule, StoredVariants, UnetRecipe, find_tiles, make_training
 from augengine_train.unet.recipe import small
-from augengine_train.unet.run import SegmenterCard, load_segmenter
 
 SHARDS = "shards"
 """Folder of its shards, beside that of the training."""
 
 _SHRINK, _CROP = 4, 128
 _VALIDATIONS = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Segmenter:
-    """A trained segmenter, ready to look at pictures.
-
-    Attributes:
-        network: In eval mode.
-        card: Its recipe, standard and classes.
-    """
-
-    network: nn.Module
-    card: SegmenterCard
-
-    @classmethod
-    def open(cls, folder: Path) -> Self:
-        """The best model of a training's folder; errors as in `augengine_train.unet.load_segmenter`."""
-        return cls(*load_segmenter(folder))
-
-    def find(self, images: Sequence[RgbImage]) -> list[Foreground]:
-        """What it finds in pictures, uint8 (H, W, 3), at its own scale."""
-        run = self.card.run
-        return [predict(self.network, image, run.recipe, run.standard) for image in images]
-
-    def count(self, images: Sequence[RgbImage], masks: Sequence[Foreground]) -> Measures:
-        """What it finds against masks, bool (H, W) of the pictures' sizes; summed."""
-        truths = [shown_part(mask, self.card.run.recipe) for mask in masks]
-        found = (compare(each, truth) for each, truth in zip(self.find(images), truths, strict=True))
-        return sum(found, start=Measures())
 
 
 def recipe() -> UnetRecipe:

@@ -12,11 +12,12 @@ from augengine.pictures.arrays import RgbImage
 from augengine_train.cyclegan.pairs import TorchPair
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.experiments.package_pairs.annotated_pas import GLOMERULUS
-from augengine_train.experiments.package_pairs.segmenter import Segmenter
 from augengine_train.unet import Counts, find_tiles
 from augengine_train.unet.drift import Drift
+from augengine_train.unet.fit import open_view
 from augengine_train.unet.foreground import Foreground, ForegroundMasks
 from augengine_train.unet.measures import compare
+from augengine_train.unet.predict import View
 from augengine_train.validate.tiles import as_translate, to_input
 
 SIGMAS = (0.0, 0.05, 0.1, 0.2)
@@ -35,7 +36,7 @@ def pas_there_and_back(pair: TorchPair, shard: Path, segmenter: Path, *, seed: i
     images = [reader.image(tile.images[0]) for tile in tiles]
     there, back = (as_translate(network, torch.device("cpu")) for network in (pair.from_reference, pair.to_reference))
     cycles = run_cycles([tile.key for tile in tiles], [to_input(image) for image in images], there, back)
-    masks, judge = ForegroundMasks((GLOMERULUS,), reader), Segmenter.open(segmenter)
+    masks, judge = ForegroundMasks((GLOMERULUS,), reader), open_view(segmenter)
     truths = [masks.read(tile) for tile in tiles]
     made = {
         sigma: draw(cycles, back, sigma=sigma, seed=seed, variant=1) if sigma else [cycle.back for cycle in cycles]
@@ -44,8 +45,8 @@ def pas_there_and_back(pair: TorchPair, shard: Path, segmenter: Path, *, seed: i
     return {sigma: _drift(judge, truths, images, [to_rgb(image) for image in drawn]) for sigma, drawn in made.items()}
 
 
-def _drift(judge: Segmenter, masks: Sequence[Foreground], own: Sequence[RgbImage], varied: Sequence[RgbImage]) -> Drift:
-    pairs = zip(judge.find(varied), judge.find(own), strict=True)
+def _drift(judge: View, masks: Sequence[Foreground], own: Sequence[RgbImage], varied: Sequence[RgbImage]) -> Drift:
+    pairs = ((judge.look(image), judge.look(before)) for image, before in zip(varied, own, strict=True))
     return Drift(
         tiles=len(own),
         variants=len(varied),
