@@ -52,7 +52,7 @@ class PlainCycleGan:
 
 
 def _score(judge: nn.Module, images: Tensor, target: float) -> Tensor:
-    judged = judge(images)
+    (judged,) = judge(images)
     return functional.mse_loss(judged, torch.full_like(judged, target))
 
 

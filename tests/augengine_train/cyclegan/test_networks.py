@@ -13,7 +13,14 @@ from augengine.errors import SpecError
 from augengine.generator import Recipe
 from augengine.json_values import from_json, to_json
 from augengine_train.cyclegan.losses import Lambdas, adversarial, discriminator_loss, generator_losses, weigh
-from augengine_train.cyclegan.networks import Cycles, DiscriminatorPair, GeneratorPair, PatchDiscriminator, init_normal
+from augengine_train.cyclegan.networks import (
+    Cycles,
+    DiscriminatorPair,
+    GeneratorPair,
+    PatchDiscriminator,
+    add_spectral_norm,
+    init_normal,
+)
 from augengine_train.cyclegan.pool import ImagePool
 from augengine_train.cyclegan.recipe import TrainingRecipe, find_recipe, icube, zhu2017
 from augengine_train.cyclegan.schedule import Schedule
@@ -49,7 +56,7 @@ def test_a_discriminator_is_the_written_out_patchgan() -> None:
 @pytest.mark.parametrize("side", [32, 64, 256, 508])
 def test_a_discriminator_judges_patches(side: int) -> None:
     with torch.device("meta"):
-        judged = PatchDiscriminator(width=4)(torch.zeros(2, 3, side, side))
+        (judged,) = PatchDiscriminator(width=4)(torch.zeros(2, 3, side, side))
     assert judged.shape == (2, 1, side // 8 - 2, side // 8 - 2)
 
 
@@ -63,6 +70,28 @@ def test_a_discriminators_receptive_field_is_70_pixels() -> None:
     assert image.grad is not None
     touched = image.grad.abs().sum(dim=(0, 1)).nonzero()
     assert (touched.amax(dim=0) - touched.amin(dim=0) + 1).tolist() == [70, 70]
+
+
+def test_a_second_scale_judges_the_image_at_half_its_size() -> None:
+    torch.manual_seed(0)
+    network, image = PatchDiscriminator(width=4, scales=2), torch.rand(2, 3, 64, 64)
+    fine, coarse = network(image)
+    assert fine.shape == (2, 1, 6, 6)
+    assert coarse.shape == (2, 1, 2, 2)
+    halved = image.reshape(2, 3, 32, 2, 32, 2).mean(dim=(3, 5))
+    assert torch.allclose(network.coarser[0](halved), coarse, atol=1e-5)
+
+
+def test_the_spectral_norm_takes_the_instance_norms_place() -> None:
+    network = PatchDiscriminator(width=4, norm="spectral")
+    init_normal(network, 0.02, torch.Generator().manual_seed(0))
+    add_spectral_norm(network, seed=0)
+    assert not any(isinstance(layer, nn.InstanceNorm2d) for layer in network.modules())
+    for _ in range(30):
+        network(torch.rand(1, 3, 32, 32))
+    for layer in [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]:
+        largest = torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2)
+        assert largest.item() == pytest.approx(1, abs=0.02)
 
 
 def test_weights_start_normal_and_biases_at_zero() -> None:
@@ -111,7 +140,7 @@ def test_losses_on_fixed_tensors_are_what_a_hand_computes() -> None:
         same_stain=constant(0.0),
     )
     reference, stain = constant(0.2), constant(0.5)
-    losses = generator_losses(cycles, reference, stain, constant(0.5, 1), constant(-1.0, 1))
+    losses = generator_losses(cycles, reference, stain, (constant(0.5, 1),), (constant(-1.0, 1),))
     hand = {"fool_reference": 0.25, "fool_stain": 4.0, "cycle_reference": 0.3, "cycle_stain": 0.75}
     hand |= {"identity_reference": 0.1, "identity_stain": 0.5}
     assert {name: loss.item() for name, loss in losses.items()} == pytest.approx(hand)
@@ -120,9 +149,14 @@ def test_losses_on_fixed_tensors_are_what_a_hand_computes() -> None:
 
 def test_least_squares_are_means_over_the_map() -> None:
     judged = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
-    assert adversarial(judged, real=True).item() == pytest.approx((1 + 0 + 1 + 4) / 4)
-    assert adversarial(judged, real=False).item() == pytest.approx((0 + 1 + 4 + 1) / 4)
-    assert discriminator_loss(constant(0.5), constant(2.0)).item() == pytest.approx(0.5 * (0.25 + 4.0))
+    assert adversarial((judged,), real=True).item() == pytest.approx((1 + 0 + 1 + 4) / 4)
+    assert adversarial((judged,), real=False).item() == pytest.approx((0 + 1 + 4 + 1) / 4)
+    assert discriminator_loss((constant(0.5),), (constant(2.0),)).item() == pytest.approx(0.5 * (0.25 + 4.0))
+
+
+def test_scales_count_alike_however_large_their_maps_are() -> None:
+    fine, coarse = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 2, 2)
+    assert adversarial((fine, coarse), real=True).item() == pytest.approx(0.5)
 
 
 def numbered(*values: int) -> Tensor:

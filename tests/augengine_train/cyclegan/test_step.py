@@ -19,8 +19,9 @@ from tests.support.drawn_tissue import LIGHT, DrawnCrops, tiny_recipe
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def batch_of(index: int, count: int = 8) -> Batch:
-    return {name: image[None] for name, image in DrawnCrops(count)[index].items()}
+def batch_of(index: int, count: int = 8, scale: int = 1) -> Batch:
+    crops = DrawnCrops(count)[index]
+    return {name: image[None].tile(1, 1, scale, scale) for name, image in crops.items()}
 
 
 @pytest.mark.parametrize("width", [2, 4])
@@ -83,6 +84,20 @@ def test_the_discriminators_have_the_recipes_width() -> None:
     for width in (4, 8):
         first = next(make_gan(tiny_recipe(discriminator_width=width)).discriminators.stain.parameters())
         assert len(first) == width
+
+
+def test_discriminators_with_other_norms_and_scales_train_and_come_back_from_a_checkpoint() -> None:
+    recipe = tiny_recipe(discriminator_norm="spectral", discriminator_scales=2, crop=64)
+    gan, again = make_gan(recipe), make_gan(recipe)
+    assert torch.equal(flat(gan.discriminators), flat(again.discriminators))
+    first = gan.step(batch_of(0, scale=2), lr=1e-3, lambdas=LIGHT)
+    assert all(torch.isfinite(loss) for loss in first.values())
+    again.generators.load_state_dict(gan.generators.state_dict())
+    again.load_state_dict(copy.deepcopy(gan.state_dict()))
+    again.load_pool_state(gan.pool_state())
+    for one in (gan, again):
+        one.step(batch_of(1, scale=2), lr=1e-3, lambdas=LIGHT)
+    assert torch.equal(flat(gan.generators, gan.discriminators), flat(again.generators, again.discriminators))
 
 
 def test_discriminators_are_shown_translations_of_before() -> None:

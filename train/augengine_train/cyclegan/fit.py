@@ -16,6 +16,7 @@ from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.checkpoint import TrainingRun
 from augengine_train.cyclegan.finish import WEIGHTS, export_run
 from augengine_train.cyclegan.judge import held_out_judge
+from augengine_train.cyclegan.networks import DiscriminatorNorm
 from augengine_train.cyclegan.recipe import TrainingRecipe, zhu2017
 from augengine_train.cyclegan.step import MixedPrecision
 from augengine_train.cyclegan.trainer import Trainer
@@ -32,6 +33,7 @@ class Effort:
         width, blocks, crop: The recipe's fields of these names.
         identity: Weight of the identity losses, as a recipe's ``lambda_identity``.
         cycle: Weight of the cycle losses beside the adversarial ones, as a recipe's ``lambda_cycle``.
+        discriminator_norm, discriminator_scales: The recipe's fields of these names.
         seed: Root of every draw.
         resume: Go on with trainings that were broken off.
         upsampling: How the generators double the sides, as a recipe's generator has it.
@@ -45,6 +47,8 @@ class Effort:
     crop: int
     identity: float = 0.0
     cycle: float = 10.0
+    discriminator_norm: DiscriminatorNorm = "instance"
+    discriminator_scales: int = 1
     seed: int = 0
     resume: bool = False
     upsampling: Upsampling = "transposed"
@@ -54,7 +58,15 @@ class Effort:
         """The recipe of every pair: zhu2017, at this size and with these weights of its losses."""
         own = zhu2017().with_changes(width=self.width, blocks=self.blocks, crop=self.crop)
         generator = replace(own.generator, upsampling=self.upsampling)
-        return replace(own, name="weights", generator=generator, lambda_cycle=self.cycle, lambda_identity=self.identity)
+        return replace(
+            own,
+            name="weights",
+            generator=generator,
+            discriminator_norm=self.discriminator_norm,
+            discriminator_scales=self.discriminator_scales,
+            lambda_cycle=self.cycle,
+            lambda_identity=self.identity,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from augengine_train.cyclegan.networks import Cycles
+from augengine_train.cyclegan.networks import Cycles, Maps
 
 Losses = dict[str, Tensor]
 
@@ -20,9 +21,9 @@ class Lambdas:
     identity: float
 
 
-def adversarial(judgement: Tensor, *, real: bool) -> Tensor:
-    """Least squares: the mean squared distance of a discriminator's map from 1 (real) or 0."""
-    return (judgement - float(real)).square().mean()
+def adversarial(judged: Maps, *, real: bool) -> Tensor:
+    """Least squares: the mean squared distance of a discriminator's map from 1 (real) or 0; scales count alike."""
+    return torch.stack([(map_ - float(real)).square().mean() for map_ in judged]).mean()
 
 
 def l1(image: Tensor, target: Tensor) -> Tensor:
@@ -31,7 +32,7 @@ def l1(image: Tensor, target: Tensor) -> Tensor:
 
 
 def generator_losses(
-    cycles: Cycles, reference: Tensor, stain: Tensor, judged_reference: Tensor, judged_stain: Tensor
+    cycles: Cycles, reference: Tensor, stain: Tensor, judged_reference: Maps, judged_stain: Maps
 ) -> Losses:
     """Each loss of both generators, not yet weighted.
 
@@ -61,6 +62,6 @@ def weigh(losses: Losses, lambdas: Lambdas) -> Tensor:
     return sum(terms[1:], start=terms[0])
 
 
-def discriminator_loss(judged_real: Tensor, judged_fake: Tensor) -> Tensor:
+def discriminator_loss(judged_real: Maps, judged_fake: Maps) -> Tensor:
     """Half the sum of both errors: a discriminator learns half as fast as the generators."""
     return 0.5 * (adversarial(judged_real, real=True) + adversarial(judged_fake, real=False))

@@ -2,35 +2,62 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrizations
 
 from augengine.generator import Generator, Recipe
 
 _SLOPE = 0.2
 
 
+DiscriminatorNorm = Literal["instance", "spectral"]
+"""``instance`` scales each channel of an image; ``spectral`` each convolution, by its largest singular value."""
+
+Maps = tuple[Tensor, ...]
+"""What a discriminator makes of a batch: float (N, 1, h, w) a scale, 1 real, 0 drawn; the finest scale first."""
+
+
 class PatchDiscriminator(nn.Module):
     """PatchGAN with a receptive field of 70 px: at width 64 C64-C128-C256-C512, then one channel.
 
     Every convolution has kernels of 4; the first three halve the image. Instance norm everywhere but in the first
-    layer, LeakyReLU 0.2, no activation at the end.
+    layer, LeakyReLU 0.2, no activation at the end. With the spectral norm (Miyato et al. 2018, "Spectral
+    normalization for generative adversarial networks") there is no instance norm; `add_spectral_norm` puts it on.
+    A discriminator of several scales (Wang et al. 2018, "High-resolution image synthesis with conditional GANs") has
+    one more such network for the image at half its size, and so on.
+
+    Args:
+        width: Channels of the first convolution.
+        norm: Which norm; see `DiscriminatorNorm`.
+        scales: Number of scales, each half of the one before.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, norm: DiscriminatorNorm = "instance", scales: int = 1) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(_SLOPE)]
-        for c, stride in ((width, 2), (2 * width, 2), (4 * width, 1)):
-            layers += [nn.Conv2d(c, 2 * c, 4, stride=stride, padding=1), nn.InstanceNorm2d(2 * c)]
-            layers += [nn.LeakyReLU(_SLOPE)]
-        self.model = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, padding=1))
+        # The finest has a name of its own: checkpoints with one scale are those of all earlier versions.
+        self.model = _patch_layers(width, norm)
+        self.coarser = nn.ModuleList(_patch_layers(width, norm) for _ in range(scales - 1))
 
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        """Float (N, 3, H, W) to (N, 1, H // 8 - 2, W // 8 - 2): how real each patch looks, 1 real, 0 drawn."""
-        out: Tensor = self.model(x_nchw)
-        return out
+    def forward(self, x_nchw: Tensor) -> Maps:
+        """Float (N, 3, H, W) to a map of patches by scale: (N, 1, H // 8 - 2, W // 8 - 2) of the finest."""
+        maps = [self.model(x_nchw)]
+        for coarser in self.coarser:
+            x_nchw = functional.avg_pool2d(x_nchw, 2)
+            maps.append(coarser(x_nchw))
+        return tuple(maps)
+
+
+def _patch_layers(width: int, norm: DiscriminatorNorm) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(_SLOPE)]
+    for c, stride in ((width, 2), (2 * width, 2), (4 * width, 1)):
+        layers.append(nn.Conv2d(c, 2 * c, 4, stride=stride, padding=1))
+        layers += [nn.InstanceNorm2d(2 * c)] if norm == "instance" else []
+        layers.append(nn.LeakyReLU(_SLOPE))
+    return nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, padding=1))
 
 
 class Cycles(NamedTuple):
@@ -98,12 +125,12 @@ class DiscriminatorPair(nn.Module):
         stain: Judges images of the stain.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, norm: DiscriminatorNorm = "instance", scales: int = 1) -> None:
         super().__init__()
-        self.reference = PatchDiscriminator(width)
-        self.stain = PatchDiscriminator(width)
+        self.reference = PatchDiscriminator(width, norm, scales)
+        self.stain = PatchDiscriminator(width, norm, scales)
 
-    def forward(self, reference: Tensor, stain: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, reference: Tensor, stain: Tensor) -> tuple[Maps, Maps]:
         """What each makes of a batch of its stain."""
         return self.reference(reference), self.stain(stain)
 
@@ -115,3 +142,15 @@ def init_normal(module: nn.Module, sigma: float, random: torch.Generator) -> Non
             nn.init.normal_(layer.weight, 0.0, sigma, generator=random)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def add_spectral_norm(module: nn.Module, seed: int) -> None:
+    """Divide every convolution's weights by an estimate of their largest singular value, which each pass renews.
+
+    After `init_normal`, which could not reach the weights behind the norm. The first estimate starts from a vector
+    that the seed alone decides.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for layer in [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]:
+            parametrizations.spectral_norm(layer)

@@ -8,10 +8,13 @@ from typing import Self
 from augengine.errors import SpecError
 from augengine.generator import Recipe
 from augengine.spec import SIDE_MULTIPLE
+from augengine_train.cyclegan.networks import DiscriminatorNorm
 from augengine_train.loop.recipe_file import read_recipe
 
 MIN_CROP = 32
-"""Below it the discriminator's last norm has no plane left to average over."""
+"""Below it the discriminator's last norm has no plane left to average over; each coarser scale needs twice the side."""
+
+MOST_SCALES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,8 @@ class TrainingRecipe:
         name: For cards and logs.
         generator: Architecture of both generators.
         discriminator_width: Channels of both discriminators' first convolution.
+        discriminator_norm: ``instance`` or ``spectral``; see `PatchDiscriminator`.
+        discriminator_scales: 1 to 3; beyond 1, a discriminator also judges the image at half its size, and so on.
         crop: Side of the square training images, px.
         batch: Images of each stain a process and step; 1 in both built-in recipes.
         epochs: Epochs at the full learning rate.
@@ -40,6 +45,8 @@ class TrainingRecipe:
     name: str
     generator: Recipe
     discriminator_width: int = 64
+    discriminator_norm: DiscriminatorNorm = "instance"
+    discriminator_scales: int = 1
     crop: int
     batch: int = 1
     epochs: int
@@ -57,9 +64,11 @@ class TrainingRecipe:
     def __post_init__(self) -> None:
         if not self.name:
             raise SpecError("a training recipe needs a name", hint='in the TOML file: name = "mine"')
-        if self.crop < MIN_CROP or self.crop % SIDE_MULTIPLE:
+        _check_range("discriminator_scales", self.discriminator_scales, 1, MOST_SCALES)
+        least = MIN_CROP << (self.discriminator_scales - 1)
+        if self.crop < least or self.crop % SIDE_MULTIPLE:
             raise SpecError(
-                f"the crop must be at least {MIN_CROP} px and divide by {SIDE_MULTIPLE}, got {self.crop}",
+                f"the crop must be at least {least} px and divide by {SIDE_MULTIPLE}, got {self.crop}",
                 hint="256 and 508 px are the recipes' own",
             )
         for name, most in (("batch", 10**6), ("epoch_images", 10**6), ("discriminator_width", 1024)):

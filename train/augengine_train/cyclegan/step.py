@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 from augengine.errors import SpecError
 from augengine_train.cyclegan.losses import Lambdas, Losses, discriminator_loss, generator_losses, weigh
-from augengine_train.cyclegan.networks import Cycles, DiscriminatorPair, GeneratorPair, init_normal
+from augengine_train.cyclegan.networks import (
+    Cycles,
+    DiscriminatorPair,
+    GeneratorPair,
+    Maps,
+    add_spectral_norm,
+    init_normal,
+)
 from augengine_train.cyclegan.pool import ImagePool
 from augengine_train.cyclegan.recipe import TrainingRecipe
 
@@ -101,7 +108,7 @@ class CycleGan:
             # Frozen, so nothing to reduce: called without what distributes it.
             judged = self.discriminators(cycles.fake_reference, cycles.fake_stain)
         cycles = cycles.float()
-        losses = generator_losses(cycles, reference, stain, *(map_.float() for map_ in judged))
+        losses = generator_losses(cycles, reference, stain, *(_in_float32(maps) for maps in judged))
         self._descend(weigh(losses, lambdas), self._generator_adam)
         return cycles, losses
 
@@ -112,8 +119,8 @@ class CycleGan:
         with self._autocast():
             judged = self._discriminators(shown_reference, shown_stain)
         losses = {
-            f"tell_{name}": discriminator_loss(*map_.float().chunk(2))
-            for name, map_ in zip(("reference", "stain"), judged, strict=True)
+            f"tell_{name}": discriminator_loss(*_halves(_in_float32(maps)))
+            for name, maps in zip(("reference", "stain"), judged, strict=True)
         }
         self._descend(losses["tell_reference"] + losses["tell_stain"], self._discriminator_adam)
         return losses
@@ -160,6 +167,16 @@ class CycleGan:
         self._scaler.load_state_dict(state["scaler"])
 
 
+def _in_float32(maps: Maps) -> Maps:
+    return tuple(map_.float() for map_ in maps)
+
+
+def _halves(maps: Maps) -> tuple[Maps, Maps]:
+    """The maps of the first half of a batch, and of the second."""
+    first, second = zip(*(map_.chunk(2) for map_ in maps), strict=True)
+    return first, second
+
+
 def choose_memory_format(device: torch.device) -> torch.memory_format:
     """Channels last on a GPU, whose convolutions want it; as they are on a CPU.
 
@@ -171,8 +188,12 @@ def choose_memory_format(device: torch.device) -> torch.memory_format:
 
 def _draw_networks(recipe: TrainingRecipe, seed: int) -> tuple[GeneratorPair, DiscriminatorPair]:
     generators = GeneratorPair(recipe.generator)
-    discriminators = DiscriminatorPair(recipe.discriminator_width)
+    discriminators = DiscriminatorPair(
+        recipe.discriminator_width, recipe.discriminator_norm, recipe.discriminator_scales
+    )
     random = torch.Generator().manual_seed(seed)
     for networks in (generators, discriminators):
         init_normal(networks, recipe.init_sigma, random)
+    if recipe.discriminator_norm == "spectral":
+        add_spectral_norm(discriminators, seed)
     return generators, discriminators

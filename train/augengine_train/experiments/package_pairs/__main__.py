@@ -12,7 +12,9 @@ from augengine.errors import SpecError
 from augengine.weights.cards import find_weights
 from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
+from augengine_train.cyclegan.networks import DiscriminatorNorm
 from augengine_train.cyclegan.pairs import load_pair
+from augengine_train.cyclegan.recipe import MOST_SCALES
 from augengine_train.experiments.package_pairs.annotated_pas import TEST, Outlined
 from augengine_train.experiments.package_pairs.glomeruli import look_for_glomeruli, read_outlined
 from augengine_train.experiments.package_pairs.judgement import is_better, judged, table
@@ -79,6 +81,18 @@ JUDGED = "cd68"
     type=click.FloatRange(0),
     default=10.0,
     help="Weight of the cycle losses; more brings the reconstruction nearer, and translates with less freedom.",
+)
+@click.option(
+    "--discriminator-norm",
+    type=click.Choice(get_args(DiscriminatorNorm)),
+    default="instance",
+    help="What keeps the discriminators' layers in scale.",
+)
+@click.option(
+    "--discriminator-scales",
+    type=click.IntRange(1, MOST_SCALES),
+    default=1,
+    help="Sizes at which a discriminator looks at an image: the whole, half of it, a quarter.",
 )
 @click.option("--seed", type=int, default=0, help="Random seed; the same seed trains the same pair.")
 @click.option(
