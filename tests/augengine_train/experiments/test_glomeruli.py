@@ -17,6 +17,7 @@ from augengine_train.cyclegan.pairs import TorchPair
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.experiments.package_pairs.__main__ import main
 from augengine_train.experiments.package_pairs.annotated_pas import GLOMERULUS, TEST, Outlined, write_annotated
+from augengine_train.experiments.package_pairs.centred_tiles import WIDER, squares
 from augengine_train.experiments.package_pairs.glomeruli import OUTLINES, look_for_glomeruli
 from augengine_train.experiments.package_pairs.plans import MorePas
 from augengine_train.experiments.package_pairs.segmenter import SHARDS, fit_segmenter
@@ -69,13 +70,27 @@ def more(tmp_path_factory: pytest.TempPathFactory) -> MorePas:
     return MorePas(folder=folder, left_out=("p6",))
 
 
-def test_annotated_pictures_become_three_shards_without_a_common_patient(
+def test_annotated_pictures_become_four_shards_without_a_common_patient(
     more: MorePas, data: Path, tmp_path: Path
 ) -> None:
     splits = [find_tiles([str(file)]) for file in write_annotated(more, data, tmp_path)]
-    assert [{tile.patient for tile in tiles} for tiles in splits] == [{"p0", "p1", "p2", "p3", "p5"}, {"p4"}, {"p6"}]
-    truth = ForegroundMasks((GLOMERULUS,), PlaceReader()).read(splits[2][0])
-    np.testing.assert_array_equal(truth, marked(6)[1][..., 0] > 0)
+    patients = [{tile.patient for tile in tiles} for tiles in splits]
+    assert patients == [{"p0", "p1", "p2", "p3", "p5"}, {"p4"}, {"p6"}, {"p6"}]
+    masks = ForegroundMasks((GLOMERULUS,), PlaceReader())
+    (plain,) = splits[2]
+    np.testing.assert_array_equal(masks.read(plain), marked(6)[1][..., 0] > 0)
+    shares = sorted(float(masks.read(tile).mean()) for tile in splits[3])
+    assert shares == pytest.approx([np.pi / 4 / factor**2 for factor in sorted(WIDER, reverse=True)], rel=0.02)
+
+
+def test_squares_lie_about_whole_glomeruli_within_the_picture() -> None:
+    mask = np.zeros((600, 700), np.uint8)
+    mask[300:500, 450:600] = 1
+    mask[0:100, 100:200] = 1
+    mask[550:560, 50:60] = 1
+    assert list(squares(mask)) == [(285, 410, 230), (240, 365, 320)], "cut ones and slivers have none"
+    mask[:], mask[200:400, 20:120] = 0, 1
+    assert [(y, x) for y, x, _ in squares(mask)] == [(185, 0), (140, 0)], "moved in from the edge"
 
 
 def test_outlined_pictures_are_trained_on_at_the_same_scale(more: MorePas, data: Path, tmp_path: Path) -> None:
@@ -84,7 +99,7 @@ def test_outlined_pictures_are_trained_on_at_the_same_scale(more: MorePas, data:
     (folder / "q.png").write_bytes(encode_image(pas(400, 3), "png"))
     square = {"label": "Glomeruli", "shape_type": "polygon", "points": [[100, 50], [200, 50], [200, 150], [100, 150]]}
     (folder / "q.json").write_text(json.dumps({"shapes": [square], "imageWidth": 400, "imageHeight": 400}))
-    train, validation, _ = write_annotated(more, data, tmp_path / "out", Outlined(folder=folder, mpp=1.0))
+    train, validation, *_ = write_annotated(more, data, tmp_path / "out", Outlined(folder=folder, mpp=1.0))
     tile = next(tile for tile in find_tiles([str(train)]) if tile.patient == "q")
     truth = ForegroundMasks((GLOMERULUS,), PlaceReader()).read(tile)
     assert (tile.height, int(truth.sum())) == (SIDE, 200 * 200)

@@ -17,7 +17,8 @@ from augengine.pictures.encode import encode_image, encode_mask
 from augengine.shards import ShardWriter, members_of
 from augengine_train.data.domain import names_of, open_domain
 from augengine_train.data.matched_tiles import SIDE, cut_matched, kept_names
-from augengine_train.data.matching import Look
+from augengine_train.data.matching import Look, match_look
+from augengine_train.experiments.package_pairs.centred_tiles import cut, squares
 from augengine_train.experiments.package_pairs.plans import MPP, REFERENCE, MorePas, pas_field
 
 GLOMERULUS = 1
@@ -25,6 +26,9 @@ GLOMERULUS = 1
 
 TEST = "test.tar"
 """The shard of what no training sees."""
+
+CENTRED_TEST = "test-centred.tar"
+"""The same pictures again, in tiles that a glomerulus fills."""
 
 _EVERY = 5
 _PICTURES = (".jpg", ".jpeg", ".png")
@@ -53,10 +57,10 @@ class _Annotated:
 
 
 def write_annotated(more: MorePas, data: Path, out: Path, outlined: Outlined | None = None) -> tuple[Path, ...]:
-    """Shards of matched tiles with their masks: to train on, to choose by, to test on.
+    """Shards of matched tiles with their masks: to train on, to choose by, and twice to test on.
 
     The pictures that are left out are tested on; of the others every fifth chooses the best model. Tiles to train on
-    overlap by half.
+    overlap by half. Those to train on and to choose by are both plain and filled by a glomerulus.
 
     Args:
         more: Pictures whose masks lie in a folder of their own.
@@ -73,19 +77,24 @@ def write_annotated(more: MorePas, data: Path, out: Path, outlined: Outlined | N
     splits = _splits(names, more.left_out)
     for file, chosen in splits.items():
         found: Iterator[_Annotated] = (_with_mask(pictures[names.index(name)], name, more) for name in chosen)
-        step, others = (SIDE // 2, outlined) if file.startswith("train") else (SIDE, None)
+        trains = file.startswith("train")
         with ShardWriter(out / file) as writer:
-            for each in (*found, *(_with_outlines(others) if others else ())):
-                _write_tiles(writer, each, look, step)
+            for each in (*found, *(_with_outlines(outlined) if outlined and trains else ())):
+                if file != CENTRED_TEST:
+                    _write_tiles(writer, each, look, SIDE // 2 if trains else SIDE)
+                if file != TEST:
+                    _write_centred(writer, each, look)
     return tuple(out / file for file in splits)
 
 
 def _splits(names: Sequence[str], left_out: Sequence[str]) -> Mapping[str, Sequence[str]]:
     kept = kept_names(names, left_out)
+    unseen = [name for name in names if name not in kept]
     found = {
         "train.tar": [name for number, name in enumerate(kept, start=1) if number % _EVERY],
         "validation.tar": kept[_EVERY - 1 :: _EVERY],
-        TEST: [name for name in names if name not in kept],
+        TEST: unseen,
+        CENTRED_TEST: unseen,
     }
     if lacking := [file for file, chosen in found.items() if not chosen]:
         hint = f"--leave-out names pictures to test on, {_EVERY} must stay; --segmenter-steps 0 does without"
@@ -123,8 +132,18 @@ def _with_outlines(outlined: Outlined) -> Iterator[_Annotated]:
 
 
 def _write_tiles(writer: ShardWriter, each: _Annotated, look: Look, step: int) -> None:
-    meta = canonical_json({"mpp": MPP, "patient": each.name})
     for y, x, tile in cut_matched(each.image, look, step=step):
-        mask = each.mask[y : y + SIDE, x : x + SIDE]
-        members = members_of(encode_image(tile, "png"), "png", mask=encode_mask(mask), json=meta, extras={})
-        writer.add(f"{each.name}_y{y:04d}_x{x:04d}", members)
+        _add(writer, each, f"y{y:04d}_x{x:04d}", tile, each.mask[y : y + SIDE, x : x + SIDE])
+
+
+def _write_centred(writer: ShardWriter, each: _Annotated, look: Look) -> None:
+    matched = match_look(each.image, look)
+    for square in squares(each.mask):
+        y, x, side = square
+        _add(writer, each, f"y{y:04d}_x{x:04d}_side{side:04d}", *cut(matched, each.mask, square))
+
+
+def _add(writer: ShardWriter, each: _Annotated, place: str, tile: RgbImage, mask: Mask) -> None:
+    meta = canonical_json({"mpp": MPP, "patient": each.name})
+    members = members_of(encode_image(tile, "png"), "png", mask=encode_mask(mask), json=meta, extras={})
+    writer.add(f"{each.name}_{place}", members)

@@ -41,7 +41,7 @@ def fit_segmenter(more: MorePas, data: Path, out: Path, *, steps: int, outlined:
     """
     every = max(1, steps // _VALIDATIONS)
     shards = write_annotated(more, data, out / SHARDS, outlined)
-    train, validation, test = (find_tiles([str(shard)]) for shard in shards)
+    train, validation, test, _ = (find_tiles([str(shard)]) for shard in shards)
     training = make_training(
         Fit(
             cohort=Cohort(train=train, validation=validation, test=test),
