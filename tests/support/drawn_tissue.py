@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ Pixels = NDArray[np.float32]
 LIGHT = Lambdas(cycle=10.0, identity=5.0)
 
 
-def tiny_recipe(**changes: int | float | bool | str) -> TrainingRecipe:
+def tiny_recipe(**changes: Any) -> TrainingRecipe:
     """zhu2017 at width 4 with one block, discriminators of width 8 and crops of 32 px."""
     fields = to_json(zhu2017().with_changes(width=4, blocks=1, crop=32))
     return from_json(TrainingRecipe, fields | {"name": "tiny", "discriminator_width": 8, "pool": 5} | changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from augengine.errors import SourceError, SpecError
+from augengine.pictures.markers import marker_mask
 from augengine.stains import BUILT_IN
 from augengine_train.data import Domain, MarkerPreference, UnpairedCrops, open_domain
 from tests.support.drawn_domains import crops, domain, write
@@ -115,6 +117,17 @@ def test_preferred_crops_show_markers() -> None:
     assert share(1.0) >= 0.95
     assert share(0.0) <= 0.25
     assert 0.35 <= share(0.5) <= 0.75
+
+
+def test_crops_say_where_their_markers_are_if_asked() -> None:
+    stain, sparse = BUILT_IN["cd68"], Domain.of_arrays("cd68", [spotted(128, 3)])
+    wanted = MarkerPreference(stain=stain, probability=1.0, threshold=0.03, masks=True)
+    items = [crops(stain=sparse, steps=8, markers=wanted)[i] for i in range(8)]
+    for item in items:
+        rgb = ((item["stain"].permute(1, 2, 0).numpy() + 1) * 127.5).round().astype(np.uint8)
+        np.testing.assert_array_equal(item["markers"][0].numpy(), marker_mask(rgb, stain, 0.03))
+    assert any(0 < item["markers"].mean() < 1 for item in items)
+    assert "markers" not in crops(stain=sparse, markers=replace(wanted, masks=False))[0]
 
 
 def test_without_any_marker_crops_are_plain_ones() -> None:

@@ -186,7 +186,7 @@ def _make_trainer(order: Order, colours: Stain, reference: Domain, stain: Domain
         seed=order.seed,
         steps=run.steps,
         batch=recipe.batch * processes,
-        markers=MarkerPreference(stain=colours, probability=order.markers) if order.markers else None,
+        markers=MarkerPreference(stain=colours, probability=order.markers, masks=recipe.hiding is not None),
     )
     features = load_features(order.kid_features, accelerator.device) if order.kid_features else None
     measured = reference.held_out and stain.held_out

@@ -15,6 +15,7 @@ from augengine.pictures.arrays import RgbImage
 from augengine.stains import Stain
 from augengine.weights.cards import DIRECTIONS, Card, Direction, digest_weights
 from augengine_train.cyclegan.checkpoint import TrainingCard, load_generator
+from augengine_train.cyclegan.hiding import Hiding
 from augengine_train.cyclegan.pairs import load_pair
 from augengine_train.loop.checkpoints import Checkpoints
 from augengine_train.loop.logs import flatten
@@ -91,12 +92,17 @@ def _sentence(card: TrainingCard) -> str:
     run, recipe = card.run, card.run.recipe
     text = (
         f"CycleGAN, recipe {recipe.name}, {card.step} of {run.steps} steps of {recipe.batch * run.processes} crop(s) "
-        f"of {recipe.crop} px a stain, seed {run.seed}, {run.precision}; data: {_data(run.data)}."
+        f"of {recipe.crop} px a stain, seed {run.seed}, {run.precision}{_hidden(recipe.hiding)}; "
+        f"data: {_data(run.data)}."
     )
     if card.validation is None:
         return f"{text} Not validated: nothing was held out."
     numbers = ", ".join(f"{name} {value:.3g}" for name, value in flatten(card.validation).items())
     return f"{text} On what was held out: {numbers}."
+
+
+def _hidden(hiding: Hiding | None) -> str:
+    return "" if hiding is None else f", markers hidden from a seeker behind noise of {hiding.sigma:g}"
 
 
 def _data(data: Mapping[str, object]) -> str:

@@ -15,6 +15,7 @@ from augengine.weights.cards import DIRECTIONS, read_card, write_card
 from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.checkpoint import TrainingRun
 from augengine_train.cyclegan.finish import WEIGHTS, export_run
+from augengine_train.cyclegan.hiding import Hiding
 from augengine_train.cyclegan.judge import held_out_judge
 from augengine_train.cyclegan.networks import DiscriminatorNorm
 from augengine_train.cyclegan.recipe import TrainingRecipe, zhu2017
@@ -34,6 +35,7 @@ class Effort:
         identity: Weight of the identity losses, as a recipe's ``lambda_identity``.
         cycle: Weight of the cycle losses beside the adversarial ones, as a recipe's ``lambda_cycle``.
         discriminator_norm, discriminator_scales: The recipe's fields of these names.
+        hiding: How the generators are taught to hide markers, as a recipe has it.
         seed: Root of every draw.
         resume: Go on with trainings that were broken off.
         upsampling: How the generators double the sides, as a recipe's generator has it.
@@ -49,6 +51,7 @@ class Effort:
     cycle: float = 10.0
     discriminator_norm: DiscriminatorNorm = "instance"
     discriminator_scales: int = 1
+    hiding: Hiding | None = None
     seed: int = 0
     resume: bool = False
     upsampling: Upsampling = "transposed"
@@ -66,6 +69,7 @@ class Effort:
             discriminator_scales=self.discriminator_scales,
             lambda_cycle=self.cycle,
             lambda_identity=self.identity,
+            hiding=self.hiding,
         )
 
 
@@ -107,7 +111,9 @@ def train_pair(fit: PairFit, reference: Domain, own: Domain, out: Path, effort: 
             seed=effort.seed,
             steps=effort.steps,
             batch=recipe.batch * accelerator.num_processes,
-            markers=MarkerPreference(stain=BUILT_IN[own.name], probability=fit.markers) if fit.markers else None,
+            markers=MarkerPreference(
+                stain=BUILT_IN[own.name], probability=fit.markers, masks=effort.hiding is not None
+            ),
         ),
         out=out,
         accelerator=accelerator,

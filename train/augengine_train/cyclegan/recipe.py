@@ -8,6 +8,7 @@ from typing import Self
 from augengine.errors import SpecError
 from augengine.generator import Recipe
 from augengine.spec import SIDE_MULTIPLE
+from augengine_train.cyclegan.hiding import Hiding
 from augengine_train.cyclegan.networks import DiscriminatorNorm
 from augengine_train.loop.recipe_file import read_recipe
 
@@ -34,6 +35,7 @@ class TrainingRecipe:
         epoch_images: Images of each stain that make an epoch; the paper has 5000 patches.
         lambda_cycle: Weight of both cycle losses.
         lambda_identity: Weight of both identity losses as a share of ``lambda_cycle``; 0 leaves them out.
+        hiding: How the generators are taught to hide markers; None, as in the paper, leaves it to the cycle loss.
         halve_lambdas: Halve both weights at half time.
         lr: Adam's learning rate.
         beta1: Adam's decay of the mean.
@@ -54,6 +56,7 @@ class TrainingRecipe:
     epoch_images: int = 5000
     lambda_cycle: float = 10.0
     lambda_identity: float = 0.5
+    hiding: Hiding | None = None
     halve_lambdas: bool = False
     lr: float = 2e-4
     beta1: float

@@ -46,4 +46,5 @@ class Schedule:
         """The loss weights, halved in the second half where the recipe says so."""
         late = self.recipe.halve_lambdas and 2 * step >= self.steps
         cycle = self.recipe.lambda_cycle * (0.5 if late else 1.0)
-        return Lambdas(cycle=cycle, identity=cycle * self.recipe.lambda_identity)
+        hide = 0.0 if self.recipe.hiding is None else self.recipe.hiding.weight
+        return Lambdas(cycle=cycle, identity=cycle * self.recipe.lambda_identity, hide=hide)

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from augengine.errors import SpecError
+from augengine_train.cyclegan.hiding import HideAndSeek
 from augengine_train.cyclegan.losses import Lambdas, Losses, discriminator_loss, generator_losses, weigh
 from augengine_train.cyclegan.networks import (
     Cycles,
@@ -25,7 +26,10 @@ from augengine_train.cyclegan.recipe import TrainingRecipe
 
 PrecisionOption = Literal["auto", "float32", "bfloat16", "float16"]
 Batch = Mapping[str, Tensor]
-"""``reference`` and ``stain``: float32 (N, 3, H, W) in [-1, 1]."""
+"""``reference`` and ``stain``: float32 (N, 3, H, W) in [-1, 1]; to hide markers also ``markers``: float32 (N, 1, H, W).
+
+``markers`` is 1 where ``stain`` shows a marker, 0 elsewhere.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,9 @@ class CycleGan:
         self._discriminators = accelerator.prepare_model(self.discriminators)
         self._generator_adam = torch.optim.Adam(self.generators.parameters(), recipe.lr, betas, fused=True)
         self._discriminator_adam = torch.optim.Adam(self.discriminators.parameters(), recipe.lr, betas, fused=True)
+        self._game = None
+        if recipe.hiding is not None:
+            self._game = HideAndSeek(recipe.hiding, seed=seed, lr=recipe.lr, betas=betas, accelerator=accelerator)
         rank = accelerator.process_index
         self._pools = {name: ImagePool(recipe.pool, seed, f"{name}/{rank}") for name in ("reference", "stain")}
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=precision.dtype == torch.float16)
@@ -93,22 +100,37 @@ class CycleGan:
     def step(self, batch: Batch, *, lr: float, lambdas: Lambdas) -> Losses:
         """Train once; the losses come back unweighted, detached and still on the device."""
         reference, stain = (self._place(batch[name]) for name in ("reference", "stain"))
-        for adam in (self._generator_adam, self._discriminator_adam):
-            for group in adam.param_groups:
-                group["lr"] = lr
-        cycles, losses = self._step_generators(reference, stain, lambdas)
+        markers = self._place(_markers(batch)) if self._game is not None else None
+        self._set_rate(lr)
+        cycles, losses = self._step_generators(reference, stain, markers, lambdas)
         losses |= self._step_discriminators(reference, stain, cycles)
+        if self._game is not None and markers is not None:
+            losses |= self._step_seeker(self._game, cycles.fake_reference, markers)
         self._scaler.update()
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _step_generators(self, reference: Tensor, stain: Tensor, lambdas: Lambdas) -> tuple[Cycles, Losses]:
+    def _set_rate(self, lr: float) -> None:
+        for adam in (self._generator_adam, self._discriminator_adam):
+            for group in adam.param_groups:
+                group["lr"] = lr
+        if self._game is not None:
+            self._game.set_rate(lr)
+
+    def _step_generators(
+        self, reference: Tensor, stain: Tensor, markers: Tensor | None, lambdas: Lambdas
+    ) -> tuple[Cycles, Losses]:
         self.discriminators.requires_grad_(requires_grad=False)
         with self._autocast():
             cycles: Cycles = self._generators(reference, stain, identity=lambdas.identity > 0)
             # Frozen, so nothing to reduce: called without what distributes it.
             judged = self.discriminators(cycles.fake_reference, cycles.fake_stain)
         cycles = cycles.float()
-        losses = generator_losses(cycles, reference, stain, *(_in_float32(maps) for maps in judged))
+        maps_reference, maps_stain = (_in_float32(maps) for maps in judged)
+        weights = None if self._game is None or markers is None else self._game.weights(markers)
+        losses = generator_losses(cycles, reference, stain, maps_reference, maps_stain, weights)
+        if self._game is not None and markers is not None:
+            with self._autocast():
+                losses["hide"] = self._game.hide(cycles.fake_reference, markers)
         self._descend(weigh(losses, lambdas), self._generator_adam)
         return cycles, losses
 
@@ -124,6 +146,12 @@ class CycleGan:
         }
         self._descend(losses["tell_reference"] + losses["tell_stain"], self._discriminator_adam)
         return losses
+
+    def _step_seeker(self, game: HideAndSeek, fake_reference: Tensor, markers: Tensor) -> Losses:
+        with self._autocast():
+            loss = game.seek(fake_reference, markers)
+        self._descend(loss, game.adam)
+        return {"seek": loss}
 
     def _descend(self, loss: Tensor, adam: torch.optim.Optimizer) -> None:
         adam.zero_grad(set_to_none=True)
@@ -152,11 +180,13 @@ class CycleGan:
 
     def state_dict(self) -> dict[str, Any]:
         """All that every process shares besides the generators' weights: tensors, numbers and texts."""
+        game = {} if self._game is None else {"hide_and_seek": self._game.state_dict()}
         return {
             "discriminators": self.discriminators.state_dict(),
             "generator_adam": self._generator_adam.state_dict(),
             "discriminator_adam": self._discriminator_adam.state_dict(),
             "scaler": self._scaler.state_dict(),
+            **game,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -165,6 +195,14 @@ class CycleGan:
         self._generator_adam.load_state_dict(state["generator_adam"])
         self._discriminator_adam.load_state_dict(state["discriminator_adam"])
         self._scaler.load_state_dict(state["scaler"])
+        if self._game is not None:
+            self._game.load_state_dict(state["hide_and_seek"])
+
+
+def _markers(batch: Batch) -> Tensor:
+    if "markers" not in batch:
+        raise SpecError("markers are to be hidden, and the crops do not say where they are", hint="mark the crops")
+    return batch["markers"]
 
 
 def _in_float32(maps: Maps) -> Maps:

@@ -17,7 +17,7 @@ from augengine.chain.translate import normalise
 from augengine.draws.philox import derive_key, philox4x32, uniform
 from augengine.errors import SourceError, SpecError
 from augengine.pictures.arrays import RgbImage
-from augengine.pictures.markers import derive_threshold, marker_mask
+from augengine.pictures.markers import MarkerMask, derive_threshold, marker_mask
 from augengine.stains import Stain
 from augengine.tiling.patients import check_one_split
 from augengine_train.data.domain import Domain, Windows, names_of
@@ -37,11 +37,13 @@ class MarkerPreference:
         stain: The stain's vectors.
         probability: Share of the crops that are centred near a marker.
         threshold: Chromogen concentration of a marker; None derives it from the pictures, see `derive_threshold`.
+        masks: Whether the items say where the markers are.
     """
 
     stain: Stain
     probability: float
     threshold: float | None = None
+    masks: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
@@ -96,10 +98,16 @@ class UnpairedCrops(Dataset[dict[str, Tensor]]):
         return self._length
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``reference`` and ``stain``: float32 (3, crop, crop) in [-1, 1] each."""
+        """``reference`` and ``stain``: float32 (3, crop, crop) in [-1, 1] each.
+
+        If the markers have masks also ``markers``: float32 (1, crop, crop), 1 on a marker, 0 elsewhere.
+        """
         if not 0 <= index < self._length:
             raise IndexError(f"item {index} of {self._length}")
-        return {role: torch.from_numpy(normalise([side.crop(index)])[0]) for role, side in self._sides.items()}
+        crops = {role: side.crop(index) for role, side in self._sides.items()}
+        items = {role: torch.from_numpy(normalise([crop])[0]) for role, crop in crops.items()}
+        mask = self._sides["stain"].mask(crops["stain"])
+        return items if mask is None else items | {"markers": torch.from_numpy(mask[None].astype(np.float32))}
 
 
 def check_patients(*domains: Domain) -> None:
@@ -121,7 +129,8 @@ class _Side:
         self._images, self._sizes, self._side, self._key = domain.images, domain.sizes, side, philox_key
         self._cumulated = list(accumulate((h - side + 1) * (w - side + 1) for h, w in self._sizes))
         self._augment = augment
-        wanted = markers is not None and markers.probability > 0
+        wanted = markers is not None and (markers.probability > 0 or markers.masks)
+        self._masks = markers is not None and markers.masks
         self._markers = _MarkerBlocks(domain.images, markers) if markers is not None and wanted else None
 
     def crop(self, index: int) -> RgbImage:
@@ -134,6 +143,10 @@ class _Side:
         y, x = corner
         window = self._images[which][y : y + self._side, x : x + self._side]
         return _turned(window, flip <= 0.5, _ordinal(turns, 4)) if self._augment else window
+
+    def mask(self, crop: RgbImage) -> MarkerMask | None:
+        """bool (side, side): where a crop shows markers; None if nobody asked."""
+        return self._markers.mask(crop) if self._markers is not None and self._masks else None
 
     def _corner(self, which: int, top: float, left: float) -> tuple[int, int]:
         height, width = self._sizes[which]
@@ -172,8 +185,12 @@ class _MarkerBlocks:
         row, column = divmod(int(np.searchsorted(cumulated, place * cumulated[-1])), columns)
         return row * _BLOCK + _BLOCK // 2, column * _BLOCK + _BLOCK // 2
 
+    def mask(self, image: RgbImage) -> MarkerMask:
+        """bool (H, W): where a picture or a crop shows markers."""
+        return marker_mask(image, self._stain, self._threshold)
+
     def _count(self, image: RgbImage) -> tuple[NDArray[np.int64], int]:
-        mask = marker_mask(image, self._stain, self._threshold)
+        mask = self.mask(image)
         rows, columns = -(-mask.shape[0] // _BLOCK), -(-mask.shape[1] // _BLOCK)
         padded = np.zeros((rows * _BLOCK, columns * _BLOCK), dtype=np.int64)
         padded[: mask.shape[0], : mask.shape[1]] = mask

@@ -12,6 +12,7 @@ from augengine.errors import SpecError
 from augengine.weights.cards import find_weights
 from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
+from augengine_train.cyclegan.hiding import Hiding
 from augengine_train.cyclegan.networks import DiscriminatorNorm
 from augengine_train.cyclegan.pairs import load_pair
 from augengine_train.cyclegan.recipe import MOST_SCALES
@@ -83,6 +84,21 @@ JUDGED = "cd68"
     help="Weight of the cycle losses; more brings the reconstruction nearer, and translates with less freedom.",
 )
 @click.option(
+    "--hide",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Weight of the loss that makes the generators hide markers from a network that looks for them; 0 has none.",
+)
+@click.option(
+    "--hide-sigma", type=click.FloatRange(0, 1), default=0.1, help="Noise that the network of --hide looks through."
+)
+@click.option(
+    "--hide-emphasis",
+    type=click.FloatRange(0),
+    default=10.0,
+    help="With --hide: how much more than others a marker's pixels count in the cycle loss.",
+)
+@click.option(
     "--discriminator-norm",
     type=click.Choice(get_args(DiscriminatorNorm)),
     default="instance",
@@ -118,11 +134,15 @@ def main(
     weights: Path,
     replaces: bool,
     segmenter_steps: int,
+    hide: float,
+    hide_sigma: float,
+    hide_emphasis: float,
     **effort: Any,
 ) -> None:
     """Train the package's pairs, compare them with the committed ones on held-out strips, replace what is better."""
     more = None if pas is None else MorePas(folder=pas, left_out=tuple(leave_out))
     beside = None if outlined is None else Outlined(folder=outlined, mpp=outlined_mpp)
+    hiding = Hiding(weight=hide, sigma=hide_sigma, emphasis=hide_emphasis) if hide else None
     better: list[str] = []
     with interruptible("the same command with --resume goes on from the last checkpoint"):
         segmenter = _segmenter(stains, more, data, out, segmenter_steps, beside)
@@ -133,7 +153,7 @@ def main(
                 markers=PLANS[stain].markers,
                 limits=LIMITS if more else f"{LIMITS}; {NO_GLOMERULUS}",
             )
-            train_pair(fit, reference, own, out / stain, Effort(**effort))
+            train_pair(fit, reference, own, out / stain, Effort(**effort, hiding=hiding))
             new = judged(stain, reference, own, out / stain / "weights", out / stain / "held-out.png")
             old = judged(stain, reference, own, weights) if _has(stain, weights) else None
             click.echo("\n".join(["", *table(new, old)]))
