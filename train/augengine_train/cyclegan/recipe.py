@@ -15,7 +15,7 @@ from augengine_train.loop.recipe_file import read_recipe
 MIN_CROP = 32
 """Below it the discriminator's last norm has no plane left to average over; each coarser scale needs twice the side."""
 
-MOST_SCALES = 3
+MAX_SCALES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class TrainingRecipe:
     def __post_init__(self) -> None:
         if not self.name:
             raise SpecError("a training recipe needs a name", hint='in the TOML file: name = "mine"')
-        _check_range("discriminator_scales", self.discriminator_scales, 1, MOST_SCALES)
+        _check_range("discriminator_scales", self.discriminator_scales, 1, MAX_SCALES)
         least = MIN_CROP << (self.discriminator_scales - 1)
         if self.crop < least or self.crop % SIDE_MULTIPLE:
             raise SpecError(

@@ -15,7 +15,7 @@ from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
 from augengine_train.cyclegan.hiding import Hiding
 from augengine_train.cyclegan.networks import DiscriminatorNorm
 from augengine_train.cyclegan.pairs import load_pair
-from augengine_train.cyclegan.recipe import MOST_SCALES
+from augengine_train.cyclegan.recipe import MAX_SCALES
 from augengine_train.experiments.package_pairs.annotated_pas import CENTRED_TEST, TEST, Outlined
 from augengine_train.experiments.package_pairs.glomeruli import look_for_glomeruli, read_outlined
 from augengine_train.experiments.package_pairs.judgement import is_better, judged, table
@@ -106,7 +106,7 @@ JUDGED = "cd68"
 )
 @click.option(
     "--discriminator-scales",
-    type=click.IntRange(1, MOST_SCALES),
+    type=click.IntRange(1, MAX_SCALES),
     default=1,
     help="Sizes at which a discriminator looks at an image: the whole, half of it, a quarter.",
 )
