@@ -18,7 +18,7 @@ Square = tuple[int, int, int]
 WIDER = (1.15, 1.6)
 """Sides of the squares about a glomerulus, over the longer side of its box."""
 
-_LEAST = 64
+_MIN_BOX = 64
 """A glomerulus whose box is smaller is a sliver, in pixels."""
 
 
@@ -31,7 +31,7 @@ def squares(mask: Mask) -> Iterator[Square]:
     for spot in regionprops(label(mask > 0)):  # type: ignore[no-untyped-call]
         top, left, bottom, right = spot.bbox
         longer = max(bottom - top, right - left)
-        if longer < _LEAST or min(top, left) <= 0 or bottom >= height or right >= width:
+        if longer < _MIN_BOX or min(top, left) <= 0 or bottom >= height or right >= width:
             continue
         for wider in WIDER:
             side = min(ceil(wider * longer), height, width)
