@@ -36,7 +36,7 @@ def discs(count: int = 4, side: int = 32) -> Tensor:
 
 
 def seek(game: HideAndSeek, images: Tensor, markers: Tensor, steps: int) -> float:
-    """What the seeker pays after some steps on still images."""
+    """The seeker's loss after some steps on images that stay as they are."""
     for _ in range(steps):
         loss = game.seek(images, markers)
         game.adam.zero_grad()

@@ -11,13 +11,14 @@ from click.testing import CliRunner, Result
 
 from augengine.errors import WeightsError
 from augengine.measures.objects import MarkerObjects
+from augengine.measures.pair_verdict import PairVerdict, Word
 from augengine.pictures.encode import encode_image
 from augengine.stains import BUILT_IN
 from augengine.weights.cards import DIRECTIONS, find_weights, list_weights
 from augengine_train.cyclegan.judge import score
 from augengine_train.data.matched_tiles import SIDE
 from augengine_train.experiments.package_pairs.__main__ import main
-from augengine_train.experiments.package_pairs.judgement import is_better, table
+from augengine_train.experiments.package_pairs.judgement import is_better, may_replace, table
 from augengine_train.experiments.package_pairs.plans import LIMITS, NO_GLOMERULUS
 from augengine_train.experiments.package_pairs.replacing import MAX_BYTES, PACKAGE_WEIGHTS, replace_pairs
 from augengine_train.phantom import FieldSpec, draw_field
@@ -131,6 +132,12 @@ def test_better_is_a_lower_score_with_markers_found() -> None:
     assert not is_better(validation(dice=0.7, error=0.01), validation(dice=0.6, error=0.3))
     assert not is_better(replace(good, marker_dice=None), None)
     assert score(good) == pytest.approx(0.25 + 0.25 * 0.9)
+
+
+@pytest.mark.parametrize(("word", "replaces"), [("hides and responds", True), ("unstable", False)])
+def test_an_unstable_pair_replaces_nothing_whatever_its_score(word: Word, replaces: bool) -> None:
+    verdict = PairVerdict(word=word, reason="so", sure=False, tiles=4, marker_px=1000)
+    assert may_replace(validation(dice=0.9, error=0.1), None, verdict) is replaces
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from augengine.errors import SpecError
 
 _SLOPE = 0.2
 _PACE = 2.0
-_SIGMA = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,17 +96,17 @@ class HideAndSeek:
             group["lr"] = _PACE * lr
 
     def weights(self, markers: Tensor) -> Tensor:
-        """What each pixel's error in the stain's cycle counts: 1, and more on a marker; shape of ``markers``."""
+        """The weight of each pixel in the stain's cycle loss: 1, and more on a marker; of ``markers``' shape."""
         return 1 + self.hiding.emphasis * markers
 
     def hide(self, fake_reference: Tensor, markers: Tensor) -> Tensor:
-        """What the generators pay: nothing where the seeker says 0.5 of every place, so knows nothing."""
+        """The generators' loss. It is 0 if the seeker answers 0.5 everywhere, which means that it knows nothing."""
         self.seeker.requires_grad_(requires_grad=False)
         # Frozen, so nothing to reduce: called without what distributes it.
         return _distance(self._look(self.seeker, fake_reference), markers, on=0.5, off=0.5)
 
     def seek(self, fake_reference: Tensor, markers: Tensor) -> Tensor:
-        """What the seeker pays: 0 if it finds every marker, 0.5 if it knows nothing."""
+        """The seeker's loss. It is 0 if it finds every marker, and 0.5 if it knows nothing."""
         self.seeker.requires_grad_(requires_grad=True)
         return _distance(self._look(self._seeker, fake_reference.detach()), markers, on=1.0, off=0.0)
 

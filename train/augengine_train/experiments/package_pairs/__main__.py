@@ -9,6 +9,7 @@ from typing import Any, get_args
 import click
 
 from augengine.errors import SpecError
+from augengine.stains import BUILT_IN
 from augengine.weights.cards import find_weights
 from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
@@ -18,7 +19,7 @@ from augengine_train.cyclegan.pairs import load_pair
 from augengine_train.cyclegan.recipe import MAX_SCALES
 from augengine_train.experiments.package_pairs.annotated_pas import CENTRED_TEST, TEST, Outlined
 from augengine_train.experiments.package_pairs.glomeruli import look_for_glomeruli, read_outlined
-from augengine_train.experiments.package_pairs.judgement import is_better, judged, table
+from augengine_train.experiments.package_pairs.judgement import judged, may_replace, table, verdict_on
 from augengine_train.experiments.package_pairs.plans import (
     LIMITS,
     NO_GLOMERULUS,
@@ -159,7 +160,9 @@ def main(
             click.echo("\n".join(["", *table(new, old)]))
             if stain == JUDGED and segmenter is not None:
                 click.echo("\n".join(_seen(stain, data, segmenter, out, weights)))
-            better += [stain] if is_better(new, old) else []
+            verdict = verdict_on(stain, own, out / stain / "weights")
+            click.echo("\n".join(verdict.lines(BUILT_IN[stain].usual_eps)))
+            better += [stain] if may_replace(new, old, verdict) else []
     click.echo(f"better than what is committed: {', '.join(better) or 'none'}")
     if replaces:
         replace_pairs(better, out, weights)

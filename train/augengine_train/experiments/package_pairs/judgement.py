@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from augengine.measures.pair_verdict import PairVerdict
 from augengine.measures.verdict import DEFAULT_RULE
 from augengine.pictures.files import write_png
 from augengine.stains import BUILT_IN
@@ -15,6 +16,7 @@ from augengine_train.data import Domain
 from augengine_train.experiments.package_pairs.plans import REFERENCE
 from augengine_train.validate import Validation, measure
 from augengine_train.validate.grid import sample_grid
+from augengine_train.validate.verdict import judge_networks
 
 MIN_DICE = DEFAULT_RULE.least_dice
 SIGMAS = (0.01, 0.05, 0.1, 0.2, 0.3)
@@ -68,6 +70,17 @@ def is_better(new: Validation, old: Validation | None) -> bool:
     """Whether the new pair reaches the least Dice and has the lower score."""
     dice = new.marker_dice
     return dice is not None and dice >= MIN_DICE and (old is None or score(new) < score(old))
+
+
+def verdict_on(stain: str, own: Domain, weights: Path) -> PairVerdict:
+    """The verdict of `augment` on a stored pair, on the held-out pictures of its stain."""
+    pair = load_pair(REFERENCE, stain, weights)
+    return judge_networks(pair.to_reference, pair.from_reference, own.held_out, BUILT_IN[stain])
+
+
+def may_replace(new: Validation, old: Validation | None, verdict: PairVerdict) -> bool:
+    """Whether the new pair is better and not unstable: the score sees markers, and no tissue that noise changes."""
+    return is_better(new, old) and verdict.word != "unstable"
 
 
 def _cell(value: float | None) -> str:
