@@ -20,6 +20,9 @@ MAX_OBJECT_PX = 1500
 STAYS = 0.5
 """Share of an object's pixels that must be marker in the other picture for it to be there too."""
 
+WELL_MOVED = 0.4
+"""Share of the small objects that noise must move for an eps to be worth taking: variants of one tile then differ."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkerObjects:
@@ -65,6 +68,15 @@ def compare_objects(first: Sequence[MarkerMask], second: Sequence[MarkerMask]) -
         kept = int((there >= STAYS).sum())
         found += MarkerObjects(kept=kept, lost=len(there) - kept, new=int((here < STAYS).sum()))
     return found
+
+
+def eps_that_moves(grid: Sequence[tuple[float, MarkerObjects]]) -> float | None:
+    """The least sigma whose noise moves `WELL_MOVED` of the small markers; None where no sigma of the grid does."""
+    return next((sigma for sigma, objects in sorted(grid, key=_sigma) if (objects.moved or 0) >= WELL_MOVED), None)
+
+
+def _sigma(each: tuple[float, MarkerObjects]) -> float:
+    return each[0]
 
 
 def _shares(mask: MarkerMask, other: MarkerMask) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from augengine.measures.objects import MarkerObjects
+from augengine.measures.objects import WELL_MOVED, MarkerObjects
 from augengine.measures.tile_numbers import TileNumbers
 from augengine.measures.verdict import DEFAULT_RULE, MEANING, NEXT_STEP, Bounds, Evidence, Verdict, VerdictRule
 from augengine.progress import counted
@@ -100,8 +100,8 @@ class PairVerdict:
         stronger = [(s, part) for s, part, _ in self.moved if s > sigma]
         if share >= MIN_MOVED or not stronger:
             return text
-        other, part = next(((s, part) for s, part in stronger if part >= 2 * MIN_MOVED), stronger[-1])
-        advice = f", so --eps {other:g} would augment more" if part >= 2 * MIN_MOVED else ""
+        other, part = next(((s, part) for s, part in stronger if part >= WELL_MOVED), stronger[-1])
+        advice = f", so --eps {other:g} would augment more" if part >= WELL_MOVED else ""
         return f"{text}; at {other:g} it moves {part:.0%}{advice}"
 
 

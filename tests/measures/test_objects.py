@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from augengine.errors import SpecError
-from augengine.measures.objects import MAX_OBJECT_PX, MarkerObjects, compare_objects
+from augengine.measures.objects import MAX_OBJECT_PX, MarkerObjects, compare_objects, eps_that_moves
 from augengine.pictures.markers import MarkerMask
 
 
@@ -52,3 +52,12 @@ def test_an_object_that_grows_is_kept() -> None:
 def test_counts_below_zero_are_refused() -> None:
     with pytest.raises(SpecError):
         MarkerObjects(kept=-1, lost=0, new=0)
+
+
+def test_the_least_sigma_that_moves_two_in_five_markers_is_taken() -> None:
+    def moved(lost: int) -> MarkerObjects:
+        return MarkerObjects(kept=10 - lost, lost=lost, new=0)
+
+    assert eps_that_moves([(0.2, moved(9)), (0.05, moved(3)), (0.1, moved(4))]) == 0.1
+    assert eps_that_moves([(0.05, moved(3)), (0.1, MarkerObjects(kept=0, lost=0, new=5))]) is None
+    assert eps_that_moves([]) is None

@@ -34,6 +34,7 @@ class Effort:
         width, blocks, crop: The recipe's fields of these names.
         identity: Weight of the identity losses, as a recipe's ``lambda_identity``.
         cycle: Weight of the cycle losses beside the adversarial ones, as a recipe's ``lambda_cycle``.
+        decay: Share of the steps over which the learning rate falls to 0; before them it is full.
         discriminator_norm, discriminator_scales: The recipe's fields of these names.
         hiding: How the generators are taught to hide markers, as a recipe has it.
         seed: Root of every draw.
@@ -49,6 +50,7 @@ class Effort:
     crop: int
     identity: float = 0.0
     cycle: float = 10.0
+    decay: float = 0.5
     discriminator_norm: DiscriminatorNorm = "instance"
     discriminator_scales: int = 1
     hiding: Hiding | None = None
@@ -61,10 +63,13 @@ class Effort:
         """The recipe of every pair: zhu2017, at this size and with these weights of its losses."""
         own = zhu2017().with_changes(width=self.width, blocks=self.blocks, crop=self.crop)
         generator = replace(own.generator, upsampling=self.upsampling)
+        decay_epochs = round(self.decay * own.total_epochs)
         return replace(
             own,
             name="weights",
             generator=generator,
+            epochs=own.total_epochs - decay_epochs,
+            decay_epochs=decay_epochs,
             discriminator_norm=self.discriminator_norm,
             discriminator_scales=self.discriminator_scales,
             lambda_cycle=self.cycle,

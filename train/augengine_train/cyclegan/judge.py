@@ -9,6 +9,7 @@ from torch import nn
 
 from augengine.errors import SourceError
 from augengine.json_values import to_json
+from augengine.measures.verdict import DEFAULT_RULE, Bounds
 from augengine.pictures.markers import derive_threshold
 from augengine.stains import Stain
 from augengine_train.cyclegan.trainer import Judgement
@@ -16,7 +17,7 @@ from augengine_train.data import Domain
 from augengine_train.validate import Validation, measure
 from augengine_train.validate.grid import sample_grid
 
-CRITERION = "errors, markers, response"
+CRITERION = "errors, markers, response, tissue"
 """Name of the formula of `score`; another formula needs another name."""
 
 _SIGMAS = (0.05, 0.2)
@@ -84,17 +85,23 @@ def held_out_judge(
 
 
 def score(found: Validation) -> float:
-    """Lower is better: both cycles' L1, and what is lacking in markers and in response.
+    """Lower is better: both cycles' L1, and what is lacking in markers, in response and in tissue.
 
-    The latter are half of what the reconstructed markers lack to a Dice of 1, and a quarter of how far two draws agree
-    at the strongest noise.
+    The latter are half of what the reconstructed markers lack to a Dice of 1, a quarter of how far two draws agree
+    at the strongest noise, and what the counterstain's structure lacks to its bound at `DEFAULT_RULE.stable_at`.
     The cycle error alone hardly sees markers, which are a few percent of the pixels; Dice alone would not see tissue;
     and a pair that gives the same markers whatever the noise augments nothing.
     """
-    errors = found.cycle_reference.l1 + found.cycle_stain.l1
+    errors = found.cycle_reference.l1 + found.cycle_stain.l1 + _structure_lacking(found)
     if found.marker_dice is None:
         return errors
     return errors + 0.5 * (1 - found.marker_dice) + 0.25 * _agreement_at_most_noise(found)
+
+
+def _structure_lacking(found: Validation) -> float:
+    """0 within the bound, and where structure was not measured at that sigma."""
+    left = dict(zip(found.sigmas, found.structure, strict=False)).get(DEFAULT_RULE.stable_at, 1.0)
+    return max(0.0, Bounds().structure - left)
 
 
 def _agreement_at_most_noise(found: Validation) -> float:

@@ -17,6 +17,7 @@ from augengine.measures import (
     draw,
     run_cycles,
     spectrum,
+    structure,
     to_rgb,
     under_noise,
 )
@@ -111,6 +112,7 @@ def measure(
         faithful=tuple(each.faithful for each in noisy),
         area=tuple(each.area for each in noisy),
         objects=tuple(compare_objects(cycled, [rule.mask(to_rgb(image)) for image in first]) for first, _ in draws),
+        structure=_structure_left(b_tiles, of_stain, [first for first, _ in draws], stain),
         checkerboard_db=_checkerboard(of_stain),
         kid_reference=_kid(a_tiles, of_stain, features),
         kid_stain=_kid(b_tiles, of_reference, features),
@@ -125,6 +127,17 @@ def _cycles(tiles: Sequence[RgbImage], first: Translate, second: Translate) -> l
 def _draws(cycles: Sequence[Cycle], back: Translate, sigma: float, seed: int) -> Draws:
     first, second = (draw(cycles, back, sigma=sigma, seed=seed, variant=variant) for variant in (1, 2))
     return first, second
+
+
+def _structure_left(
+    tiles: Sequence[RgbImage], cycles: Sequence[Cycle], drawn: Sequence[Sequence[FloatImage]], stain: Stain
+) -> tuple[float, ...]:
+    """The counterstain's structure in each draw over that in the reconstruction; 0 where even that has none."""
+    bare, *noisy = (
+        structure(tiles, [to_rgb(image) for image in made], stain)
+        for made in ([cycle.back for cycle in cycles], *drawn)
+    )
+    return tuple(each / bare if bare > 0 else 0.0 for each in noisy)
 
 
 def _checkerboard(cycles: Sequence[Cycle]) -> float:

@@ -9,6 +9,7 @@ from augengine.measures import CycleError, check_sigmas
 from augengine.measures.objects import MarkerObjects
 
 _PER_SIGMA = ("response", "agreement", "faithful", "area")
+_LATER = ("objects", "structure")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,8 @@ class Validation:
         area: Share of marker pixels in that draw; where it grows, Dice grows by chance alone.
         objects: What noise of each sigma does to the small markers of the reconstruction: how many stay, go and come.
             Empty in validations before it was counted.
+        structure: How much of the counterstain's structure noise of each sigma leaves: its similarity between b and one
+            draw, as a share of that between b and the reconstruction. Empty in validations before it was measured.
         checkerboard_db: Power in the corners of the reconstructions' spectrum over that of b's, in decibels; transposed
             convolutions leave a grid there. None in validations before it was measured.
         kid_reference, kid_stain: Kernel Inception Distance of A' to a, and of translated a to b; None without a
@@ -65,6 +68,7 @@ class Validation:
     faithful: tuple[float | None, ...]
     area: tuple[float, ...]
     objects: tuple[MarkerObjects, ...] = ()
+    structure: tuple[float, ...] = ()
     checkerboard_db: float | None = None
     kid_reference: float | None = None
     kid_stain: float | None = None
@@ -73,14 +77,16 @@ class Validation:
         for name in _PER_SIGMA:
             if len(getattr(self, name)) != len(self.sigmas):
                 raise SpecError(f"one {name} a sigma is needed: {len(getattr(self, name))} for {len(self.sigmas)}")
-        if len(self.objects) not in (0, len(self.sigmas)):
-            raise SpecError(f"objects are counted for every sigma: {len(self.objects)} for {len(self.sigmas)}")
+        for name in _LATER:
+            if len(getattr(self, name)) not in (0, len(self.sigmas)):
+                raise SpecError(f"{name} is of every sigma: {len(getattr(self, name))} for {len(self.sigmas)}")
         check_sigmas(self.sigmas)
 
     def lines(self) -> list[str]:
         """The measures as lines of text."""
         moved = [f", small markers {_moved(each)}" for each in self.objects] or [""] * len(self.sigmas)
-        noise = zip(self.sigmas, self.agreement, self.faithful, self.area, self.response, moved, strict=True)
+        left = [f", structure left {each:.2f}" for each in self.structure] or [""] * len(self.sigmas)
+        noise = zip(self.sigmas, self.agreement, self.faithful, self.area, self.response, moved, left, strict=True)
         return [
             f"{self.reference}-{self.stain}, {self.reference_tiles} + {self.stain_tiles} held-out tiles",
             f"cycle error: {self.reference} L1 {self.cycle_reference.l1:.3f}, RMS {self.cycle_reference.rms:.3f}; "
@@ -93,8 +99,8 @@ class Validation:
             f"in A'; error at the borders {self.rim:.2f} times that inside",
             *(
                 f"sigma {sigma:g}: two draws agree {_two(agreement)}, Dice with {self.stain} {_two(faithful)}, "
-                f"area {area:.2%}, response {response:.4f}{objects}"
-                for sigma, agreement, faithful, area, response, objects in noise
+                f"area {area:.2%}, response {response:.4f}{objects}{tissue}"
+                for sigma, agreement, faithful, area, response, objects, tissue in noise
             ),
             *self._checkerboard_line(),
             self._kid_line(),

@@ -9,8 +9,6 @@ from typing import Any, get_args
 import click
 
 from augengine.errors import SpecError
-from augengine.stains import BUILT_IN
-from augengine.weights.cards import find_weights
 from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
 from augengine_train.cyclegan.hiding import Hiding
@@ -19,7 +17,6 @@ from augengine_train.cyclegan.pairs import load_pair
 from augengine_train.cyclegan.recipe import MAX_SCALES
 from augengine_train.experiments.package_pairs.annotated_pas import CENTRED_TEST, TEST, Outlined
 from augengine_train.experiments.package_pairs.glomeruli import look_for_glomeruli, read_outlined
-from augengine_train.experiments.package_pairs.judgement import judged, may_replace, table, verdict_on
 from augengine_train.experiments.package_pairs.plans import (
     LIMITS,
     NO_GLOMERULUS,
@@ -32,6 +29,7 @@ from augengine_train.experiments.package_pairs.plans import (
 from augengine_train.experiments.package_pairs.replacing import PACKAGE_WEIGHTS, replace_pairs
 from augengine_train.experiments.package_pairs.segmenter import SHARDS, fit_segmenter
 from augengine_train.experiments.package_pairs.there_and_back import pas_there_and_back
+from augengine_train.experiments.package_pairs.trial import has_pair, try_pair
 from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand, interruptible
 from augengine_train.unet import find_tiles, measure
 
@@ -83,6 +81,12 @@ JUDGED = "cd68"
     type=click.FloatRange(0),
     default=10.0,
     help="Weight of the cycle losses; more brings the reconstruction nearer, and translates with less freedom.",
+)
+@click.option(
+    "--decay",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    help="Share of the steps over which the learning rate falls to 0.",
 )
 @click.option(
     "--hide",
@@ -155,14 +159,11 @@ def main(
                 limits=LIMITS if more else f"{LIMITS}; {NO_GLOMERULUS}",
             )
             train_pair(fit, reference, own, out / stain, Effort(**effort, hiding=hiding))
-            new = judged(stain, reference, own, out / stain / "weights", out / stain / "held-out.png")
-            old = judged(stain, reference, own, weights) if _has(stain, weights) else None
-            click.echo("\n".join(["", *table(new, old)]))
+            trial = try_pair(stain, reference, own, out / stain, weights)
+            click.echo("\n".join(trial.lines()))
             if stain == JUDGED and segmenter is not None:
                 click.echo("\n".join(_seen(stain, data, segmenter, out, weights)))
-            verdict = verdict_on(stain, own, out / stain / "weights")
-            click.echo("\n".join(verdict.lines(BUILT_IN[stain].usual_eps)))
-            better += [stain] if may_replace(new, old, verdict) else []
+            better += [stain] if trial.may_replace else []
     click.echo(f"better than what is committed: {', '.join(better) or 'none'}")
     if replaces:
         replace_pairs(better, out, weights)
@@ -188,15 +189,11 @@ def _segmenter(
 def _seen(stain: str, data: Path, segmenter: Path, out: Path, weights: Path) -> Iterator[str]:
     """What the segmenter finds in what the new pair makes, and the one that is kept."""
     for name, folder in (("new", out / stain / "weights"), ("committed", weights)):
-        if _has(stain, folder):
+        if has_pair(stain, folder):
             pair = load_pair(REFERENCE, stain, folder)
             yield f"{name}: {look_for_glomeruli(pair.to_reference, data, segmenter).line()}"
             for sigma, drift in pas_there_and_back(pair, segmenter.parent / SHARDS / TEST, segmenter).items():
                 yield from (f"{name}: PAS there and back, sigma {sigma:g}: {line}" for line in drift.lines())
-
-
-def _has(stain: str, weights: Path) -> bool:
-    return (weights / f"{REFERENCE}-{stain}").is_dir() and bool(find_weights(REFERENCE, stain, [weights]))
 
 
 if __name__ == "__main__":
