@@ -116,10 +116,10 @@ class Preparation:
             yield self._noise.sigma(key, variant)
 
 
-def pad_to(image_hwc: RgbImage, height: int, width: int) -> RgbImage:
-    """Reflect-pad right and bottom, again and again where the padding is wider than the image."""
-    rows, columns = height - image_hwc.shape[0], width - image_hwc.shape[1]
-    return np.pad(image_hwc, ((0, rows), (0, columns), (0, 0)), mode="reflect")
+def pad_to(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Reflect-pad (H, W, ...) right and bottom, again and again where the padding is wider than the image."""
+    rows, columns = height - pixels.shape[0], width - pixels.shape[1]
+    return np.pad(pixels, ((0, rows), (0, columns), *[(0, 0)] * (pixels.ndim - 2)), mode="reflect")
 
 
 def key_words(philox_key: int) -> NDArray[np.uint32]:

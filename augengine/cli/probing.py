@@ -15,8 +15,8 @@ from augengine.cli.options import as_json_option, json_option
 from augengine.cli.results import print_probe
 from augengine.errors import EXIT_FAILURES
 from augengine.probing import (
-    EPS_GRID,
     PREVIEW_SIGMAS,
+    PROBE_SIGMAS,
     SIZE,
     Bounds,
     PreviewRequest,
@@ -111,7 +111,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
 @click.option(
     "--sigmas",
     type=_Sigmas(),
-    default=_listed(EPS_GRID),
+    default=_listed(PROBE_SIGMAS),
     show_default=True,
     help="Sigmas of noise to measure, with commas; eps is chosen from them. The verdict adds 0.05 and 0.2.",
 )
@@ -148,7 +148,9 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
     show_default=True,
     help="Standard deviation of the blur that wipes the code, in pixels.",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of probe.json and the plots.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder of report.html, probe.json and the plots."
+)
 @click.option("--apply", is_flag=True, help="Write the eps that was found into the stain's own TOML file.")
 @as_json_option
 def probe_command(

@@ -104,4 +104,4 @@ def print_probe(found: Probe, out: Path, *, as_json: bool) -> None:
     print_table(table)
     for line in (*found.lines(), *(f"left out: {each.key}: {each.reason}" for each in tissue.left_out)):
         print_line(line)
-    print_line(f"{out}/probe.json and its plots")
+    print_line(f"open {out}/report.html in a browser; {out}/probe.json holds the numbers")

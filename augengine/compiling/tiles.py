@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,9 +15,10 @@ from augengine.chain.translate import normalise
 from augengine.compiling.places import read_places, spread
 from augengine.errors import ContentError
 from augengine.listing import Listing
-from augengine.pictures.arrays import RgbImage
+from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.colour import recolour
 from augengine.pictures.images import Decoder
+from augengine.pictures.masks import read_mask
 from augengine.sample import Failure, Sample
 from augengine.sources import SampleSet, Source
 from augengine.sources.sample_set import STAIN
@@ -30,10 +32,17 @@ _TRIES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One tile: its sample's key, and its image as uint8 (H, W, 3)."""
+    """One tile.
+
+    Attributes:
+        key: Its sample's key.
+        image_hwc: uint8 (H, W, 3).
+        mask: Class ids of the same places, uint8 (H, W); None if the sample has no mask that fits its image.
+    """
 
     key: str
     image_hwc: RgbImage
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +93,9 @@ class Tiles:
         if isinstance(image, ContentError):
             return Failure(sample.key, image.message)
         own = recolour(image, _DRAWN, self.stain) if self._other_colours else image
-        return Tile(key=sample.key, image_hwc=_fit(own, height, width))
+        mask = _mask_of(sample, image)
+        fitted = None if mask is None else _fit(mask, height, width)
+        return Tile(key=sample.key, image_hwc=_fit(own, height, width), mask=fitted)
 
     @property
     def _other_colours(self) -> bool:
@@ -92,6 +103,16 @@ class Tiles:
         return self.surrogate and vectors[0] != vectors[1]
 
 
-def _fit(image_hwc: RgbImage, height: int, width: int) -> RgbImage:
-    top, left = max(0, image_hwc.shape[0] - height) // 2, max(0, image_hwc.shape[1] - width) // 2
-    return pad_to(image_hwc[top : top + height, left : left + width], height, width)
+def _mask_of(sample: Sample, image: RgbImage) -> Mask | None:
+    """A sample's mask; what is wrong with one that cannot be read is said by the commands that use it."""
+    if sample.mask is None:
+        return None
+    with suppress(ContentError):
+        mask = read_mask(sample.mask, max_side=MAX_SIDE)
+        return mask if mask.shape == image.shape[:2] else None
+    return None
+
+
+def _fit(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    top, left = max(0, pixels.shape[0] - height) // 2, max(0, pixels.shape[1] - width) // 2
+    return pad_to(pixels[top : top + height, left : left + width], height, width)

@@ -79,14 +79,31 @@ def _sigma(each: tuple[float, MarkerObjects]) -> float:
     return each[0]
 
 
+def gone(mask: MarkerMask, other: MarkerMask) -> MarkerMask:
+    """The pixels of those objects of a mask, small or large, of which the other mask has less than `STAYS`.
+
+    Args:
+        mask, other: bool (H, W) of the same places.
+    """
+    objects, shares, sizes = _overlaps(mask, other)
+    chosen = (shares < STAYS) & (sizes >= MIN_OBJECT_PX)
+    chosen[0] = False
+    return chosen[objects]
+
+
 def _shares(mask: MarkerMask, other: MarkerMask) -> NDArray[np.float64]:
     """For each small object of a mask, the share of its pixels that the other has too."""
+    _, shares, sizes = _overlaps(mask, other)
+    small = (sizes >= MIN_OBJECT_PX) & (sizes <= MAX_OBJECT_PX)
+    small[0] = False
+    return shares[small]
+
+
+def _overlaps(mask: MarkerMask, other: MarkerMask) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """The objects by number, 0 where there is none, and for each number its share that the other has, and its size."""
     from skimage.measure import label  # 0.3 s, and few commands look at markers
 
     objects: NDArray[np.int64] = label(mask)  # type: ignore[no-untyped-call]
     sizes = np.bincount(objects.ravel())
     common = np.bincount(objects.ravel(), weights=other.ravel().astype(np.float64), minlength=len(sizes))
-    small = (sizes >= MIN_OBJECT_PX) & (sizes <= MAX_OBJECT_PX)
-    small[0] = False
-    shares: NDArray[np.float64] = common[small] / sizes[small]
-    return shares
+    return objects, common / np.maximum(sizes, 1), sizes

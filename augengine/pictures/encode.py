@@ -51,8 +51,13 @@ def encode_image(rgb_hwc: RgbImage, fmt: ImageFormat) -> bytes:
 
 def jpeg_round_trip(rgb_hwc: RgbImage, quality: int) -> RgbImage:
     """What is left of uint8 (H, W, 3) after a JPEG of this quality, 1 ... 100, with chroma subsampled as JPEGs are."""
-    encoded = _imencode(".jpg", cv2.cvtColor(rgb_hwc, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    encoded = encode_jpeg(rgb_hwc, quality)
     return np.asarray(cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
+
+
+def encode_jpeg(rgb_hwc: RgbImage, quality: int) -> bytes:
+    """A JPEG of uint8 (H, W, 3) at this quality, 1 ... 100, with chroma subsampled: small, for the eye alone."""
+    return _imencode(".jpg", cv2.cvtColor(rgb_hwc, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def encode_mask(mask: Mask) -> bytes:

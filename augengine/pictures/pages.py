@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from augengine.pictures.arrays import RgbImage
+from augengine.pictures.overlays import borders
 
 _GAP = 10
 _MARGIN = 24
@@ -139,10 +140,8 @@ def outlined(image_hwc: RgbImage, mask: NDArray[np.uint8] | None) -> RgbImage:
     """
     if mask is None:
         return image_hwc
-    from skimage.segmentation import find_boundaries  # 0.2 s, and only sheets need it
-
     drawn = image_hwc.copy()
-    drawn[find_boundaries(mask)] = _BORDER  # type: ignore[no-untyped-call]
+    drawn[borders(mask) > 0] = _BORDER
     return drawn
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from augengine.pictures.arrays import RgbImage
+from augengine.pictures.arrays import Mask, RgbImage
 
 LANCZOS_REACH = 3.0
 """How far outside a window its pixels look, in pixels of the result."""
@@ -57,3 +57,17 @@ def window(rgb_hwc: RgbImage, *, x: float, y: float, scale: float, height: int, 
         return np.ascontiguousarray(cut) if by == 1 else np.array(Image.fromarray(cut).reduce(by))
     box = (x, y, x + width * scale, y + height * scale)
     return np.array(Image.fromarray(rgb_hwc).resize((width, height), Image.Resampling.LANCZOS, box=box))
+
+
+def shrunk(rgb_hwc: RgbImage, longest: int) -> RgbImage:
+    """A picture, smaller where a side is above ``longest`` pixels; for the eye alone."""
+    picture = Image.fromarray(rgb_hwc)
+    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
+
+
+def shrunk_classes(classes: Mask, longest: int) -> Mask:
+    """The classes of a picture that `shrunk` makes smaller, none of them mixed; uint8 (H, W)."""
+    picture = Image.fromarray(classes)
+    picture.thumbnail((longest, longest), Image.Resampling.NEAREST, reducing_gap=None)
+    return np.asarray(picture, dtype=np.uint8)

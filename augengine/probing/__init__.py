@@ -5,12 +5,12 @@ from augengine.measures.verdict import Bounds
 from augengine.probing.chosen_eps import apply_eps
 from augengine.probing.preview import preview
 from augengine.probing.report import Probe
-from augengine.probing.request import EPS_GRID, PREVIEW_SIGMAS, SIZE, PreviewRequest, ProbeRequest, SpecimenRequest
+from augengine.probing.request import PREVIEW_SIGMAS, PROBE_SIGMAS, SIZE, PreviewRequest, ProbeRequest, SpecimenRequest
 from augengine.probing.run import probe
 
 __all__ = [
-    "EPS_GRID",
     "PREVIEW_SIGMAS",
+    "PROBE_SIGMAS",
     "SIZE",
     "Bounds",
     "PreviewRequest",

@@ -13,8 +13,8 @@ from augengine.measures.verdict import Bounds
 from augengine.pictures.markers import check_threshold
 from augengine.spec import MIN_SIDE, BackendName, NoiseSpec, asked, set_paths
 
-EPS_GRID = (0.01, 0.05, 0.1, 0.3, 0.5, 0.9)
-"""The grid of eps in section 3 of the paper (ISBI 2021)."""
+PROBE_SIGMAS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5)
+"""Steps of the report's slider, and the grid that eps is chosen from; the paper's (section 3) has six, up to 0.9."""
 
 PREVIEW_SIGMAS = (0.0, 0.05, 0.1, 0.3)
 SIZE = 256
@@ -71,7 +71,7 @@ class ProbeRequest:
 
     specimen: SpecimenRequest
     out: Path
-    sigmas: tuple[float, ...] = EPS_GRID
+    sigmas: tuple[float, ...] = PROBE_SIGMAS
     seed: int = 0
     reference_source: str | None = None
     threshold: float | None = None
@@ -143,4 +143,4 @@ class PreviewRequest:
             )
         if self.threshold is not None:
             check_threshold(self.threshold)
-        NoiseSpec(eps=EPS_GRID[0], seed=self.seed)  # it knows what a seed is
+        NoiseSpec(eps=PROBE_SIGMAS[0], seed=self.seed)  # it knows what a seed is

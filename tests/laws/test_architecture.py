@@ -26,7 +26,8 @@ TRAINING = ROOT / "train/augengine_train"
 # Package -> the files that may import it, relative to augengine/.
 OWNERS: dict[str, set[str]] = {
     "PIL": {
-        *(f"pictures/{name}.py" for name in ("headers", "jpeg", "masks", "metadata", "pages", "reading", "resample")),
+        *(f"pictures/{name}.py" for name in ("headers", "jpeg", "masks", "metadata", "overlays", "pages", "reading")),
+        "pictures/resample.py",
         "tiling/overview.py",
         *("torch/images.py", "torch/stain_noise.py"),
     },
@@ -42,6 +43,7 @@ OWNERS: dict[str, set[str]] = {
     "cupy": {"engines/gpu_memory.py"},
     "cv2": {"pictures/encode.py", "pictures/pixels.py"},
     "fsspec": {"shards/walk.py", "sources/tars.py", "storage/url.py"},
+    "jinja2": {"probing/page.py"},
     "matplotlib": {"probing/plots.py"},
     "msgspec": {"json_values.py"},
     "nvidia.dali": {"chain/_cuda.py", "chain/dali.py"},
@@ -71,7 +73,7 @@ OWNERS: dict[str, set[str]] = {
         "measures/objects.py",
         "measures/structure.py",
         "measures/wiping.py",
-        "pictures/pages.py",
+        "pictures/overlays.py",
     },
     "tensorrt": {"engines/trt_packages.py"},
     "tensorrt_rtx": {"engines/trt_packages.py"},

@@ -1,0 +1,173 @@
+"""The report in a real browser: the slider moves the picture, toggles and keys work, nothing complains."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+from augengine.compiling import Tile
+from augengine.probing import SpecimenRequest
+from augengine.probing.gallery import MAX_PICTURE_PX, Gallery
+from augengine.probing.measuring import measure
+from augengine.probing.page import render_page
+from augengine.probing.plots import draw_plots
+from tests.support.browser import browser  # noqa: F401
+from tests.support.known_pairs import hiding
+from tests.support.known_specimen import specimen
+from tests.support.pictures import stained
+from tests.support.probes import asked
+
+KEYS = ("t0", "<b>bold</b>")
+
+
+def tiles() -> tuple[Tile, ...]:
+    mask = np.zeros((96, 96), np.uint8)
+    mask[20:70, 30:80] = 1
+    return tuple(Tile(key=key, image_hwc=stained(seed=i), mask=mask if i == 0 else None) for i, key in enumerate(KEYS))
+
+
+@pytest.fixture(scope="module")
+def page(small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    request = asked(specimen=SpecimenRequest(stain="cd68", source="my tiles/", mpp=0.5))
+    gallery = Gallery()
+    found = measure(specimen(hiding(), small_weights, tiles()), request, lambda _: None, lambda *_: (), gallery=gallery)
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_bytes(render_page(found, gallery, draw_plots(found), request))
+    return file
+
+
+@pytest.fixture
+def opened(browser: Chrome, page: Path) -> Chrome:  # noqa: F811
+    browser.get(f"file://{page}")
+    return browser
+
+
+def by(opened: Chrome, name: str) -> WebElement:
+    return opened.find_element(By.ID, name)
+
+
+def one(opened: Chrome, kind: str) -> WebElement:
+    return opened.find_element(By.CSS_SELECTOR, f"#tiles img.{kind}")
+
+
+def shown(opened: Chrome) -> str:
+    return str(one(opened, "variant").get_attribute("src"))
+
+
+def source(opened: Chrome) -> str:
+    return str(one(opened, "source").get_attribute("src"))
+
+
+def test_it_asks_nothing_of_a_network(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)""", text) == []
+    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
+
+
+def test_it_opens_with_the_verdict_and_what_to_do(opened: Chrome) -> None:
+    words = opened.find_element(By.CLASS_NAME, "verdict").text
+    assert words.startswith("This pair hides and responds: noise moves the markers")
+    assert "Next: move the slider" in opened.find_element(By.TAG_NAME, "header").text
+
+
+def test_the_slider_has_ten_steps_and_each_changes_picture_and_words(opened: Chrome) -> None:
+    slider = by(opened, "sigma")
+    assert int(str(slider.get_attribute("max"))) >= 10
+    slider.send_keys(Keys.HOME)
+    seen = set()
+    for _ in range(int(str(slider.get_attribute("max")))):
+        seen.add((shown(opened), by(opened, "value").text))
+        slider.send_keys(Keys.ARROW_RIGHT)
+    assert len({picture for picture, _ in seen}) == len({sigma for _, sigma in seen}) >= 10
+    assert "small markers stay" in by(opened, "said").text
+    assert "Beyond the bounds" in by(opened, "said").text
+
+
+def test_draws_of_one_sigma_are_other_pictures(opened: Chrome) -> None:
+    seen = []
+    for _ in range(4):
+        seen.append(shown(opened))
+        by(opened, "draw").click()
+    assert len(set(seen)) == 3
+    assert seen[3] == seen[0]
+
+
+def test_layers_are_toggled_by_button_and_by_key(opened: Chrome) -> None:
+    for name, key, kind in (("moves", "m", "moves"), ("outlines", "o", "outline")):
+        assert not one(opened, kind).is_displayed()
+        by(opened, name).click()
+        assert one(opened, kind).is_displayed()
+        assert by(opened, name).get_attribute("aria-pressed") == "true"
+        opened.find_element(By.TAG_NAME, "body").send_keys(key)
+        assert not one(opened, kind).is_displayed()
+
+
+def test_flicker_shows_source_and_variant_in_turns_until_it_is_ended(opened: Chrome) -> None:
+    variant = shown(opened)
+    by(opened, "flicker").click()
+    wait = WebDriverWait(opened, 5, poll_frequency=0.05)
+    assert wait.until(lambda _: shown(opened) == source(opened))
+    assert wait.until(lambda _: shown(opened) == variant)
+    by(opened, "flicker").click()
+    assert shown(opened) == variant
+
+
+def test_a_tile_that_is_held_shows_its_source(opened: Chrome) -> None:
+    variant, tile = shown(opened), one(opened, "variant")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", tile)
+    ActionChains(opened).click_and_hold(tile).perform()
+    assert shown(opened) == source(opened)
+    ActionChains(opened).release().perform()
+    assert shown(opened) == variant
+
+
+def test_the_intermediate_is_neither_source_nor_variant(opened: Chrome) -> None:
+    variant = shown(opened)
+    by(opened, "intermediate").click()
+    assert shown(opened) not in (variant, source(opened))
+
+
+def test_take_this_eps_shows_the_command_for_the_sigma_that_is_seen(opened: Chrome) -> None:
+    assert not by(opened, "command").is_displayed()
+    by(opened, "sigma").send_keys(Keys.ARROW_LEFT)
+    by(opened, "take").click()
+    sigma = by(opened, "value").text
+    typed = by(opened, "typed").text
+    assert typed == (
+        f"augengine augment --stain cd68 --in 'my tiles/' --mpp 0.5 --eps {sigma} --variants 4 --out shards/"
+    )
+    by(opened, "sigma").send_keys(Keys.HOME)
+    assert not by(opened, "take").is_enabled()
+    assert not by(opened, "command").is_displayed()
+
+
+def test_names_are_shown_as_they_are_and_nothing_complains(opened: Chrome) -> None:
+    captions = [each.text for each in opened.find_elements(By.CSS_SELECTOR, "#tiles figcaption")]
+    assert captions == list(KEYS)
+    logged = opened.get_log("browser")  # type: ignore[no-untyped-call]
+    assert [entry for entry in logged if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.parametrize("width", [800, 1280, 400])
+def test_no_width_needs_scrolling_sideways(opened: Chrome, width: int) -> None:
+    opened.set_window_size(width, 900)
+    wide = opened.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+    opened.set_window_size(1280, 1000)
+    assert wide <= 0
+
+
+def test_large_tiles_are_made_smaller(small_weights: Path) -> None:
+    pair = hiding()
+    large = (Tile(key="large", image_hwc=stained(2 * MAX_PICTURE_PX, 1)),)
+    gallery = Gallery()
+    measure(specimen(pair, small_weights, large), asked(sigmas=(0.05,)), lambda _: None, lambda *_: (), gallery=gallery)
+    assert len(gallery.sitters[0].source) < 60_000
