@@ -15,10 +15,10 @@ install: .venv/installed ## .venv with what augment and build-engines need (no t
 
 install-gpu: .venv/installed-gpu ## .venv with what gpu-check needs: the tests' packages, TensorRT for RTX and CuPy
 
-demo: install ## augmented shards of drawn tissue, and a picture of how the markers move
+demo: install ## augmented shards of drawn tissue, and pictures of how the markers move: demo.png, demo.gif
 	$(BIN)/augengine augment --stain cd68 --eps 0.2 --variants 4 --include-source --out demo/
 	$(BIN)/augengine verify demo/
-	$(BIN)/augengine sheet demo/ --out demo.png
+	$(BIN)/augengine sheet demo/ --out demo.png --flicker demo.gif
 
 # A process that dies fails the run; pytest-xdist would start another and may wait for it for ever.
 PROCESSES ?= 2
@@ -65,7 +65,7 @@ table1: .venv/installed-dev ## the paper's Table 1 and its controls on drawn tis
 	OMP_NUM_THREADS=1 $(BIN)/augengine train table1 --workers 2 $(TABLE1_OPTIONS)
 
 clean: ## remove the environment and what the demo made
-	rm -rf .venv demo demo.png
+	rm -rf .venv demo demo.png demo.gif
 
 .venv/bin/python:
 	$(PYTHON) -m venv $(VENV_OPTIONS) .venv

@@ -25,9 +25,16 @@ from augengine.storage import AnyPath, path_of
     help="File of the picture, a PNG.",
 )
 @click.option("--rows", type=click.IntRange(min=1), default=3, show_default=True, help="How many sources to draw.")
-def sheet_command(shards: AnyPath, out: Path, rows: int) -> None:
+@click.option(
+    "--flicker",
+    type=click.Path(path_type=Path),
+    help="File of a GIF besides, which shows sources and variants in turns.",
+)
+def sheet_command(shards: AnyPath, out: Path, rows: int, flicker: Path | None) -> None:
     """Draw sources, their translations, variants, and, with two or more variants, where these differ."""
-    print_line(str(draw_sheet(shards, out, rows=rows)))
+    print_line(str(draw_sheet(shards, out, rows=rows, flicker=flicker)))
+    if flicker is not None:
+        print_line(str(flicker))
 
 
 @click.command("replay")

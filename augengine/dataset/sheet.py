@@ -17,21 +17,22 @@ from augengine.dataset.reopen import Reopened, draw, read_sources, reopen
 from augengine.errors import ContentError, ShardError, SpecError
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.encode import decode_own
-from augengine.pictures.files import write_png
+from augengine.pictures.files import write_flicker, write_png
 from augengine.pictures.masks import read_mask
-from augengine.pictures.pages import Row, contact_sheet
+from augengine.pictures.pages import Row, contact_sheet, flicker_frames
 from augengine.sample import Sample
 from augengine.spec import MAX_SIDE
 from augengine.storage import AnyPath
 
 
-def draw_sheet(folder: AnyPath, out: Path, *, rows: int = 3) -> Path:
+def draw_sheet(folder: AnyPath, out: Path, *, rows: int = 3, flicker: Path | None = None) -> Path:
     """Draw sources of a dataset, their translations, variants, and where these differ, into a PNG.
 
     Args:
         folder: The dataset.
         out: The picture, on a disk.
         rows: How many sources, spread over a shard; the next one serves where one has too few.
+        flicker: File of a GIF that shows the same sources and their variants in turns; None writes none.
 
     Returns:
         ``out``.
@@ -52,6 +53,8 @@ def draw_sheet(folder: AnyPath, out: Path, *, rows: int = 3) -> Path:
     title = f"augengine: {spec.stain} by way of {spec.reference}, eps {spec.noise.eps:g}"
     sheet = contact_sheet(drawn, stain=spec.stain, reference=spec.reference, title=title)
     write_png(out, sheet)
+    if flicker is not None:
+        write_flicker(flicker, flicker_frames(drawn, stain=spec.stain, title=title))
     return out
 
 

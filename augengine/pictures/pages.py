@@ -29,6 +29,8 @@ FULL_SCALE = 20.0
 """Deviation among variants, in grey levels, that is drawn brightest."""
 
 
+WHERE_TO_LOOK = "look at the markers: they come and go; nuclei, and the borders of the masks (green), stay"
+
 Cell = tuple[str, RgbImage]
 """A picture, uint8 (H, W, 3), and what stands above it."""
 
@@ -113,7 +115,27 @@ def contact_sheet(rows: Sequence[Row], *, stain: str, reference: str, title: str
     Returns:
         uint8 (height, width, 3).
     """
-    return draw_page([_cells(row, stain, reference) for row in rows], title=title)
+    return draw_page([_cells(row, stain, reference) for row in rows], title=title, note=WHERE_TO_LOOK)
+
+
+def flicker_frames(rows: Sequence[Row], *, stain: str, title: str) -> list[RgbImage]:
+    """Pages to be shown in turns: all sources side by side, then their first variants, their second, and so on.
+
+    Args:
+        rows: At least one; the frames end with the last variant that all of them have.
+        stain, title: For the labels.
+
+    Returns:
+        uint8 (height, width, 3) each, of one size.
+    """
+    count = min(len(row.sigmas) for row in rows)
+    pages = [[(f"source, {stain}", outlined(row.source, row.mask)) for row in rows]]
+    for k in range(count):
+        drawn = [
+            (f"variant {k + 1}, sigma {row.sigmas[k]:.3f}", outlined(row.variants_khwc[k], row.mask)) for row in rows
+        ]
+        pages.append(drawn)
+    return [draw_page([page], title=title, note=WHERE_TO_LOOK) for page in pages]
 
 
 def _cells(row: Row, stain: str, reference: str) -> list[tuple[str, RgbImage]]:

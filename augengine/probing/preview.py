@@ -12,7 +12,7 @@ from augengine.pictures.arrays import RgbImage
 from augengine.pictures.colour import chromogen_alone
 from augengine.pictures.encode import encode_image
 from augengine.pictures.markers import MarkerRule, chromogen
-from augengine.pictures.pages import Cell, draw_page, heat_map
+from augengine.pictures.pages import WHERE_TO_LOOK, Cell, draw_page, heat_map, outlined
 from augengine.probing.chosen_eps import eps_found
 from augengine.probing.output import make_folder, write_files
 from augengine.probing.reference import marker_rule
@@ -62,12 +62,12 @@ def _drawn(cycles: Sequence[Cycle], specimen: Specimen, sigma: float, seed: int,
 def _by_sigma(specimen: Specimen, cycles: Sequence[Cycle], request: PreviewRequest) -> RgbImage:
     """The paper's Fig. 2: rows are sigmas, columns samples; above them the sources and A'."""
     stain, reference = specimen.weights.stain, specimen.weights.reference
-    rows: list[list[Cell]] = [[(tile.key, tile.image_hwc) for tile in specimen.tiles]]
+    rows: list[list[Cell]] = [[(tile.key, outlined(tile.image_hwc, tile.mask)) for tile in specimen.tiles]]
     rows.append([("", to_rgb(cycle.there)) for cycle in cycles])
     names = [f"source, {stain}", f"A', {reference}"]
     for sigma in request.sigmas:
         images = _drawn(cycles, specimen, sigma, request.seed, 1) if sigma else [to_rgb(cycle.back) for cycle in cycles]
-        rows.append([("", image) for image in images])
+        rows.append([("", outlined(image, tile.mask)) for image, tile in zip(images, specimen.tiles, strict=True)])
         names.append(f"sigma {sigma:g}" if sigma else "without noise")
     note = "each row: A' with noise of that sigma, translated back; one draw, scaled"
     return draw_page(rows, title=f"{stain} by way of {reference}: more noise, more change", note=note, names=names)
@@ -77,13 +77,13 @@ def _by_draw(specimen: Specimen, drawn: Sequence[Sequence[RgbImage]], sigma: flo
     """The paper's Fig. 3: several draws of one sigma."""
     rows: list[list[Cell]] = [
         [
-            (f"source {tile.key}", tile.image_hwc),
-            *((f"draw {number}", images[row]) for number, images in enumerate(drawn, start=1)),
+            (f"source {tile.key}", outlined(tile.image_hwc, tile.mask)),
+            *((f"draw {number}", outlined(images[row], tile.mask)) for number, images in enumerate(drawn, start=1)),
         ]
         for row, tile in enumerate(specimen.tiles)
     ]
     stain = specimen.weights.stain
-    return draw_page(rows, title=f"{stain}: {len(drawn)} draws of noise of sigma {sigma:g}")
+    return draw_page(rows, title=f"{stain}: {len(drawn)} draws of noise of sigma {sigma:g}", note=WHERE_TO_LOOK)
 
 
 def _where_markers_move(
@@ -98,9 +98,9 @@ def _where_markers_move(
         varies = np.std([chromogen(image, stain) for image in images], axis=0)
         rows.append(
             [
-                (tile.key, tile.image_hwc),
+                (tile.key, outlined(tile.image_hwc, tile.mask)),
                 ("its chromogen alone", chromogen_alone(tile.image_hwc, stain)),
-                ("one draw", images[0]),
+                ("one draw", outlined(images[0], tile.mask)),
                 ("its chromogen alone", chromogen_alone(images[0], stain)),
                 ("how often marker (bright: always)", heat_map(often, 1.0)),
                 ("variation of the chromogen", heat_map(varies, threshold)),

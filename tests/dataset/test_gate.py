@@ -220,7 +220,9 @@ def test_a_sheet_draws_what_the_gate_left_and_passes_over_bad_samples(measured: 
     write_folder(tmp_path / "tiles", ["large"])
     (tmp_path / "tiles" / "a_small.png").write_bytes(encode(tissue(10, 10)))
     make(tmp_path / "tiles", tmp_path / "out", measured.weights, **{**OPTIONS, "gate": 0.0})
-    assert draw_sheet(tmp_path / "out", tmp_path / "sheet.png", rows=2).is_file()
+    flicker = tmp_path / "sheet.gif"
+    assert draw_sheet(tmp_path / "out", tmp_path / "sheet.png", rows=2, flicker=flicker).is_file()
+    assert flicker.is_file()
     measured.make(tmp_path / "none", 1.0)
     with pytest.raises(ShardError, match=r"no source .* can be drawn"):
         draw_sheet(tmp_path / "none", tmp_path / "sheet.png")

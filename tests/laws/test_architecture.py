@@ -26,7 +26,10 @@ TRAINING = ROOT / "train/augengine_train"
 # Package -> the files that may import it, relative to augengine/.
 OWNERS: dict[str, set[str]] = {
     "PIL": {
-        *(f"pictures/{name}.py" for name in ("headers", "jpeg", "masks", "metadata", "overlays", "pages", "reading")),
+        *(
+            f"pictures/{name}.py"
+            for name in ("files", "headers", "jpeg", "masks", "metadata", "overlays", "pages", "reading")
+        ),
         "pictures/resample.py",
         "tiling/overview.py",
         *("torch/images.py", "torch/stain_noise.py"),

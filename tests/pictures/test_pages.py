@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
-from augengine.pictures.pages import Row, contact_sheet, outlined
+import numpy as np
+from PIL import Image
+
+from augengine.pictures.files import write_flicker
+from augengine.pictures.pages import Row, contact_sheet, flicker_frames, outlined
 
 GREEN = (0, 140, 70)
 
@@ -39,3 +43,23 @@ def test_a_sheet_draws_the_mask_into_the_source_and_every_variant() -> None:
 
     assert green(None) == 0
     assert green(mask) == 3 * int((outlined(image, mask) == GREEN).all(axis=2).sum())
+
+
+def row(value: int, variants: int) -> Row:
+    image = np.full((32, 32, 3), value, np.uint8)
+    drawn = np.stack([image // (2 + k) for k in range(variants)])
+    return Row(key="a", source=image, intermediate=image, variants_khwc=drawn, sigmas=(0.1,) * variants)
+
+
+def test_a_flicker_shows_sources_and_then_each_variant_that_all_have(tmp_path: Path) -> None:
+    frames = flicker_frames([row(200, 3), row(100, 2)], stain="cd68", title="t")
+    assert len({frame.shape for frame in frames}) == 1
+    shown = [(200, 100), (100, 50), (66, 33)]
+    for frame, pair in zip(frames, shown, strict=True):
+        assert all((frame == value).all(axis=2).sum() >= 32 * 32 for value in pair)
+    write_flicker(tmp_path / "new" / "f.gif", frames, seconds=0.5)
+    with Image.open(tmp_path / "new" / "f.gif") as written:
+        assert (written.n_frames, written.info["duration"], written.info["loop"]) == (3, 500, 0)  # type: ignore[attr-defined]
+        for number, frame in enumerate(frames):
+            written.seek(number)
+            assert np.abs(np.asarray(written.convert("RGB")).astype(int) - frame).mean() < 1
