@@ -133,6 +133,18 @@ _MEANT = {
 }
 
 
+ABOUT_KEYS: Mapping[str, str] = {
+    "name": "required; lower case: it names folders, shards and options",
+    "chromogen": "required; the marker's optical density in R, G and B, such as [0.27, 0.57, 0.78] for DAB; any length",
+    "counterstain": "the nuclear stain's optical density in R, G and B; haematoxylin where it is left out",
+    "reference": 'the stain it is translated to and back from, such as "pas"; left out for a reference stain itself',
+    "recommended_eps": "the eps to take where none is asked for; augengine probe --apply writes it",
+    "realistic_eps": "the largest eps whose outputs look real to you; above it augment warns",
+    "note": "one line that is shown to whoever uses the stain",
+}
+"""What each key of a stain's TOML file says."""
+
+
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
     """A stain's fields as a file has them; `SpecError` names what is missing, unknown or of another type."""
     for name in ("name", "chromogen"):

@@ -58,6 +58,8 @@ COMMANDS: Mapping[str, Place] = {
     "status": _place(
         "stored", "status", "Show how far the run on a dataset is, from any machine that sees its folder."
     ),
+    "stains": _place("stains", "stains", "List the stains, their generators and the verdicts on these."),
+    "doctor": _place("doctor", "doctor", "Say what this machine has, and what to do about what it lacks."),
     "train": _place("train", "train", "Train generators and segmenters (extra: train)."),
 }
 """The commands in the order of ``augengine --help``; what is said of each is the first line of its own help."""

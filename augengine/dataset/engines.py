@@ -8,7 +8,7 @@ from augengine.chain.pair import EnginesSpec
 from augengine.compiling import BuiltPair, build_pairs, choose_pair
 from augengine.dataset.load import find_store
 from augengine.dataset.resolved import Run
-from augengine.engines.store import EngineStore, own_store
+from augengine.engines.store import ENGINES, EngineStore, own_store
 from augengine.errors import PlanMismatch, WrongDevice
 from augengine.progress import Watcher
 from augengine.shards.layout import OWN_FOLDER
@@ -41,7 +41,7 @@ def keep_plans(store: EngineStore, engines: EnginesSpec, folder: AnyPath) -> Eng
     """Copy engines whose rebuild would have other bits (TensorRT) into the dataset, and use them from there."""
     if isinstance(folder, UrlPath):
         return store  # engines are loaded from disks
-    own = EngineStore(folder / OWN_FOLDER / "engines")
+    own = EngineStore(folder / OWN_FOLDER / ENGINES)
     if store.root == own.root or not store.get(engines.to_reference).manifest.plan_digest:
         return store
     for engine in (engines.to_reference, engines.from_reference):

@@ -11,7 +11,7 @@ from augengine.chain.base import Chain, ChainSpec, Outcome, Request, Translators
 from augengine.chain.pair import EnginesSpec
 from augengine.dataset.spec import WorkerSpec
 from augengine.engines.gpu_memory import free_bytes
-from augengine.engines.store import EngineStore
+from augengine.engines.store import ENGINES, EngineStore
 from augengine.errors import EngineError
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath
@@ -129,8 +129,8 @@ def find_store(dataset: AnyPath, engines: EnginesSpec) -> EngineStore | None:
     Others may have written the dataset, so only plans are taken from its own store: their ids hold the digest of
     their bytes.
     """
-    users = EngineStore(home() / "engines")
-    own = [EngineStore(dataset / OWN_FOLDER / "engines")] if isinstance(dataset, Path) else []
+    users = EngineStore(home() / ENGINES)
+    own = [EngineStore(dataset / OWN_FOLDER / ENGINES)] if isinstance(dataset, Path) else []
     for store in (users, *own):
         with suppress(EngineError):
             pair = store.get(engines.to_reference), store.get(engines.from_reference)

@@ -35,6 +35,9 @@ from augengine.storage import MAX_RECORD_BYTES, read_plain
 from augengine.storage.atomic import draft_of
 from augengine.weights.home import open_home
 
+ENGINES = "engines"
+"""Name of the folder of engines in a home, and in a dataset's own folder."""
+
 _BUDGETS = "budgets"
 _BUILDING = ".building-"
 _ABANDONED_S = 86_400.0
@@ -195,7 +198,7 @@ def own_store() -> EngineStore:
     Raises:
         SpecError: Another version of augengine made that home, in another format.
     """
-    return EngineStore(open_home() / "engines")
+    return EngineStore(open_home() / ENGINES)
 
 
 def _unique(folder: Path) -> Path:

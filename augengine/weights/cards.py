@@ -63,6 +63,7 @@ class Card:
         weights_digest: blake2b (16 bytes, hex) of the ONNX file beside the card.
         parity: Difference of the stored ONNX, its weights rounded to float16, from the checkpoint.
         multiple: What the sides of its images are multiples of, in pixels; itself a multiple of 4.
+        judged: The verdict on its pair on tissue that no training saw, in words; empty where nobody looked.
         format: Version of these fields.
     """
 
@@ -77,6 +78,7 @@ class Card:
     weights_digest: str
     parity: Parity
     multiple: int = SIDE_MULTIPLE
+    judged: str = ""
     format: int = CARD_FORMAT
 
     def __post_init__(self) -> None:
@@ -139,6 +141,11 @@ class WeightsPair:
     def multiple(self) -> int:
         """What the sides of both generators' images are multiples of, in pixels."""
         return math.lcm(*(card.multiple for card in self.cards.values()))
+
+    @property
+    def judged(self) -> str:
+        """The verdict on the pair that its cards hold, in words; empty where nobody looked."""
+        return self.cards["to-reference"].judged
 
     @property
     def of_sample_set(self) -> bool:

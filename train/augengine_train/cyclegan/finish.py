@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from augengine.errors import CheckpointError
 from augengine.importing.export import Provenance, export_generator
 from augengine.pictures.arrays import RgbImage
 from augengine.stains import Stain
-from augengine.weights.cards import DIRECTIONS, Card, Direction, digest_weights
+from augengine.weights.cards import DIRECTIONS, Card, Direction, digest_weights, read_card, write_card
 from augengine_train.cyclegan.checkpoint import TrainingCard, load_generator
 from augengine_train.cyclegan.hiding import Hiding
 from augengine_train.cyclegan.pairs import load_pair
@@ -60,13 +61,28 @@ def export_run(out: Path, *, tiles: Mapping[Direction, NDArray[np.float32]] | No
 def judge_run(out: Path, stain: Stain, held_out: Sequence[RgbImage]) -> list[str]:
     """The verdict of `augment` on the pair that a run exported, and what to do next, as lines of text.
 
+    The verdict is written on both cards.
+
     Args:
         out: The run's folder.
         stain: The stain that was trained on, with its reference.
         held_out: Pictures of it that were held out, uint8 (H, W, 3).
     """
     pair = load_pair(str(stain.reference), stain.name, out / WEIGHTS)
-    return judge_networks(pair.to_reference, pair.from_reference, held_out, stain).lines(stain.usual_eps)
+    verdict = judge_networks(pair.to_reference, pair.from_reference, held_out, stain)
+    keep_verdict(out / WEIGHTS / f"{stain.reference}-{stain.name}", verdict.sentence())
+    return verdict.lines(stain.usual_eps)
+
+
+def keep_verdict(folder: Path, sentence: str) -> None:
+    """Write what was found of a pair on held-out tissue on both its cards.
+
+    Raises:
+        WeightsError: A card cannot be read or written.
+    """
+    for direction in DIRECTIONS:
+        file = folder / f"{direction}.json"
+        write_card(replace(read_card(file), judged=sentence), file)
 
 
 def to_tile(rgb_hwc: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from augengine.errors import WeightsError
-from augengine.weights.cards import DIRECTIONS, read_card, write_card
 from augengine.weights.home import SAMPLE_WEIGHTS
 from augengine_train.cyclegan.fit import copy_pair
 from augengine_train.experiments.package_pairs.plans import REFERENCE
@@ -19,13 +17,6 @@ PACKAGE_WEIGHTS = SAMPLE_WEIGHTS.parent
 
 MAX_BYTES = 24_000_000
 """What all committed weights may weigh; three pairs of width 32 with 6 blocks are 23.7 MB."""
-
-
-def add_limit(folder: Path, sentence: str) -> None:
-    """Say something more of a pair's use on both its cards."""
-    for direction in DIRECTIONS:
-        card = read_card(file := folder / f"{direction}.json")
-        write_card(replace(card, limits=f"{card.limits}; {sentence}"), file)
 
 
 def replace_pairs(stains: Sequence[str], out: Path, weights: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from augengine.measures.pair_verdict import PairVerdict
 from augengine.stains import BUILT_IN, PAPERS_EPS
 from augengine.weights.cards import find_weights
+from augengine_train.cyclegan.finish import keep_verdict
 from augengine_train.cyclegan.pairs import load_pair
 from augengine_train.data import Domain
 from augengine_train.experiments.package_pairs.judgement import is_better, judged, table
 from augengine_train.experiments.package_pairs.plans import REFERENCE
 from augengine_train.experiments.package_pairs.recommended import RecommendedEps, recommend
-from augengine_train.experiments.package_pairs.replacing import add_limit
 from augengine_train.validate import Validation
 from augengine_train.validate.verdict import judge_networks
 
@@ -46,7 +46,7 @@ class Trial:
 
 
 def try_pair(stain: str, reference: Domain, own: Domain, run: Path, weights: Path) -> Trial:
-    """Measure a pair that was trained, draw it into ``held-out.png``, and write its eps on both its cards.
+    """Measure a pair that was trained, draw it into ``held-out.png``, and write its verdict and eps on both its cards.
 
     Args:
         stain: The stain's name.
@@ -60,7 +60,7 @@ def try_pair(stain: str, reference: Domain, own: Domain, run: Path, weights: Pat
     pair = load_pair(REFERENCE, stain, made)
     verdict = judge_networks(pair.to_reference, pair.from_reference, own.held_out, BUILT_IN[stain])
     trial = Trial(new=new, old=old, verdict=verdict, recommended=recommend(new))
-    add_limit(made / f"{REFERENCE}-{stain}", trial.recommended.sentence())
+    keep_verdict(made / f"{REFERENCE}-{stain}", f"{verdict.sentence()}; {trial.recommended.sentence()}")
     return trial
 
 
