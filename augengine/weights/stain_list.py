@@ -35,9 +35,7 @@ class KnownStain:
         if stain.reference is None:
             return [f"{stain.name}: a reference stain, which others are translated to"]
         eps = "eps: measure it with augengine probe" if stain.recommended_eps is None else _eps(stain)
-        pairs = [line for pair in self.pairs for line in _pair_lines(pair)] or [
-            "generators: none; import or train some"
-        ]
+        pairs = [line for pair in self.pairs for line in _pair_lines(pair)] or ["generators: none; train a pair"]
         note = [stain.note] if stain.note else []
         head = f"{stain.name}: by way of {stain.reference}{', your own' if self.own else ''}; {eps}"
         return [head, *(f"  {line}" for line in (*note, *pairs))]
