@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Without a network: WHEELS=folder of wheels; VENV_OPTIONS=--system-site-packages keeps what the machine has.
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt $(if $(WHEELS),--no-index --find-links $(WHEELS))
+PIP := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt $(if $(WHEELS),--no-index --find-links $(WHEELS))
 SETUP := pyproject.toml constraints.txt
 
-.PHONY: help install install-gpu demo test slow soak lint check bench gpu-check weights phantom-weights table1 clean
+.PHONY: help install install-gpu demo test slow soak lint check docs wheel bench gpu-check weights phantom-weights table1 clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,7 +39,7 @@ bench: .venv/installed-dev ## throughput of every stage, of the whole beside pla
 	$(BIN)/python -m benchmarks.speed.picture
 	$(BIN)/python -m benchmarks.fleet $(FLEET_OPTIONS)
 
-# On a machine with an NVIDIA GPU; without make, and what it needs: docs/gpu.md. A short one: GPU_OPTIONS="--seconds 300 --part ceilings --part engines"
+# On a machine with an NVIDIA GPU; without make, and what it needs: docs/guide/gpu.md. A short one: GPU_OPTIONS="--seconds 300 --part ceilings --part engines"
 gpu-check: .venv/installed-gpu ## the gpu tests, then the GPU path measured part by part: GPU_OPTIONS=...
 	$(BIN)/python -m benchmarks.gpu $(GPU_OPTIONS)
 
@@ -49,7 +49,13 @@ lint: .venv/installed-dev ## ruff, mypy and the floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test ## all that continuous integration runs
+check: lint test docs ## all that continuous integration runs
+
+docs: .venv/installed-docs ## the documentation site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+wheel: .venv/bin/python ## a wheel, in dist/
+	$(BIN)/pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
 
 # Hours on a CPU. What it replaces, and only if it is better, is committed by hand: WEIGHTS_OPTIONS=--replace
 DATA ?= ../shared/data/hannover
@@ -60,12 +66,12 @@ weights: .venv/installed-dev ## train the package's pairs anew and compare them:
 phantom-weights: .venv/installed-dev ## train pairs on drawn tissue and measure the paper's findings: PHANTOM_OPTIONS=...
 	$(BIN)/augengine train phantom-weights --out runs/phantom --resume $(PHANTOM_OPTIONS)
 
-# An hour or more on two cores, once `make phantom-weights` has run; typed again, it goes on. TABLE1_OPTIONS=--full: see docs/table1.md
-table1: .venv/installed-dev ## the paper's Table 1 and its controls on drawn tissue: docs/table1.md
+# An hour or more on two cores, once `make phantom-weights` has run; typed again, it goes on. TABLE1_OPTIONS=--full: see docs/notes/table1.md
+table1: .venv/installed-dev ## the paper's Table 1 and its controls on drawn tissue: docs/notes/table1.md
 	OMP_NUM_THREADS=1 $(BIN)/augengine train table1 --workers 2 $(TABLE1_OPTIONS)
 
 clean: ## remove the environment and what the demo made
-	rm -rf .venv demo demo.png demo.gif
+	rm -rf .venv demo demo.png demo.gif site dist build
 
 .venv/bin/python:
 	$(PYTHON) -m venv $(VENV_OPTIONS) .venv
@@ -81,6 +87,10 @@ clean: ## remove the environment and what the demo made
 .venv/installed-readers: tests/readers.txt | .venv/installed-dev
 	rm -rf .venv/readers
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv/readers --requirement $<
+	@touch $@
+
+.venv/installed-docs: $(SETUP) | .venv/installed
+	$(PIP) --editable .[write,docs]
 	@touch $@
 
 .venv/installed-gpu: $(SETUP) | .venv/installed-dev

@@ -1,6 +1,6 @@
 """Json to frozen values and back: what a stranger may have written is checked here, field by field.
 
-A value is a dataclass whose annotations say what each field holds. See docs/decisions/0025.
+A value is a dataclass whose annotations say what each field holds. See docs/notes/decisions/0025.
 """
 
 from __future__ import annotations

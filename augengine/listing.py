@@ -229,7 +229,7 @@ def check_readable(listing: Listing, text: str | None) -> None:
     """
     if not any(listing.largest):
         first = f", as {listing.bad[0].name}: {listing.bad[0].reason}" if listing.bad else ""
-        hint = "png, jpg, tif, webp and bmp are read; docs/sources.md says under which names"
+        hint = "png, jpg, tif, webp and bmp are read; docs/guide/sources.md says under which names"
         raise SourceError(f"no sample of {text} can be read{first}", hint=hint)
 
 

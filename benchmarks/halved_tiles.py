@@ -1,4 +1,4 @@
-"""``python -m benchmarks.halved_tiles FIELD.png OUT``: a field scanned at 40x as 20x tiles, for docs/results.md.
+"""``python -m benchmarks.halved_tiles FIELD.png OUT``: a field scanned at 40x as 20x tiles, for docs/notes/results.md.
 
 The field is halved by the mean of each 2 x 2 block and cut into tiles of nearly equal sides, at most 256 px; a json
 beside each says the um/px.

@@ -3,7 +3,7 @@
 Run: ``python -m benchmarks.scaling``; ``--tflops --variants --side --gpu-hour`` change what is assumed. Sizes and rates
 of one core are measured here, on drawn CD68 fields; the driver's time a shard comes from the stored soaks; the
 arithmetic of a pass is counted; the rate of a GPU is assumed, and said to be. It writes
-``benchmarks/results/scaling.json`` and the tables of ``docs/scaling.md``.
+``benchmarks/results/scaling.json`` and the tables of ``docs/notes/scaling.md``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from benchmarks.speed.material import Material, Size
 RESULTS = Path(__file__).parent / "results"
 RESULT = RESULTS / "scaling.json"
 SOAKS = (RESULTS / "soak.json", RESULTS / "soak-s3.json")
-PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
+PAGE = Path(__file__).parents[1] / "docs" / "notes/scaling.md"
 GPUS = (1, 8, 64, 1024)
 FORMATS: tuple[ImageFormat, ...] = ("png", "jpg")
 PAPERS_VARIANTS = 526_750

@@ -1,6 +1,6 @@
 """Annotations to masks of class ids: what is drawn on a slide, in whatever program, as `Labels`.
 
-What each format means and what is skipped: docs/annotations.md.
+What each format means and what is skipped: docs/guide/annotations.md.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def open_labels(
     """The labels of a slide from an annotation file, whose format its content tells.
 
     Args:
-        file: Any of the formats that docs/annotations.md lists.
+        file: Any of the formats that docs/guide/annotations.md lists.
         slide_width, slide_height: In level-0 pixels; Cytomine counts y from the lower edge, LabelMe's and mask images
             may be smaller than the slide, and objects wholly outside are problems.
         default_class: The class of objects without one; None makes them problems. Mask images do not need it.

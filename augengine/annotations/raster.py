@@ -3,7 +3,7 @@
 Each edge crosses the rows of pixel centres at points that depend on the edge and the row alone. A centre's winding
 number is the sum of the signed crossings left of it, so that overlapping areas add up, holes cancel their outer ring,
 and nothing depends on where the window begins. Areas that share an edge share its crossings: they leave no gap and no
-overlap. Measured against skimage.draw.polygon and shapely.contains_xy: docs/log.md.
+overlap. Measured against skimage.draw.polygon and shapely.contains_xy: docs/notes/log.md.
 """
 
 from __future__ import annotations

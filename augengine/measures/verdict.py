@@ -1,6 +1,6 @@
 """The judgement: does a pair hide markers and lose them under noise, and how much noise does tissue stand.
 
-Every threshold stands here with its reason, and in docs/probing.md with the numbers behind it.
+Every threshold stands here with its reason, and in docs/guide/probing.md with the numbers behind it.
 """
 
 from __future__ import annotations

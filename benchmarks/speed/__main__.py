@@ -1,4 +1,4 @@
-"""Measure one size, or several, and write ``benchmarks/results/speed.json``; see docs/performance.md."""
+"""Measure one size, or several, and write ``benchmarks/results/speed.json``; see docs/notes/performance.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md and the bars of docs/speed.svg, from a stored result.
+"""The tables of docs/notes/performance.md and the bars of docs/speed.svg, from a stored result.
 
 Run: ``python -m benchmarks.speed.picture``. Between the two marks of each table everything is replaced.
 """
@@ -20,7 +20,7 @@ from benchmarks.speed.tables import rows_table, targets_table, trained_table
 DOCS = Path(__file__).parents[2] / "docs"
 STORED = "benchmarks/results/speed.json"
 IN_VECTORS = "benchmarks/results/speed-avx512-bf16*.json"
-"""Runs with tiles forbidden, a size each; made by hand on a processor that has tiles (docs/performance.md)."""
+"""Runs with tiles forbidden, a size each; made by hand on a processor that has tiles (docs/notes/performance.md)."""
 
 _OURS, _LOOP = "#2a6f97", "#b0b0b0"
 _SHOWN = ("whole job,", "eager", "torch.compile", "onnxruntime")
@@ -70,7 +70,7 @@ def main() -> None:
     chosen = parser.parse_args()
     result = json.loads(chosen.result.read_text(encoding="utf-8"))
     for name, table in tables(result).items():
-        fill(chosen.docs / "performance.md", name, table)
+        fill(chosen.docs / "notes/performance.md", name, table)
     bars(result, chosen.docs / "speed.svg")
 
 

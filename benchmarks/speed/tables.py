@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, from a stored result: all rows, the targets, fidelity beside speed."""
+"""The tables of docs/notes/performance.md, from a stored result: all rows, the targets, fidelity beside speed."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from augengine.errors import SourceError
 from tests.support.annotation_files import write_geojson
 from tests.support.places import ROOT
 
-PAGE = ROOT / "docs" / "annotations.md"
+PAGE = ROOT / "docs" / "guide/annotations.md"
 
 
 @pytest.mark.parametrize(

@@ -113,9 +113,10 @@ def test_the_bench_measures_every_stage_and_draws_its_page(tmp_path: Path) -> No
     assert size["equivalent_sigma"] == "n/a"
     assert result["trained"]["64"]["float32"]["equivalent_sigma"] == 0
     assert size["command"]["peak_mib"] > 50
-    (tmp_path / "performance.md").write_text(f"before\n{begin(STORED)}\nold\n{END}\nafter\n")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/performance.md").write_text(f"before\n{begin(STORED)}\nold\n{END}\nafter\n")
     subprocess.run([sys.executable, "-m", "benchmarks.speed.picture", "--result", file, "--docs", tmp_path], check=True)
-    page = (tmp_path / "performance.md").read_text()
+    page = (tmp_path / "notes/performance.md").read_text()
     assert page.startswith("before")
     assert page.endswith("after\n")
     assert "old" not in page

@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md and docs/scaling.md: what they say, and that the pages show what is committed."""
+"""The tables of the pages on speed and scaling: what they say, and that the pages show what is committed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_row_on_random_weights_says_that_its_error_is_not_known() -> None:
 
 
 def test_the_page_says_what_the_committed_results_do() -> None:
-    page = (DOCS / "performance.md").read_text(encoding="utf-8")
+    page = (DOCS / "notes/performance.md").read_text(encoding="utf-8")
     made = tables(json.loads(Path(RESULT).read_text(encoding="utf-8")))
     assert len(made) == page.count(f"\n{END}\n")
     for name, table in made.items():

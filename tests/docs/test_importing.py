@@ -1,4 +1,4 @@
-"""What docs/importing.md tells people to export and to type is done here, with small networks."""
+"""What docs/guide/importing.md tells people to export and to type is done here, with small networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.pictures import encode, tissue, write_folder
 from tests.support.places import ROOT
 from tests.support.typed_lines import type_in_process
 
-PAGE = ROOT / "docs" / "importing.md"
+PAGE = ROOT / "docs" / "guide/importing.md"
 
 
 @pytest.mark.e2e

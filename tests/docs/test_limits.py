@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.places import ROOT
 
-PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference/security.md").read_text(encoding="utf-8")
 RATES = {"MAX_LARGE_SHARE", "MAX_UNPACKED_RATIO", "MAX_SIDE_PX"}
 """Not limits by themselves: they tell a bomb from a large picture, and how a thumbnail is drawn."""
 
@@ -18,10 +18,11 @@ UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 def rows() -> list[list[str]]:
-    """The cells of the table, without its head."""
-    table = PAGE.split("## The limits")[1].split("## ")[0]
-    lines = [line for line in table.splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[1:]]
+    """What is limited, the limit's name, its value, its file and its test, for each line of the list."""
+    text = PAGE.split("## The limits")[1].split("## ")[0]
+    found = re.findall(r"^- (.+): ([\d.][^,]*), `(\w+)` in `([\w/.]+)`;\n  (`.+`)$", text, re.MULTILINE)
+    assert len(found) == text.count("\n- ")
+    return [[what, limit, value, file, test] for what, value, limit, file, test in found]
 
 
 def stated(text: str) -> float:

@@ -43,7 +43,7 @@ DRIFT: dict[str, Callable[[list[Found]], list[str]]] = {
 @pytest.mark.parametrize("start", DRIFT)
 @pytest.mark.parametrize(("column", "pair"), list(enumerate(PAIRS, 1)))
 def test_the_phantoms_page_says_how_far_masks_drift(start: str, column: int, pair: str) -> None:
-    page = (DOCS / "phantom.md").read_text(encoding="utf-8")
+    page = (DOCS / "notes/phantom.md").read_text(encoding="utf-8")
     found = json.loads((DOCS / "results" / f"phantom-drift-{pair}.json").read_text())
     assert list(found) == ["looked-0.000001/", "looked-0.05/", "looked-0.2/"]
     assert numbers(row(page, start)[column]) == DRIFT[start](list(found.values()))
@@ -52,7 +52,7 @@ def test_the_phantoms_page_says_how_far_masks_drift(start: str, column: int, pai
 @pytest.mark.parametrize("start", PHANTOM)
 @pytest.mark.parametrize(("column", "pair"), list(enumerate(PAIRS, 1)))
 def test_the_phantoms_table_says_what_was_found(start: str, column: int, pair: str) -> None:
-    page = (DOCS / "phantom.md").read_text(encoding="utf-8")
+    page = (DOCS / "notes/phantom.md").read_text(encoding="utf-8")
     found = json.loads((DOCS / "results" / f"phantom-{pair}.json").read_text())
     assert numbers(row(page, start)[column]) == PHANTOM[start](found)
 
@@ -62,7 +62,7 @@ def test_the_gates_table_says_what_its_curve_found(least: str) -> None:
     curve = json.loads((DOCS / "results" / "gate-cd68.json").read_text())["curve"]
     (gate,) = (gate for gate in curve["gates"] if gate["least"] == float(least))
     shares = [f"{100 * gate[name]:.0f}" for name in ("left_out", "caught", "wasted", "changed")]
-    cells = row((DOCS / "probing.md").read_text(encoding="utf-8"), least)
+    cells = row((DOCS / "guide/probing.md").read_text(encoding="utf-8"), least)
     assert [numbers(cell)[0] for cell in cells] == [least, *shares]
 
 
@@ -70,7 +70,9 @@ def test_the_gates_table_says_what_its_curve_found(least: str) -> None:
 def test_the_phantoms_page_says_which_masks_changed(eps: str) -> None:
     found = json.loads((DOCS / "results" / "gate-cd68.json").read_text())["by_eps"][eps]
     said = [eps, str(found["variants"]), str(found["changed"]), *two(found["mean_ssim"], found["least_ssim"])]
-    assert [numbers(cell)[0] for cell in row((DOCS / "phantom.md").read_text(encoding="utf-8"), f"{eps} |")] == said
+    assert [
+        numbers(cell)[0] for cell in row((DOCS / "notes/phantom.md").read_text(encoding="utf-8"), f"{eps} |")
+    ] == said
 
 
 def unwrapped(name: str) -> str:
@@ -92,18 +94,18 @@ def test_table_1_says_what_its_first_run_found() -> None:
     first = json.loads((DOCS / "results" / "table1-first.json").read_text())
     said = first["analysis"]["primary"]
     primary = Comparison(**{field.name: said[field.name] for field in fields(Comparison)})
-    assert f'"Primary: {primary.sentence()}"' in unwrapped("table1.md")
+    assert f'"Primary: {primary.sentence()}"' in unwrapped("notes/table1.md")
 
 
 def test_table_1_says_what_became_of_the_markers() -> None:
-    page = unwrapped("table1.md")
+    page = unwrapped("notes/table1.md")
     for line in gathering.lines(json.loads((DOCS / "results" / "table1-gathering.json").read_text())["gathering"]):
         assert line in page, line
 
 
 def test_table_1_says_what_its_cells_say() -> None:
     """The verdict's lines are reckoned anew from the committed cells."""
-    page = unwrapped("table1.md")
+    page = unwrapped("notes/table1.md")
     said = json.loads((DOCS / "results" / "table1.json").read_text())
     plan = from_json(Plan, said["plan"])
     analysis = analyse(plan, said["cells"])

@@ -23,7 +23,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 # is run by tests/storage/ and tests/fleet/ with other words than the pages'.
 TYPED_ELSEWHERE = {
     *("clusters.md", "importing.md", "phantom.md", "results.md"),
-    *("segmenter.md", "storage.md", "tiling.md", "training.md"),
+    *("segmenter.md", "storage.md", "tiling.md", "training.md", "tutorial.md"),
 }
 SIDE = 64
 TILES = 6
@@ -74,6 +74,8 @@ def test_the_demo_makes_shards_and_a_picture(tmp_path: Path) -> None:
     with Image.open(tmp_path / "demo.png") as picture:
         assert picture.size > (1000, 500)
     assert "demo.png" in done.stdout
+    with Image.open(tmp_path / "demo.gif") as flicker:
+        assert getattr(flicker, "n_frames", 1) == 5
 
 
 def test_every_command_that_the_docs_name_exists() -> None:
@@ -84,7 +86,7 @@ def test_every_command_that_the_docs_name_exists() -> None:
 
 @pytest.mark.e2e
 def test_the_loader_of_the_readme_shows_every_source_once_an_epoch(newcomer: Path) -> None:
-    (code,) = blocks(ROOT / "README.md", "python")
+    _, code = blocks(ROOT / "README.md", "python")
     *_, last = code.rstrip().splitlines()
     indent = last[: len(last) - len(last.lstrip())]
     program = ["import json", code.rstrip(), f"{indent}print(json.dumps([epoch, image.shape, mask.tolist()]))"]
@@ -98,8 +100,22 @@ def test_the_loader_of_the_readme_shows_every_source_once_an_epoch(newcomer: Pat
     assert [sorted(mask for at, _, mask in said if at == epoch) for epoch in range(3)] == [truth] * 3
 
 
-def test_the_stain_of_the_readme_is_a_stain(tmp_path: Path) -> None:
-    (text,) = blocks(ROOT / "README.md", "toml")
+@pytest.mark.e2e
+def test_the_augmenter_of_the_readme_makes_four_variants(newcomer: Path) -> None:
+    code, _ = blocks(ROOT / "README.md", "python")
+    (newcomer / "one.py").write_text(f"{code}print(variants.shape, variants.dtype)\n")
+    done = subprocess.run([sys.executable, "one.py"], cwd=newcomer, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[-2] == "(4, 256, 256, 3) uint8"
+
+
+def test_the_readme_is_short_and_few_lines_of_the_pages_are_long() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 800
+    assert sum(len(line) > 160 for page in PAGES for line in page.read_text().splitlines()) <= 20
+
+
+def test_the_stain_of_the_guide_is_a_stain(tmp_path: Path) -> None:
+    (text,) = blocks(ROOT / "docs/guide/augmenting.md", "toml")
     file = tmp_path / "cd3.toml"
     file.write_text(text)
     stain = Stain.from_toml(file)

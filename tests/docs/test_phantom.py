@@ -1,4 +1,4 @@
-"""What docs/phantom.md tells people to type is typed here, in order, at toy size."""
+"""What docs/notes/phantom.md tells people to type is typed here, in order, at toy size."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOYS = {
 
 def typed() -> list[str]:
     """The page's command lines, in order."""
-    lines = [line for block in blocks(ROOT / "docs" / "phantom.md") for line in block.splitlines()]
+    lines = [line for block in blocks(ROOT / "docs" / "notes/phantom.md") for line in block.splitlines()]
     return [line for line in lines if line.startswith(("augengine ", "python -m "))]
 
 

@@ -1,4 +1,4 @@
-"""The command lines of docs/results.md are typed here on the real fields, with few sigmas and small tiles."""
+"""The command lines of docs/notes/results.md are typed here on the real fields, with few sigmas and small tiles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.docs.test_pages import blocks
 from tests.support.places import ROOT
 from tests.support.typed_lines import type_lines
 
-PAGE = ROOT / "docs" / "results.md"
+PAGE = ROOT / "docs" / "notes/results.md"
 TOYS = {
     "augengine probe": "--size 96 --tiles 3 --sigmas 0.05",
     "augengine preview": "--size 64 --tiles 1 --draws 2 --sigmas 0",

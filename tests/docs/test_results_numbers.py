@@ -1,4 +1,4 @@
-"""docs/results.md says what the probes of the real fields found: its table against docs/results/probe-*.json."""
+"""docs/notes/results.md says what the probes of the real fields found: its table against docs/results/probe-*.json."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def found_by(probe: str) -> Found:
 
 @pytest.mark.parametrize("start", ROWS)
 def test_the_real_fields_table_says_what_was_found(start: str) -> None:
-    cells = row((DOCS / "results.md").read_text(encoding="utf-8"), start)[1:]
+    cells = row((DOCS / "notes/results.md").read_text(encoding="utf-8"), start)[1:]
     assert [numbers(cell) for cell in cells] == [ROWS[start](found_by(probe)) for probe in PROBES]
 
 
 def test_the_real_fields_verdicts_are_those_of_the_probes() -> None:
-    cells = row((DOCS / "results.md").read_text(encoding="utf-8"), "**verdict**")[1:]
+    cells = row((DOCS / "notes/results.md").read_text(encoding="utf-8"), "**verdict**")[1:]
     assert [cell.strip("*").partition("*")[0] for cell in cells] == [
         found_by(probe)["verdict"]["word"].partition(" (")[0] for probe in PROBES
     ]

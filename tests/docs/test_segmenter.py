@@ -1,4 +1,4 @@
-"""What docs/segmenter.md tells people to type is typed here, in order, at toy size."""
+"""What docs/guide/segmenter.md tells people to type is typed here, in order, at toy size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.segmenter_tiles import names, write_tiles
 from tests.support.small_generator import write_small_pair
 from tests.support.typed_lines import type_in_process
 
-PAGE = ROOT / "docs" / "segmenter.md"
+PAGE = ROOT / "docs" / "guide/segmenter.md"
 TOY = "--recipe small --width 2 --depth 2 --crop 32 --steps 1"
 TOYS = {
     "augengine augment": "--force",  # a small pair with random weights knows no tissue
@@ -74,7 +74,7 @@ def test_tiles_become_shards_segmenters_and_an_eps(trained: Path) -> None:
     assert len(left.tiles) == len(said["tiles"]) == 1
 
 
-@pytest.mark.parametrize("page", ["segmenter.md", "table1.md"])
+@pytest.mark.parametrize("page", ["guide/segmenter.md", "notes/table1.md"])
 def test_every_option_that_the_page_names_exists(page: str) -> None:
     offered = {
         option

@@ -1,4 +1,4 @@
-"""What docs/tiling.md tells people to type is typed here, in order, on slides of real kidney and with small tiles."""
+"""What docs/guide/tiling.md tells people to type is typed here, on slides of real kidney and with small tiles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.places import ROOT
 from tests.support.real_pyramid import write_real_pyramid
 from tests.support.typed_lines import type_lines
 
-PAGE = ROOT / "docs" / "tiling.md"
+PAGE = ROOT / "docs" / "guide/tiling.md"
 TOYS = {
     "augengine tile slides/ --mpp": "--mpp 2 --size 64 --negatives 1 --background 0",
     "augengine tile slides/ --random": "--mpp 2 --size 64 --random 4",

@@ -1,4 +1,4 @@
-"""What docs/training.md tells people to type is typed here, in order, with trainings and tiles of toy size."""
+"""What docs/guide/training.md tells people to type is typed here, in order, with trainings and tiles of toy size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.pictures import encode, tissue
 from tests.support.places import ROOT
 from tests.support.typed_lines import type_lines
 
-PAGE = ROOT / "docs" / "training.md"
+PAGE = ROOT / "docs" / "guide/training.md"
 TOY = "--width 4 --blocks 1 --crop 32 --steps 2"
 """Typed after the page's own options: the last of two equal ones counts."""
 

@@ -1,4 +1,4 @@
-"""The tree is what docs/architecture.md says, and each heavy package stays in its owner."""
+"""The tree is what docs/notes/architecture.md says, and each heavy package stays in its owner."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_every_source_file_stands_on_a_floor() -> None:
 
 
 def test_every_file_that_the_architecture_names_exists() -> None:
-    text = (ROOT / "docs/architecture.md").read_text()
+    text = (ROOT / "docs/notes/architecture.md").read_text()
     named = set(re.findall(r"[\w/]+\.py\b", text))
     assert len(named) > 20
     assert not {name for name in named if not (PACKAGE / name).is_file()}

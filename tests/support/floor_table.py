@@ -1,4 +1,4 @@
-"""The floor table of docs/architecture.md, made by ``python -m tests.support.floor_table`` from pyproject.toml."""
+"""The floor table of docs/notes/architecture.md, by ``python -m tests.support.floor_table`` from pyproject."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.places import ROOT
 
 PACKAGE = ROOT / "augengine"
-PAGE = ROOT / "docs" / "architecture.md"
+PAGE = ROOT / "docs" / "notes/architecture.md"
 BEGIN, END = "<!-- floors -->\n", "<!-- end -->"
 
 

@@ -133,7 +133,7 @@ def test_the_table_has_a_row_a_fraction_with_mean_and_deviation() -> None:
     lines = table(plan, results(plan, paper_gains))
     assert len([line for line in lines if line.startswith("| shift | cd68 |")]) == 4
     values = np.array([0.55 + wobble for wobble in WOBBLE[:3]])
-    assert f"{values.mean():.3f} ± {values.std(ddof=1):.3f}" in lines[2]
+    assert f"{values.mean():.2f} ± {values.std(ddof=1):.2f}" in lines[2]
     assert math.isclose(values.mean(), 0.5547, abs_tol=1e-3)
 
 

@@ -51,7 +51,7 @@ class MarkerKind:
 # A macrophage is 10 to 15 um across. What is brown on the three real patches are granules in a part of it, 4 to 7 um,
 # paler on the whole than CD34's red, 480 a mm2, 2 % of the area; kidneys less inflamed hold a tenth. Drawn are
 # granular bodies: as many, a little darker and half as large again, since generators at 1 um/px do not carry granules
-# (docs/log.md, 2026-11-28). CD34 covers 10 % of the real field and 7 here. Many outlines touch; what
+# (docs/notes/log.md, 2026-11-28). CD34 covers 10 % of the real field and 7 here. Many outlines touch; what
 # `augengine_train.phantom.compare` finds of both stains is held to what it finds on real tissue.
 KINDS = {
     "cd68": MarkerKind(

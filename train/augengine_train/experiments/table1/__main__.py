@@ -60,7 +60,7 @@ def main(
     seed: int,
     lists: bool,
 ) -> None:
-    """Train every arm on every fraction in both worlds, test, and say what follows; see docs/table1.md."""
+    """Train every arm on every fraction in both worlds, test, and say what follows; see docs/notes/table1.md."""
     changes = {name: value for name, value in (("steps", steps), ("repeats", repeats)) if value is not None}
     plan = (full if is_full else scaled)(seed=seed, **changes)
     out = out or Path("runs", "table1-full" if is_full else "table1")

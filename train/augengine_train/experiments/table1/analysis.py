@@ -1,4 +1,4 @@
-"""The analysis that docs/table1.md fixed before the first run: paired tests over units, and a verdict in words."""
+"""The analysis that docs/notes/table1.md fixed before the first run: paired tests over units, and a verdict."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """``gain``, ``loss`` or ``not shown``, by the rule of docs/table1.md."""
+        """``gain``, ``loss`` or ``not shown``, by the rule of docs/notes/table1.md."""
         if self.p_adjusted < ALPHA and abs(self.mean) >= MIN_GAIN:
             return "gain" if self.mean > 0 else "loss"
         return "not shown"

@@ -54,14 +54,14 @@ def table(plan: Plan, results: Sequence[Result]) -> list[str]:
             for percent in plan.fractions:
                 cells = [_cell(_select(results, world, stain, percent, arm)) for arm in plan.arms]
                 lines.append(f"| {world} | {stain} | {percent} | {' | '.join(cells)} |")
-    return [*lines, "", f"F1 by pixel, mean ± deviation over {plan.repeats} repeats (mean precision / recall)."]
+    return [*lines, "", f"F1 by pixel, mean ± deviation over {plan.repeats} repeats (mean precision/recall)."]
 
 
 def _cell(found: Sequence[Result]) -> str:
     values = [f1(result) for result in found]
     means = (statistics.fmean(measure(result) for result in found) for measure in (precision, recall))
-    both = " / ".join(f"{mean:.3f}" for mean in means)
-    return f"{statistics.fmean(values):.3f} ± {statistics.stdev(values):.3f} ({both})"
+    both = "/".join(f"{mean:.2f}" for mean in means)
+    return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f} ({both})"
 
 
 def _panels(plan: Plan, results: Sequence[Result]) -> dict[str, dict[str, Points]]:
