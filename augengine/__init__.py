@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from augengine.loader import open_dataset
     from augengine.probing import probe
     from augengine.progress import Watcher
-    from augengine.shards import Verification, verify
+    from augengine.shards.verify import Verification, verify
     from augengine.spec import NoiseSpec
     from augengine.stains import Stain, find_stain
     from augengine.tiling import TileRequest, tile
