@@ -4,8 +4,8 @@
 FROM nvcr.io/nvidia/tensorrt:25.10-py3
 
 COPY . /opt/augengine
-RUN pip install --no-cache-dir '/opt/augengine[gpu]'
+RUN pip install --no-cache-dir '/opt/augengine[gpu,s3]'
 
 ENV AUGENGINE_HOME=/data/.augengine-home
 WORKDIR /data
-ENTRYPOINT ["augengine"]
+CMD ["augengine", "--help"]

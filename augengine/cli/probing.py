@@ -186,7 +186,7 @@ def probe_command(
     print_probe(found, out, as_json=as_json)
     if apply:
         console.note(f"wrote {apply_eps(found, specimen['stain'])}")
-    sys.exit(0 if found.verdict.word == "hides and responds" else EXIT_FAILURES)
+    sys.exit(0 if found.is_good else EXIT_FAILURES)
 
 
 @click.command("preview")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from augengine.cli.lines import print_json, print_line
 from augengine.cli.options import as_json_option
+from augengine.errors import EXIT_FAILURES
 from augengine.stains import ABOUT_KEYS
 from augengine.weights.stain_list import list_stains
 
@@ -14,15 +17,19 @@ from augengine.weights.stain_list import list_stains
 @click.option("--keys", is_flag=True, help="Explain the keys of a stain's TOML file instead.")
 @as_json_option
 def stains_command(keys: bool, as_json: bool) -> None:
-    """List the stains, their generators and the verdicts on these."""
+    """List the stains, their generators and the verdicts on these.
+
+    The exit status is 1 if a file of a stain or of generators cannot be used.
+    """
     if keys:
         _print_keys(as_json=as_json)
         return
     known = list_stains()
     if as_json:
-        print_json([each.to_json() for each in known])
+        print_json(known.to_json())
     else:
-        print_line("\n".join(line for each in known for line in each.lines()))
+        print_line("\n".join(known.lines()))
+    sys.exit(EXIT_FAILURES if known.unreadable else 0)
 
 
 def _print_keys(*, as_json: bool) -> None:

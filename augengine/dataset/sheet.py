@@ -38,13 +38,15 @@ def draw_sheet(folder: AnyPath, out: Path, *, rows: int = 3, flicker: Path | Non
         ``out``.
 
     Raises:
-        SpecError: ``rows`` below 1.
+        SpecError: ``rows`` below 1, or a flicker that is no .gif.
         ShardError: No dataset, or none of its sources can be drawn.
         EngineError: Its engines are missing here, or belong to another machine.
         TargetError: The picture cannot be written.
     """
     if rows < 1:
         raise SpecError(f"a sheet has at least one row, asked for {rows}")
+    if flicker is not None and flicker.suffix.lower() != ".gif":
+        raise SpecError(f"a flicker is a GIF, got {flicker}", hint="--flicker flicker.gif")
     dataset = reopen(folder)
     drawn = list(islice(_rows(dataset, rows), rows))
     if not drawn:
@@ -69,6 +71,7 @@ def _rows(dataset: Reopened, rows: int) -> Iterator[Row]:
                     intermediate=intermediate_rgb(chain.engines.to_reference, image),
                     variants_khwc=np.stack([each.image for each in kept]),
                     sigmas=tuple(each.sigma for each in kept),
+                    numbers=tuple(each.variant for each in kept),
                     mask=_mask(sample, image),
                 )
 

@@ -67,7 +67,7 @@ def _gpu_packages() -> list[Finding]:
     return [
         Finding(what=what, value=value)
         if value
-        else Finding(what=what, value="not installed", level="problem", advice=advice)
+        else Finding(what=what, value="not installed", level="note", advice=advice)
         for what, value in found.items()
     ]
 

@@ -91,6 +91,7 @@ class Row:
         intermediate: A' in 8 bits, for the eye only.
         variants_khwc: uint8 (K, H, W, 3), K >= 1.
         sigmas: The K standard deviations drawn.
+        numbers: The K variants' numbers in the dataset, from 1.
         mask: uint8 (H, W) of class ids, whose borders are drawn; None draws none.
     """
 
@@ -99,6 +100,7 @@ class Row:
     intermediate: RgbImage
     variants_khwc: RgbImage
     sigmas: tuple[float, ...]
+    numbers: tuple[int, ...]
     mask: NDArray[np.uint8] | None = None
 
 
@@ -131,18 +133,12 @@ def flicker_frames(rows: Sequence[Row], *, stain: str, title: str) -> list[RgbIm
     count = min(len(row.sigmas) for row in rows)
     pages = [[(f"source, {stain}", outlined(row.source, row.mask)) for row in rows]]
     for k in range(count):
-        drawn = [
-            (f"variant {k + 1}, sigma {row.sigmas[k]:.3f}", outlined(row.variants_khwc[k], row.mask)) for row in rows
-        ]
-        pages.append(drawn)
+        pages.append([_variant(row, k) for row in rows])
     return [draw_page([page], title=title, note=WHERE_TO_LOOK) for page in pages]
 
 
 def _cells(row: Row, stain: str, reference: str) -> list[tuple[str, RgbImage]]:
-    variants = [
-        (f"variant {k}, sigma {sigma:.3f}", outlined(image, row.mask))
-        for k, (image, sigma) in enumerate(zip(row.variants_khwc, row.sigmas, strict=True), start=1)
-    ]
+    variants = [_variant(row, k) for k in range(len(row.sigmas))]
     cells = [
         (f"source, {stain}", outlined(row.source, row.mask)),
         (f"translated to {reference}", row.intermediate),
@@ -151,6 +147,10 @@ def _cells(row: Row, stain: str, reference: str) -> list[tuple[str, RgbImage]]:
     if len(variants) > 1:
         cells.append((f"where they differ (bright: {FULL_SCALE:.0f} grey levels)", variance_map(row.variants_khwc)))
     return cells
+
+
+def _variant(row: Row, k: int) -> Cell:
+    return f"variant {row.numbers[k]}, sigma {row.sigmas[k]:.3f}", outlined(row.variants_khwc[k], row.mask)
 
 
 def outlined(image_hwc: RgbImage, mask: NDArray[np.uint8] | None) -> RgbImage:

@@ -50,9 +50,11 @@ def apply_eps(found: Probe, stain: str) -> Path:
         The file.
 
     Raises:
-        SpecError: The probe found no eps.
+        SpecError: The probe found no eps, or a pair that should not be used.
         TargetError: The file cannot be written.
     """
+    if not found.is_good:
+        raise SpecError(f"the pair is not to be used: {found.verdict.sentence()}", hint="nothing was written")
     if found.choice.eps is None:
         raise SpecError(f"no eps was found: {found.choice.reason}", hint="look at the verdict; nothing was written")
     file = Path(stain) if stain.endswith(".toml") else home() / "stains" / f"{stain}.toml"

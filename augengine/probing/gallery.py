@@ -72,9 +72,7 @@ class Gallery:
                 key=tile.key,
                 source=_jpeg(tile.image_hwc),
                 intermediate=_jpeg(to_rgb(cycle.there)),
-                outline=None
-                if tile.mask is None
-                else overlay_png(borders(shrunk_classes(tile.mask, MAX_PICTURE_PX)), _BORDER),
+                outline=None if tile.mask is None else _outline(tile.mask),
             )
             for tile, cycle in zip(tiles, cycles, strict=True)
         ]

@@ -29,6 +29,7 @@ from augengine.probing.reference import marker_rule, reference_tiles
 from augengine.probing.report import INTEGRATED_TO, Cost, Markers, NoisePoint, Probe, Tissue, kept_at
 from augengine.probing.request import ProbeRequest
 from augengine.probing.specimen import OnNote, Specimen
+from augengine.progress import counted
 
 Price = Callable[[Specimen, OnNote], tuple[Cost, ...]]
 
@@ -159,7 +160,7 @@ def _at(
 
 def _announce(note: OnNote, tiles: int, passes: int, seconds: float) -> None:
     # The two passes just made tell the time of the rest; a tile's masks and SSIM are a tenth of a pass.
-    note(f"{tiles} tiles, {tiles * (passes + 2)} passes, about {seconds / 2 * passes * 1.1:.0f} s")
+    note(f"{counted(tiles, 'tile')}, {tiles * (passes + 2)} passes, about {seconds / 2 * passes * 1.1:.0f} s")
 
 
 def _tissue(specimen: Specimen, seed: int) -> Tissue:

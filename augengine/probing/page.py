@@ -49,7 +49,7 @@ def render_page(found: Probe, gallery: Gallery, plots: Mapping[str, bytes], requ
         details=found.lines()[2:],
         tiles=counted(len(found.tissue.keys), "tile"),
         masks=any(sitter.outline for sitter in gallery.sitters),
-        plots=[(about, _data("png", plots[name])) for name, about in _ABOUT.items()],
+        plots=[(name.removesuffix(".png"), about, _data("png", plots[name])) for name, about in _ABOUT.items()],
         style=(_FILES / "report.css").read_text(encoding="utf-8"),
         script=(_FILES / "report.js").read_text(encoding="utf-8"),
         data=json.dumps(_shown(found, gallery, request)).replace("<", "\\u003c"),  # no tag ends the script early
@@ -64,6 +64,7 @@ def _shown(found: Probe, gallery: Gallery, request: ProbeRequest) -> dict[str, A
         "sigmas": [_sigma(sigma, found) for sigma in sigmas],
         "eps": found.choice.eps,
         "command": _command(request),
+        "reference": found.tissue.reference,
         "tiles": [
             _tile(sitter, [gallery.shots[sigma][which] for sigma in sigmas])
             for which, sitter in enumerate(gallery.sitters)
@@ -85,8 +86,8 @@ def _sigma(sigma: float, found: Probe) -> dict[str, Any]:
 def _sentence(point: NoisePoint, structure: float, area: float) -> str:
     seen = point.objects
     return (
-        f"{seen.kept} of {seen.before} small markers stay, {seen.lost} go, {seen.new} are new. {structure:.0%} of the "
-        f"tissue's structure is left. The marker area is {area:.2f} times the source's."
+        f"In draw 1, over all tiles: {seen.kept} of {seen.before} small markers stay, {seen.lost} go, {seen.new} are "
+        f"new. {structure:.0%} of the tissue's structure is left. The marker area is {area:.2f} times the source's."
     )
 
 
@@ -103,8 +104,14 @@ def _tile(sitter: Sitter, shots: list[list[Shot]]) -> dict[str, Any]:
 def _command(request: ProbeRequest) -> str:
     """The command that augments with an eps, which the page puts in place of ``EPS``."""
     asked = request.specimen
-    given = {"--in": asked.source, "--mpp": asked.mpp, "--weights": asked.weights}
+    given = {
+        "--in": asked.source,
+        "--mpp": asked.mpp,
+        "--weights": asked.weights,
+        "--backend": None if asked.backend == "auto" else asked.backend,
+    }
     options = [str(word) for name, value in given.items() if value is not None for word in (name, value)]
+    options += ["--allow-mpp"] * asked.allow_mpp
     return shlex.join(
         [
             "augengine",

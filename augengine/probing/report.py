@@ -159,6 +159,11 @@ class Probe:
         return f"<Probe of {self.tissue.stain} on {len(self.tissue.keys)} tiles: {self.verdict.word}, {eps}>"
 
     @property
+    def is_good(self) -> bool:
+        """Whether the pair hides and responds, so that its eps may be taken."""
+        return self.verdict.word == "hides and responds"
+
+    @property
     def response_integral(self) -> float:
         """The response integrated over sigma in [0, 0.2]."""
         return integral([(point.noise.sigma, point.noise.response) for point in self.points])

@@ -189,6 +189,11 @@ def list_weights(roots: Sequence[Path]) -> list[WeightsPair]:
     return [_read_pair(folder, *pair) for pair, folder in sorted(_pair_folders(roots).items())]
 
 
+def list_pairs(roots: Sequence[Path]) -> list[tuple[str, str]]:
+    """Reference and stain of every folder that looks like a pair's, by name; nothing in it is read."""
+    return sorted(_pair_folders(roots))
+
+
 def mpp_fits(mpp: float, own: float) -> bool:
     """Whether a source of ``mpp`` um/px suits generators trained at ``own`` um/px."""
     return abs(mpp / own - 1) <= MPP_TOLERANCE

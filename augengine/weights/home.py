@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from augengine.errors import SpecError, WeightsError
+from augengine.errors import SpecError, WeightsError, missing_package
 from augengine.stains import Stain, find_stain
 
 SAMPLE_WEIGHTS = Path(__file__).parent / "sample"
@@ -48,8 +48,10 @@ def open_home() -> Path:
 def _home() -> Path:
     if own := os.environ.get("AUGENGINE_HOME"):
         return Path(own).expanduser()
-    from platformdirs import user_data_path  # not needed, and so not asked for, where the variable is set
-
+    try:
+        from platformdirs import user_data_path  # not needed, and so not asked for, where the variable is set
+    except ModuleNotFoundError as error:
+        raise missing_package("the user's data folder", error, "'augengine[write]'") from error
     return user_data_path("augengine")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from augengine.stains import BUILT_IN, Stain
-from augengine.weights.cards import WeightsPair, list_weights
+from augengine.errors import AugengineError
+from augengine.stains import BUILT_IN, Stain, find_stain
+from augengine.weights.cards import WeightsPair, find_weights, list_pairs
 from augengine.weights.home import SAMPLE_WEIGHTS, home, weight_roots
 
 
@@ -41,25 +44,61 @@ class KnownStain:
         return [head, *(f"  {line}" for line in (*note, *pairs))]
 
 
-def list_stains() -> list[KnownStain]:
-    """The built-in stains and the user's own, by name; an own one hides a built-in one of its name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StainList:
+    """The stains by name, and what could not be read: a sentence for each, with what to do."""
 
-    Raises:
-        StainError: One of the user's own files is no stain.
-        WeightsError: A pair is incomplete, damaged or mislabelled.
-    """
-    files = sorted((home() / "stains").glob("*.toml"))
-    own = {stain.name: stain for stain in map(Stain.from_toml, files)}
-    pairs = [*list_weights(weight_roots()), *list_weights([SAMPLE_WEIGHTS])]
-    return [
-        KnownStain(stain=stain, own=name in own, pairs=tuple(pair for pair in pairs if pair.stain == name))
+    stains: tuple[KnownStain, ...]
+    unreadable: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"stains": [each.to_json() for each in self.stains], "unreadable": list(self.unreadable)}
+
+    def lines(self) -> list[str]:
+        """All of it, a line each."""
+        listed = [line for each in self.stains for line in each.lines()]
+        return [*listed, *(f"cannot be used: {reason}" for reason in self.unreadable)]
+
+
+def list_stains() -> StainList:
+    """The built-in stains and the user's own; an own one hides a built-in one of its name."""
+    unreadable: list[str] = []
+    own = {stain.name: stain for stain in _own_stains(unreadable)}
+    pairs = [*_pairs(weight_roots(), unreadable), *_pairs([SAMPLE_WEIGHTS], unreadable)]
+    stains = [
+        KnownStain(
+            stain=stain,
+            own=name in own,
+            pairs=tuple(pair for pair in pairs if (pair.stain, pair.reference) == (name, stain.reference)),
+        )
         for name, stain in sorted({**BUILT_IN, **own}.items())
     ]
+    return StainList(stains=tuple(stains), unreadable=tuple(unreadable))
+
+
+def _own_stains(unreadable: list[str]) -> Iterable[Stain]:
+    """The user's own stains, as `--stain` would find them; what cannot be read is added to ``unreadable``."""
+    folder = home() / "stains"
+    for file in sorted(folder.glob("*.toml")):
+        try:
+            yield find_stain(file.stem, folder)
+        except AugengineError as error:
+            unreadable.append(error.sentence)
+
+
+def _pairs(roots: Sequence[Path], unreadable: list[str]) -> Iterable[WeightsPair]:
+    """The pairs that commands would find in these folders; what is wrong with one is added to ``unreadable``."""
+    for reference, stain in list_pairs(roots):
+        try:
+            yield find_weights(reference, stain, roots)
+        except AugengineError as error:
+            unreadable.append(error.sentence)
 
 
 def _eps(stain: Stain) -> str:
-    bound = "" if stain.realistic_eps is None else f", outputs look real up to {stain.realistic_eps:g}"
-    return f"eps {stain.recommended_eps:g} recommended{bound}"
+    bound = "" if stain.realistic_eps is None else f"; outputs look real up to {stain.realistic_eps:g}"
+    return f"augment takes eps {stain.recommended_eps:g}{bound}"
 
 
 def _pair_lines(pair: WeightsPair) -> list[str]:

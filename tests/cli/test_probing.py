@@ -47,7 +47,7 @@ def probed(tiles: Path, copies: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_the_command_probes_and_plots(probed: tuple[Path, str]) -> None:
     out, said = probed
     assert "verdict: hardly responds (augmentation would do nothing)" in said
-    assert "next: take a larger eps, or train a pair" in said
+    assert "next: train a pair that hides its markers" in said
     assert re.search(r"small markers: (\d+) in cd68; without noise \1 stay, 0 are new", said)
     assert "left out: blank: the tile is of one colour" in said
     assert "left out: broken: " in said

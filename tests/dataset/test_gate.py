@@ -223,6 +223,8 @@ def test_a_sheet_draws_what_the_gate_left_and_passes_over_bad_samples(measured: 
     flicker = tmp_path / "sheet.gif"
     assert draw_sheet(tmp_path / "out", tmp_path / "sheet.png", rows=2, flicker=flicker).is_file()
     assert flicker.is_file()
+    with pytest.raises(SpecError, match="a flicker is a GIF"):
+        draw_sheet(tmp_path / "out", tmp_path / "sheet.png", flicker=tmp_path / "sheet.png")
     measured.make(tmp_path / "none", 1.0)
     with pytest.raises(ShardError, match=r"no source .* can be drawn"):
         draw_sheet(tmp_path / "none", tmp_path / "sheet.png")

@@ -75,7 +75,7 @@ def test_a_pair_that_hardly_responds_is_warned_of(copies: Path, tiles: Path, tmp
     listener = Listener()
     assert augment(asked(tiles, tmp_path / "out", copies), listener).complete()
     (warning,) = [text for text in listener.warnings if "hardly responds" in text]
-    assert "take a larger eps" in warning
+    assert "train a pair that hides its markers" in warning
     assert any("small markers" in note for note in listener.notes)
 
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from augengine.cli.main import main
 from augengine.doctor import Examination, Finding, examine, hardware, made, packages
+from tests.support.small_generator import write_small_pair
 
 
 def call(*arguments: str) -> Result:
@@ -76,6 +77,29 @@ def test_too_little_room_is_noted_and_a_folder_that_is_not_there_yet_is_looked_f
     assert found["room for engines"].level == "note"
     assert found["room for engines"].value.endswith(str(tmp_path))
     assert found["room for engines"].advice == "name a larger disk in AUGENGINE_HOME"
+
+
+def test_a_home_that_is_a_file_is_a_problem_before_a_command_fails_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for home in (tmp_path / "file", tmp_path / "file" / "below"):
+        monkeypatch.setenv("AUGENGINE_HOME", str(home))
+        found = by_name(examine())["home"]
+        assert (found.level, found.value) == ("problem", f"{tmp_path / 'file'} is no folder")
+
+
+def test_a_pair_that_is_damaged_is_a_problem_and_the_rest_is_still_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pair = write_small_pair(tmp_path / "weights", stain="cd3")
+    (pair / "to-reference.onnx").unlink()
+    monkeypatch.setenv("AUGENGINE_HOME", str(tmp_path))
+    found = by_name(examine())
+    assert found["generators"].level == "problem"
+    assert "half a pair" in found["generators"].advice
+    assert "pas-cd68" in found["generators"].value
+    assert "engines" in found
 
 
 def test_a_home_of_another_version_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from augengine.compiling import Tile
-from augengine.probing import SpecimenRequest
+from augengine.errors import SpecError
+from augengine.probing import Bounds, SpecimenRequest, apply_eps
 from augengine.probing.gallery import MAX_PICTURE_PX, Gallery
 from augengine.probing.measuring import measure
-from augengine.probing.page import render_page
+from augengine.probing.page import _command, render_page
 from augengine.probing.plots import draw_plots
 from tests.support.browser import browser  # noqa: F401
-from tests.support.known_pairs import hiding
+from tests.support.known_pairs import forgetting, hiding
 from tests.support.known_specimen import specimen
 from tests.support.pictures import stained
 from tests.support.probes import asked
@@ -117,6 +119,11 @@ def test_flicker_shows_source_and_variant_in_turns_until_it_is_ended(opened: Chr
     wait = WebDriverWait(opened, 5, poll_frequency=0.05)
     assert wait.until(lambda _: shown(opened) == source(opened))
     assert wait.until(lambda _: shown(opened) == variant)
+    words = "window.said = 0; new MutationObserver(() => window.said++).observe(document.getElementById('said'), "
+    opened.execute_script(f"{words} {{childList: true, subtree: true}})")
+    assert wait.until(lambda _: shown(opened) == source(opened))
+    assert wait.until(lambda _: shown(opened) == variant)
+    assert opened.execute_script("return window.said") == 0  # a screen reader is told nothing anew
     by(opened, "flicker").click()
     assert shown(opened) == variant
 
@@ -130,10 +137,25 @@ def test_a_tile_that_is_held_shows_its_source(opened: Chrome) -> None:
     assert shown(opened) == variant
 
 
+def test_a_tile_that_is_held_while_it_flickers_keeps_showing_its_source(opened: Chrome) -> None:
+    by(opened, "flicker").click()
+    tile = one(opened, "variant")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", tile)
+    ActionChains(opened).click_and_hold(tile).perform()
+    for _ in range(15):
+        assert shown(opened) == source(opened)
+        time.sleep(0.1)
+    ActionChains(opened).release().perform()
+    by(opened, "flicker").click()
+    assert shown(opened) != source(opened)
+
+
 def test_the_intermediate_is_neither_source_nor_variant(opened: Chrome) -> None:
     variant = shown(opened)
     by(opened, "intermediate").click()
     assert shown(opened) not in (variant, source(opened))
+    assert one(opened, "variant").get_attribute("alt") == "Its translation to pas"
+    assert not by(opened, "moves").is_enabled()
 
 
 def test_take_this_eps_shows_the_command_for_the_sigma_that_is_seen(opened: Chrome) -> None:
@@ -150,6 +172,13 @@ def test_take_this_eps_shows_the_command_for_the_sigma_that_is_seen(opened: Chro
     assert not by(opened, "command").is_displayed()
 
 
+def test_the_command_is_put_away_by_the_same_button(opened: Chrome) -> None:
+    for shows in (True, False):
+        by(opened, "take").click()
+        assert by(opened, "command").is_displayed() is shows
+        assert by(opened, "take").get_attribute("aria-expanded") == str(shows).lower()
+
+
 def test_names_are_shown_as_they_are_and_nothing_complains(opened: Chrome) -> None:
     captions = [each.text for each in opened.find_elements(By.CSS_SELECTOR, "#tiles figcaption")]
     assert captions == list(KEYS)
@@ -163,6 +192,29 @@ def test_no_width_needs_scrolling_sideways(opened: Chrome, width: int) -> None:
     wide = opened.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
     opened.set_window_size(1280, 1000)
     assert wide <= 0
+
+
+def test_no_eps_is_offered_with_a_pair_that_should_not_be_used(
+    opened: Chrome, small_weights: Path, tmp_path: Path
+) -> None:
+    request, gallery = asked(bounds=Bounds(structure=0.01, area=1e9)), Gallery()
+    found = measure(
+        specimen(forgetting(), small_weights, tiles()), request, lambda _: None, lambda *_: (), gallery=gallery
+    )
+    with pytest.raises(SpecError, match="the pair is not to be used: unstable"):
+        apply_eps(found, str(tmp_path / "cd68.toml"))
+    (tmp_path / "report.html").write_bytes(render_page(found, gallery, draw_plots(found), request))
+    opened.get(f"file://{tmp_path / 'report.html'}")
+    assert "Take no eps with this pair" in opened.find_element(By.TAG_NAME, "header").text
+    assert opened.find_elements(By.ID, "take") == []
+    opened.find_element(By.TAG_NAME, "body").send_keys(Keys.ARROW_LEFT)
+    logged = opened.get_log("browser")  # type: ignore[no-untyped-call]
+    assert [entry for entry in logged if entry["level"] == "SEVERE"] == []
+
+
+def test_the_command_keeps_what_probe_was_told_of_scale_and_backend() -> None:
+    told = SpecimenRequest(stain="cd68", mpp=0.9, allow_mpp=True, backend="openvino")
+    assert "--mpp 0.9 --backend openvino --allow-mpp --eps EPS" in _command(asked(specimen=told))
 
 
 def test_large_tiles_are_made_smaller(small_weights: Path) -> None:

@@ -4,7 +4,9 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const by = (id) => document.getElementById(id);
   const slider = by("sigma");
-  const state = { sigma: 0, draw: 0, flicker: false, moves: false, outlines: false, intermediate: false, source: false };
+  const state = { sigma: 0, draw: 0, flicker: false, moves: false, outlines: false, intermediate: false };
+  // Whether the source is shown: while a tile or a key is held, and in every other phase of a flicker.
+  const shown = { held: false, phase: false };
   const FLICKER_MS = 600;
 
   function picture(parent, kind, source) {
@@ -41,10 +43,17 @@
   }
 
   function listen(element) {
-    const show = (on) => () => { state.source = on; render(); };
-    element.addEventListener("pointerdown", show(true));
-    for (const name of ["pointerup", "pointerleave", "pointercancel"]) { element.addEventListener(name, show(false)); }
+    element.addEventListener("pointerdown", () => hold(true));
+    for (const name of ["pointerup", "pointerleave", "pointercancel"]) {
+      element.addEventListener(name, (event) => { if (event.buttons || name !== "pointerleave") { hold(false); } });
+    }
     element.addEventListener("contextmenu", (event) => event.preventDefault());
+  }
+
+  function hold(on) {
+    if (shown.held === on) { return; }
+    shown.held = on;
+    paint();
   }
 
   const hung = data.tiles.map(hang);
@@ -59,18 +68,29 @@
     if (image.getAttribute("src") !== source) { image.src = source; }
   }
 
-  function render() {
+  function named(source, here) {
+    if (source) { return "Its source"; }
+    return state.intermediate ? "Its translation to " + data.reference : "Variant at sigma " + here.sigma;
+  }
+
+  // The pictures alone: a flicker says nothing anew.
+  function paint() {
     const here = data.sigmas[state.sigma];
+    const source = shown.held || shown.phase;
     for (const { tile, variant, moves, outlines } of hung) {
       const [made, moved] = shot(tile);
-      const shown = state.intermediate ? tile.intermediate : made;
-      assign(variant, state.source ? tile.source : shown);
-      variant.alt = state.source ? "Its source" : "Variant at sigma " + here.sigma;
+      const own = state.intermediate ? tile.intermediate : made;
+      assign(variant, source ? tile.source : own);
+      variant.alt = named(source, here);
       assign(moves, moved);
-      moves.hidden = !state.moves || state.source || state.intermediate;
+      moves.hidden = !state.moves || source || state.intermediate;
       for (const outline of outlines) { outline.hidden = !state.outlines; }
     }
-    say(here);
+  }
+
+  function render() {
+    paint();
+    say(data.sigmas[state.sigma]);
   }
 
   function say(here) {
@@ -80,20 +100,34 @@
     const draws = data.tiles[0].shots[state.sigma].length;
     by("number").textContent = Math.min(state.draw, draws - 1) + 1 + " of " + draws;
     const said = by("said");
-    said.textContent = here.text;
-    if (here.broken) {
-      const beyond = document.createElement("span");
-      beyond.className = "beyond";
-      beyond.textContent = " Beyond the bounds: " + here.broken + ".";
-      said.append(beyond);
-    }
+    if (said.dataset.sigma !== String(here.sigma)) { write(said, here); }
     for (const name of ["flicker", "moves", "outlines", "intermediate"]) {
       by(name).setAttribute("aria-pressed", String(state[name]));
     }
-    by("legend").hidden = !state.moves;
-    by("take").disabled = here.sigma === 0;
+    by("legend").hidden = !state.moves || state.intermediate;
+    by("moves").disabled = state.intermediate;
     by("typed").textContent = data.command.replace("--eps EPS", "--eps " + here.sigma);
-    if (here.sigma === 0) { by("command").hidden = true; }
+    if (take) { take.disabled = here.sigma === 0; }
+    if (here.sigma === 0) { offer(false); }
+  }
+
+  function write(said, here) {
+    said.dataset.sigma = here.sigma;
+    said.textContent = here.text;
+    if (!here.broken) { return; }
+    const beyond = document.createElement("span");
+    beyond.className = "beyond";
+    beyond.textContent = " Beyond the bounds: " + here.broken + ".";
+    said.append(beyond);
+  }
+
+  // No eps is offered with a pair that should not be used: then the button is not there.
+  const take = by("take");
+
+  function offer(on) {
+    by("command").hidden = !on;
+    by("copy").textContent = "Copy";
+    if (take) { take.setAttribute("aria-expanded", String(on)); }
   }
 
   let timer = 0;
@@ -103,8 +137,8 @@
     state[name] = !state[name];
     if (name === "flicker") {
       clearInterval(timer);
-      state.source = false;
-      if (state.flicker) { timer = setInterval(() => { state.source = !state.source; render(); }, FLICKER_MS); }
+      shown.phase = false;
+      if (state.flicker) { timer = setInterval(() => { shown.phase = !shown.phase; paint(); }, FLICKER_MS); }
     }
     render();
   }
@@ -133,9 +167,9 @@
   function press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) { return; }
     const key = event.key.toLowerCase();
-    if (KEYS[key]) { toggle(KEYS[key]); }
-    if (key === "d") { nextDraw(); }
-    if (key === "s" && !event.repeat) { state.source = true; render(); }
+    if (!event.repeat && KEYS[key]) { toggle(KEYS[key]); }
+    if (!event.repeat && key === "d") { nextDraw(); }
+    if (key === "s") { hold(true); }
     if (event.target === slider) { return; }  // it moves by itself
     if (key === "arrowright") { move(state.sigma + 1); }
     if (key === "arrowleft") { move(state.sigma - 1); }
@@ -150,12 +184,13 @@
   slider.addEventListener("input", () => move(Number(slider.value)));
   for (const name of Object.values(KEYS)) { by(name).addEventListener("click", () => toggle(name)); }
   by("draw").addEventListener("click", nextDraw);
-  by("take").addEventListener("click", () => { by("command").hidden = false; by("copy").textContent = "Copy"; });
+  if (take) { take.addEventListener("click", () => offer(by("command").hidden)); }
   by("copy").addEventListener("click", copy);
   document.addEventListener("keydown", press);
   document.addEventListener("keyup", (event) => {
-    if (event.key.toLowerCase() === "s") { state.source = false; render(); }
+    if (event.key.toLowerCase() === "s") { hold(false); }
   });
+  window.addEventListener("blur", () => hold(false));
 
   // Begin at the eps that was chosen, or in the middle.
   const chosen = data.sigmas.findIndex((here) => here.sigma === data.eps);

@@ -30,10 +30,10 @@ class RecommendedEps:
     def sentence(self) -> str:
         """Both rules and the smaller eps, for a card."""
         bears = "none" if self.tissue.eps is None else f"up to {self.tissue.eps:g}"
-        needs = "none that was tried" if self.markers is None else f"from {self.markers:g} on"
+        needs = "by none that was tried" if self.markers is None else f"from {self.markers:g} on"
         taken = "none" if self.eps is None else f"{self.eps:g}"
         return (
-            f"eps: the tissue bears {bears} ({self.tissue.reason}), {WELL_MOVED:.0%} of the small markers move "
+            f"eps: the tissue bears {bears} ({self.tissue.reason}), {WELL_MOVED:.0%} of the small markers are moved "
             f"{needs}; recommended is {taken}"
         )
 
