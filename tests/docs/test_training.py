@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from augengine_train.cyclegan.hiding import Hiding
+from augengine_train.cyclegan.recipe import find_recipe
 from tests.docs.test_pages import blocks
 from tests.support.pictures import encode, tissue
 from tests.support.places import ROOT
@@ -50,6 +52,14 @@ def test_fields_become_generators_and_these_shards(trained: Path) -> None:
     assert (trained / "runs/cd68/weights/pas-cd68/to-reference.onnx").is_file()
     assert (trained / "look.png").is_file()
     assert {file.name for file in (trained / "shards").glob("*.tar")} == {"cd68-000000.tar"}
+
+
+def test_the_recipe_of_the_page_hides_and_interpolates(tmp_path: Path) -> None:
+    (text,) = blocks(PAGE, "toml")
+    (tmp_path / "mine.toml").write_text(text)
+    recipe = find_recipe(str(tmp_path / "mine.toml"))
+    assert recipe.hiding == Hiding(weight=8, sigma=0.1, emphasis=10)
+    assert (recipe.generator.upsampling, recipe.lambda_cycle) == ("nearest", 30)
 
 
 @pytest.mark.e2e
