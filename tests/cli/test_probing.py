@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_the_committed_cd68_pair_hides_macrophages_and_responds(shared_data: Pat
 def test_the_eps_that_was_found_is_applied_and_previewed(shared_data: Path, tmp_path: Path) -> None:
     source = shared_data / "hannover" / "cd68_glomeruli_20x"
     stain = tmp_path / "mine.toml"
-    stain.write_text(BUILT_IN["cd68"].to_toml().replace("recommended_eps = 0.05", "recommended_eps = 0.3  # tried"))
+    stain.write_text(replace(BUILT_IN["cd68"], recommended_eps=0.3).to_toml())
     seen = ("--stain", stain, "--in", source, "--mpp", 0.5, "--size", 160)
     done = call("probe", *seen, "--sigmas", "0.05", "--out", tmp_path / "probe", "--apply", "--json")
     eps = json.loads(done.stdout)["choice"]["eps"]
