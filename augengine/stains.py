@@ -177,7 +177,7 @@ BUILT_IN: Mapping[str, Stain] = {
     stain.name: stain
     for stain in (
         Stain(name="pas", reference=None, chromogen=_PAS_MAGENTA),
-        # Realistic bounds: section 3 of the paper. The recommended eps: `augengine train weights`, as the pairs' cards say.
+        # Realistic bounds: section 3 of the paper. The recommended eps: what the cards of the pairs say.
         Stain(name="cd68", reference="pas", chromogen=_DAB, realistic_eps=0.3, recommended_eps=0.07),
         Stain(name="cd34", reference="pas", chromogen=_RED, realistic_eps=0.1, recommended_eps=0.05),
         Stain(
