@@ -78,7 +78,7 @@ def test_the_command_augments_online_or_reads_what_was_written(
     shards: Path, small_weights: Path, tmp_path: Path
 ) -> None:
     arguments = ["--train", shards / "anna.tar", "--test", shards / "carl.tar", *TOY]
-    online = run(*arguments, "--online", "--weights", small_weights, "--out", tmp_path / "online")
+    online = run(*arguments, "--online", "--eps", 0.05, "--weights", small_weights, "--out", tmp_path / "online")
     assert online.exit_code == 0, online.output
     make(
         shards / "anna.tar",
