@@ -224,6 +224,6 @@ def test_the_package_carries_sound_honest_pairs_and_a_drawn_one_that_no_search_f
     for card in (card for pair in pairs for card in pair.cards.values()):
         assert "proves nothing clinical" in card.limits
         assert card.parity.max < 2e-3  # what rounding trained weights to float16 costs: half a grey level is 3.9e-3
-        assert card.parity.rms < 1e-4
+        assert card.parity.rms < 2e-4
     size = sum(file.stat().st_size for file in PACKAGE.rglob("*") if file.is_file())
     assert size <= 24_000_000
