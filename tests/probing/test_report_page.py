@@ -15,6 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+import augengine.probing
 from augengine.compiling import Tile
 from augengine.errors import SpecError
 from augengine.probing import Bounds, SpecimenRequest, apply_eps
@@ -73,6 +74,11 @@ def test_it_asks_nothing_of_a_network(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)""", text) == []
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
+
+
+def test_its_script_is_short_enough_to_be_read() -> None:
+    (script,) = (Path(augengine.probing.__file__).parent / "report_page").glob("*.js")
+    assert len(script.read_text().splitlines()) <= 300
 
 
 def test_it_opens_with_the_verdict_and_what_to_do(opened: Chrome) -> None:
