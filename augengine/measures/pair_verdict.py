@@ -101,7 +101,7 @@ class PairVerdict:
         if share >= MIN_MOVED or not stronger:
             return text
         other, part = next(((s, part) for s, part in stronger if part >= WELL_MOVED), stronger[-1])
-        advice = f", so --eps {other:g} would augment more" if part >= WELL_MOVED else ""
+        advice = "; augengine probe says whether the tissue bears as much" if part >= WELL_MOVED else ""
         return f"{text}; at {other:g} it moves {part:.0%}{advice}"
 
 

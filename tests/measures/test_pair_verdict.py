@@ -83,7 +83,7 @@ def test_what_noise_moves_is_said_in_objects() -> None:
         moved=((0.05, 0.05, 112), (0.2, 0.4, 112)),
     )
     assert still.moves(0.05).endswith(
-        "moves 5% of 112 small markers; at 0.2 it moves 40%, so --eps 0.2 would augment more"
+        "moves 5% of 112 small markers; at 0.2 it moves 40%; augengine probe says whether the tissue bears as much"
     )
     assert still.moves(0.2).endswith("moves 40% of 112 small markers")
 
