@@ -32,12 +32,11 @@
     pair.append(left, right);
     figure.append(caption, pair);
     by("tiles").append(figure);
-    const layers = [picture(left, "source", tile.source)];
+    picture(left, "source", tile.source).alt = "Tile " + tile.key;
     const outlines = tile.outline ? [picture(left, "over outline", tile.outline)] : [];
     const variant = picture(right, "variant");
     if (tile.outline) { outlines.push(picture(right, "over outline", tile.outline)); }
     const moves = picture(right, "over moves");
-    layers[0].alt = "Tile " + tile.key;
     listen(right);
     return { tile, variant, moves, outlines };
   }
