@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -18,7 +17,7 @@ from augengine.listing import Listing
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.colour import recolour
 from augengine.pictures.images import Decoder
-from augengine.pictures.masks import read_mask
+from augengine.pictures.masks import fitting_mask
 from augengine.sample import Failure, Sample
 from augengine.sources import SampleSet, Source
 from augengine.sources.sample_set import STAIN
@@ -93,7 +92,7 @@ class Tiles:
         if isinstance(image, ContentError):
             return Failure(sample.key, image.message)
         own = recolour(image, _DRAWN, self.stain) if self._other_colours else image
-        mask = _mask_of(sample, image)
+        mask = fitting_mask(sample.mask, image, max_side=MAX_SIDE)
         fitted = None if mask is None else _fit(mask, height, width)
         return Tile(key=sample.key, image_hwc=_fit(own, height, width), mask=fitted)
 
@@ -101,16 +100,6 @@ class Tiles:
     def _other_colours(self) -> bool:
         vectors = [(stain.chromogen, stain.counterstain) for stain in (_DRAWN, self.stain)]
         return self.surrogate and vectors[0] != vectors[1]
-
-
-def _mask_of(sample: Sample, image: RgbImage) -> Mask | None:
-    """A sample's mask; what is wrong with one that cannot be read is said by the commands that use it."""
-    if sample.mask is None:
-        return None
-    with suppress(ContentError):
-        mask = read_mask(sample.mask, max_side=MAX_SIDE)
-        return mask if mask.shape == image.shape[:2] else None
-    return None
 
 
 def _fit(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -15,10 +15,9 @@ from augengine.dataset.gate import Drawn, apply_gate
 from augengine.dataset.load import load_chain
 from augengine.dataset.reopen import Reopened, draw, read_sources, reopen
 from augengine.errors import ContentError, ShardError, SpecError
-from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.encode import decode_own
 from augengine.pictures.files import write_flicker, write_png
-from augengine.pictures.masks import read_mask
+from augengine.pictures.masks import fitting_mask
 from augengine.pictures.pages import Row, contact_sheet, flicker_frames
 from augengine.sample import Sample
 from augengine.spec import MAX_SIDE
@@ -72,7 +71,7 @@ def _rows(dataset: Reopened, rows: int) -> Iterator[Row]:
                     variants_khwc=np.stack([each.image for each in kept]),
                     sigmas=tuple(each.sigma for each in kept),
                     numbers=tuple(each.variant for each in kept),
-                    mask=_mask(sample, image),
+                    mask=fitting_mask(sample.mask, image, max_side=MAX_SIDE),
                 )
 
 
@@ -81,16 +80,6 @@ def _kept(dataset: Reopened, sample: Sample, variants: Outcome) -> tuple[Drawn, 
     with suppress(ContentError):
         return apply_gate(sample, variants, dataset.spec).kept if isinstance(variants, Variants) else ()
     return ()
-
-
-def _mask(sample: Sample, image: RgbImage) -> Mask | None:
-    """The sample's class ids; None if it has no mask of the picture's size."""
-    if sample.mask is None:
-        return None
-    with suppress(ContentError):
-        mask = read_mask(sample.mask, max_side=MAX_SIDE)
-        return mask if mask.shape == image.shape[:2] else None
-    return None
 
 
 def _spread(dataset: Reopened, rows: int) -> Iterator[Sample]:

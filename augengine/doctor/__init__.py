@@ -1,4 +1,4 @@
-"""What a machine has, and what to do about what it lacks."""
+"""Examines a machine: what it has, what it lacks, and what to do about that."""
 
 from augengine.doctor.examination import Examination, examine
 from augengine.doctor.finding import Finding

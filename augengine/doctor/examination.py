@@ -11,7 +11,7 @@ from augengine.doctor.packages import look_at_packages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """What was found of a machine."""
+    """All that was found out about a machine."""
 
     findings: tuple[Finding, ...]
 

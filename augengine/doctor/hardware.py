@@ -20,11 +20,12 @@ MIN_FREE = 5e9
 """Bytes of a disk below which a dataset or the engines may not fit."""
 
 _SHARED = Path("/dev/shm")  # noqa: S108 - it is asked for its size
-_TENSORRT = ("tensorrt-cu13", "tensorrt-rtx-cu13")
+_TENSORRT = ("tensorrt-cu13", "tensorrt-rtx-cu13", "tensorrt")
+_CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
 
 
 def look_at_hardware() -> list[Finding]:
-    """What computes, and where there is room."""
+    """Look at the processor, the GPU and its packages, the backend that is taken, and the free room."""
     return [_processor(), _gpu(), *_gpu_packages(), _backend(), *_rooms()]
 
 
@@ -40,7 +41,7 @@ def _processor() -> Finding:
         advice = "unset ONEDNN_MAX_CPU_ISA, unless you want the bytes of a smaller processor"
         return Finding(what="processor", value=f"{value}, limited to {limit}", level="note", advice=advice)
     if precisions == ("float32",):
-        advice = "float32 is used; a processor with AVX512-BF16 or AMX is about twice as fast"
+        advice = "float32 is used; a processor with AVX512-BF16 or AMX is faster"
         return Finding(what="processor", value=value, level="note", advice=advice)
     return Finding(what="processor", value=value)
 
@@ -57,7 +58,7 @@ def _gpu_packages() -> list[Finding]:
     """TensorRT and CuPy; without a GPU nobody misses them."""
     found = {
         "TensorRT": next((f"{name} {installed(name)}" for name in _TENSORRT if installed(name)), ""),
-        "CuPy": installed("cupy-cuda13x"),
+        "CuPy": next((f"{name} {installed(name)}" for name in _CUPY if installed(name)), ""),
     }
     if why_no_driver():
         return [
@@ -73,7 +74,7 @@ def _gpu_packages() -> list[Finding]:
 
 
 def _backend() -> Finding:
-    """What ``--backend auto`` takes, and why it leaves a GPU unused."""
+    """Name the backend that ``--backend auto`` takes, and say why it leaves a GPU unused."""
     try:
         chosen = pick_backend()
     except AugengineError as error:

@@ -1,4 +1,4 @@
-"""Which packages are installed, by their metadata alone: nothing is imported."""
+"""Says which packages are installed. It reads their metadata and imports none."""
 
 from __future__ import annotations
 

@@ -96,7 +96,8 @@ class PairVerdict:
             return ""
         here = [each for each in self.moved if each[0] <= eps + 1e-9] or [self.moved[0]]
         sigma, share, objects = here[-1]
-        text = f"at sigma {sigma:g}, the strongest of eps {eps:g}, noise moves {share:.0%} of {objects} small markers"
+        strongest = f", the strongest of eps {eps:g}" if abs(sigma - eps) < 1e-9 else ""
+        text = f"at sigma {sigma:g}{strongest}, noise moves {share:.0%} of {objects} small markers"
         stronger = [(s, part) for s, part, _ in self.moved if s > sigma]
         if share >= MIN_MOVED or not stronger:
             return text

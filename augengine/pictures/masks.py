@@ -12,7 +12,7 @@ from PIL import JpegImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
 from augengine.errors import ContentError
-from augengine.pictures.arrays import Mask
+from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.headers import (
     PILLOW_ERRORS,
     PNG_MAGIC,
@@ -45,6 +45,19 @@ def read_mask(data: bytes, *, max_side: int) -> Mask:
         picture = _open_mask(data, max_side)
         factor = _STRETCHED.get(raw_mode(picture), 1)  # how it is packed is forgotten once it is decoded
         return np.asarray(picture).astype(np.uint8) // factor
+
+
+def fitting_mask(data: bytes | None, image_hwc: RgbImage, *, max_side: int) -> Mask | None:
+    """The class ids of a picture's mask, to be drawn over it; None if there is none that can be read and has its size.
+
+    A drawing goes without such a mask. `augment`, which writes it, names what is wrong with it.
+    """
+    if data is None:
+        return None
+    with suppress(ContentError):
+        mask = read_mask(data, max_side=max_side)
+        return mask if mask.shape == image_hwc.shape[:2] else None
+    return None
 
 
 def check_mask(data: bytes, *, max_side: int) -> tuple[int, int]:

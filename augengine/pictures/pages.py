@@ -29,10 +29,14 @@ FULL_SCALE = 20.0
 """Deviation among variants, in grey levels, that is drawn brightest."""
 
 
-WHERE_TO_LOOK = "look at the markers: they come and go; nuclei, and the borders of the masks (green), stay"
-
 Cell = tuple[str, RgbImage]
 """A picture, uint8 (H, W, 3), and what stands above it."""
+
+
+def where_to_look(*, masked: bool) -> str:
+    """A line for a page of sources and variants; masks are named only where some are drawn."""
+    stays = "nuclei, and the borders of the masks (green), stay" if masked else "nuclei stay"
+    return f"look at the markers: they come and go; {stays}"
 
 
 def draw_page(rows: Sequence[Sequence[Cell]], *, title: str, note: str = "", names: Sequence[str] = ()) -> RgbImage:
@@ -117,7 +121,7 @@ def contact_sheet(rows: Sequence[Row], *, stain: str, reference: str, title: str
     Returns:
         uint8 (height, width, 3).
     """
-    return draw_page([_cells(row, stain, reference) for row in rows], title=title, note=WHERE_TO_LOOK)
+    return draw_page([_cells(row, stain, reference) for row in rows], title=title, note=_note(rows))
 
 
 def flicker_frames(rows: Sequence[Row], *, stain: str, title: str) -> list[RgbImage]:
@@ -134,7 +138,7 @@ def flicker_frames(rows: Sequence[Row], *, stain: str, title: str) -> list[RgbIm
     pages = [[(f"source, {stain}", outlined(row.source, row.mask)) for row in rows]]
     for k in range(count):
         pages.append([_variant(row, k) for row in rows])
-    return [draw_page([page], title=title, note=WHERE_TO_LOOK) for page in pages]
+    return [draw_page([page], title=title, note=_note(rows)) for page in pages]
 
 
 def _cells(row: Row, stain: str, reference: str) -> list[tuple[str, RgbImage]]:
@@ -147,6 +151,10 @@ def _cells(row: Row, stain: str, reference: str) -> list[tuple[str, RgbImage]]:
     if len(variants) > 1:
         cells.append((f"where they differ (bright: {FULL_SCALE:.0f} grey levels)", variance_map(row.variants_khwc)))
     return cells
+
+
+def _note(rows: Sequence[Row]) -> str:
+    return where_to_look(masked=any(row.mask is not None for row in rows))
 
 
 def _variant(row: Row, k: int) -> Cell:

@@ -25,7 +25,7 @@ _ABOUT = {
     "were plain to see.",
     "spectrum.png": "Power at the right end is fine detail; what lies there beyond real tissue is room for the code.",
 }
-"""What to look for in each plot, the most telling one first."""
+"""Says what to look for in each plot; the most telling plot comes first."""
 
 _LOOK_AT_IT = "move the slider, and flicker between tile and variant; if markers move and tissue stays, take the eps"
 
@@ -36,7 +36,7 @@ def render_page(found: Probe, gallery: Gallery, plots: Mapping[str, bytes], requ
     Args:
         found: The numbers.
         gallery: The pictures, with sigma 0 and every sigma of ``found``.
-        plots: PNGs by file name, as `draw_plots` makes them.
+        plots: The plots as PNGs, by file name; `draw_plots` makes them.
         request: What was asked, for the command to type.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # 0.1 s, and only the report needs it
@@ -45,7 +45,7 @@ def render_page(found: Probe, gallery: Gallery, plots: Mapping[str, bytes], requ
     text = pages.get_template("report.html").render(
         found=found,
         meaning=MEANING[found.verdict.word],
-        next_step=_LOOK_AT_IT if found.verdict.word == "hides and responds" else NEXT_STEP[found.verdict.word],
+        next_step=_LOOK_AT_IT if found.is_good else NEXT_STEP[found.verdict.word],
         details=found.lines()[2:],
         tiles=counted(len(found.tissue.keys), "tile"),
         masks=any(sitter.outline for sitter in gallery.sitters),

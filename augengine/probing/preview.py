@@ -12,7 +12,7 @@ from augengine.pictures.arrays import RgbImage
 from augengine.pictures.colour import chromogen_alone
 from augengine.pictures.encode import encode_image
 from augengine.pictures.markers import MarkerRule, chromogen
-from augengine.pictures.pages import WHERE_TO_LOOK, Cell, draw_page, heat_map, outlined
+from augengine.pictures.pages import Cell, draw_page, heat_map, outlined, where_to_look
 from augengine.probing.chosen_eps import eps_found
 from augengine.probing.output import make_folder, write_files
 from augengine.probing.reference import marker_rule
@@ -83,7 +83,8 @@ def _by_draw(specimen: Specimen, drawn: Sequence[Sequence[RgbImage]], sigma: flo
         for row, tile in enumerate(specimen.tiles)
     ]
     stain = specimen.weights.stain
-    return draw_page(rows, title=f"{stain}: {len(drawn)} draws of noise of sigma {sigma:g}", note=WHERE_TO_LOOK)
+    note = where_to_look(masked=any(tile.mask is not None for tile in specimen.tiles))
+    return draw_page(rows, title=f"{stain}: {len(drawn)} draws of noise of sigma {sigma:g}", note=note)
 
 
 def _where_markers_move(

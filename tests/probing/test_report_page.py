@@ -229,3 +229,10 @@ def test_large_tiles_are_made_smaller(small_weights: Path) -> None:
     gallery = Gallery()
     measure(specimen(pair, small_weights, large), asked(sigmas=(0.05,)), lambda _: None, lambda *_: (), gallery=gallery)
     assert len(gallery.sitters[0].source) < 60_000
+
+
+def test_eight_tiles_of_full_size_stay_below_15_mb(small_weights: Path) -> None:
+    request, gallery = asked(), Gallery()
+    tile = (Tile(key="large", image_hwc=stained(MAX_PICTURE_PX, 1)),)
+    found = measure(specimen(hiding(), small_weights, tile), request, lambda _: None, lambda *_: (), gallery=gallery)
+    assert 8 * len(render_page(found, gallery, draw_plots(found), request)) < 15e6

@@ -48,4 +48,6 @@ def judge_networks(
     shown = [tiles[i] for i in most_marked(tiles, markers, MAX_TILES)]
     keys = [f"tile-{number}" for number in range(len(shown))]
     cycles = run_cycles(keys, [to_input(tile) for tile in shown], there, back)
-    return judge_pair(number_tiles(shown, cycles, back, markers, DEFAULT_RULE, sigmas=(0.1,), seed=seed))
+    return judge_pair(
+        number_tiles(shown, cycles, back, markers, DEFAULT_RULE, sigmas=(stain.usual_eps, 0.1), seed=seed)
+    )

@@ -18,7 +18,7 @@ from augengine_train.validate.grid import sample_grid
 
 MIN_DICE = DEFAULT_RULE.least_dice
 SIGMAS = (0.01, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
-_SHOWN = (0.05, 0.1, 0.2)
+_SHOWN = (0.05, 0.07, 0.1, 0.2)
 
 Row = tuple[str, Callable[[Validation], float | None]]
 
