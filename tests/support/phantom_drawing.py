@@ -50,7 +50,7 @@ def told(field: Field) -> dict[str, list[float]]:
 
 
 def _series(stain: Any, options: dict[str, Any]) -> Series:
-    return Series(stain=stain, correlation=Correlation(glomeruli=2.0, sclerotic=4.0), **options)
+    return Series(stain=stain, correlations=(Correlation(glomeruli=2.0, sclerotic=4.0),), **options)
 
 
 def main() -> None:

@@ -117,7 +117,7 @@ def test_what_was_broken_off_ends_as_if_it_had_not(drawn: Path, tmp_path: Path) 
     [
         ({"seed": 4}, "seed 3 there, 4 wanted"),
         ({"stain": "cd34"}, "stain cd68 there, cd34 wanted"),
-        ({"correlation": Correlation(glomeruli=4.0)}, "correlation .* 4.0"),
+        ({"correlations": (Correlation(glomeruli=4.0),)}, "correlations .* 4.0"),
     ],
 )
 def test_a_folder_of_another_series_is_refused_by_the_difference(

@@ -25,7 +25,7 @@ from augengine_train.data import Domain, Patients, open_domain
 from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand
 from augengine_train.loop.logs import read_validations
 from augengine_train.phantom import Patient, Series, draw_field, write_series
-from augengine_train.phantom.spec import PhantomStain
+from augengine_train.phantom.spec import PhantomStain, deal_correlations
 from augengine_train.validate.grid import sample_grid
 
 STAINS: tuple[PhantomStain, ...] = ("cd68", "cd34")
@@ -50,6 +50,7 @@ class Tissue:
         mpp: um/px.
         patients: People; the last quarter is held out to pick the best checkpoint, and as many more are measured on.
         seed: Root of the drawing.
+        correlations: How many markers glomeruli hold; several are dealt to the patients in turn.
     """
 
     fields: int
@@ -57,6 +58,7 @@ class Tissue:
     mpp: float
     patients: int
     seed: int
+    correlations: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         if self.patients < _MIN_PATIENTS:
@@ -72,7 +74,15 @@ class Tissue:
     def series(self, stain: PhantomStain) -> Series:
         """What is trained on and judged by; the two stains show other tissue, as unpaired slides do."""
         seed = 2 * self.seed + (stain != _REFERENCE)
-        return Series(stain=stain, count=self.fields, side=self.side, mpp=self.mpp, seed=seed, patients=self.patients)
+        return Series(
+            stain=stain,
+            count=self.fields,
+            side=self.side,
+            mpp=self.mpp,
+            seed=seed,
+            patients=self.patients,
+            correlations=deal_correlations(self.correlations),
+        )
 
     def measured(self, stain: PhantomStain) -> Series:
         """What is measured on: people whom no training has seen."""
@@ -125,10 +135,19 @@ class Tissue:
 @click.option(
     "--seed", type=int, default=0, help="Random seed; the same seed draws the same phantoms and trains the same pairs."
 )
+@click.option(
+    "--correlation",
+    "correlations",
+    type=float,
+    multiple=True,
+    default=(1.0,),
+    help="Density of markers in glomeruli over that outside; 1 is no correlation. "
+    "Repeatable: several are dealt to the patients in turn.",
+)
 @click.option("--resume", is_flag=True, help="Go on where an earlier call was broken off.")
 def main(out: Path, weights: Path | None, stains: Sequence[PhantomStain], **options: Any) -> None:
     """Draw phantoms, train a pair of generators for each stain, and measure what the paper found."""
-    drawn = ("fields", "side", "mpp", "patients")
+    drawn = ("fields", "side", "mpp", "patients", "correlations")
     tissue = Tissue(seed=options["seed"], **{name: options.pop(name) for name in drawn})
     effort = Effort(**options)
     for stain in stains or STAINS:
@@ -140,14 +159,15 @@ def fit_phantoms(stain: PhantomStain, tissue: Tissue, effort: Effort, out: Path,
     """Draw, train one pair, measure it, and leave pair, grid and ``{out}/{stain}/findings.json``."""
     reference, own = (open_phantoms(each, tissue, out / "phantoms" / each) for each in (_REFERENCE, stain))
     note = f"{tissue.fields} phantoms of {tissue.patients} patients, {tissue.side} px at {tissue.mpp:g} um/px"
-    fit = PairFit(data={"reference": note, "stain": f"{note}, of other places"}, markers=MARKERS, limits=LIMITS)
+    gathered = ", ".join(f"{factor:g}" for factor in tissue.correlations)
+    fit = PairFit(data={"reference": note, "stain": f"{note}, of other places, correlation {gathered}"}, markers=MARKERS, limits=LIMITS)
     train_pair(fit, reference, own, out / stain, effort)
     pair = f"{_REFERENCE}-{stain}"
     copy_pair(out / stain / WEIGHTS / pair, weights / pair)
     findings = measure_phantoms(stain, tissue, weights, grid=out / stain / "phantoms.png")
-    run: dict[str, float] = {"steps": effort.steps, "width": effort.width, "blocks": effort.blocks, "crop": effort.crop}
+    run: dict[str, Any] = {"steps": effort.steps, "width": effort.width, "blocks": effort.blocks, "crop": effort.crop}
     run |= {"identity": effort.identity, "cycle": effort.cycle}
-    run |= {"mpp": tissue.mpp, "seed": tissue.seed}
+    run |= {"mpp": tissue.mpp, "seed": tissue.seed, "correlations": list(tissue.correlations)}
     record = {"run": run, "course": course_of(out / stain), **findings.to_json()}
     write_json(out / stain / "findings.json", record, out / stain)
     return findings

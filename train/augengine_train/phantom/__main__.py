@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand
 from augengine_train.phantom.series import Series
 from augengine_train.phantom.shards import write_series
-from augengine_train.phantom.spec import STAINS, Correlation, PhantomStain
+from augengine_train.phantom.spec import STAINS, PhantomStain, deal_correlations
 
 
 @click.command("phantom", cls=PoliteCommand, context_settings=SETTINGS)
@@ -33,17 +34,19 @@ from augengine_train.phantom.spec import STAINS, Correlation, PhantomStain
 )
 @click.option(
     "--correlation",
+    "correlations",
     type=float,
-    default=1.0,
-    help="Density of markers in glomeruli over that outside; 1 is no correlation.",
+    multiple=True,
+    default=(1.0,),
+    help="Density of markers in glomeruli over that outside; 1 is no correlation. "
+    "Repeatable: several are dealt to the patients in turn.",
 )
 @click.option("--sclerotic-correlation", type=float, help="The same for sclerotic glomeruli; by default --correlation.")
 def main(
-    out: Path, stain: PhantomStain, correlation: float, sclerotic_correlation: float | None, **options: Any
+    out: Path, stain: PhantomStain, correlations: Sequence[float], sclerotic_correlation: float | None, **options: Any
 ) -> None:
     """Draw fields of kidney whose glomeruli and markers are known, and write them as source shards."""
-    sclerotic = correlation if sclerotic_correlation is None else sclerotic_correlation
-    series = Series(stain=stain, correlation=Correlation(glomeruli=correlation, sclerotic=sclerotic), **options)
+    series = Series(stain=stain, correlations=deal_correlations(correlations, sclerotic_correlation), **options)
     with click.progressbar(length=series.count, label=f"drawing {stain}") as bar:
         done = write_series(series, out, tick=bar.update)
     click.echo(f"{out}: {done.drawn} fields drawn, {done.kept} were there; {series.mpp} um/px")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from augengine.errors import SpecError
+from augengine.json_values import to_json
 from augengine_train.phantom.draws import derive_seed
 from augengine_train.phantom.patients import Patient
 from augengine_train.phantom.spec import UNCORRELATED, Correlation, FieldSpec, PhantomStain
@@ -34,7 +35,7 @@ class Series:
         seed: Root of every field's seeds.
         patients: How many people they are of.
         first_patient: Number of the first of them: two series without a person in common differ in it.
-        correlation: How many markers glomeruli hold.
+        correlations: How many markers glomeruli hold; several are dealt to the patients in turn.
     """
 
     stain: PhantomStain
@@ -44,7 +45,7 @@ class Series:
     seed: int = 0
     patients: int = 1
     first_patient: int = 0
-    correlation: Correlation = UNCORRELATED
+    correlations: tuple[Correlation, ...] = (UNCORRELATED,)
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MAX_FIELDS:
@@ -54,6 +55,11 @@ class Series:
         if self.patients > self.count:
             hint = "draw more fields, or of fewer patients"
             raise SpecError(f"{self.count} fields cannot be of {self.patients} patients", hint=hint)
+        if not 1 <= len(self.correlations) <= self.patients:
+            hint = "each patient has one"
+            raise SpecError(
+                f"{len(self.correlations)} correlations cannot be dealt to {self.patients} patients", hint=hint
+            )
         self.spec(0)
 
     def spec(self, number: int) -> FieldSpec:
@@ -66,7 +72,7 @@ class Series:
             patient=patient,
             anatomy_seed=derive_seed(self.seed, f"anatomy of patient {patient}, field {own}"),
             marker_seed=derive_seed(self.seed, f"markers of {self.stain} of patient {patient}, field {own}"),
-            correlation=self.correlation,
+            correlation=self.correlations[number % self.patients % len(self.correlations)],
         )
 
     def key(self, number: int) -> str:
@@ -79,7 +85,7 @@ class Series:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, with the drawing's version."""
-        return asdict(self) | {"drawing_version": DRAWING_VERSION}
+        return dict(to_json(self)) | {"drawing_version": DRAWING_VERSION}
 
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

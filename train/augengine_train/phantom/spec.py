@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -41,6 +42,13 @@ class Correlation:
 
 
 UNCORRELATED = Correlation()
+
+
+def deal_correlations(glomeruli: Sequence[float], sclerotic: float | None = None) -> tuple[Correlation, ...]:
+    """One correlation for each factor of ``glomeruli``; sclerotic glomeruli have the same factor, or their own."""
+    return tuple(
+        Correlation(glomeruli=factor, sclerotic=factor if sclerotic is None else sclerotic) for factor in glomeruli
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

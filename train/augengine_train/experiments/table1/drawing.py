@@ -7,7 +7,7 @@ from typing import cast
 
 from augengine_train.experiments.table1.data import Tissue
 from augengine_train.phantom import Series, write_series
-from augengine_train.phantom.spec import Correlation, PhantomStain
+from augengine_train.phantom.spec import PhantomStain, deal_correlations
 
 
 def draw_phantoms(tissue: Tissue, folder: Path) -> None:
@@ -25,6 +25,6 @@ def draw_phantoms(tissue: Tissue, folder: Path) -> None:
         seed=tissue.seed,
         patients=tissue.patients,
         first_patient=tissue.first_patient,
-        correlation=Correlation(glomeruli=tissue.correlation, sclerotic=tissue.correlation),
+        correlations=deal_correlations([tissue.correlation]),
     )
     write_series(series, folder)
