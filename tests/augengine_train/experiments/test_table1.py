@@ -48,7 +48,7 @@ def test_the_whole_experiment_runs_and_goes_on(tmp_path: Path) -> None:
     assert said["plan"]["precision"] == "float32"
     for part, density in (("test", 1.0), ("same/train", 1.0), ("shift/train", 4.0), ("shift/validation", 4.0)):
         drawn = json.loads((tmp_path / "data/cd68/repeat-0" / part / ".augengine/phantom.json").read_text())
-        assert drawn["correlation"] == {"glomeruli": density, "sclerotic": density}
+        assert drawn["correlations"] == [{"glomeruli": density, "sclerotic": density}]
     claimed = json.loads((tmp_path / "out" / "plan.json").read_text())
     assert claimed["drawing"] == said["drawing"] == DRAWING_VERSION
     assert from_json(Plan, {name: value for name, value in claimed.items() if name not in BESIDES}) == plan

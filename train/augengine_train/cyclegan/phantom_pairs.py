@@ -160,7 +160,8 @@ def fit_phantoms(stain: PhantomStain, tissue: Tissue, effort: Effort, out: Path,
     reference, own = (open_phantoms(each, tissue, out / "phantoms" / each) for each in (_REFERENCE, stain))
     note = f"{tissue.fields} phantoms of {tissue.patients} patients, {tissue.side} px at {tissue.mpp:g} um/px"
     gathered = ", ".join(f"{factor:g}" for factor in tissue.correlations)
-    fit = PairFit(data={"reference": note, "stain": f"{note}, of other places, correlation {gathered}"}, markers=MARKERS, limits=LIMITS)
+    data = {"reference": note, "stain": f"{note}, of other places, correlation {gathered}"}
+    fit = PairFit(data=data, markers=MARKERS, limits=LIMITS)
     train_pair(fit, reference, own, out / stain, effort)
     pair = f"{_REFERENCE}-{stain}"
     copy_pair(out / stain / WEIGHTS / pair, weights / pair)
