@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -11,6 +12,9 @@ from augengine.errors import SpecError
 
 ImageFormat = Literal["png", "jpg", "webp"]
 Precision = Literal["float32", "float16", "bfloat16"]
+Method = Literal["stain", "shuffle"]
+"""How variants are made: by way of the reference stain, with noise there; or by markers shuffled in the picture."""
+
 BackendName = Literal["auto", "openvino", "tensorrt", "torch"]
 RequestT = TypeVar("RequestT")
 
@@ -41,8 +45,45 @@ class NoiseSpec:
     def __post_init__(self) -> None:
         if not 0 < self.eps <= 2:
             raise SpecError(f"eps must be in (0, 2], got {self.eps}", hint="the paper's best value is 0.05")
-        if not 0 <= self.seed < 2**63:
-            raise SpecError(f"seed must be in [0, 2**63), got {self.seed}", hint="any whole number from 0 on will do")
+        _check_seed(self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShuffleSpec:
+    """Markers moved to other places by colour deconvolution, without generators.
+
+    Attributes:
+        threshold: Chromogen concentration from which on a pixel is marker.
+        counterstain, chromogen: Optical densities of both stains in R, G, B.
+        seed: Root of every draw; the same seed gives the same dataset.
+    """
+
+    threshold: float
+    counterstain: tuple[float, float, float]
+    chromogen: tuple[float, float, float]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_threshold(self.threshold)
+        _check_seed(self.seed)
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse what is no concentration above 0.
+
+    Raises:
+        SpecError: It is not.
+    """
+    if not 0 < threshold < math.inf:
+        raise SpecError(
+            f"a marker threshold is a concentration above 0, got {threshold}",
+            hint="leave it out: Otsu's method finds one, and `augengine probe` prints it",
+        )
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**63:
+        raise SpecError(f"seed must be in [0, 2**63), got {seed}", hint="any whole number from 0 on will do")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,17 +138,38 @@ class AugmentSpec(AugmentOptions):
 
     Attributes:
         stain: Name of the source's stain.
-        reference: Name of the stain between (PAS in the paper).
-        noise: The noise on the intermediate translation.
+        reference: Name of the stain between (PAS in the paper); empty where markers are shuffled.
+        noise: The noise on the intermediate translation; None where markers are shuffled.
+        shuffle: How markers are shuffled; None where there is noise.
         gate: Which variants are left out; None keeps all.
     """
 
     stain: str
     reference: str
-    noise: NoiseSpec
+    noise: NoiseSpec | None = None
+    shuffle: ShuffleSpec | None = None
     gate: GateSpec | None = None
 
+    @property
+    def method(self) -> Method:
+        """How variants are made."""
+        return "stain" if self.shuffle is None else "shuffle"
+
+    @property
+    def eps(self) -> float:
+        """Upper bound of the noise's standard deviation; 0 where there is no noise."""
+        return 0.0 if self.noise is None else self.noise.eps
+
+    @property
+    def seed(self) -> int:
+        """Root of every draw."""
+        drawn = self.noise or self.shuffle
+        assert drawn is not None
+        return drawn.seed
+
     def __post_init__(self) -> None:
+        if (self.noise is None) == (self.shuffle is None):
+            raise SpecError("a dataset is made either with noise or by shuffled markers")
         if not 1 <= self.variants <= 9999:
             raise SpecError(f"variants must be 1 ... 9999, got {self.variants}", hint="--variants 4 is a good start")
         if self.image_format not in get_args(ImageFormat):

@@ -71,9 +71,11 @@ def measure(side: int, calls: int, rounds: int, memory_calls: int) -> dict[str, 
     request = Request(key=_KEY, image=encode_image(image, "png"))
     with Augmenter(STAIN, weights=SAMPLE_WEIGHTS) as augment:
         augment(image, key=_KEY)
+        pair = augment.pair_for(image)
+        assert isinstance(pair, OpenPair)
         both = [
             Contender(name=OURS, run=partial(call_augmenter, augment, image, calls), images=calls),
-            Contender(name=CHAIN, run=partial(call_chain, augment.pair_for(image), request, calls), images=calls),
+            Contender(name=CHAIN, run=partial(call_chain, pair, request, calls), images=calls),
         ]
         seconds = interleave(both, rounds)
         grown = grown_mib(augment, image[:64, :64], memory_calls)

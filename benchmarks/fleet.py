@@ -31,7 +31,7 @@ from augengine.dataset import AugmentRequest
 from augengine.dataset.crew import worker_spec
 from augengine.dataset.engines import find_engines
 from augengine.dataset.planning import make_plan
-from augengine.dataset.resolve import resolve
+from augengine.dataset.resolve import resolve_pair
 from augengine.dataset.spec import WorkerSpec
 from augengine.dataset.worker import Worker
 from augengine.fleet import run_local, run_ray
@@ -85,7 +85,7 @@ def prepare(folder: Path, samples: int, side: int, variants: int, samples_per_sh
         variants=variants,
         samples_per_shard=samples_per_shard,
     )
-    run = resolve(request, Listener())
+    run = resolve_pair(request, Listener())
     store, engines = find_engines(run, None, Listener())
     return Work(make_plan(run, engines).jobs, worker_spec(run, engines, store, threads=1))
 

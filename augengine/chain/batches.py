@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,8 +128,13 @@ def key_words(philox_key: int) -> NDArray[np.uint32]:
     return np.array([philox_key & 0xFFFFFFFF, philox_key >> 32], dtype=np.uint32)
 
 
-class Turnstile:
+HeldT = TypeVar("HeldT")
+
+
+class Turnstile(Generic[HeldT]):
     """The rules of `put` and `get`: batch size, depth, order, and no use after an error or `close`.
+
+    It holds what a chain keeps of each batch that is under way.
 
     Args:
         batch: The most requests of one `put`.
@@ -137,7 +143,7 @@ class Turnstile:
 
     def __init__(self, batch: int, depth: int) -> None:
         self._batch, self._depth = batch, depth
-        self._waiting: list[Batch] = []
+        self._waiting: list[HeldT] = []
         self._shut = ""
 
     @property
@@ -153,11 +159,11 @@ class Turnstile:
         if len(self._waiting) == self._depth:
             raise ChainError(f"{self._depth} batches are under way, the most this chain takes", hint="call get() first")
 
-    def enter(self, batch: Batch) -> None:
+    def enter(self, batch: HeldT) -> None:
         """Note a batch that was started."""
         self._waiting.append(batch)
 
-    def leave(self) -> Batch:
+    def leave(self) -> HeldT:
         """The oldest batch under way."""
         self._check_open()
         if not self._waiting:

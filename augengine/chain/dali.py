@@ -48,7 +48,7 @@ class DaliChain:
         self.batch = spec.batch
         self._spec, self._translators = spec, translators
         self._prepare = Preparation(translators, spec)
-        self._turnstile = Turnstile(spec.batch, self.depth)
+        self._turnstile: Turnstile[Batch] = Turnstile(spec.batch, self.depth)
         self._call = _GraphCall(translators, spec, device_id or 0)
         self._pipeline: Any = _build(translators, spec, device_id or 0, self._call)
         with self._own_errors():

@@ -1,8 +1,9 @@
-"""The pair of engines that a chain runs, as a plan records it."""
+"""What a chain runs, as a plan records it: a pair of engines, or none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from augengine.chain.base import ChainName
 from augengine.spec import Precision
@@ -10,15 +11,15 @@ from augengine.spec import Precision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnginesSpec:
-    """The pair of engines of a dataset, as its plan records it.
+    """The pair of engines of a dataset, as its plan records it; see `no_engines` for a dataset that has none.
 
     Attributes:
-        to_reference, from_reference: Engine ids in the store.
+        to_reference, from_reference: Engine ids in the store; empty where there are none.
         weights: Digests of the two generators' ONNX files, in the same order.
         backend: Name of the backend.
-        precision: Precision of the arithmetic inside the engines.
-        height, width: Static size in pixels.
-        mpp: um/px the generators were trained at.
+        precision: Precision of the arithmetic inside the engines; empty where there are none.
+        height, width: Static size in pixels; without engines the largest sides of the images.
+        mpp: um/px the generators were trained at; 0 where there are none, and then any um/px will do.
         why: Why this precision, in a sentence.
         chain: Which chain runs them; two chains may differ by a grey level.
     """
@@ -27,9 +28,41 @@ class EnginesSpec:
     from_reference: str
     weights: tuple[str, str]
     backend: str
-    precision: Precision
+    precision: Precision | Literal[""]
     height: int
     width: int
     mpp: float
     why: str
     chain: ChainName = "dali"
+
+    @property
+    def runs_pair(self) -> bool:
+        """Whether there are engines."""
+        return bool(self.to_reference)
+
+    @property
+    def in_words(self) -> str:
+        """What made the variants: the precision, or that no generator ran."""
+        return self.precision or "markers shuffled, without generators"
+
+
+def no_engines(height: int, width: int, *, made_by: str, why: str) -> EnginesSpec:
+    """What a plan records in the place of engines, where the pixels are made without any.
+
+    Args:
+        height, width: The largest sides of the images, in pixels.
+        made_by: The arithmetic that decides the bytes, with its version.
+        why: Why there are none, in a sentence.
+    """
+    return EnginesSpec(
+        to_reference="",
+        from_reference="",
+        weights=("", ""),
+        backend=made_by,
+        precision="",
+        height=height,
+        width=width,
+        mpp=0.0,
+        why=why,
+        chain="plain",
+    )

@@ -26,7 +26,7 @@ class PlainChain:
         self._translators, self._noise = translators, GaussianNoise(spec.noise)
         self._prepare = Preparation(translators, spec)
         self._translate_on_cpu = Translation(translators, self._noise, threads=spec.threads)
-        self._turnstile = Turnstile(spec.batch, self.depth)
+        self._turnstile: Turnstile[Batch] = Turnstile(spec.batch, self.depth)
 
     def put(self, requests: Sequence[Request]) -> None:
         """Take a batch of 1 ... ``batch`` requests and decode it."""

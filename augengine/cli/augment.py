@@ -26,7 +26,7 @@ from augengine.cli.results import print_budgets, print_prediction, print_summary
 from augengine.compiling import DEFAULT_SIZE, build_stains
 from augengine.dataset import AugmentRequest, augment, predict
 from augengine.errors import EXIT_FAILURES
-from augengine.spec import MIN_SIDE, BackendName, Precision
+from augengine.spec import MIN_SIDE, BackendName, Method, Precision
 from augengine.storage import path_of
 
 
@@ -96,6 +96,20 @@ def build_engines_command(
 )
 @cloup.option_group(
     "What is drawn",
+    cloup.option(
+        "--method",
+        type=click.Choice(get_args(Method)),
+        default="stain",
+        show_default=True,
+        help="stain: translate to the reference stain, add noise there, translate back. "
+        "shuffle: move the markers by colour deconvolution; it needs no generators and no eps.",
+    ),
+    cloup.option(
+        "--marker-threshold",
+        type=float,
+        help="For --method shuffle: chromogen concentration from which on a pixel is marker; "
+        "by default Otsu's method finds it on tiles of the source.",
+    ),
     cloup.option(
         "--eps",
         type=float,

@@ -1,4 +1,4 @@
-"""A stain's pair as a function of images in memory: `Augmenter`, the door for Python."""
+"""A stain's augmentation as a function of images in memory: `Augmenter`, the door for Python."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any, Self, overload
 
 import numpy as np
 
-from augengine.dataset.open_pair import OpenPair
+from augengine.dataset.open_shuffle import Shuffler
+from augengine.dataset.opened import Opened, Opener
 from augengine.dataset.pair_source import PairSource
 from augengine.digests import bytes_digest
 from augengine.draws.noise import FloatImage
 from augengine.errors import ContentError, SpecError
 from augengine.pictures.arrays import RgbImage
-from augengine.spec import BackendName, NoiseSpec, Precision
+from augengine.spec import BackendName, Method, NoiseSpec, Precision
 
 MAX_OPEN = 4
 """Sizes of images whose engines are held; of more, the one that was used longest ago is closed."""
@@ -34,6 +35,9 @@ class Augmenter:
 
     Args:
         stain: The images' stain: its name, or a TOML file.
+        method: ``stain`` for noise by way of the reference stain. ``shuffle`` moves the markers by colour
+            deconvolution: it takes ``marker_threshold`` and ``seed``, and none of the options below.
+        marker_threshold: Chromogen concentration from which on a pixel is marker, for the method ``shuffle``.
         eps: Upper bound of the noise's standard deviation, in units of the [-1, 1] range; None takes the stain's own.
         weights: Folder of generators; None searches where `augment` does.
         precision: Precision inside the generators; None takes the fastest within the noise budget.
@@ -51,6 +55,8 @@ class Augmenter:
         self,
         stain: str,
         *,
+        method: Method = "stain",
+        marker_threshold: float | None = None,
         eps: float | None = None,
         weights: str | Path | None = None,
         precision: Precision | None = None,
@@ -60,20 +66,32 @@ class Augmenter:
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
         folder = None if weights is None else Path(weights)
-        self._source = PairSource.find(
-            stain, eps=eps, seed=seed, weights=folder, precision=precision, backend=backend, threads=threads, note=note
-        )
-        self._open: OrderedDict[tuple[int, int], OpenPair] = OrderedDict()
+        self._source: Opener
+        if method == "shuffle":
+            _refuse(eps=eps, weights=weights, precision=precision)
+            self._source = Shuffler.find(stain, threshold=marker_threshold, seed=seed)
+        else:
+            _refuse_other_method(method, marker_threshold)
+            self._source = PairSource.find(
+                stain,
+                eps=eps,
+                seed=seed,
+                weights=folder,
+                precision=precision,
+                backend=backend,
+                threads=threads,
+                note=note,
+            )
+        self._open: OrderedDict[tuple[int, int], Opened] = OrderedDict()
         self._opened_in = os.getpid()
 
     @property
     def eps(self) -> float:
-        """Upper bound of the noise's standard deviation."""
-        return self._source.noise.eps
+        """Upper bound of the noise's standard deviation; 0 where markers are shuffled."""
+        return self._source.eps
 
     def __repr__(self) -> str:
-        noise, pair = self._source.noise, self._source.weights
-        return f"Augmenter({pair.stain!r}, eps={noise.eps:g}, seed={noise.seed}, by way of {pair.reference})"
+        return f"Augmenter({self._source.in_words()})"
 
     @overload
     def __call__(
@@ -151,8 +169,8 @@ class Augmenter:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._open))
             self._open, self._opened_in = OrderedDict(), os.getpid()
 
-    def pair_for(self, pixels: RgbImage) -> OpenPair:
-        """The pair that is open for the size of an image; opened if it was not."""
+    def pair_for(self, pixels: RgbImage) -> Opened:
+        """What is open for the size of an image; opened if it was not."""
         self._forget_what_a_fork_left()
         size = self._source.size_for(pixels)
         if size not in self._open:
@@ -161,6 +179,20 @@ class Augmenter:
         while len(self._open) > MAX_OPEN:
             self._open.popitem(last=False)[1].close()
         return self._open[size]
+
+
+def _refuse(**unread: object) -> None:
+    """Refuse options that shuffled markers have no use for."""
+    for name, value in unread.items():
+        if value is not None:
+            raise SpecError(f"method='shuffle' has no use for {name}", hint=f"leave out {name}")
+
+
+def _refuse_other_method(method: str, marker_threshold: float | None) -> None:
+    if method != "stain":
+        raise SpecError(f"unknown method {method!r}", hint="method='stain' or method='shuffle'")
+    if marker_threshold is not None:
+        raise SpecError("marker_threshold is for method='shuffle'", hint="leave out marker_threshold")
 
 
 def _images(image: Any) -> tuple[list[RgbImage], bool]:

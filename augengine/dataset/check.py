@@ -51,7 +51,7 @@ def _check_mpp(sample: Sample, worker: WorkerSpec) -> None:
     if sample.mpp is None and stated not in (None, 0, ""):
         hint = "write a number, such as 0.5, or leave the field out"
         raise ContentError(f"its json has {str(stated)[:40]!r} under mpp, which is no um/px", hint=hint)
-    if sample.mpp is not None and not worker.spec.allow_mpp and not mpp_fits(sample.mpp, own):
+    if sample.mpp is not None and own and not worker.spec.allow_mpp and not mpp_fits(sample.mpp, own):
         raise ContentError(f"the sample has {sample.mpp:g} um/px, the generators were trained at {own:g}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from augengine.chain.pair import EnginesSpec
-from augengine.dataset.outfit import EngineOutfit
+from augengine.dataset.preparing import Ready
 from augengine.dataset.resolved import Run
 from augengine.dataset.spec import WorkerSpec
 from augengine.dataset.worker import Worker
@@ -15,37 +15,30 @@ from augengine.errors import SpecError
 from augengine.machine import cpu_threads
 from augengine.runs import Crew, Hold
 from augengine.storage import Access
-from augengine.weights.cards import DIRECTIONS
 
 
-def make_crew(run: Run, engines: EnginesSpec, store: EngineStore, hold: Hold) -> Crew:
+def make_crew(run: Run, ready: Ready, hold: Hold) -> Crew:
     """The workers of a run."""
     workers, threads = shares(run)
     return Crew(
-        worker=replace(worker_spec(run, engines, store, threads), fence=hold.fence),
+        worker=replace(worker_spec(run, ready.engines, ready.store, threads), fence=hold.fence),
         start=Worker,
         workers=workers,
         address=run.request.ray_address,
-        outfit=engine_outfit(run, engines),
+        outfit=ready.outfit,
     )
 
 
-def engine_outfit(run: Run, engines: EnginesSpec) -> EngineOutfit:
-    """What each node of a joined cluster needs for these engines."""
-    files = {run.weights.digests[each]: str(run.weights.path(each).absolute()) for each in DIRECTIONS}
-    return EngineOutfit(backend=engines.backend, files=files)
-
-
-def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore, threads: int) -> WorkerSpec:
+def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore | None, threads: int) -> WorkerSpec:
     """What every worker of a run does; ``threads`` are one worker's share."""
     return WorkerSpec(
         target=str(run.request.out.absolute()),
         spec=run.spec,
         source=run.source.to_json(),
         engines=engines,
-        store=str(store.root.absolute()),
+        store="" if store is None else str(store.root.absolute()),
         threads=threads,
-        device_id=0 if _on_gpu(run) else None,
+        device_id=0 if run.on_gpu else None,
         access=Access.of_environment(run.request.out, run.request.source, run.request.masks),
     )
 
@@ -56,11 +49,7 @@ def shares(run: Run) -> tuple[int | None, int]:
     if run.request.ray_address is not None:
         return workers, 1  # the cluster's nodes say how many fit, and their threads
     if workers is None:
-        workers = gpu_count() if _on_gpu(run) else 1
-    if _on_gpu(run) and workers > gpu_count():
+        workers = gpu_count() if run.on_gpu else 1
+    if run.on_gpu and workers > gpu_count():
         raise SpecError(f"{workers} workers, but {gpu_count()} GPUs", hint="one worker per GPU: --workers auto")
     return workers, max(1, cpu_threads() // workers)
-
-
-def _on_gpu(run: Run) -> bool:
-    return run.backend.device_class().startswith("cuda")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from augengine.chain.pair import EnginesSpec
 from augengine.compiling import BuiltPair, build_pairs, choose_pair
 from augengine.dataset.load import find_store
-from augengine.dataset.resolved import Run
+from augengine.dataset.resolved import PairRun
 from augengine.engines.store import ENGINES, EngineStore, own_store
 from augengine.errors import PlanMismatch, WrongDevice
 from augengine.progress import Watcher
@@ -15,7 +15,7 @@ from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath, UrlPath
 
 
-def find_engines(run: Run, planned: EnginesSpec | None, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:
+def find_engines(run: PairRun, planned: EnginesSpec | None, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:
     """The engines, and the store they are in; missing ones are compiled, with a line that says so.
 
     Args:
@@ -31,7 +31,7 @@ def find_engines(run: Run, planned: EnginesSpec | None, watcher: Watcher) -> tup
     if planned is not None:
         return _resume(run, planned, watcher)
     store = own_store()
-    chosen = choose_pair(_built(run, store, watcher), run.spec.noise.eps, run.request.precision)
+    chosen = choose_pair(_built(run, store, watcher), run.spec.eps, run.request.precision)
     engines = replace(chosen, chain=run.request.chain)
     watcher.note(f"engines: {engines.backend}, {engines.precision} ({engines.why})")
     return store, engines
@@ -49,7 +49,7 @@ def keep_plans(store: EngineStore, engines: EnginesSpec, folder: AnyPath) -> Eng
     return own
 
 
-def _built(run: Run, store: EngineStore, watcher: Watcher) -> list[BuiltPair]:
+def _built(run: PairRun, store: EngineStore, watcher: Watcher) -> list[BuiltPair]:
     height, width = run.size
     precision = run.request.precision
     return build_pairs(
@@ -65,7 +65,7 @@ def _built(run: Run, store: EngineStore, watcher: Watcher) -> list[BuiltPair]:
     )
 
 
-def _resume(run: Run, planned: EnginesSpec, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:
+def _resume(run: PairRun, planned: EnginesSpec, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:
     if store := find_store(run.request.out, planned):
         for engine in (planned.to_reference, planned.from_reference):
             store.check(engine)
@@ -80,7 +80,7 @@ def _resume(run: Run, planned: EnginesSpec, watcher: Watcher) -> tuple[EngineSto
     return store, planned
 
 
-def check_request(run: Run, planned: EnginesSpec) -> None:
+def check_request(run: PairRun, planned: EnginesSpec) -> None:
     """Refuse a request that names other engines than a dataset was begun with.
 
     Raises:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from augengine.chain import make_chain
 from augengine.chain.base import Chain, ChainSpec, Outcome, Request, Translators
+from augengine.chain.intermediate import intermediate_rgb
 from augengine.chain.pair import EnginesSpec
 from augengine.dataset.spec import WorkerSpec
 from augengine.engines.gpu_memory import free_bytes
 from augengine.engines.store import ENGINES, EngineStore
 from augengine.errors import EngineError
+from augengine.pictures.arrays import RgbImage
 from augengine.shards.layout import OWN_FOLDER
 from augengine.storage import AnyPath
 from augengine.weights.home import home
@@ -33,15 +36,19 @@ _GPU_SHARE = 0.5
 The rest is for the generators' own planes, which are allocated with the first batch."""
 
 
-class LoadedChain:
-    """A chain with its engines, which it closes with it.
+class OpenChain(Chain, Protocol):
+    """A chain that is ready to run, with all that it needs; closing it closes that too."""
 
-    Attributes:
-        engines: What it runs.
-    """
+    def between(self, image: RgbImage) -> RgbImage:
+        """What lies between a source and its variants, for the eye: uint8 (H, W, 3) of a uint8 (H, W, 3)."""
+        ...
+
+
+class LoadedChain:
+    """A chain with its engines, which it closes with it."""
 
     def __init__(self, chain: Chain, engines: Translators) -> None:
-        self._chain, self.engines = chain, engines
+        self._chain, self._engines = chain, engines
         self.batch, self.depth = chain.batch, chain.depth
 
     def put(self, requests: Sequence[Request]) -> None:
@@ -52,18 +59,38 @@ class LoadedChain:
         """Implement `Chain`."""
         return self._chain.get()
 
+    def between(self, image: RgbImage) -> RgbImage:
+        """A' in 8 bits."""
+        return intermediate_rgb(self._engines.to_reference, image)
+
     def close(self) -> None:
         """Close the chain, then its engines."""
         self._chain.close()
-        self.engines.close()
+        self._engines.close()
 
 
-def load_chain(worker: WorkerSpec) -> LoadedChain:
-    """Load the engines and make the chain; closing it closes them.
+def load_chain(worker: WorkerSpec) -> OpenChain:
+    """Make the chain, and load its engines if it has any; closing it closes them.
 
     Raises:
         EngineError: An engine is missing, damaged, or made for another machine.
     """
+    if worker.spec.shuffle is None:
+        return _load_pair(worker)
+    from augengine.chain.shuffle import ShuffleChain  # scikit-image is not everywhere, and few datasets need it
+
+    values = worker.spec.variants * 3 * worker.engines.height * worker.engines.width
+    return ShuffleChain(
+        worker.spec.shuffle,
+        variants=worker.spec.variants,
+        max_side=max(worker.engines.height, worker.engines.width),
+        batch=cpu_batch(worker.threads, values),
+        threads=worker.threads,
+    )
+
+
+def _load_pair(worker: WorkerSpec) -> LoadedChain:
+    assert worker.spec.noise is not None
     engines = _load_translators(worker)
     on_gpu = engines.device == "cuda"
     try:

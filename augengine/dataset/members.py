@@ -10,6 +10,7 @@ from augengine.chain.base import Variants
 from augengine.chain.pair import EnginesSpec
 from augengine.dataset.gate import UNCHANGED, Drawn, Gated, apply_gate
 from augengine.digests import canonical_json
+from augengine.draws.moves import SHUFFLE_VERSION
 from augengine.draws.noise import NOISE_VERSION
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.encode import decode_own, encode_mask, encode_pixels
@@ -84,10 +85,11 @@ def sample_json(
         "reference": spec.reference,
         "variant": written.variant,
         "variants": variants,
-        "eps": float(spec.noise.eps),
+        "eps": float(spec.eps),
         "sigma": float(written.sigma),
-        "seed": spec.noise.seed,
-        "noise_version": NOISE_VERSION,
+        "seed": spec.seed,
+        "method": spec.method,
+        "noise_version": NOISE_VERSION if spec.shuffle is None else SHUFFLE_VERSION,
         "engine_to_reference": engines.to_reference,
         "engine_from_reference": engines.from_reference,
         "precision": engines.precision,

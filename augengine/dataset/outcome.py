@@ -101,7 +101,7 @@ class Summary:
     def sentence(self) -> str:
         """Say in a line what was made, and what is missing."""
         made = f"{counted(self.samples_out, 'sample')} {self.outcome.in_shards()}"
-        return f"{made}, {self.engines.precision}{self.outcome.shortfall()}"
+        return f"{made}, {self.engines.in_words}{self.outcome.shortfall()}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
+from augengine.chain.pair import EnginesSpec
 from augengine.dataset.spec import WorkerSpec
 from augengine.digests import bytes_digest
 from augengine.engines.backends import pick_backend
@@ -20,6 +21,7 @@ from augengine.errors import EngineError, WeightsError, WrongDevice
 from augengine.pictures.encode import encoder_version
 from augengine.spec import BackendName
 from augengine.storage.atomic import draft_of
+from augengine.weights.cards import DIRECTIONS, WeightsPair
 from augengine.weights.home import open_home
 
 Fetch = Callable[[str], bytes]
@@ -39,6 +41,12 @@ class EngineOutfit:
     backend: str
     files: Mapping[str, str] = field(default_factory=dict)
     reads: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, weights: WeightsPair, engines: EnginesSpec) -> Self:
+        """What each node needs for these engines of this pair."""
+        files = {weights.digests[each]: str(weights.path(each).absolute()) for each in DIRECTIONS}
+        return cls(backend=engines.backend, files=files)
 
     def machine(self) -> str:
         """Everything about this machine that decides bytes: its class, and the versions that run and encode."""
@@ -77,6 +85,7 @@ class EngineOutfit:
         if (stored := self._as_planned(own, worker, wanted)) is not None:
             return stored
         backend, weights = _backend(self.backend), engines.weights[index]
+        assert engines.precision
         batch = backend.static_batch(engines.height, engines.width)
         spec = EngineSpec(precision=engines.precision, height=engines.height, width=engines.width, batch=batch)
         return own.find(weights, backend, spec) or own.build(_weights(weights, fetch), backend, spec)

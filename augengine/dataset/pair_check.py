@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from augengine.compiling import find_verdict, known_verdict
-from augengine.dataset.resolved import Run
+from augengine.dataset.resolved import PairRun
 from augengine.errors import ShardError, SpecError
 from augengine.measures.pair_verdict import PairVerdict
 from augengine.progress import Watcher
@@ -13,14 +13,14 @@ from augengine.runs.record import read_record
 from augengine.storage import AnyPath
 
 
-def check_pair(run: Run, watcher: Watcher) -> PairVerdict | None:
+def check_pair(run: PairRun, watcher: Watcher) -> PairVerdict | None:
     """Look at the pair on some tiles of the source, and say what was found; None if the user forces it unseen.
 
     Raises:
         SpecError: The pair is surely unstable on this tissue, and the user does not force it.
         AugengineError: The tiles cannot be read, or the engines cannot be made.
     """
-    eps = run.spec.noise.eps
+    eps = run.spec.eps
     if run.request.force:
         known = known_verdict(run.weights, run.tiles, eps)
         if known is not None and not known.is_good:

@@ -75,6 +75,16 @@ class PairSource:
             note=note,
         )
 
+    @property
+    def eps(self) -> float:
+        """Upper bound of the noise's standard deviation."""
+        return self.noise.eps
+
+    def in_words(self) -> str:
+        """Which pair it opens, for a `repr`."""
+        pair = self.weights
+        return f"{pair.stain!r}, eps={self.eps:g}, seed={self.noise.seed}, by way of {pair.reference}"
+
     def size_for(self, image_hwc: RgbImage) -> tuple[int, int]:
         """Height and width of the engines that hold an image."""
         height, width = (round_side(side, self.weights.multiple) for side in image_hwc.shape[:2])

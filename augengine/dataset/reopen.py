@@ -46,21 +46,24 @@ def reopen(folder: AnyPath) -> Reopened:
     if plan is None:
         raise ShardError(f"{folder} is no dataset of augengine's", hint="name the folder that augment wrote")
     engines = planned_engines(folder, plan)
-    store = find_store(folder, engines)
-    if store is None:
-        # The sample set's pair is built only where no stain is named.
-        only = "" if plan.source == SampleSet().to_json() else f"--stain {plan.spec['stain']} "
-        hint = f"augengine build-engines {only}--size {max(engines.height, engines.width)}"
-        raise EngineError(f"the engines of {folder} are not on this machine", hint=hint)
     worker = WorkerSpec(
         target=str(folder),
         spec=from_json(AugmentSpec, plan.spec),
         source=plan.source,
         engines=engines,
-        store=str(store.root),
+        store=_store(folder, plan, engines) if engines.runs_pair else "",
         threads=cpu_threads(),
     )
     return Reopened(folder, plan, worker)
+
+
+def _store(folder: AnyPath, plan: Plan, engines: EnginesSpec) -> str:
+    if (store := find_store(folder, engines)) is not None:
+        return str(store.root)
+    # The sample set's pair is built only where no stain is named.
+    only = "" if plan.source == SampleSet().to_json() else f"--stain {plan.spec['stain']} "
+    hint = f"augengine build-engines {only}--size {max(engines.height, engines.width)}"
+    raise EngineError(f"the engines of {folder} are not on this machine", hint=hint)
 
 
 def planned_engines(folder: AnyPath, plan: Plan) -> EnginesSpec:

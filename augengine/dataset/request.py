@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import get_args
 
 from augengine.chain import ChainName
-from augengine.spec import AugmentOptions, BackendName, Precision, set_paths, typed_command
+from augengine.errors import SpecError
+from augengine.spec import AugmentOptions, BackendName, Method, Precision, set_paths, typed_command
 from augengine.storage import AnyPath, path_of
 
 
@@ -17,7 +20,10 @@ class AugmentRequest(AugmentOptions):
     Attributes:
         stain: Name of the source's stain, or a stain file.
         out: Folder of the dataset, on a disk or on a store.
+        method: ``stain`` for noise by way of the reference stain, ``shuffle`` for markers shuffled without generators.
         eps: Upper bound of the noise's deviation; None takes the stain's recommended one.
+        marker_threshold: Chromogen concentration from which on a pixel is marker, where markers are shuffled; None
+            derives it from tiles of the source.
         seed: Random seed; the same seed gives the same dataset.
         gate: Least structural similarity of the counterstain between a source and its variant, in [0, 1]; variants
             below it are left out. None looks at none.
@@ -37,7 +43,9 @@ class AugmentRequest(AugmentOptions):
 
     stain: str
     out: AnyPath
+    method: Method = "stain"
     eps: float | None = None
+    marker_threshold: float | None = None
     seed: int = 0
     gate: float | None = None
     source: str | None = None
@@ -59,6 +67,17 @@ class AugmentRequest(AugmentOptions):
     def __post_init__(self) -> None:
         set_paths(self, ("out", "masks"), path_of)
         set_paths(self, ("weights",), Path)
+        self._check_method()
+
+    def _check_method(self) -> None:
+        """Refuse an unknown method, and options that the method would not look at."""
+        if self.method not in get_args(Method):
+            raise SpecError(f"unknown method {self.method!r}", hint="--method stain or --method shuffle")
+        defaults = {field.name: field.default for field in fields(self)}
+        for name in _UNREAD[self.method]:
+            if getattr(self, name) != defaults[name]:
+                option = f"--{name.replace('_', '-')}"
+                raise SpecError(f"--method {self.method} has no use for {option}", hint=f"leave out {option}")
 
     def command(self) -> str:
         """The command line that makes the same dataset, in a folder that it does not name."""
@@ -66,4 +85,8 @@ class AugmentRequest(AugmentOptions):
 
 
 _OPTIONS = {"source": "--in", "image_format": "--format", "skip_classes": "--skip-class"}
+_UNREAD: Mapping[Method, tuple[str, ...]] = {
+    "stain": ("marker_threshold",),
+    "shuffle": ("eps", "weights", "precision", "backend", "chain", "no_build", "force"),
+}
 _UNTOLD = ("out", "no_build", "workers", "ray_address", "retry_failed")

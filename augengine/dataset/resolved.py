@@ -20,11 +20,7 @@ from augengine.weights.cards import WeightsPair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A request, resolved and checked; nothing is written yet.
-
-    Attributes:
-        verdict: What was found of the pair on this source; None if nobody looked yet.
-    """
+    """A request, resolved and checked; nothing is written yet. A run of generators is a `PairRun`."""
 
     request: AugmentRequest
     stain: Stain
@@ -32,6 +28,28 @@ class Run:
     source: Source
     listing: Listing
     jobs: tuple[Job, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the source, warnings first."""
+        return (*self.listing.warnings, *describe(self.listing, self.spec.limit))
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether samples are made on a GPU."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairRun(Run):
+    """A run of a pair of generators.
+
+    Attributes:
+        weights: The pair.
+        backend: Runs it.
+        verdict: What was found of the pair on this source; None if nobody looked yet.
+    """
+
     weights: WeightsPair
     backend: Backend
     verdict: PairVerdict | None = None
@@ -53,12 +71,12 @@ class Run:
         return {} if self.verdict is None else dict(to_json(self.verdict))
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should know of the source, warnings first."""
-        return (*self.listing.warnings, *describe(self.listing, self.spec.limit))
-
-    @property
     def size(self) -> tuple[int, int]:
         """Height and width of the engines."""
         height, width = self.listing.largest
         return round_side(height, self.weights.multiple), round_side(width, self.weights.multiple)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether samples are made on a GPU."""
+        return self.backend.device_class().startswith("cuda")

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from augengine.chain.base import Outcome, Variants
-from augengine.chain.intermediate import intermediate_rgb
 from augengine.dataset.gate import Drawn, apply_gate
 from augengine.dataset.load import load_chain
 from augengine.dataset.reopen import Reopened, draw, read_sources, reopen
@@ -51,8 +50,11 @@ def draw_sheet(folder: AnyPath, out: Path, *, rows: int = 3, flicker: Path | Non
     if not drawn:
         raise ShardError(f"no source of {folder} can be drawn", hint="see why: augengine verify")
     spec = dataset.spec
-    title = f"augengine: {spec.stain} by way of {spec.reference}, eps {spec.noise.eps:g}"
-    sheet = contact_sheet(drawn, stain=spec.stain, reference=spec.reference, title=title)
+    shuffled = spec.shuffle is not None
+    how = "its markers shuffled" if shuffled else f"by way of {spec.reference}, eps {spec.eps:g}"
+    title = f"augengine: {spec.stain} {how}"
+    between = "without its markers" if shuffled else f"translated to {spec.reference}"
+    sheet = contact_sheet(drawn, stain=spec.stain, between=between, title=title)
     write_png(out, sheet)
     if flicker is not None:
         write_flicker(flicker, flicker_frames(drawn, stain=spec.stain, title=title))
@@ -67,7 +69,7 @@ def _rows(dataset: Reopened, rows: int) -> Iterator[Row]:
                 yield Row(
                     key=sample.key,
                     source=image,
-                    intermediate=intermediate_rgb(chain.engines.to_reference, image),
+                    between=chain.between(image),
                     variants_khwc=np.stack([each.image for each in kept]),
                     sigmas=tuple(each.sigma for each in kept),
                     numbers=tuple(each.variant for each in kept),

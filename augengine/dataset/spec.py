@@ -21,7 +21,7 @@ class WorkerSpec:
         spec: What to augment and how.
         source: The source, as its json.
         engines: The engines to run.
-        store: Folder of the engine store.
+        store: Folder of the engine store; empty without engines.
         threads: CPU threads for everything this worker does.
         device_id: GPU, or None on a CPU.
         access: What reaches its store, on any machine.

@@ -28,6 +28,7 @@ class Stream(IntEnum):
     SIGMA = 1
     ONLINE = 2
     PLACES = 3
+    SHUFFLE = 4
 
 
 def derive_key(seed: int, sample_key: str) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from augengine.errors import SpecError
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.colour import concentrations
+from augengine.spec import check_threshold
 from augengine.stains import Stain
 
 MarkerMask = NDArray[np.bool_]
@@ -44,19 +45,6 @@ class MarkerRule:
     def mask(self, rgb_hwc: RgbImage) -> MarkerMask:
         """bool (H, W) of a uint8 picture."""
         return marker_mask(rgb_hwc, self.stain, self.threshold)
-
-
-def check_threshold(threshold: float) -> None:
-    """Refuse what is no concentration above 0.
-
-    Raises:
-        SpecError: It is not.
-    """
-    if not (math.isfinite(threshold) and threshold > 0):
-        raise SpecError(
-            f"a marker threshold is a concentration above 0, got {threshold}",
-            hint="leave it out: Otsu's method finds one, and `augengine probe` prints it",
-        )
 
 
 def chromogen(rgb_hwc: RgbImage, stain: Stain) -> NDArray[np.float64]:

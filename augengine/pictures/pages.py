@@ -92,36 +92,37 @@ class Row:
     Attributes:
         key: The source's key.
         source: The source image.
-        intermediate: A' in 8 bits, for the eye only.
+        between: What lies between the source and its variants: A' in 8 bits, for the eye only.
         variants_khwc: uint8 (K, H, W, 3), K >= 1.
-        sigmas: The K standard deviations drawn.
+        sigmas: The K standard deviations drawn; 0 where there is no noise.
         numbers: The K variants' numbers in the dataset, from 1.
         mask: uint8 (H, W) of class ids, whose borders are drawn; None draws none.
     """
 
     key: str
     source: RgbImage
-    intermediate: RgbImage
+    between: RgbImage
     variants_khwc: RgbImage
     sigmas: tuple[float, ...]
     numbers: tuple[int, ...]
     mask: NDArray[np.uint8] | None = None
 
 
-def contact_sheet(rows: Sequence[Row], *, stain: str, reference: str, title: str) -> RgbImage:
-    """Draw one row per source: source, A', its variants, and, of more than one, a map of where they differ.
+def contact_sheet(rows: Sequence[Row], *, stain: str, between: str, title: str) -> RgbImage:
+    """Draw one row per source: source, what lies between, variants, and, of more than one, a map of where they differ.
 
     The borders of the mask are drawn into the source and into every variant: the mask serves them all.
 
     Args:
         rows: At least one.
-        stain, reference: Names for the labels.
+        stain: Name of the source's stain, for its label.
+        between: The label of what lies between.
         title: One line on top.
 
     Returns:
         uint8 (height, width, 3).
     """
-    return draw_page([_cells(row, stain, reference) for row in rows], title=title, note=_note(rows))
+    return draw_page([_cells(row, stain, between) for row in rows], title=title, note=_note(rows))
 
 
 def flicker_frames(rows: Sequence[Row], *, stain: str, title: str) -> list[RgbImage]:
@@ -141,11 +142,11 @@ def flicker_frames(rows: Sequence[Row], *, stain: str, title: str) -> list[RgbIm
     return [draw_page([page], title=title, note=_note(rows)) for page in pages]
 
 
-def _cells(row: Row, stain: str, reference: str) -> list[tuple[str, RgbImage]]:
+def _cells(row: Row, stain: str, between: str) -> list[tuple[str, RgbImage]]:
     variants = [_variant(row, k) for k in range(len(row.sigmas))]
     cells = [
         (f"source, {stain}", outlined(row.source, row.mask)),
-        (f"translated to {reference}", row.intermediate),
+        (between, row.between),
         *variants,
     ]
     if len(variants) > 1:
@@ -158,7 +159,8 @@ def _note(rows: Sequence[Row]) -> str:
 
 
 def _variant(row: Row, k: int) -> Cell:
-    return f"variant {row.numbers[k]}, sigma {row.sigmas[k]:.3f}", outlined(row.variants_khwc[k], row.mask)
+    noise = f", sigma {row.sigmas[k]:.3f}" if row.sigmas[k] else ""
+    return f"variant {row.numbers[k]}{noise}", outlined(row.variants_khwc[k], row.mask)
 
 
 def outlined(image_hwc: RgbImage, mask: NDArray[np.uint8] | None) -> RgbImage:

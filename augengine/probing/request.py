@@ -10,8 +10,7 @@ from typing import Any
 from augengine.errors import SpecError
 from augengine.measures import Wipes, check_sigmas
 from augengine.measures.verdict import Bounds
-from augengine.pictures.markers import check_threshold
-from augengine.spec import MIN_SIDE, BackendName, NoiseSpec, asked, set_paths
+from augengine.spec import MIN_SIDE, BackendName, NoiseSpec, asked, check_threshold, set_paths
 
 PROBE_SIGMAS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5)
 """Steps of the report's slider, and the grid that eps is chosen from; the paper's (section 3) has six, up to 0.9."""

@@ -104,8 +104,15 @@ def _triple(values: tuple[float, float, float]) -> str:
 def _augmentation(plan: Plan) -> Iterator[str]:
     if plan.kind == "tile":
         return
-    spec, noise = plan.spec, plan.spec["noise"]
-    yield f"""
+    spec = plan.spec
+    if shuffle := spec.get("shuffle"):
+        yield f"""
+The markers of each image were found by colour deconvolution, from a concentration of {shuffle["threshold"]:.3g} on, and
+laid down at other places in its tissue, by the seed {shuffle["seed"]}. No generator ran. Masks are those of the
+source."""
+    else:
+        noise = spec["noise"]
+        yield f"""
 Each image was translated to {spec["reference"]}, and Gaussian noise was added there. Its deviation was drawn from
 (0, {noise["eps"]:g}] in units of [-1, 1], by the seed {noise["seed"]}. Then the image was translated back. The
 generators ran in {plan.engines["precision"]}. Masks are those of the source."""

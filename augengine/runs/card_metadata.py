@@ -52,6 +52,8 @@ def title(plan: Plan) -> str:
     """What the dataset is, in a few words."""
     if plan.kind == "tile":
         return f"Tiles of slides at {plan.spec['mpp']:g} um/px"
+    if plan.spec.get("shuffle"):
+        return f"Augmented {plan.spec['stain']}, its markers shuffled"
     return f"Augmented {plan.spec['stain']} by way of {plan.spec['reference']}"
 
 

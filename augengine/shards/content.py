@@ -22,8 +22,8 @@ from augengine.spec import MAX_SIDE, AugmentSpec
 
 JSON_FIELDS: dict[str, type] = {
     "source_key": str, "stain": str, "reference": str, "variant": int, "variants": int, "eps": float, "sigma": float,
-    "seed": int, "noise_version": int, "engine_to_reference": str, "engine_from_reference": str, "precision": str,
-    "mpp": float, "source": str,
+    "seed": int, "method": str, "noise_version": int, "engine_to_reference": str,
+    "engine_from_reference": str, "precision": str, "mpp": float, "source": str,
 }  # fmt: skip
 """What the json of every augmented sample states, and as what: columnar readers merge equal types alone."""
 
@@ -77,20 +77,21 @@ class Planned:
 
     @classmethod
     def _of_augmented(cls, plan: Mapping[str, Any]) -> Self:
-        spec, engines = to_json(from_json(AugmentSpec, plan["spec"], at="spec")), plan["engines"]
+        spec, engines = from_json(AugmentSpec, plan["spec"], at="spec"), plan["engines"]
         return cls(
             counts=_counts(plan),
-            image_format=str(spec["image_format"]),
-            max_side=_side(spec["max_side"]),
-            becomes=Becomes.of(None, spec),
+            image_format=spec.image_format,
+            max_side=_side(spec.max_side),
+            becomes=Becomes.of(None, to_json(spec)),
             said={
-                "stain": spec["stain"],
-                "eps": spec["noise"]["eps"],
-                "seed": spec["noise"]["seed"],
+                "stain": spec.stain,
+                "method": spec.method,
+                "eps": spec.eps,
+                "seed": spec.seed,
                 **{f"engine_{name}": engines[name] for name in ("to_reference", "from_reference")},
                 "precision": engines["precision"],
             },
-            fields=JSON_FIELDS if spec.get("gate") is None else JSON_FIELDS | GATE_FIELDS,
+            fields=JSON_FIELDS if spec.gate is None else JSON_FIELDS | GATE_FIELDS,
             variants=True,
         )
 

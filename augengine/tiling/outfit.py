@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass
+from typing import ClassVar
 
-from augengine.pictures.encode import encoder_version
+from augengine.fleet.outfits import SameLibraries
 from augengine.slides import readers_version
-from augengine.tiling.opened import TileWorkerSpec
-
-_DECIDE_BYTES = ("augengine", "numpy", "pillow", "shapely")
-"""What computes tiles and masks from what is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TileOutfit:
-    """What cuts tiles on a node; nothing is sent there.
+class TileOutfit(SameLibraries):
+    """What cuts tiles on a node; ``reads`` are slides and annotations."""
 
-    Attributes:
-        reads: Slides and annotations.
-        files: None.
-    """
-
-    reads: tuple[str, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
+    DECIDE_BYTES: ClassVar[tuple[str, ...]] = ("augengine", "numpy", "pillow", "shapely")
 
     def machine(self) -> str:
-        """Everything about this machine that decides bytes: its kind, and the versions that read, draw and encode."""
-        own = ", ".join(f"{name} {version(name)}" for name in _DECIDE_BYTES)
-        return f"{platform.machine()}, {own}, {readers_version()}, {encoder_version()}"
-
-    def fit(self, worker: TileWorkerSpec, fetch: Callable[[str], bytes]) -> TileWorkerSpec:  # noqa: ARG002 - the seam's
-        """The worker's spec as it is: nodes whose bytes differ are refused before."""
-        return worker
+        """Everything about this machine that decides bytes; the libraries that read slides too."""
+        return f"{SameLibraries.machine(self)}, {readers_version()}"

@@ -14,7 +14,7 @@ from augengine.dataset.crew import worker_spec
 from augengine.dataset.engines import find_engines
 from augengine.dataset.load import chain_batch
 from augengine.dataset.planning import make_plan
-from augengine.dataset.resolve import resolve
+from augengine.dataset.resolve import resolve_pair
 from augengine.dataset.worker import Worker
 from augengine.jobs import Job, Report
 from augengine.spec import BackendName, ImageFormat, Precision
@@ -133,7 +133,7 @@ def _start(
         workers=1,
         samples_per_shard=material.size.images,
     )
-    run = resolve(request, Listener())
+    run = resolve_pair(request, Listener())
     store, engines = find_engines(run, None, Listener())
     (out / ".augengine" / "spool").mkdir(parents=True)
     return Worker(worker_spec(run, engines, store, material.threads)), list(make_plan(run, engines).jobs)

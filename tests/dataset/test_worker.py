@@ -15,7 +15,7 @@ from augengine.dataset.crew import worker_spec
 from augengine.dataset.engines import find_engines
 from augengine.dataset.load import gpu_batch, load_chain
 from augengine.dataset.planning import make_plan
-from augengine.dataset.resolve import resolve
+from augengine.dataset.resolve import resolve_pair
 from augengine.dataset.spec import WorkerSpec
 from augengine.dataset.worker import Worker
 from augengine.errors import ChainError, ShardError, TargetError
@@ -37,7 +37,7 @@ def prepared(small_weights: Path, tmp_path: Path) -> tuple[WorkerSpec, Plan]:
     """A worker's spec and a plan of four shards of three samples."""
     source = write_folder(tmp_path / "in", [f"t{i:02d}" for i in range(12)])
     listener = Listener()
-    run = resolve(request(source, tmp_path / "out", small_weights, samples_per_shard=3), listener)
+    run = resolve_pair(request(source, tmp_path / "out", small_weights, samples_per_shard=3), listener)
     store, engines = find_engines(run, None, listener)
     (tmp_path / "out" / ".augengine").mkdir(parents=True)
     return worker_spec(run, engines, store, threads=1), make_plan(run, engines)

@@ -17,7 +17,7 @@ from augengine.dataset import augment
 from augengine.dataset.crew import worker_spec
 from augengine.dataset.engines import find_engines
 from augengine.dataset.planning import make_plan
-from augengine.dataset.resolve import resolve
+from augengine.dataset.resolve import resolve_pair
 from augengine.errors import ShardError
 from augengine.fleet import MAY_CRASH, Rules, Watchdog, run_ray
 from augengine.jobs import Job, Report
@@ -66,7 +66,7 @@ def run_deadly(
     ``bad`` holds the ordinals in the second shard that are listed as bad, with the reason.
     """
     listener = Listener()
-    run = resolve(request(tiles, out, weights, **options), listener)
+    run = resolve_pair(request(tiles, out, weights, **options), listener)
     with open_target(out):
         store, engines = find_engines(run, None, listener)
         plan = make_plan(run, engines)

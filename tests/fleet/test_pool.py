@@ -119,10 +119,10 @@ def test_a_failed_shard_is_reported_and_its_neighbours_are_made(
     from augengine.dataset.crew import worker_spec
     from augengine.dataset.engines import find_engines
     from augengine.dataset.planning import make_plan
-    from augengine.dataset.resolve import resolve
+    from augengine.dataset.resolve import resolve_pair
 
     listener = Listener()
-    run = resolve(request(tiles, tmp_path / "out", small_weights, limit=3, **OPTIONS), listener)
+    run = resolve_pair(request(tiles, tmp_path / "out", small_weights, limit=3, **OPTIONS), listener)
     store, engines = find_engines(run, None, listener)
     plan = make_plan(run, engines)
     worker = worker_spec(run, engines, store, threads=1)

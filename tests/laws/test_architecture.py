@@ -73,6 +73,7 @@ OWNERS: dict[str, set[str]] = {
     "skimage": {
         "pictures/colour.py",
         "pictures/markers.py",
+        "pictures/shuffle.py",
         "measures/objects.py",
         "measures/structure.py",
         "measures/wiping.py",

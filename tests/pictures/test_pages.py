@@ -41,13 +41,15 @@ def test_a_sheet_draws_the_mask_into_the_source_and_every_variant() -> None:
         row = Row(
             key="a",
             source=image,
-            intermediate=image,
+            between=image,
             variants_khwc=variants,
             sigmas=(0.1, 0.2),
             numbers=(1, 2),
             mask=mask,
         )
-        return int((contact_sheet([row], stain="cd68", reference="pas", title="t") == GREEN).all(axis=2).sum())
+        return int(
+            (contact_sheet([row], stain="cd68", between="translated to pas", title="t") == GREEN).all(axis=2).sum()
+        )
 
     assert green(None) == 0
     assert green(mask) == 3 * int((outlined(image, mask) == GREEN).all(axis=2).sum())
@@ -57,9 +59,7 @@ def row(value: int, variants: int) -> Row:
     image = np.full((32, 32, 3), value, np.uint8)
     drawn = np.stack([image // (2 + k) for k in range(variants)])
     numbers = tuple(range(1, 1 + variants))
-    return Row(
-        key="a", source=image, intermediate=image, variants_khwc=drawn, sigmas=(0.1,) * variants, numbers=numbers
-    )
+    return Row(key="a", source=image, between=image, variants_khwc=drawn, sigmas=(0.1,) * variants, numbers=numbers)
 
 
 def test_a_flicker_shows_sources_and_then_each_variant_that_all_have(tmp_path: Path) -> None:

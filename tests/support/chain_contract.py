@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import numpy as np
 import pytest
@@ -39,10 +39,126 @@ def fail_in_a_foreign_way(x: Array) -> Array:
     raise ZeroDivisionError("no ink at all")
 
 
-class ChainContract:
+def through(chain: Chain, asked: list[Request]) -> list[Outcome]:
+    """Everything through a chain, as full batches, one after the other."""
+    outcomes: list[Outcome] = []
+    for start in range(0, len(asked), chain.batch):
+        chain.put(asked[start : start + chain.batch])
+        outcomes += chain.get()
+    return outcomes
+
+
+class ChainRules:
+    """What holds for every chain, with engines or without; inherit it and say how a chain is made."""
+
+    def make_any(self, chain_spec: ChainSpec) -> Chain:
+        raise NotImplementedError
+
+    @contextmanager
+    def opened(self, chain_spec: ChainSpec) -> Iterator[Chain]:
+        with closing(self.make_any(chain_spec)) as chain:
+            yield chain
+
+    def outcomes(self, chain_spec: ChainSpec, asked: list[Request]) -> list[Outcome]:
+        """Everything through one chain, as full batches, one after the other."""
+        with self.opened(chain_spec) as chain:
+            return through(chain, asked)
+
+    def test_outcomes_come_in_the_order_of_the_requests(self) -> None:
+        outcomes = self.outcomes(spec(), requests(7))
+        assert [outcome.key for outcome in outcomes] == [f"k{i}" for i in range(7)]
+
+    def test_a_variant_does_not_depend_on_its_batch(self) -> None:
+        asked = requests(6)
+        alone = self.outcomes(spec(batch=1), asked)
+        together = self.outcomes(spec(batch=4), asked)
+        backwards = self.outcomes(spec(batch=5), asked[::-1])[::-1]
+        for a, b, c in zip(alone, together, backwards, strict=True):
+            assert levels_apart(images_of(a), images_of(b)) == 0
+            assert levels_apart(images_of(a), images_of(c)) == 0
+
+    def test_the_first_variant_is_the_same_however_many_there_are(self) -> None:
+        one, three = (self.outcomes(spec(variants=k), requests(2)) for k in (1, 3))
+        for a, b in zip(one, three, strict=True):
+            assert levels_apart(images_of(a)[0], images_of(b)[0]) == 0
+            assert levels_apart(images_of(b)[0], images_of(b)[1]) > 0
+
+    def test_bad_images_are_named_and_their_neighbours_go_through(self) -> None:
+        good = requests(4)
+        truncated = Request(key="short", image=good[0].image[:200])
+        garbage = Request(key="garbage", image=b"no picture")
+        empty = Request(key="empty", image=b"")
+        mixed = [garbage, good[0], truncated, good[1], good[2], empty, good[3]]
+        outcomes = self.outcomes(spec(), mixed)
+        assert [outcome.key for outcome in outcomes] == [each.key for each in mixed]
+        assert [o.key for o in outcomes if isinstance(o, Failure) and o.reason] == ["garbage", "short", "empty"]
+        clean = self.outcomes(spec(), good)
+        for a, b in zip([o for o in outcomes if isinstance(o, Variants)], clean, strict=True):
+            assert levels_apart(images_of(a), images_of(b)) == 0
+
+    @pytest.mark.parametrize(("height", "width"), [(SIDE + 1, SIDE), (4, SIDE + 1)])
+    def test_an_image_larger_than_the_engines_is_a_named_failure(self, height: int, width: int) -> None:
+        large, fits = self.outcomes(spec(), [request("large", picture(0, height, width)), requests(1)[0]])
+        assert isinstance(large, Failure)
+        assert large.key == "large"
+        assert f"{width} x {height}" in large.reason
+        assert isinstance(fits, Variants)
+
+    def test_a_batch_of_bad_images_alone_keeps_its_turn(self) -> None:
+        bad = [Request(key="bad", image=b"no picture")]
+        with self.opened(spec()) as chain:
+            queue = [requests(1), bad, requests(2)]
+            keys = []
+            for start in range(0, len(queue), chain.depth):
+                part = queue[start : start + chain.depth]
+                for batch in part:
+                    chain.put(batch)
+                keys += [[outcome.key for outcome in chain.get()] for _ in part]
+        assert keys == [["k0"], ["bad"], ["k0", "k1"]]
+
+    def test_results_stay_when_later_batches_are_made(self) -> None:
+        with self.opened(spec()) as chain:
+            chain.put(requests(1))
+            (first,) = chain.get()
+            kept = images_of(first).copy()
+            for seed in range(4):
+                chain.put([request("other", picture(seed + 50))])
+                chain.get()
+        assert levels_apart(images_of(first), kept) == 0
+
+    def test_one_batch_more_than_it_is_deep_is_refused(self) -> None:
+        with self.opened(spec()) as chain:
+            for _ in range(chain.depth):
+                chain.put(requests(1))
+            with pytest.raises(ChainError, match="under way"):
+                chain.put(requests(1))
+            assert [len(chain.get()) for _ in range(chain.depth)] == [1] * chain.depth
+
+    @pytest.mark.parametrize("count", [0, 5])
+    def test_a_batch_of_another_size_than_agreed_is_refused(self, count: int) -> None:
+        with self.opened(spec(batch=4)) as chain, pytest.raises(SpecError, match=f"{count} requests"):
+            chain.put(requests(count))
+
+    def test_nothing_can_be_got_that_was_not_put(self) -> None:
+        with self.opened(spec()) as chain, pytest.raises(ChainError, match="under way"):
+            chain.get()
+
+    def test_closing_twice_or_with_work_under_way_is_fine(self) -> None:
+        chain = self.make_any(spec())
+        chain.put(requests(2))
+        chain.close()
+        chain.close()
+        with pytest.raises(AugengineError, match="closed"):
+            chain.put(requests(1))
+
+
+class ChainContract(ChainRules):
     """Inherit it and say how a chain is made; ``device`` is where the engines' arrays live."""
 
     device = "cpu"
+
+    def make_any(self, chain_spec: ChainSpec) -> Chain:
+        return self.make(self.pair(blur, swap_colours), chain_spec)
 
     def make(self, translators: Translators, chain_spec: ChainSpec) -> Chain:
         raise NotImplementedError
@@ -56,24 +172,13 @@ class ChainContract:
 
     @contextmanager
     def open(self, translators: Translators, chain_spec: ChainSpec) -> Iterator[Chain]:
-        chain = self.make(translators, chain_spec)
-        try:
+        with closing(self.make(translators, chain_spec)) as chain:
             yield chain
-        finally:
-            chain.close()
 
     def run(self, translators: Translators, chain_spec: ChainSpec, asked: list[Request]) -> list[Outcome]:
-        """Everything through one chain, as full batches, one after the other."""
-        outcomes: list[Outcome] = []
+        """Everything through one chain over these engines."""
         with self.open(translators, chain_spec) as chain:
-            for start in range(0, len(asked), chain.batch):
-                chain.put(asked[start : start + chain.batch])
-                outcomes += chain.get()
-        return outcomes
-
-    def test_outcomes_come_in_the_order_of_the_requests(self) -> None:
-        outcomes = self.run(self.pair(), spec(), requests(7))
-        assert [outcome.key for outcome in outcomes] == [f"k{i}" for i in range(7)]
+            return through(chain, asked)
 
     def test_identity_engines_and_a_vanishing_sigma_give_the_image_back(self) -> None:
         image = picture(1)
@@ -126,44 +231,6 @@ class ChainContract:
         image = np.where(picture(6) < 128, 30, 220).astype(np.uint8)
         (outcome,) = self.run(self.pair(back=lambda x: x * 100), spec(eps=VANISHING), [request("a", image)])
         assert levels_apart(images_of(outcome)[0], np.where(image == 30, 0, 255)) == 0
-
-    def test_a_variant_does_not_depend_on_its_batch(self) -> None:
-        asked = requests(6)
-        engines = self.pair(swap_colours, blur)
-        alone = self.run(engines, spec(batch=1), asked)
-        together = self.run(engines, spec(batch=4), asked)
-        backwards = self.run(engines, spec(batch=5), asked[::-1])[::-1]
-        for a, b, c in zip(alone, together, backwards, strict=True):
-            assert levels_apart(images_of(a), images_of(b)) == 0
-            assert levels_apart(images_of(a), images_of(c)) == 0
-
-    def test_the_first_variant_is_the_same_however_many_there_are(self) -> None:
-        engines = self.pair(blur, swap_colours)
-        one, three = (self.run(engines, spec(variants=k), requests(2)) for k in (1, 3))
-        for a, b in zip(one, three, strict=True):
-            assert levels_apart(images_of(a)[0], images_of(b)[0]) == 0
-            assert levels_apart(images_of(b)[0], images_of(b)[1]) > 0
-
-    def test_bad_images_are_named_and_their_neighbours_go_through(self) -> None:
-        good = requests(4)
-        truncated = Request(key="short", image=good[0].image[:200])
-        garbage = Request(key="garbage", image=b"no picture")
-        empty = Request(key="empty", image=b"")
-        mixed = [garbage, good[0], truncated, good[1], good[2], empty, good[3]]
-        outcomes = self.run(self.pair(), spec(), mixed)
-        assert [outcome.key for outcome in outcomes] == [each.key for each in mixed]
-        assert [o.key for o in outcomes if isinstance(o, Failure) and o.reason] == ["garbage", "short", "empty"]
-        clean = self.run(self.pair(), spec(), good)
-        for a, b in zip([o for o in outcomes if isinstance(o, Variants)], clean, strict=True):
-            assert levels_apart(images_of(a), images_of(b)) == 0
-
-    @pytest.mark.parametrize(("height", "width"), [(SIDE + 1, SIDE), (4, SIDE + 1)])
-    def test_an_image_larger_than_the_engines_is_a_named_failure(self, height: int, width: int) -> None:
-        large, fits = self.run(self.pair(), spec(), [request("large", picture(0, height, width)), requests(1)[0]])
-        assert isinstance(large, Failure)
-        assert large.key == "large"
-        assert f"{width} x {height}" in large.reason
-        assert isinstance(fits, Variants)
 
     @pytest.mark.parametrize("where", ["there", "back"])
     @pytest.mark.parametrize("function", [nan_if_bright, inf_if_bright])
@@ -221,50 +288,3 @@ class ChainContract:
         assert [[o.key for o in batch] for batch in outcomes] == [[r.key for r in batch] for batch in asked]
         for i, batch in enumerate(outcomes):
             assert all(levels_apart(images_of(o)[0], picture(i)) <= 1 for o in batch)
-
-    def test_a_batch_of_bad_images_alone_keeps_its_turn(self) -> None:
-        bad = [Request(key="bad", image=b"no picture")]
-        with self.open(self.pair(), spec()) as chain:
-            queue = [requests(1), bad, requests(2)]
-            keys = []
-            for start in range(0, len(queue), chain.depth):
-                part = queue[start : start + chain.depth]
-                for batch in part:
-                    chain.put(batch)
-                keys += [[outcome.key for outcome in chain.get()] for _ in part]
-        assert keys == [["k0"], ["bad"], ["k0", "k1"]]
-
-    def test_results_stay_when_later_batches_are_made(self) -> None:
-        with self.open(self.pair(), spec()) as chain:
-            chain.put(requests(1))
-            (first,) = chain.get()
-            kept = images_of(first).copy()
-            for seed in range(4):
-                chain.put([request("other", picture(seed + 50))])
-                chain.get()
-        assert levels_apart(images_of(first), kept) == 0
-
-    def test_one_batch_more_than_it_is_deep_is_refused(self) -> None:
-        with self.open(self.pair(), spec()) as chain:
-            for _ in range(chain.depth):
-                chain.put(requests(1))
-            with pytest.raises(ChainError, match="under way"):
-                chain.put(requests(1))
-            assert [len(chain.get()) for _ in range(chain.depth)] == [1] * chain.depth
-
-    @pytest.mark.parametrize("count", [0, 5])
-    def test_a_batch_of_another_size_than_agreed_is_refused(self, count: int) -> None:
-        with self.open(self.pair(), spec(batch=4)) as chain, pytest.raises(SpecError, match=f"{count} requests"):
-            chain.put(requests(count))
-
-    def test_nothing_can_be_got_that_was_not_put(self) -> None:
-        with self.open(self.pair(), spec()) as chain, pytest.raises(ChainError, match="under way"):
-            chain.get()
-
-    def test_closing_twice_or_with_work_under_way_is_fine(self) -> None:
-        chain = self.make(self.pair(), spec())
-        chain.put(requests(2))
-        chain.close()
-        chain.close()
-        with pytest.raises(AugengineError, match="closed"):
-            chain.put(requests(1))
