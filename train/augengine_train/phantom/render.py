@@ -20,7 +20,7 @@ REACH_SIGMAS = 4.0
 Amounts = tuple[float, float]
 """Amounts of counterstain and of chromogen: natural optical density along vectors of unit length."""
 
-# Fitted by eye and by the means and percentiles of the real fields after unmixing (docs/notes/log.md, 2026-11-24).
+# Fitted by eye and by the means and percentiles of the real fields after unmixing (`augengine train phantom-compare`).
 AMOUNTS: Mapping[str, Mapping[Structure, Amounts]] = {
     "pas": {
         Structure.STROMA: (0.26, 0.26),
