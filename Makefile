@@ -5,13 +5,15 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt $(if $(WHEELS),--no-index --find-links $(WHEELS))
 SETUP := pyproject.toml constraints.txt
 
-.PHONY: help install install-gpu demo test slow soak lint check docs wheel bench gpu-check weights phantom-weights table1 clean
+.PHONY: help install install-train install-gpu demo test slow soak lint check docs wheel bench gpu-check weights phantom-weights table1 clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 install: .venv/installed ## .venv with what augment and build-engines need (no torch)
+
+install-train: .venv/installed-train ## the same, and torch for trainings and open_dataset
 
 install-gpu: .venv/installed-gpu ## .venv with what gpu-check needs: the tests' packages, TensorRT for RTX and CuPy
 
@@ -82,6 +84,10 @@ clean: ## remove the environment and what the demo made
 
 .venv/installed-dev: $(SETUP) | .venv/installed
 	$(PIP) --editable .[dev]
+	@touch $@
+
+.venv/installed-train: $(SETUP) | .venv/installed
+	$(PIP) --editable .[write,train]
 	@touch $@
 
 .venv/installed-readers: tests/readers.txt | .venv/installed-dev

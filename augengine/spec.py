@@ -25,6 +25,9 @@ MAX_SIDE = 1 << 15
 MAX_WEBP_SIDE = 16383
 """Longest side of a webp, in pixels. Source: WEBP_MAX_DIMENSION of libwebp, which encodes them."""
 
+MASK_SUFFIX = "_mask"
+"""What the name of a mask has after the name of its image, unless the user says otherwise."""
+
 SIDE_MULTIPLE = 4
 """A generator halves an image twice, so its sides divide by 4."""
 

@@ -8,6 +8,7 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -208,4 +209,6 @@ def find_stain(name: str, folder: Path | None = None) -> Stain:
         return BUILT_IN[name]
     known = ", ".join(sorted(BUILT_IN))
     where = f"a file {own}" if own else "a TOML file's path"
-    raise StainError(f"unknown stain {name!r}", hint=f"built in are {known}; {where} adds your own")
+    close = get_close_matches(name.lower(), BUILT_IN, n=1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    raise StainError(f"unknown stain {name!r}", hint=f"{meant}built in are {known}; {where} adds your own")

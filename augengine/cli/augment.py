@@ -26,7 +26,7 @@ from augengine.cli.results import print_budgets, print_prediction, print_summary
 from augengine.compiling import DEFAULT_SIZE, build_stains
 from augengine.dataset import AugmentRequest, augment, predict
 from augengine.errors import EXIT_FAILURES
-from augengine.spec import MIN_SIDE, BackendName, Method, Precision
+from augengine.spec import MASK_SUFFIX, MIN_SIDE, BackendName, Method, Precision
 from augengine.storage import path_of
 
 
@@ -69,7 +69,7 @@ def build_engines_command(
     cloup.option("--masks", type=path_of, metavar="FOLDER", help="Folder or URL of masks, parallel to the images."),
     cloup.option(
         "--mask-suffix",
-        default="_mask",
+        default=MASK_SUFFIX,
         show_default=True,
         help="How the name of a mask ends: tile_mask.png is the mask of tile.png.",
     ),

@@ -27,7 +27,7 @@ from augengine.probing import (
     preview,
     probe,
 )
-from augengine.spec import MIN_SIDE, BackendName
+from augengine.spec import MASK_SUFFIX, MIN_SIDE, BackendName
 
 _BOUNDS, _WIPES = Bounds(), Wipes()
 
@@ -70,6 +70,13 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
             "source",
             metavar="SOURCE",
             help="Folder of images, or source shards; by default the sample set.",
+        ),
+        click.option("--masks", metavar="FOLDER", help="Folder or URL of masks, parallel to the images."),
+        click.option(
+            "--mask-suffix",
+            default=MASK_SUFFIX,
+            show_default=True,
+            help="How the name of a mask ends: tile_mask.png is the mask of tile.png.",
         ),
         click.option("--weights", type=click.Path(path_type=Path), help="Folder of generators, searched alone."),
         click.option(
@@ -222,7 +229,7 @@ def probe_command(
     type=click.Path(path_type=Path),
     default="preview.png",
     show_default=True,
-    help="File of the first picture; the others are written beside it.",
+    help="File of the first picture, or a folder; the others are written beside it.",
 )
 @json_option("Print the files as json on standard output.")
 def preview_command(

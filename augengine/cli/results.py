@@ -71,6 +71,8 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     for sentence in filter(None, (summary.sentence(), summary.outcome.left_out_line())):
         print_line(sentence)
     print_some(summary.failure_lines(), f"{summary.folder}/.augengine/*.json")
+    if summary.failed_samples:
+        print_line("mend them and type the same command with --retry-failed: it makes their shards anew")
     print_some([f"note: {line}" for line in summary.outcome.notes], f"{summary.folder}/.augengine/summary.md")
 
 

@@ -90,7 +90,7 @@ class Tiles:
     def _tile(self, sample: Sample, decoder: Decoder, height: int, width: int) -> Tile | Failure:
         (image,) = decoder.decode([sample.image])
         if isinstance(image, ContentError):
-            return Failure(sample.key, image.message)
+            return Failure(sample.key, image.sentence)
         own = recolour(image, _DRAWN, self.stain) if self._other_colours else image
         mask = fitting_mask(sample.mask, image, max_side=MAX_SIDE)
         fitted = None if mask is None else _fit(mask, height, width)

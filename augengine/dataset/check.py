@@ -43,7 +43,8 @@ def _check_mask(sample: Sample, size: tuple[int, int]) -> None:
     mask_size = check_mask(sample.mask, max_side=MAX_SIDE)
     if mask_size != size:
         (height, width), (mask_height, mask_width) = size, mask_size
-        raise ContentError(f"the mask is {mask_width} x {mask_height} px, its image {width} x {height} px")
+        hint = "export it at the image's size, or resample it by nearest neighbour"
+        raise ContentError(f"the mask is {mask_width} x {mask_height} px, its image {width} x {height} px", hint=hint)
 
 
 def _check_mpp(sample: Sample, worker: WorkerSpec) -> None:
@@ -91,7 +92,19 @@ def class_of(sample: Sample) -> str:
     return sample.extras.get("cls", b"").decode(errors="replace").strip() or str(sample.meta.get("class", ""))
 
 
-def unmet_classes(reports: Iterable[Report], spec: AugmentSpec) -> Iterator[str]:
+def odd_classes(reports: Iterable[Report], spec: AugmentSpec) -> Iterator[str]:
+    """A sentence on what is odd about the classes of a finished dataset: of its samples, and of their masks."""
+    found = tuple(reports)
+    yield from _unmet_classes(found, spec)
+    if {number for report in found for number in report.class_pixels} == {0, _WHITE}:
+        hint = f"`augengine train unet --classes {_WHITE}` takes it for a class, and many trainers ignore it"
+        yield f"the masks hold 0 and {_WHITE}, and a mask's pixel is its class: {hint}"
+
+
+_WHITE = 255
+
+
+def _unmet_classes(reports: Iterable[Report], spec: AugmentSpec) -> Iterator[str]:
     """A sentence on each class of ``--skip-class`` that no sample of a finished dataset has."""
     met = {name for report in reports for name in report.skipped}
     for name in spec.skip_classes:

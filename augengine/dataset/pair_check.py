@@ -7,7 +7,7 @@ from typing import Any
 from augengine.compiling import find_verdict, known_verdict
 from augengine.dataset.resolved import PairRun
 from augengine.errors import ShardError, SpecError
-from augengine.measures.pair_verdict import PairVerdict
+from augengine.measures.pair_verdict import MIN_TILES, PairVerdict
 from augengine.progress import Watcher
 from augengine.runs.record import read_record
 from augengine.storage import AnyPath
@@ -35,7 +35,10 @@ def check_pair(run: PairRun, watcher: Watcher) -> PairVerdict | None:
 
 
 def _say(verdict: PairVerdict, eps: float, watcher: Watcher) -> None:
-    if verdict.is_good:
+    if verdict.is_good and not verdict.sure and verdict.tiles >= MIN_TILES:
+        doubt = "the figures lie about the bound: is it the right stain? `augengine probe` shows the tiles"
+        watcher.warn(f"the pair on this source: {verdict.sentence()}; {doubt}")
+    elif verdict.is_good:
         watcher.note(f"the pair on this source: {verdict.sentence()}")
     else:
         watcher.warn(f"the pair on this source: {verdict.sentence()}; {verdict.next_step}")

@@ -9,7 +9,7 @@ from typing import get_args
 
 from augengine.chain import ChainName
 from augengine.errors import SpecError
-from augengine.spec import AugmentOptions, BackendName, Method, Precision, set_paths, typed_command
+from augengine.spec import MASK_SUFFIX, AugmentOptions, BackendName, Method, Precision, set_paths, typed_command
 from augengine.storage import AnyPath, path_of
 
 
@@ -50,7 +50,7 @@ class AugmentRequest(AugmentOptions):
     gate: float | None = None
     source: str | None = None
     masks: AnyPath | None = None
-    mask_suffix: str = "_mask"
+    mask_suffix: str = MASK_SUFFIX
     image_member: str | None = None
     mask_member: str | None = None
     samples_per_shard: int | None = None

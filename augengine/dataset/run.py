@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from augengine.dataset.check import unmet_classes
+from augengine.dataset.check import odd_classes
 from augengine.dataset.crew import make_crew, shares
 from augengine.dataset.outcome import Summary
 from augengine.dataset.planning import make_plan
@@ -62,6 +62,6 @@ def augment(request: AugmentRequest | None = None, watcher: Watcher | None = Non
             watcher,
             about={"verdict": ready.verdict, "command": request.command()},
             notes=run.notes,
-            look=partial(unmet_classes, spec=run.spec),
+            look=partial(odd_classes, spec=run.spec),
         )
     return Summary(outcome=outcome, engines=ready.engines, verdict=ready.verdict)

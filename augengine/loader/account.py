@@ -27,6 +27,9 @@ def doubts(catalogue: Catalogue) -> Iterator[str]:
     if catalogue.bad:
         more = f"; and {len(catalogue.bad) - 1} more" if len(catalogue.bad) > 1 else ""
         yield f"{counted(len(catalogue.bad), 'bad sample')} left out: {catalogue.bad[0]}{more}"
+    alone = [source for source in catalogue.sources if SOURCE_VARIANT not in source.samples]
+    if alone and len(alone) == len(catalogue.sources):
+        yield "no source is there itself, so all that is shown are variants: augment with --include-source"
     if fewer := [source.key for source in catalogue.sources if _written(source) > source.variants]:
         have = "has" if len(fewer) == 1 else "have"
         yield f"{counted(len(fewer), 'source')} {have} fewer variants than were written: {fewer[0]} first"

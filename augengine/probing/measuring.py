@@ -175,6 +175,7 @@ def _tissue(specimen: Specimen, seed: int) -> Tissue:
         width=width,
         keys=tuple(specimen.keys),
         left_out=specimen.left_out,
+        masked=sum(tile.mask is not None for tile in specimen.tiles),
         surrogate=specimen.surrogate,
         seed=seed,
     )

@@ -14,6 +14,7 @@ from augengine.probing.gallery import Gallery, Shot, Sitter
 from augengine.probing.report import NoisePoint, Probe
 from augengine.probing.request import ProbeRequest
 from augengine.progress import counted
+from augengine.spec import MASK_SUFFIX
 
 _FILES = Path(__file__).parent / "report_page"
 
@@ -46,7 +47,7 @@ def render_page(found: Probe, gallery: Gallery, plots: Mapping[str, bytes], requ
         found=found,
         meaning=MEANING[found.verdict.word],
         next_step=_LOOK_AT_IT if found.is_good else NEXT_STEP[found.verdict.word],
-        details=found.lines()[2:],
+        details=found.details(),
         tiles=counted(len(found.tissue.keys), "tile"),
         masks=any(sitter.outline for sitter in gallery.sitters),
         plots=[(name.removesuffix(".png"), about, _data("png", plots[name])) for name, about in _ABOUT.items()],
@@ -106,27 +107,16 @@ def _command(request: ProbeRequest) -> str:
     asked = request.specimen
     given = {
         "--in": asked.source,
+        "--masks": asked.masks,
+        "--mask-suffix": None if asked.mask_suffix == MASK_SUFFIX else asked.mask_suffix,
         "--mpp": asked.mpp,
         "--weights": asked.weights,
         "--backend": None if asked.backend == "auto" else asked.backend,
     }
     options = [str(word) for name, value in given.items() if value is not None for word in (name, value)]
     options += ["--allow-mpp"] * asked.allow_mpp
-    return shlex.join(
-        [
-            "augengine",
-            "augment",
-            "--stain",
-            asked.stain,
-            *options,
-            "--eps",
-            "EPS",
-            "--variants",
-            "4",
-            "--out",
-            "shards/",
-        ]
-    )
+    drawn = ["--eps", "EPS", "--variants", "4", "--include-source", "--out", "my-shards/"]
+    return shlex.join(["augengine", "augment", "--stain", asked.stain, *options, *drawn])
 
 
 def _data(kind: str, content: bytes) -> str:

@@ -13,9 +13,10 @@ from augengine.engines.fidelity import Budget
 from augengine.errors import SpecError
 from augengine.json_values import to_json
 from augengine.measures import CycleError, Excess, Spectrum, UnderNoise, Wiped
-from augengine.measures.objects import MarkerObjects
+from augengine.measures.objects import WELL_MOVED, MarkerObjects
 from augengine.measures.spectrum import FINE
 from augengine.measures.verdict import NEXT_STEP, Bounds, EpsChoice, Kept, Verdict, VerdictRule
+from augengine.progress import counted
 from augengine.sample import Failure
 from augengine.spec import Precision
 
@@ -39,6 +40,7 @@ class Tissue:
         height, width: Size of a tile in pixels.
         keys: The tiles' samples.
         left_out: Samples that were passed over, and why.
+        masked: How many tiles have a mask that fits.
         surrogate: Whether the tiles are recoloured from another stain.
         seed: Random seed of the noise.
     """
@@ -51,6 +53,7 @@ class Tissue:
     width: int
     keys: tuple[str, ...]
     left_out: tuple[Failure, ...]
+    masked: int
     surrogate: bool
     seed: int
 
@@ -190,8 +193,27 @@ class Probe:
         """What the table of sigmas does not say, a line each."""
         return [
             f"verdict: {self.verdict.sentence()}",
-            f"next: {NEXT_STEP[self.verdict.word]}",
             self._eps_line(),
+            *([self.moves] if self.moves else []),
+            f"next: {NEXT_STEP[self.verdict.word]}",
+            *self.details(),
+        ]
+
+    @property
+    def moves(self) -> str:
+        """How many small markers noise of the chosen eps moves, and whether that is little; empty without an eps."""
+        at = [point.objects for point in self.points if point.noise.sigma == self.choice.eps]
+        if not at or not self.is_good or at[0].moved is None:
+            return ""
+        text = f"at sigma {self.choice.eps:g} noise moves {at[0].moved:.0%} of {at[0].before} small markers"
+        if at[0].moved >= WELL_MOVED:
+            return text
+        weak = f"fewer than {WELL_MOVED:.0%} is little, so variants of one tile look alike"
+        return f"{text}; {weak}, and more noise would harm the tissue: a pair trained on your tissue may move more"
+
+    def details(self) -> list[str]:
+        """The lines that follow verdict, eps and next step."""
+        return [
             self._markers_line(),
             self._objects_line(),
             f"response to noise: {self.response_integral:.4f} integrated over sigma in [0, {INTEGRATED_TO:g}]",
@@ -199,6 +221,7 @@ class Probe:
             f"{two(self.control.agreement)}",
             f"the code wiped: {'; '.join(_wiped_text(each) for each in self.wiped)}",
             self._spectrum_line(),
+            f"masks: {self.tissue.masked} of {counted(len(self.tissue.keys), 'tile')} have one that fits",
             f"precisions: {'; '.join(cost.line(self.choice.eps or self.rule.stable_at) for cost in self.costs)}",
         ]
 

@@ -10,7 +10,7 @@ from typing import Any
 from augengine.errors import SpecError
 from augengine.measures import Wipes, check_sigmas
 from augengine.measures.verdict import Bounds
-from augengine.spec import MIN_SIDE, BackendName, NoiseSpec, asked, check_threshold, set_paths
+from augengine.spec import MASK_SUFFIX, MIN_SIDE, BackendName, NoiseSpec, asked, check_threshold, set_paths
 
 PROBE_SIGMAS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5)
 """Steps of the report's slider, and the grid that eps is chosen from; the paper's (section 3) has six, up to 0.9."""
@@ -28,6 +28,8 @@ class SpecimenRequest:
         source: Folder, shards, or None for the sample set.
         weights: Folder that is searched alone; None for the usual ones.
         backend: Runs the engines.
+        masks: Where the masks of a folder of images are; their borders are drawn.
+        mask_suffix: What the name of a mask has after the name of its image.
         mpp: um/px of a source that does not say.
         allow_mpp: Accept um/px far from the generators' own.
         size: Longest side of a tile, pixels; larger images are cropped at their centre.
@@ -36,6 +38,8 @@ class SpecimenRequest:
 
     stain: str
     source: str | None = None
+    masks: str | None = None
+    mask_suffix: str = MASK_SUFFIX
     weights: Path | None = None
     backend: BackendName = "auto"
     mpp: float | None = None
@@ -110,7 +114,7 @@ class PreviewRequest:
 
     Attributes:
         specimen: Tissue and generators; its ``tiles`` are the samples drawn.
-        out: The first picture, a png; the others lie beside it.
+        out: The first picture, a png, or a folder for ``preview.png``; the others lie beside it.
         sigmas: Rows of the first picture, ascending; 0 is the reconstruction without noise.
         draws: Draws of one sigma, for the second and the third picture; at least 2.
         sigma: Their sigma; None takes the eps of ``probed``, else the one recommended for the stain, else 0.05.
@@ -129,6 +133,9 @@ class PreviewRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        set_paths(self, ("out", "probed"), Path)
+        if not self.out.suffix or self.out.is_dir():
+            object.__setattr__(self, "out", self.out / "preview.png")
         check_sigmas(tuple(sigma for sigma in self.sigmas if sigma != 0))
         if list(self.sigmas) != sorted(set(self.sigmas)) or not self.sigmas:
             raise SpecError(f"sigmas must be ascending, got {self.sigmas}", hint="--sigmas 0,0.05,0.1,0.3")

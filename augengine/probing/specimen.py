@@ -78,7 +78,7 @@ def open_specimen(request: SpecimenRequest, *, note: OnNote, warn: OnNote) -> It
         AugengineError: No such stain or weights, no backend, or a compiler that refuses.
     """
     stain = find_own_stain(request.stain)
-    source, listing = scan(request.source, stain.name)
+    source, listing = scan(request.source, stain.name, masks=request.masks, mask_suffix=request.mask_suffix)
     weights = generators_for(stain, source, request.weights, note)
     check_source_mpp(listing, weights.mpp, stated=request.mpp, allowed=request.allow_mpp, warn=warn)
     height, width = (round_side(min(side, request.size), weights.multiple) for side in listing.largest)

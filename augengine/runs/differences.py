@@ -13,6 +13,7 @@ from augengine.runs.plan import Plan
 from augengine.storage import AnyPath
 
 _NAMED_DIFFERENCES = 3
+_MENDED = "--retry-failed if bad samples were mended, else choose another folder for the output"
 _ELSEWHERE = "choose another folder for the output, or repeat the first command as it was"
 
 
@@ -23,7 +24,8 @@ def refuse_differences(folder: AnyPath, before: Plan, now: Plan) -> None:
         PlanMismatch: The first differences are named.
     """
     if found := list(islice(differences(before, now), _NAMED_DIFFERENCES)):
-        raise PlanMismatch(f"{folder} holds another dataset: {'; '.join(found)}", hint=_ELSEWHERE)
+        hint = _MENDED if found == list(_changed_files(before.jobs, now.jobs)) else _ELSEWHERE
+        raise PlanMismatch(f"{folder} holds another dataset: {'; '.join(found)}", hint=hint)
 
 
 def differences(before: Plan, now: Plan) -> Iterator[str]:
@@ -74,7 +76,11 @@ def _changed_input(before: tuple[Job, ...], now: tuple[Job, ...]) -> Iterator[st
     elif [job.count for job in before] != [job.count for job in now]:
         yield f"the shards hold {now[0].count} source samples each, held {before[0].count}"
     else:
-        changed = [new.output for old, new in zip(before, now, strict=True) if old != new]
-        if changed:
-            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-            yield f"names or sizes of the input of {changed[0]}{more} changed"
+        yield from _changed_files(before, now)
+
+
+def _changed_files(before: tuple[Job, ...], now: tuple[Job, ...]) -> Iterator[str]:
+    changed = [new.output for old, new in zip(before, now, strict=False) if old != new]
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        yield f"names or sizes of the input of {changed[0]}{more} changed"

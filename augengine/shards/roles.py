@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from augengine.errors import ContentError, SpecError
+from augengine.spec import MASK_SUFFIX
 
 IMAGE_EXTS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp")
 """Formats that are read as images, by the last extension of a name."""
@@ -35,7 +36,7 @@ class MemberNames:
 
     image: str = ""
     mask: str = ""
-    mask_suffix: str = "_mask"
+    mask_suffix: str = MASK_SUFFIX
 
     def __post_init__(self) -> None:
         hint = "name what follows the key, such as jpg, image.png or seg.png"
@@ -91,7 +92,7 @@ class MemberNames:
         return named[0] if named else None
 
 
-def member_names(image: str | None, mask: str | None, mask_suffix: str = "_mask") -> MemberNames:
+def member_names(image: str | None, mask: str | None, mask_suffix: str = MASK_SUFFIX) -> MemberNames:
     """The names as a user writes them: with or without the dot, in any case; None for the usual ones.
 
     Raises:

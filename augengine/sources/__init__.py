@@ -17,6 +17,7 @@ from augengine.sources.folder import FolderSource
 from augengine.sources.sample_set import STAIN, SampleSet
 from augengine.sources.tars import StoredTars, TarsSource, expand, tars_below
 from augengine.sources.trees import tree_of
+from augengine.spec import MASK_SUFFIX
 from augengine.storage import check_no_credentials, is_url
 
 __all__ = ["FolderSource", "SampleSet", "Source", "TarsSource", "open_source", "source_from_json", "tars_left_out"]
@@ -38,7 +39,7 @@ def open_source(
     *,
     stain: str,
     masks: str | None = None,
-    mask_suffix: str = "_mask",
+    mask_suffix: str = MASK_SUFFIX,
     image_member: str | None = None,
     mask_member: str | None = None,
 ) -> Source:

@@ -19,6 +19,7 @@ from augengine.shards.pairing import Pairs, pair_masks
 from augengine.shards.read import meta_text, parse_meta
 from augengine.shards.roles import IMAGE_EXTS
 from augengine.sources.trees import NO_FILE, Tree, tree_of
+from augengine.spec import MASK_SUFFIX
 from augengine.storage import in_order, is_url
 
 _NO_PAIRS = Pairs(images={}, lost=frozenset())
@@ -66,7 +67,7 @@ class FolderSource:
 
     folder: str
     masks: str | None = None
-    mask_suffix: str = "_mask"
+    mask_suffix: str = MASK_SUFFIX
 
     def scan(self) -> Listing:
         """List the images; see `Source`."""

@@ -13,6 +13,7 @@ from augengine.annotations import LabelFinder
 from augengine.errors import SourceError
 from augengine.progress import counted
 from augengine.shards.pairing import pair_masks
+from augengine.spec import MASK_SUFFIX
 from augengine.storage import is_url, open_plain, redact
 
 SLIDE_EXTS = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".czi")
@@ -129,7 +130,7 @@ def _apart(found: Sequence[Found], finders: Sequence[LabelFinder]) -> tuple[list
 def _in_folders_of_masks(files: Collection[Path]) -> set[Path]:
     """The files that are masks by their folder: ``masks/s1.tif`` beside ``slides/s1.tif`` or ``s1.tif``."""
     named = {file.with_suffix("").as_posix(): file for file in files}
-    pairs = pair_masks(named, named, "_mask")
+    pairs = pair_masks(named, named, MASK_SUFFIX)
     return {named[mask] for mask in pairs.sound if named[mask].parent != named[pairs.images[mask]].parent}
 
 

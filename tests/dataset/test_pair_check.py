@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import pytest
 from PIL import Image
 
 from augengine.dataset import AugmentRequest, augment
+from augengine.dataset.pair_check import check_pair
+from augengine.dataset.resolve import resolve_pair
 from augengine.errors import SpecError
+from augengine.measures.pair_verdict import MIN_TILES, PairVerdict
 from augengine.runs import read_status
 from augengine.weights.home import home
 from tests.support.datasets import Listener, digests
@@ -55,6 +59,17 @@ def test_a_random_pair_is_refused_and_writes_nothing(random_pair: Path, tiles: P
         augment(asked(tiles, tmp_path / "out", random_pair), Listener())
     assert "--force" in caught.value.hint
     assert not (tmp_path / "out").exists()
+
+
+def test_a_verdict_about_its_bound_is_warned_of(
+    random_pair: Path, tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsure = PairVerdict(word="hides and responds", reason="a Dice of 0.76", sure=False, tiles=6, marker_px=9999)
+    for verdict, warnings in ((unsure, 1), (replace(unsure, sure=True), 0), (replace(unsure, tiles=MIN_TILES - 1), 0)):
+        monkeypatch.setattr("augengine.dataset.pair_check.find_verdict", lambda *_, found=verdict: found)
+        listener = Listener()
+        check_pair(resolve_pair(asked(tiles, tmp_path / "out", random_pair), Listener()), listener)
+        assert sum("is it the right stain?" in line for line in listener.warnings) == warnings
 
 
 def test_force_goes_on_and_the_verdict_stands_in_the_summary(random_pair: Path, tiles: Path, tmp_path: Path) -> None:

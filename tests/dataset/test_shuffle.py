@@ -165,3 +165,11 @@ def test_the_augmenter_refuses_what_it_would_not_read() -> None:
             refused()
     with pytest.raises(SpecError, match="takes no sigma"):
         shuffle(image, sigma=0.1)
+
+
+def test_masks_of_0_and_255_are_told_of(tiles: Path, tmp_path: Path) -> None:
+    for file in tiles.glob("*_mask.png"):
+        mask = read_mask(file.read_bytes(), max_side=999)
+        file.write_bytes(encode_mask(np.where(mask > 0, 255, 0).astype(np.uint8)))
+    summary = augment(request(tiles, tmp_path / "out"), Listener())
+    assert any("--classes 255" in line for line in summary.outcome.notes)

@@ -69,9 +69,15 @@ def test_a_line_says_which_rule_holds(samples: list[Any], words: str, tmp_path: 
 def test_variants_that_were_lost_are_said(tmp_path: Path) -> None:
     written = [sample("a", 1, variants=2), sample("a", 2, variants=2), sample("b", 2, variants=2)]
     catalogue = read_catalogue([shard(tmp_path / "s.tar", written)])
-    (line,) = doubts(catalogue)
+    _, line = doubts(catalogue)
     assert "1 source has fewer variants than were written: b" in line
-    assert not list(doubts(read_catalogue([shard(tmp_path / "t.tar", written[:2])])))
+    whole = read_catalogue([shard(tmp_path / "t.tar", [sample("a", 0, variants=2), *written[:2]])])
+    assert not list(doubts(whole))
+
+
+def test_sources_that_are_not_there_themselves_are_said(tmp_path: Path) -> None:
+    (line,) = doubts(read_catalogue([shard(tmp_path / "s.tar", [sample("a", 1, variants=1)])]))
+    assert "augment with --include-source" in line
 
 
 def test_a_sample_that_is_there_twice_is_refused(tmp_path: Path) -> None:

@@ -223,6 +223,7 @@ def test_opening_says_what_was_found(library: Library, caplog: pytest.LogCapture
     open_dataset(library.dataset(2, with_source=False, shards=5))
     assert caplog.messages == [
         "11 sources in 5 shards: none is there itself, one of its 2 variants is always shown",
+        "no source is there itself, so all that is shown are variants: augment with --include-source",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from augengine.compiling import Tile
 from augengine.engines.fidelity import Budget
 from augengine.errors import SourceError
 from augengine.measures import Wipes
+from augengine.measures.objects import MarkerObjects
 from augengine.probing import Bounds, Probe
 from augengine.probing.measuring import measure
 from augengine.probing.report import Cost, integral
@@ -48,6 +50,20 @@ def test_eps_follows_the_bounds(small_weights: Path) -> None:
     loose = measured(hiding(), small_weights, bounds=Bounds(structure=0.1, area=9))
     assert loose.choice.eps is not None
     assert loose.choice.eps > 0.07
+
+
+def test_it_says_how_many_markers_the_chosen_eps_moves(small_weights: Path) -> None:
+    found = measured(hiding(), small_weights)
+    few = found.points[0].objects
+    assert "at sigma 0.07 noise moves" in found.moves
+    assert found.moves in found.lines()
+    weak = replace(found, points=tuple(replace(each, objects=few) for each in found.points))
+    strong = replace(
+        found, points=tuple(replace(each, objects=MarkerObjects(kept=1, lost=9, new=9)) for each in found.points)
+    )
+    assert "is little, so variants of one tile look alike" in weak.moves
+    assert strong.moves == "at sigma 0.07 noise moves 90% of 10 small markers"
+    assert measured(copying(), small_weights).moves == ""
 
 
 def test_the_verdicts_sigmas_are_measured_besides_those_asked_for(small_weights: Path) -> None:

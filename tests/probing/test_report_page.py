@@ -171,7 +171,8 @@ def test_take_this_eps_shows_the_command_for_the_sigma_that_is_seen(opened: Chro
     sigma = by(opened, "value").text
     typed = by(opened, "typed").text
     assert typed == (
-        f"augengine augment --stain cd68 --in 'my tiles/' --mpp 0.5 --eps {sigma} --variants 4 --out shards/"
+        f"augengine augment --stain cd68 --in 'my tiles/' --mpp 0.5 --eps {sigma} --variants 4 "
+        "--include-source --out my-shards/"
     )
     by(opened, "sigma").send_keys(Keys.HOME)
     assert not by(opened, "take").is_enabled()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from augengine.compiling.tissue_tiles import to_inputs, why_left_out
 from augengine.errors import SpecError
 from augengine.measures import structure
 from augengine.measures.verdict import DEFAULT_RULE
+from augengine.pictures.encode import encode_mask
 from augengine.probing import SpecimenRequest
 from augengine.probing.reference import reference_tiles
 from augengine.probing.specimen import open_specimen
@@ -38,6 +40,24 @@ def test_a_tile_without_tissue_or_of_one_colour_is_left_out_and_one_without_mark
 def test_a_request_for_a_specimen_checks_itself(changes: dict[str, float]) -> None:
     with pytest.raises(SpecError):
         SpecimenRequest(**{"stain": "cd68", **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.e2e
+def test_masks_are_found_in_a_folder_of_their_own_or_by_their_suffix(tiles: Path, copies: Path, tmp_path: Path) -> None:
+    mask = encode_mask(np.ones((64, 64), np.uint8))
+    shutil.copytree(tiles, tmp_path / "beside")
+    (tmp_path / "beside" / "t0_seg.png").write_bytes(mask)
+    (tmp_path / "apart").mkdir()
+    for name in ("t0", "t1", "t2", "blank", "broken"):
+        (tmp_path / "apart" / f"{name}.png").write_bytes(mask)
+    for source, said in (
+        (tmp_path / "beside", {"mask_suffix": "_seg"}),
+        (tiles, {"masks": str(tmp_path / "apart")}),
+    ):
+        request = SpecimenRequest(stain="cd68", source=str(source), weights=copies, mpp=0.5, **said)  # type: ignore[arg-type]
+        with open_specimen(request, note=print, warn=print) as specimen:
+            masked = {tile.key for tile in specimen.tiles if tile.mask is not None}
+        assert masked == ({"t0"} if "mask_suffix" in said else {"t0", "t1", "t2"})
 
 
 @pytest.mark.e2e

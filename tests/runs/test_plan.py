@@ -63,6 +63,7 @@ def test_another_plan_is_refused_naming_the_difference(tmp_path: Path, other: Pl
     with pytest.raises(PlanMismatch, match=words) as caught:
         check_plan(tmp_path, other)
     assert "another folder" in caught.value.hint
+    assert ("--retry-failed" in caught.value.hint) == ("names or sizes" in words)
     assert check_plan(tmp_path, a_plan())
 
 

@@ -126,8 +126,9 @@ def test_a_network_may_work_at_a_coarser_scale(cohort: Cohort, tmp_path: Path) -
     assert (training.items[0]["image"].shape, training.items[0]["mask"].shape) == ((3, 12, 12), (12, 12))
     training.train()
     assert sum(vars_of(measure(tmp_path, cohort.test))) <= 6 * 16 * 16
-    with pytest.raises(SourceError, match="smaller than a crop of 48 px"):
+    with pytest.raises(SourceError, match="smaller than a crop of 48 px") as caught:
         cohort.check_sizes(tiny_recipe(shrink=2, crop=24))
+    assert "--crop 16, or --recipe small" in caught.value.hint
 
 
 def vars_of(found: Measures) -> tuple[int, int, int]:

@@ -81,7 +81,7 @@ class Cohort:
 
     def check_sizes(self, recipe: UnetRecipe) -> None:
         """Refuse tiles that are smaller than a crop; see `check_sizes`."""
-        check_sizes(self.tiles, recipe, "take a smaller --crop, or cut larger tiles")
+        check_sizes(self.tiles, recipe)
 
     def to_json(self) -> dict[str, Any]:
         """Counts, as plain json values."""
@@ -94,7 +94,7 @@ class Cohort:
         }
 
 
-def check_sizes(tiles: Sequence[Tile], recipe: UnetRecipe, hint: str = "cut larger tiles") -> None:
+def check_sizes(tiles: Sequence[Tile], recipe: UnetRecipe) -> None:
     """Refuse tiles that are smaller than a crop.
 
     Raises:
@@ -106,8 +106,15 @@ def check_sizes(tiles: Sequence[Tile], recipe: UnetRecipe, hint: str = "cut larg
         raise SourceError(
             f"{len(small)} tiles are smaller than a crop of {recipe.shrink * recipe.crop} px, as {first.key} with "
             f"{first.width} x {first.height}",
-            hint=hint,
+            hint=_smaller(min(min(tile.height, tile.width) for tile in small), recipe),
         )
+
+
+def _smaller(side: int, recipe: UnetRecipe) -> str:
+    """What trains on tiles of this least side, in pixels."""
+    crop = recipe.largest_crop(side // recipe.shrink)
+    fitting = "" if crop is None else f"--crop {crop}, "
+    return f"{fitting}or --recipe small, which trains on small tiles without a GPU; or cut larger tiles"
 
 
 def open_cohort(

@@ -62,8 +62,7 @@ class UnetRecipe:
         if not 0 < self.lr <= 1:
             raise SpecError(f"lr must be in (0, 1], got {self.lr}")
         if self.output_side(self.crop) is None:
-            fits = [side for side in range(self.crop, 0, -1) if self.output_side(side) is not None]
-            hint = f"{fits[0]} px fit" if fits else f"{self._least()} px fit"
+            hint = f"{self.largest_crop(self.crop) or self._least()} px fit"
             raise SpecError(f"a {self.padding} U-Net of depth {self.depth} takes no {self.crop} px", hint=hint)
 
     @property
@@ -72,6 +71,10 @@ class UnetRecipe:
         out = self.output_side(self.crop)
         assert out is not None
         return (self.crop - out) // 2
+
+    def largest_crop(self, side: int) -> int | None:
+        """The largest crop that fits into a side, in pixels that the network sees; None where none does."""
+        return next((crop for crop in range(side, 0, -1) if self.output_side(crop) is not None), None)
 
     def output_side(self, side: int) -> int | None:
         """The output's side for an input's, or None where a level would not halve evenly or nothing is left."""
