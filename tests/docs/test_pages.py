@@ -51,7 +51,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "tiles" / f"tile_{i}.png").write_bytes(encode(stained(SIDE, seed=i)))
         (folder / "tiles" / f"tile_{i}_mask.png").write_bytes(encode(class_ids(SIDE, SIDE, seed=i)))
     # The package's pair does not know these drawn tiles, and `augment` says so.
-    type_lines(typed(), folder, toys={"augengine augment": "--force"})
+    type_lines(typed(), folder, toys={"augengine augment --stain cd68 --eps": "--force"})
     return folder
 
 
