@@ -9,8 +9,9 @@ from dataclasses import fields
 import pytest
 
 from augengine.json_values import from_json
+from augengine_train.experiments.statistics import Comparison
 from augengine_train.experiments.table1 import gathering
-from augengine_train.experiments.table1.analysis import Comparison, analyse
+from augengine_train.experiments.table1.analysis import analyse
 from augengine_train.experiments.table1.plan import Plan
 from augengine_train.experiments.table1.report import table
 from tests.support.docs_tables import DOCS, Found, numbers, row, two

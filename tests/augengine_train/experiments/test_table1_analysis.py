@@ -16,7 +16,8 @@ from scipy import stats
 from augengine.errors import SpecError
 from augengine.json_values import to_json
 from augengine_train.experiments.cells import Cell, Result
-from augengine_train.experiments.table1.analysis import _holm, analyse, detectable_effect, power_of, sign_flip_p
+from augengine_train.experiments.statistics import detectable_effect, holm, power_of, sign_flip_p
+from augengine_train.experiments.table1.analysis import analyse
 from augengine_train.experiments.table1.plan import Plan, scaled
 from augengine_train.experiments.table1.report import table
 from augengine_train.experiments.table1.reread import main
@@ -116,8 +117,8 @@ def test_sign_flips_and_holm_give_the_answers_worked_out_by_hand() -> None:
     assert sign_flip_p([1, 2, -3]) == 1.0
     assert sign_flip_p([1] * 6) == 2 / 64
     assert sign_flip_p([1.0] * 20) < 1e-4
-    assert _holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert _holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(("units", "effect"), [(6, 1.0), (20, 0.5)])
