@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from augengine.draws.moves import MAX_TRIES, TURNS, Moves, draw_moves
 from augengine.pictures.chromogen import add_stain, scale_chromogen
@@ -68,6 +68,16 @@ def test_under_a_marker_there_is_tissue_as_around_it() -> None:
     assert not RULE.mask(erased).any()
     amounts = concentrations(erased, STAIN)[..., 0]
     assert amounts[where].mean() == pytest.approx(amounts[~where & tissue_mask(image)].mean(), rel=0.2)
+
+
+def test_the_markers_are_scaled_where_they_are() -> None:
+    image = marked_tissue(seed=2)
+    picture, where = MarkedPicture(image, RULE), binary_erosion(RULE.mask(image), iterations=2)
+    before = concentrations(image, STAIN)[where, 1].mean()
+    for factor in (0.0, 0.5, 1.0, 1.5):
+        after = concentrations(picture.scaled(factor), STAIN)[where, 1].mean()
+        assert after == pytest.approx(factor * before, abs=0.015)
+    assert np.array_equal(picture.scaled(0.0), picture.erased)
 
 
 def test_a_marker_that_finds_no_place_stays() -> None:

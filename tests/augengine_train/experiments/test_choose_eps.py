@@ -19,7 +19,8 @@ from augengine.stains import BUILT_IN, Stain, find_stain
 from augengine_train.experiments.choose_eps import Choice
 from augengine_train.experiments.choose_eps.__main__ import main, table
 from augengine_train.experiments.choose_eps.stain_file import recommend_eps
-from augengine_train.experiments.choose_eps.tuning_share import draw_share, write_sources
+from augengine_train.experiments.choose_eps.tuning_share import draw_share
+from augengine_train.experiments.source_copy import write_sources
 from augengine_train.unet.run import find_card
 from augengine_train.unet.tiles import Tile, find_tiles
 from tests.support.datasets import record

@@ -62,6 +62,28 @@ def plot_table(file: Path, panels: Mapping[str, Mapping[str, Points]]) -> None:
     _save(figure, file)
 
 
+def plot_amounts(file: Path, amounts: Sequence[float], curves: Mapping[str, Sequence[float]]) -> None:
+    """F1 against the amount of the markers' chromogen in the test tiles, a line an arm; 1 are the tiles as they are.
+
+    Args:
+        file: A png.
+        amounts: Ascending.
+        curves: Arm -> F1 at each amount.
+
+    Raises:
+        TargetError: It cannot be written.
+    """
+    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for arm, values in curves.items():
+        axes.plot(amounts, values, "o-", markersize=4, label=arm)
+    axes.axvline(1, color="grey", linestyle=":")
+    axes.set(xlabel="times the markers' chromogen in the test tiles", ylabel="F1 by pixel", xticks=list(amounts))
+    axes.set_title("A flat line does not rely on the markers")
+    axes.legend(fontsize=8)
+    _save(figure, file)
+
+
 def _save(figure: Figure, file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

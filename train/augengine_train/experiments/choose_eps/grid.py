@@ -14,9 +14,10 @@ from augengine.progress import Watcher
 from augengine.stains import Stain
 from augengine_train.experiments.cells import Cell, CellLog, Result, run_cells
 from augengine_train.experiments.choose_eps.choice import UNAUGMENTED, Choice
-from augengine_train.experiments.choose_eps.contents import digest_tiles
-from augengine_train.experiments.choose_eps.tuning_share import Unit, draw_share, write_sources
+from augengine_train.experiments.choose_eps.tuning_share import Unit, draw_share
+from augengine_train.experiments.contents import digest_tiles
 from augengine_train.experiments.folder_claim import claim
+from augengine_train.experiments.source_copy import write_sources
 from augengine_train.unet import (
     Cohort,
     Fit,

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from augengine.digests import canonical_json
 from augengine.draws.philox import derive_key
 from augengine.errors import SourceError, SpecError
-from augengine.sample import SOURCE_VARIANT
-from augengine.shards import ShardWriter
 from augengine_train.unet.cohort import Tiles
 from augengine_train.unet.tiles import Tile
 
@@ -38,26 +34,3 @@ def draw_share(tiles: Sequence[Tile], share: float, unit: Unit, seed: int) -> Ti
     count = max(1, math.floor(share * len(unique) + 0.5))
     chosen = {unique[int(index)] for index in rng.permutation(len(unique))[:count]}
     return tuple(tile for tile, name in zip(tiles, names, strict=True) if name in chosen)
-
-
-def write_sources(tiles: Sequence[Tile], file: Path) -> None:
-    """The tiles alone as a source shard, their images and masks byte for byte; kept if it is there already.
-
-    Raises:
-        TargetError: It cannot be written.
-    """
-    if file.is_file():
-        return
-    draft = file.with_suffix(".part")  # its index takes the name of the tar
-    with ShardWriter(draft) as writer:
-        for tile in tiles:
-            image = tile.images[SOURCE_VARIANT]
-            said = {"mpp": tile.mpp, "patient": tile.patient}
-            meta = canonical_json({name: value for name, value in said.items() if value})
-            members = [(_extension(image.name), image.read()), (_extension(tile.mask.name), tile.mask.read())]
-            writer.add(tile.key, [*members, ("json", meta)])
-    draft.replace(file)
-
-
-def _extension(name: str) -> str:
-    return name.rpartition("/")[2].partition(".")[2].lower()

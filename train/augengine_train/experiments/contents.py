@@ -1,4 +1,4 @@
-"""The tiles of a search, by what they show."""
+"""The tiles of an experiment, by what they show."""
 
 from __future__ import annotations
 

@@ -1,0 +1,241 @@
+"""The comparison on a user's tiles: its folds, its arms, its cells, and what follows from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from augengine.errors import PlanMismatch, SourceError, SpecError, WeightsError
+from augengine.pictures.colour import concentrations
+from augengine.sample import SOURCE_VARIANT
+from augengine.stains import BUILT_IN
+from augengine_train.data.decoding import PlaceReader
+from augengine_train.experiments.compare.__main__ import main
+from augengine_train.experiments.compare.analysis import Analysis, analyse
+from augengine_train.experiments.compare.arms import shown_tiles
+from augengine_train.experiments.compare.folds import cohort_of, deal_folds
+from augengine_train.experiments.compare.plan import AMOUNTS, ARMS, Arm, Comparing
+from augengine_train.experiments.compare.report import table
+from augengine_train.experiments.compare.run import run
+from augengine_train.unet.measures import Counts, Measures
+from augengine_train.unet.tiles import Tile, find_tiles
+from tests.support.datasets import Listener
+from tests.support.segmenter_tiles import names, tiny_recipe, write_tiles
+from tests.support.small_generator import write_small_pair
+
+PATIENTS = ("p0", "p1", "p2", "p3")
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tile, ...]:
+    folder = tmp_path_factory.mktemp("tiles")
+    for number, patient in enumerate(PATIENTS):
+        write_tiles(folder, names(f"{patient}_", 2 + number % 2), seed=10 * number, patient=patient, shard=patient)
+    return find_tiles([str(folder)])
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    write_small_pair(folder)
+    return folder
+
+
+def wanted(tiles: tuple[Tile, ...], out: Path, **changes: Any) -> Comparing:
+    options: dict[str, Any] = {"arms": ("baseline", "shuffle"), "folds": 3, "variants": 1, "steps": 1}
+    return Comparing(
+        **{
+            "tiles": tiles,
+            "stain": BUILT_IN["cd68"],
+            "stain_option": "cd68",
+            "out": out,
+            "recipe": tiny_recipe(width=2),
+            "marker_threshold": 0.05,
+            **options,
+            **changes,
+        }
+    )
+
+
+def test_each_patient_is_tested_once_and_never_learnt_from_then(tiles: tuple[Tile, ...]) -> None:
+    folds = deal_folds(tiles, 3, seed=0)
+    assert sorted(name for fold in folds for name in fold) == list(PATIENTS)
+    assert folds == deal_folds(tiles, 3, seed=0)
+    for number, fold in enumerate(folds):
+        cohort = cohort_of(tiles, folds, number)
+        assert {tile.patient for tile in cohort.test} == set(fold)
+        assert len(cohort.tiles) == len(tiles)
+
+
+def test_folds_have_about_as_many_tiles(tiles: tuple[Tile, ...]) -> None:
+    many = tuple(replace(tiles[0], key=f"k{i}", patient=f"p{min(i, 5)}") for i in range(20))
+    sizes = [sum(tile.patient in fold for tile in many) for fold in deal_folds(many, 3, seed=1)]
+    assert sorted(sizes) == [2, 3, 15]
+
+
+def test_tiles_without_patients_or_with_too_few_are_refused(tiles: tuple[Tile, ...]) -> None:
+    with pytest.raises(SourceError, match="10 tiles say no patient"):
+        deal_folds([replace(tile, patient="") for tile in tiles], 3, seed=0)
+    with pytest.raises(SourceError, match="4 patients cannot be dealt into 5 folds") as caught:
+        deal_folds(tiles, 5, seed=0)
+    assert caught.value.hint == "--folds 4"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"arms": ("shuffle",)}, {"arms": ("baseline",)}, {"folds": 2}, {"steps": 0}, {"arms": ("baseline", "baseline")}],
+)
+def test_a_comparison_checks_itself(tiles: tuple[Tile, ...], tmp_path: Path, changes: dict[str, Any]) -> None:
+    with pytest.raises(SpecError):
+        wanted(tiles, tmp_path, **changes)
+
+
+@pytest.fixture(scope="module")
+def compared(
+    tiles: tuple[Tile, ...], weights: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Comparing, list[str]]:
+    """All arms, with generators that copy."""
+    every = wanted(tiles, tmp_path_factory.mktemp("compared"), arms=ARMS, weights=weights, eps=0.05)
+    return every, run(every, Listener())
+
+
+@pytest.mark.e2e
+def test_all_arms_are_trained_and_measured_patient_by_patient(compared: tuple[Comparing, list[str]]) -> None:
+    every, lines = compared
+    found = json.loads((every.out / "compare.json").read_text())
+    assert len(found["cells"]) == 3 * len(ARMS)
+    assert {name for cell in found["cells"] for name in cell["patients"]} == set(PATIENTS)
+    assert set(found["cells"][0]["patients"].popitem()[1]) == {f"{amount:g}" for amount in AMOUNTS}
+    assert sum(line.startswith("| ") for line in lines) == 1 + len(ARMS)
+    assert found["analysis"]["verdict"][0] in lines
+    assert (every.out / "compare.png").stat().st_size > 5000
+    assert lines[0] in (every.out / "compare.md").read_text()
+    assert not list((every.out / "runs").iterdir())
+
+
+@pytest.mark.e2e
+def test_it_goes_on_with_what_is_missing_and_refuses_another_comparison(
+    compared: tuple[Comparing, list[str]], tiles: tuple[Tile, ...]
+) -> None:
+    every, lines = compared
+    log = every.out / "cells.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-2]))
+    listener = Listener()
+    assert run(every, listener) == lines
+    assert f"{3 * len(ARMS) - 2} of {3 * len(ARMS)} cells were run before" in listener.notes
+    with pytest.raises(PlanMismatch, match="holds another comparison: steps 1 there, 2 wanted"):
+        run(replace(every, steps=2), Listener())
+    with pytest.raises(PlanMismatch, match="another comparison: tiles"):
+        run(replace(every, tiles=tiles[:-1]), Listener())
+
+
+@pytest.mark.e2e
+def test_the_arm_of_haematoxylin_shows_no_chromogen(compared: tuple[Comparing, list[str]]) -> None:
+    every, _ = compared
+    plain, changed = (shown_tiles(every, arm) for arm in ("baseline", "haematoxylin"))
+    reader = PlaceReader()
+    for one, other in zip(plain, changed, strict=True):
+        assert (one.key, one.patient, one.mpp) == (other.key, other.patient, other.mpp)
+        assert np.array_equal(reader.mask(one.mask), reader.mask(other.mask))
+        picture = reader.image(other.images[SOURCE_VARIANT])
+        assert concentrations(picture, every.stain)[..., 1].mean() < 0.003
+
+
+@pytest.mark.e2e
+def test_without_generators_their_arms_are_refused(tiles: tuple[Tile, ...], tmp_path: Path) -> None:
+    with pytest.raises(WeightsError):
+        run(wanted(tiles, tmp_path / "out", arms=("baseline", "paper"), weights=tmp_path), Listener())
+
+
+def cells(values: Mapping[str, tuple[float, float]], patients: int = 8) -> list[dict[str, Any]]:
+    """One fold a patient: arm -> share of the truth that is found, with markers and without."""
+
+    def measures(share: float, patient: int) -> dict[str, Any]:
+        hits = round(1000 * share) + patient
+        return Measures(Counts(hits, 0, 1000 - hits)).to_json()
+
+    return [
+        {
+            "repeat": 0,
+            "fold": fold,
+            "arm": arm,
+            "patients": {
+                f"p{fold}": {
+                    f"{amount:g}": measures(without if amount == 0 else found + 0.001 * (fold % 3), fold)
+                    for amount in AMOUNTS
+                }
+            },
+        }
+        for fold in range(patients)
+        for arm, (found, without) in values.items()
+    ]
+
+
+def judged(tiles: tuple[Tile, ...], values: Mapping[str, tuple[float, float]]) -> Analysis:
+    arms: tuple[Arm, ...] = tuple(arm for arm in ARMS if arm in values)
+    return analyse(wanted(tiles, Path("out"), arms=arms, folds=8), cells(values))
+
+
+def test_the_shuffle_is_taken_where_it_does_as_well(tiles: tuple[Tile, ...]) -> None:
+    found = judged(tiles, {"baseline": (0.4, 0.1), "shuffle": (0.6, 0.55), "paper": (0.6, 0.5)})
+    relies, helps, leans = found.verdict()
+    assert "relies on the markers: without them F1 falls by" in relies
+    assert "These arms raise F1 on these patients: paper, shuffle; the shuffle is among them" in helps
+    assert "rely less on the markers than the baseline: paper, shuffle" in leans
+    assert found.pooled["baseline"][1.0].pixels.f1 == pytest.approx(0.57, abs=0.02)
+
+
+def test_the_paper_is_taken_where_it_beats_the_shuffle(tiles: tuple[Tile, ...]) -> None:
+    found = judged(tiles, {"baseline": (0.4, 0.1), "shuffle": (0.5, 0.4), "paper": (0.8, 0.7)})
+    assert "paper raises it most: take it" in found.verdict()[1]
+
+
+def test_where_nothing_helps_it_says_so(tiles: tuple[Tile, ...]) -> None:
+    found = judged(tiles, {"baseline": (0.6, 0.59), "shuffle": (0.6, 0.6), "haematoxylin": (0.3, 0.3)})
+    assert "does not rely on the markers" in found.verdict()[0]
+    assert "No arm is shown to raise F1" in found.verdict()[1]
+    assert "These lower it: haematoxylin" in found.verdict()[1]
+    assert any("power of 80 %" in line for line in found.lines())
+    assert len(table(found)) == 7
+
+
+def test_patients_without_anything_to_find_count_in_the_pooled_numbers_alone(tiles: tuple[Tile, ...]) -> None:
+    results = cells({"baseline": (0.5, 0.5), "shuffle": (0.6, 0.5)})
+    for each in results[:2]:
+        each["patients"]["p0"] = {f"{amount:g}": Measures(Counts(0, 7, 0)).to_json() for amount in AMOUNTS}
+    found = analyse(wanted(tiles, Path("out"), folds=8), results)
+    assert (found.left_out, len(found.units)) == (("p0",), 7)
+    assert found.pooled["baseline"][1.0].pixels.false_positives == 7
+    with pytest.raises(SpecError, match="1 cells were not run"):
+        analyse(wanted(tiles, Path("out"), folds=8), results[:-1])
+    with pytest.raises(SourceError, match="2 patients show something to find, 3 are needed"):
+        analyse(wanted(tiles, Path("out"), folds=3), [each for each in results if each["fold"] < 3])
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.e2e
+def test_the_command_takes_patients_from_a_file(tmp_path: Path) -> None:
+    for number in range(3):
+        write_tiles(tmp_path, names(f"q{number}_", 2), seed=number, shard=f"q{number}")
+    size = ["--recipe", "small", "--width", 2, "--depth", 2, "--crop", 32, "--steps", 1, "--variants", 1]
+    common = ["--stain", "cd68", "--data", tmp_path, "--out", tmp_path / "out", "--arm", "stain-jitter", *size]
+    refused = call(*common)
+    assert refused.exit_code == 2
+    assert "say no patient" in refused.output
+    csv = tmp_path / "patients.csv"
+    csv.write_text("file,patient,split\nq0_*,anna,train\nq1_*,berta,train\nq2_*,carl,test\n")
+    done = call(*common, "--patients", csv)
+    assert done.exit_code == 0, done.output
+    assert "| baseline |" in done.output
+    folds = json.loads((tmp_path / "out" / "plan.json").read_text())["folds"]
+    assert sorted(folds) == [["anna"], ["berta"], ["carl"]]
