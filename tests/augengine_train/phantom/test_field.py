@@ -19,9 +19,9 @@ from augengine_train.phantom import Correlation, Field, FieldSpec, Patient, Seri
 from augengine_train.phantom.anatomy import GLOMERULUS_RADIUS_UM, SCLEROTIC_SHRINKS_TO, Anatomy, draw_anatomy
 from augengine_train.phantom.draws import keyed, smooth_noise, thin_out
 from augengine_train.phantom.frame import MARGIN_UM, Frame
-from augengine_train.phantom.markers import KINDS, draw_markers
+from augengine_train.phantom.markers import INFILTRATE_RADIUS_UM, KINDS, draw_markers
 from augengine_train.phantom.packing import OPEN, OUT, SCLEROTIC, Packing, pack
-from augengine_train.phantom.spec import STAINS, PhantomStain
+from augengine_train.phantom.spec import NO_INFILTRATES, STAINS, Infiltrates, PhantomStain
 
 BLUR_PX = 8
 """More than the optics' reach and a marker's soft edge together, at 0.5 um/px."""
@@ -160,6 +160,33 @@ def test_correlation_is_the_density_in_glomeruli_over_that_outside(correlation: 
     areas = np.array([np.count_nonzero(packing.zone == zone) for zone in (OUT, OPEN, SCLEROTIC)]) / 1e6
     expected = runs * KINDS["cd68"].per_mm2 * areas * [1.0, *correlation]
     assert np.all(np.abs(counts - expected) <= 4 * np.sqrt(expected))
+
+
+def test_infiltrates_add_crowded_markers_and_change_no_others() -> None:
+    packing, kind = packing_with_both_kinds(), KINDS["cd68"]
+    added, expected = 0, 0.0
+    for seed in range(40):
+        usual = draw_markers(kind, packing, seed, Correlation())
+        baited = draw_markers(kind, packing, seed, Correlation(), Infiltrates(per_mm2=8, density=4))
+        count = len(usual.places)
+        for name in ("places", "radius", "ratio", "angle", "strength"):
+            assert np.array_equal(getattr(baited, name)[:count], getattr(usual, name))
+        rows, columns = np.floor(baited.places[count:] + MARGIN_UM).astype(int).T
+        assert np.all(packing.zone[rows, columns] == OUT)
+        added += len(rows)
+        # Circles overlap and reach beyond the field, so this is the most that can be expected.
+        mean_area = float(np.pi * np.mean(np.square(np.linspace(*INFILTRATE_RADIUS_UM, 99)))) / 1e6
+        expected += 8 * packing.zone.size / 1e6 * mean_area * 4 * kind.per_mm2
+    assert 0.4 * expected < added < expected
+
+
+def test_pas_shows_no_infiltrates_and_a_field_says_that_it_has_some() -> None:
+    plain, baited = (spec("pas", side=160, infiltrates=each) for each in (NO_INFILTRATES, Infiltrates(per_mm2=30)))
+    assert draw_field(plain).image.tobytes() == draw_field(baited).image.tobytes()
+    assert draw_field(baited).to_json()["infiltrates"] == {"per_mm2": 30, "density": 4.0}
+    for values in ({"per_mm2": -1.0}, {"per_mm2": 101.0}, {"density": -1.0}):
+        with pytest.raises(SpecError, match="of infiltrates is in"):
+            Infiltrates(**values)
 
 
 def test_markers_lie_in_interstitium_and_tufts_only() -> None:

@@ -11,7 +11,7 @@ import click
 from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand
 from augengine_train.phantom.series import Series
 from augengine_train.phantom.shards import write_series
-from augengine_train.phantom.spec import STAINS, PhantomStain, deal_correlations
+from augengine_train.phantom.spec import STAINS, Infiltrates, PhantomStain, deal_correlations
 
 
 @click.command("phantom", cls=PoliteCommand, context_settings=SETTINGS)
@@ -42,11 +42,31 @@ from augengine_train.phantom.spec import STAINS, PhantomStain, deal_correlations
     "Repeatable: several are dealt to the patients in turn.",
 )
 @click.option("--sclerotic-correlation", type=float, help="The same for sclerotic glomeruli; by default --correlation.")
+@click.option(
+    "--infiltrates",
+    type=float,
+    default=0.0,
+    help="Number of infiltrates per mm2 of interstitium: places full of markers that are no glomeruli.",
+)
+@click.option(
+    "--infiltrate-density", type=float, default=4.0, help="Density of markers in infiltrates over that outside."
+)
 def main(
-    out: Path, stain: PhantomStain, correlations: Sequence[float], sclerotic_correlation: float | None, **options: Any
+    out: Path,
+    stain: PhantomStain,
+    correlations: Sequence[float],
+    sclerotic_correlation: float | None,
+    infiltrates: float,
+    infiltrate_density: float,
+    **options: Any,
 ) -> None:
     """Draw fields of kidney whose glomeruli and markers are known, and write them as source shards."""
-    series = Series(stain=stain, correlations=deal_correlations(correlations, sclerotic_correlation), **options)
+    series = Series(
+        stain=stain,
+        correlations=deal_correlations(correlations, sclerotic_correlation),
+        infiltrates=Infiltrates(per_mm2=infiltrates, density=infiltrate_density),
+        **options,
+    )
     with click.progressbar(length=series.count, label=f"drawing {stain}") as bar:
         done = write_series(series, out, tick=bar.update)
     click.echo(f"{out}: {done.drawn} fields drawn, {done.kept} were there; {series.mpp} um/px")

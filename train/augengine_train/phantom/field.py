@@ -52,6 +52,7 @@ class Field:
             "glomeruli": self.glomerulus_count,
             "sclerotic": self.sclerotic_count,
             "correlation": to_json(spec.correlation),
+            "infiltrates": to_json(spec.infiltrates),
         }
 
 
@@ -65,7 +66,7 @@ def draw_field(spec: FieldSpec) -> Field:
     anatomy = draw_anatomy(spec.side * spec.mpp, spec.anatomy_seed, patient)
     tissue = make_tissue(anatomy, spec.side, spec.mpp)
     kind = KINDS["cd68" if spec.stain == "pas" else spec.stain]
-    markers = draw_markers(kind, tissue.packing, spec.marker_seed, spec.correlation)
+    markers = draw_markers(kind, tissue.packing, spec.marker_seed, spec.correlation, spec.infiltrates)
     stained = stain_markers(markers, tissue.packing, tissue.frame)
     shown = None if spec.stain == "pas" else stained
     inside = [each for each in anatomy.glomeruli if _reaches_in(each, anatomy)]

@@ -15,7 +15,10 @@ from scipy.ndimage import distance_transform_edt
 from augengine_train.phantom.draws import Map, Points, keyed, smooth_noise
 from augengine_train.phantom.frame import MARGIN_UM, Frame
 from augengine_train.phantom.packing import OPEN, OUT, SCLEROTIC, Packing
-from augengine_train.phantom.spec import Correlation
+from augengine_train.phantom.spec import NO_INFILTRATES, Correlation, Infiltrates
+
+INFILTRATE_RADIUS_UM = (60.0, 110.0)
+"""As glomeruli, so that size does not tell them apart."""
 
 Window = tuple[slice, slice]
 
@@ -121,14 +124,51 @@ class Stained:
         return self.cover > IS_MARKER
 
 
-def draw_markers(kind: MarkerKind, packing: Packing, seed: int, correlation: Correlation) -> Markers:
-    """Draw a Poisson number of markers into the interstitium, the tufts and the scars of a field."""
+def draw_markers(
+    kind: MarkerKind,
+    packing: Packing,
+    seed: int,
+    correlation: Correlation,
+    infiltrates: Infiltrates = NO_INFILTRATES,
+) -> Markers:
+    """Draw a Poisson number of markers into the interstitium, the tufts and the scars of a field.
+
+    Infiltrates add markers of their own; the others stay as they are without any.
+    """
     rng = keyed(seed, "markers")
     factors = {OUT: 1.0, OPEN: correlation.glomeruli, SCLEROTIC: correlation.sclerotic}
     room = _room(packing)
     parts = [_scatter(rng, packing.zone == zone, room, kind.per_mm2 * factor) for zone, factor in factors.items()]
-    places = np.concatenate(parts)
     inner = np.repeat([zone != OUT for zone in factors], [len(part) for part in parts])
+    usual = _shape(rng, kind, seed, np.concatenate(parts), inner)
+    if not infiltrates.per_mm2:
+        return usual
+    own = keyed(seed, "infiltrates")
+    zone = _infiltrated(own, packing, infiltrates) & (packing.zone == OUT)
+    bait = _scatter(own, zone, room, kind.per_mm2 * infiltrates.density)
+    return _joined(usual, _shape(own, kind, seed, bait, np.zeros(len(bait), dtype=np.bool_)))
+
+
+def _infiltrated(rng: np.random.Generator, packing: Packing, infiltrates: Infiltrates) -> NDArray[np.bool_]:
+    """Where infiltrates are, on the coarse grid of 1 um."""
+    height, width = packing.zone.shape
+    y, x = np.mgrid[:height, :width]
+    found = np.zeros((height, width), dtype=np.bool_)
+    for _ in range(rng.poisson(infiltrates.per_mm2 * height * width / 1e6)):
+        cy, cx, radius = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(*INFILTRATE_RADIUS_UM)
+        found |= np.hypot(y - cy, x - cx) < radius
+    return found
+
+
+def _joined(first: Markers, second: Markers) -> Markers:
+    """All markers of both, which are of one kind and seed."""
+    arrays = ("places", "inner", "radius", "ratio", "angle", "strength")
+    both = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in arrays}
+    return Markers(kind=first.kind, seed=first.seed, **both)
+
+
+def _shape(rng: np.random.Generator, kind: MarkerKind, seed: int, places: Points, inner: NDArray[np.bool_]) -> Markers:
+    """Markers at some places, with a shape and a strength each."""
     count = len(places)
     return Markers(
         kind=kind,

@@ -10,7 +10,14 @@ from augengine.errors import SpecError
 from augengine.json_values import to_json
 from augengine_train.phantom.draws import derive_seed
 from augengine_train.phantom.patients import Patient
-from augengine_train.phantom.spec import UNCORRELATED, Correlation, FieldSpec, PhantomStain
+from augengine_train.phantom.spec import (
+    NO_INFILTRATES,
+    UNCORRELATED,
+    Correlation,
+    FieldSpec,
+    Infiltrates,
+    PhantomStain,
+)
 
 DRAWING_VERSION = 2
 """Written into every folder; raised whenever the same spec gives other pixels (a test tells)."""
@@ -36,6 +43,7 @@ class Series:
         patients: How many people they are of.
         first_patient: Number of the first of them: two series without a person in common differ in it.
         correlations: How many markers glomeruli hold; several are dealt to the patients in turn.
+        infiltrates: Bait in the interstitium of all fields.
     """
 
     stain: PhantomStain
@@ -46,6 +54,7 @@ class Series:
     patients: int = 1
     first_patient: int = 0
     correlations: tuple[Correlation, ...] = (UNCORRELATED,)
+    infiltrates: Infiltrates = NO_INFILTRATES
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MAX_FIELDS:
@@ -73,6 +82,7 @@ class Series:
             anatomy_seed=derive_seed(self.seed, f"anatomy of patient {patient}, field {own}"),
             marker_seed=derive_seed(self.seed, f"markers of {self.stain} of patient {patient}, field {own}"),
             correlation=self.correlations[number % self.patients % len(self.correlations)],
+            infiltrates=self.infiltrates,
         )
 
     def key(self, number: int) -> str:

@@ -44,6 +44,28 @@ class Correlation:
 UNCORRELATED = Correlation()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infiltrates:
+    """Bait: round places in the interstitium that are as full of markers as a crowded glomerulus, and are none.
+
+    Attributes:
+        per_mm2: Expected number of them, outside of glomeruli; 0 draws none.
+        density: Expected markers a mm2 within them, over that outside of glomeruli.
+    """
+
+    per_mm2: float = 0.0
+    density: float = 4.0
+
+    def __post_init__(self) -> None:
+        for name, most in (("per_mm2", 100.0), ("density", _MAX_FACTOR)):
+            if not 0 <= (value := getattr(self, name)) <= most:
+                hint = "4 a mm2 is one in a field of 512 um"
+                raise SpecError(f"{name} of infiltrates is in [0, {most:g}], got {value}", hint=hint)
+
+
+NO_INFILTRATES = Infiltrates()
+
+
 def deal_correlations(glomeruli: Sequence[float], sclerotic: float | None = None) -> tuple[Correlation, ...]:
     """One correlation for each factor of ``glomeruli``; sclerotic glomeruli have the same factor, or their own."""
     return tuple(
@@ -63,6 +85,7 @@ class FieldSpec:
         anatomy_seed: Decides tubules, glomeruli, vessels and nuclei.
         marker_seed: Decides the markers and nothing else; PAS does not show them.
         correlation: How many markers glomeruli hold.
+        infiltrates: Bait in the interstitium.
     """
 
     side: int = 512
@@ -72,6 +95,7 @@ class FieldSpec:
     anatomy_seed: int
     marker_seed: int
     correlation: Correlation = UNCORRELATED
+    infiltrates: Infiltrates = NO_INFILTRATES
 
     def __post_init__(self) -> None:
         if not MIN_SIDE <= self.side <= MAX_SIDE:
