@@ -44,6 +44,7 @@ class Series:
         first_patient: Number of the first of them: two series without a person in common differ in it.
         correlations: How many markers glomeruli hold; several are dealt to the patients in turn.
         infiltrates: Bait in the interstitium of all fields.
+        marker_round: Another round draws other markers into the same anatomy.
     """
 
     stain: PhantomStain
@@ -55,6 +56,7 @@ class Series:
     first_patient: int = 0
     correlations: tuple[Correlation, ...] = (UNCORRELATED,)
     infiltrates: Infiltrates = NO_INFILTRATES
+    marker_round: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MAX_FIELDS:
@@ -74,13 +76,14 @@ class Series:
     def spec(self, number: int) -> FieldSpec:
         """What field ``number`` is drawn from."""
         patient, own = self._own(number)
+        again = f", round {self.marker_round}" if self.marker_round else ""
         return FieldSpec(
             side=self.side,
             mpp=self.mpp,
             stain=self.stain,
             patient=patient,
             anatomy_seed=derive_seed(self.seed, f"anatomy of patient {patient}, field {own}"),
-            marker_seed=derive_seed(self.seed, f"markers of {self.stain} of patient {patient}, field {own}"),
+            marker_seed=derive_seed(self.seed, f"markers of {self.stain} of patient {patient}, field {own}{again}"),
             correlation=self.correlations[number % self.patients % len(self.correlations)],
             infiltrates=self.infiltrates,
         )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from augengine.draws.philox import derive_key
 from augengine.pictures.arrays import RgbImage
@@ -18,14 +15,10 @@ from augengine_train.experiments.cells import Cell
 from augengine_train.experiments.compare.arms import shown_tiles
 from augengine_train.experiments.compare.folds import Folds, cohort_of
 from augengine_train.experiments.compare.plan import AMOUNTS, Comparing
-from augengine_train.loop.rhythm import Rhythm
-from augengine_train.unet import Fit, Measures, Rule, StoredVariants, Tile, make_training
-from augengine_train.unet.fit import open_view
+from augengine_train.experiments.one_training import trained
+from augengine_train.unet import Measures, Tile
 from augengine_train.unet.measures import compare
 from augengine_train.unet.predict import View
-from augengine_train.unet.stored import count_stored
-
-_VALIDATIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +35,11 @@ class CellRunner:
 
     def __call__(self, cell: Cell) -> dict[str, Any]:
         """Train and measure; the training's folder is removed when its numbers are known."""
-        # Small convolutions on shared cores wait for each other: one thread a process is several times faster.
-        if not torch.cuda.is_available():
-            torch.set_num_threads(1)
         wanted = self.wanted
         cohort = cohort_of(shown_tiles(wanted, cell["arm"]), self.folds, cell["fold"])
         folder = wanted.out / "runs" / "-".join(str(value) for value in cell.values())
-        variants, _ = count_stored(cohort.train)
-        every = max(1, wanted.steps // _VALIDATIONS)
-        training = make_training(
-            Fit(
-                cohort=cohort,
-                rule=Rule(variants=variants, p=wanted.recipe.p, seed=seed_of(wanted, cell), at_most=True),
-                variants=StoredVariants(),
-                recipe=wanted.recipe,
-                out=folder,
-                classes=wanted.classes,
-                steps=wanted.steps,
-                augmented=cell["arm"],
-                precision=wanted.precision,
-                rhythm=Rhythm(log=every, checkpoint=every, validate=every),
-                quiet=True,
-            )
-        )
-        training.resume()
-        training.train()
-        view = open_view(folder)
-        found = {patient: self._measure(view, patient, cohort.test) for patient in self.folds[cell["fold"]]}
-        shutil.rmtree(folder, ignore_errors=True)
+        with trained(wanted.training, cohort, folder, arm=cell["arm"], seed=seed_of(wanted, cell)) as view:
+            found = {patient: self._measure(view, patient, cohort.test) for patient in self.folds[cell["fold"]]}
         return {"patients": found}
 
     def _measure(self, view: View, patient: str, tiles: tuple[Tile, ...]) -> Mapping[str, Any]:

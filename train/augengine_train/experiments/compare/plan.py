@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from augengine.errors import SpecError
 from augengine.pictures.markers import MarkerRule, derive_threshold
@@ -13,14 +13,14 @@ from augengine.sample import SOURCE_VARIANT
 from augengine.stains import Stain
 from augengine_train.cyclegan.step import PrecisionOption
 from augengine_train.data.decoding import PlaceReader
+from augengine_train.experiments.arm_shards import SHOWN, Shown
 from augengine_train.experiments.cells import Cell
+from augengine_train.experiments.one_training import TrainingPlan
 from augengine_train.unet.cohort import Tiles
 from augengine_train.unet.recipe import UnetRecipe
 
-Arm = Literal["baseline", "reconstruction", "paper", "shuffle", "haematoxylin", "stain-jitter"]
-ARMS: tuple[Arm, ...] = get_args(Arm)
-OF_GENERATORS: tuple[Arm, ...] = ("reconstruction", "paper")
-"""Arms that need a pair of generators."""
+Arm = Literal["baseline"] | Shown
+ARMS: tuple[Arm, ...] = ("baseline", *SHOWN)
 
 MIN_FOLDS = 3
 """One fold is tested, one validates, and at least one is learnt from."""
@@ -87,6 +87,11 @@ class Comparing:
                 raise SpecError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.recipe.stain_jitter:
             raise SpecError("stain jitter is an arm of the comparison, so the recipe is without it")
+
+    @property
+    def training(self) -> TrainingPlan:
+        """How each segmenter is trained."""
+        return TrainingPlan(recipe=self.recipe, steps=self.steps, classes=self.classes, precision=self.precision)
 
     def rule(self) -> MarkerRule:
         """What counts as a marker: by the threshold that was given, or by Otsu's method on up to 32 of the tiles.

@@ -7,12 +7,13 @@ from typing import Any
 
 from augengine.json_values import to_json
 from augengine.progress import Watcher
+from augengine_train.experiments.arm_shards import OF_GENERATORS
 from augengine_train.experiments.cells import CellLog, run_cells
 from augengine_train.experiments.compare.analysis import analyse
-from augengine_train.experiments.compare.arms import eps_of, write_arms
+from augengine_train.experiments.compare.arms import arm_shards, write_arms
 from augengine_train.experiments.compare.cell import CellRunner
 from augengine_train.experiments.compare.folds import Folds, deal_folds
-from augengine_train.experiments.compare.plan import OF_GENERATORS, Comparing
+from augengine_train.experiments.compare.plan import Comparing
 from augengine_train.experiments.compare.report import write_report
 from augengine_train.experiments.contents import digest_tiles
 from augengine_train.experiments.folder_claim import claim
@@ -46,7 +47,7 @@ def _decides(wanted: Comparing, folds: Folds) -> dict[str, Any]:
         "tiles": digest_tiles(wanted.tiles),
         "stain": stain,
         "generators": dict(digest_pair(wanted.stain, wanted.weights)) if with_pair else {},
-        "eps": eps_of(wanted) if "paper" in wanted.arms else None,
+        "eps": arm_shards(wanted).noise_bound if "paper" in wanted.arms else None,
         "recipe": to_json(wanted.recipe),
         **{name: to_json(getattr(wanted, name)) for name in simple},
         "folds": to_json(folds),

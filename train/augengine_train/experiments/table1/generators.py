@@ -22,10 +22,11 @@ def digest_generators(plan: Plan, weights: Path) -> dict[str, Mapping[Direction,
         WeightsError: The folder lacks a pair.
         SpecError: A pair was trained at other um/px than the plan's, or a stain is a reference stain.
     """
-    return {stain: _find(stain, plan.mpp, weights).digests for stain in plan.stains}
+    return {stain: find_generators(stain, plan.mpp, weights).digests for stain in plan.stains}
 
 
-def _find(stain_name: str, mpp: float, weights: Path) -> WeightsPair:
+def find_generators(stain_name: str, mpp: float, weights: Path) -> WeightsPair:
+    """A stain's pair in a folder, for drawn tissue of some um/px; errors as in `digest_generators`."""
     stain = find_stain(stain_name)
     try:
         pair = find_pair(stain, [weights])
