@@ -17,6 +17,7 @@ from augengine.pictures.files import write_png
 from augengine.shards.records import write_json
 from augengine.stains import BUILT_IN
 from augengine.tiling.patients import PatientRow, Split
+from augengine_train.cyclegan.crowded import crowded_dice
 from augengine_train.cyclegan.findings import Findings, KnownField, find_out
 from augengine_train.cyclegan.finish import WEIGHTS
 from augengine_train.cyclegan.fit import Effort, PairFit, copy_pair, train_pair
@@ -151,12 +152,11 @@ def main(out: Path, weights: Path | None, stains: Sequence[PhantomStain], **opti
     tissue = Tissue(seed=options["seed"], **{name: options.pop(name) for name in drawn})
     effort = Effort(**options)
     for stain in stains or STAINS:
-        findings = fit_phantoms(stain, tissue, effort, out, weights or out / WEIGHTS)
-        click.echo("\n".join(["", *findings.lines()]))
+        click.echo("\n".join(["", *fit_phantoms(stain, tissue, effort, out, weights or out / WEIGHTS)]))
 
 
-def fit_phantoms(stain: PhantomStain, tissue: Tissue, effort: Effort, out: Path, weights: Path) -> Findings:
-    """Draw, train one pair, measure it, and leave pair, grid and ``{out}/{stain}/findings.json``."""
+def fit_phantoms(stain: PhantomStain, tissue: Tissue, effort: Effort, out: Path, weights: Path) -> list[str]:
+    """Draw, train one pair, measure it, and leave pair, grid and ``{out}/{stain}/findings.json``; lines to print."""
     reference, own = (open_phantoms(each, tissue, out / "phantoms" / each) for each in (_REFERENCE, stain))
     note = f"{tissue.fields} phantoms of {tissue.patients} patients, {tissue.side} px at {tissue.mpp:g} um/px"
     gathered = ", ".join(f"{factor:g}" for factor in tissue.correlations)
@@ -165,13 +165,14 @@ def fit_phantoms(stain: PhantomStain, tissue: Tissue, effort: Effort, out: Path,
     train_pair(fit, reference, own, out / stain, effort)
     pair = f"{_REFERENCE}-{stain}"
     copy_pair(out / stain / WEIGHTS / pair, weights / pair)
-    findings = measure_phantoms(stain, tissue, weights, grid=out / stain / "phantoms.png")
+    findings, crowded = measure_phantoms(stain, tissue, weights, grid=out / stain / "phantoms.png")
     run: dict[str, Any] = {"steps": effort.steps, "width": effort.width, "blocks": effort.blocks, "crop": effort.crop}
     run |= {"identity": effort.identity, "cycle": effort.cycle}
     run |= {"mpp": tissue.mpp, "seed": tissue.seed, "correlations": list(tissue.correlations)}
-    record = {"run": run, "course": course_of(out / stain), **findings.to_json()}
+    record = {"run": run, "course": course_of(out / stain), "crowded_dice": crowded, **findings.to_json()}
     write_json(out / stain / "findings.json", record, out / stain)
-    return findings
+    kept = "none is crowded" if crowded is None else f"{crowded:.2f}"
+    return [*findings.lines(), f"markers of b and b' within crowded glomeruli: Dice {kept}"]
 
 
 def course_of(folder: Path) -> list[dict[str, Any]]:
@@ -186,8 +187,10 @@ def open_phantoms(stain: PhantomStain, tissue: Tissue, folder: Path) -> Domain:
     return open_domain(str(folder), name=stain, target_mpp=tissue.mpp, patients=tissue.split())
 
 
-def measure_phantoms(stain: PhantomStain, tissue: Tissue, weights: Path, *, grid: Path | None = None) -> Findings:
-    """A stored pair's findings on people whom it has not seen."""
+def measure_phantoms(
+    stain: PhantomStain, tissue: Tissue, weights: Path, *, grid: Path | None = None
+) -> tuple[Findings, float | None]:
+    """A stored pair's findings on people whom it has not seen, and what it keeps in crowded glomeruli."""
     pair = load_pair(_REFERENCE, stain, weights)
     networks = pair.to_reference, pair.from_reference
     a, b = ([draw_field(each.spec(i)) for i in range(each.count)] for each in map(tissue.measured, (_REFERENCE, stain)))
@@ -195,7 +198,8 @@ def measure_phantoms(stain: PhantomStain, tissue: Tissue, weights: Path, *, grid
     references = [field.image for field in a]
     if grid is not None:
         write_png(grid, sample_grid(*networks, references, [field.image for field in known]))
-    return find_out(*networks, references, known, BUILT_IN[stain])
+    findings = find_out(*networks, references, known, BUILT_IN[stain])
+    return findings, crowded_dice(*networks, b, BUILT_IN[stain])
 
 
 if __name__ == "__main__":
