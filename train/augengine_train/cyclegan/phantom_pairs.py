@@ -13,6 +13,7 @@ from typing import Any, cast
 import click
 
 from augengine.errors import SpecError
+from augengine.json_values import to_json
 from augengine.pictures.files import write_png
 from augengine.shards.records import write_json
 from augengine.stains import BUILT_IN
@@ -21,6 +22,7 @@ from augengine_train.cyclegan.crowded import crowded_dice
 from augengine_train.cyclegan.findings import Findings, KnownField, find_out
 from augengine_train.cyclegan.finish import WEIGHTS
 from augengine_train.cyclegan.fit import Effort, PairFit, copy_pair, train_pair
+from augengine_train.cyclegan.hiding_options import hiding_options, take_hiding
 from augengine_train.cyclegan.pairs import load_pair
 from augengine_train.data import Domain, Patients, open_domain
 from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand
@@ -145,12 +147,14 @@ class Tissue:
     help="Density of markers in glomeruli over that outside; 1 is no correlation. "
     "Repeatable: several are dealt to the patients in turn.",
 )
+@hiding_options
+@click.option("--init-from", type=FILE, help="Pair to begin with: a folder of ONNX files, or a training's.")
 @click.option("--resume", is_flag=True, help="Go on where an earlier call was broken off.")
 def main(out: Path, weights: Path | None, stains: Sequence[PhantomStain], **options: Any) -> None:
     """Draw phantoms, train a pair of generators for each stain, and measure what the paper found."""
     drawn = ("fields", "side", "mpp", "patients", "correlations")
     tissue = Tissue(seed=options["seed"], **{name: options.pop(name) for name in drawn})
-    effort = Effort(**options)
+    effort = Effort(hiding=take_hiding(options), **options)
     for stain in stains or STAINS:
         click.echo("\n".join(["", *fit_phantoms(stain, tissue, effort, out, weights or out / WEIGHTS)]))
 
@@ -168,6 +172,7 @@ def fit_phantoms(stain: PhantomStain, tissue: Tissue, effort: Effort, out: Path,
     findings, crowded = measure_phantoms(stain, tissue, weights, grid=out / stain / "phantoms.png")
     run: dict[str, Any] = {"steps": effort.steps, "width": effort.width, "blocks": effort.blocks, "crop": effort.crop}
     run |= {"identity": effort.identity, "cycle": effort.cycle}
+    run |= {"hiding": to_json(effort.hiding), "begun_with": str(effort.init_from or "")}
     run |= {"mpp": tissue.mpp, "seed": tissue.seed, "correlations": list(tissue.correlations)}
     record = {"run": run, "course": course_of(out / stain), "crowded_dice": crowded, **findings.to_json()}
     write_json(out / stain / "findings.json", record, out / stain)

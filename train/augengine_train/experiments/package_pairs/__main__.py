@@ -11,7 +11,7 @@ import click
 from augengine.errors import SpecError
 from augengine.weights.recipe import Upsampling
 from augengine_train.cyclegan.fit import Effort, PairFit, train_pair
-from augengine_train.cyclegan.hiding import Hiding
+from augengine_train.cyclegan.hiding_options import hiding_options, take_hiding
 from augengine_train.cyclegan.networks import DiscriminatorNorm
 from augengine_train.cyclegan.pairs import load_pair
 from augengine_train.cyclegan.recipe import MAX_SCALES
@@ -88,21 +88,7 @@ JUDGED = "cd68"
     default=0.5,
     help="Share of the steps over which the learning rate falls to 0.",
 )
-@click.option(
-    "--hide",
-    type=click.FloatRange(0),
-    default=0.0,
-    help="Weight of the loss that makes the generators hide markers from a network that looks for them; 0 has none.",
-)
-@click.option(
-    "--hide-sigma", type=click.FloatRange(0, 1), default=0.1, help="Noise that the network of --hide looks through."
-)
-@click.option(
-    "--hide-emphasis",
-    type=click.FloatRange(0),
-    default=10.0,
-    help="With --hide: how much more than others a marker's pixels count in the cycle loss.",
-)
+@hiding_options
 @click.option(
     "--discriminator-norm",
     type=click.Choice(get_args(DiscriminatorNorm)),
@@ -139,15 +125,12 @@ def main(
     weights: Path,
     replaces: bool,
     segmenter_steps: int,
-    hide: float,
-    hide_sigma: float,
-    hide_emphasis: float,
     **effort: Any,
 ) -> None:
     """Train the package's pairs, compare them with the committed ones on held-out strips, replace what is better."""
     more = None if pas is None else MorePas(folder=pas, left_out=tuple(leave_out))
     beside = None if outlined is None else Outlined(folder=outlined, mpp=outlined_mpp)
-    hiding = Hiding(weight=hide, sigma=hide_sigma, emphasis=hide_emphasis) if hide else None
+    hiding = take_hiding(effort)
     better: list[str] = []
     with interruptible("the same command with --resume goes on from the last checkpoint"):
         segmenter = _segmenter(stains, more, data, out, segmenter_steps, beside)

@@ -29,7 +29,7 @@ from augengine_train.phantom.spec import PhantomStain
 @click.option(
     "--weights",
     type=FILE,
-    default=Path("runs/phantom-mix", WEIGHTS),
+    default=Path("runs/phantom-hide", WEIGHTS),
     help="Generators trained on drawn tissue with several correlations.",
 )
 @click.option("--stain", type=click.Choice(("cd34", "cd68")), default="cd34", help="Stain of the tissue.")
