@@ -20,7 +20,7 @@ COMMANDS: Mapping[str, Place] = {
     "drift": _place("unet.drift", "Measure how far a segmenter's masks drift when tiles are augmented."),
     "choose-eps": _place("experiments.choose_eps.__main__", "Try a grid of eps and recommend the one that helps most."),
     "compare": _place("experiments.compare.__main__", "Compare augmentations on your tiles: does it help, and why?"),
-    "organ-cores": _place("data.organ_cores", "Lay out the HuBMAP + HPA set of organs for augengine tile."),
+    "organ-cores": _place("experiments.organ_cores", "Lay out the HuBMAP + HPA set of organs for augengine tile."),
     "reliance": _place("experiments.reliance.__main__", "Run the experiment on reliance on markers, on drawn tissue."),
     "phantom": _place("phantom.__main__", "Draw kidney whose glomeruli and markers are known."),
     "phantom-compare": _place("phantom.compare", "Compare drawn tissue with real fields."),

@@ -68,7 +68,7 @@ class Augmenter:
         folder = None if weights is None else Path(weights)
         self._source: Opener
         if method == "shuffle":
-            _refuse(eps=eps, weights=weights, precision=precision)
+            _refuse(eps=eps, weights=weights, precision=precision, backend=None if backend == "auto" else backend)
             self._source = Shuffler.find(stain, threshold=marker_threshold, seed=seed)
         else:
             _refuse_other_method(method, marker_threshold)

@@ -30,7 +30,10 @@ def shuffle_spec(
         SpecError: The threshold is no concentration.
         SourceError: No tile shows tissue.
     """
-    threshold = request.marker_threshold or _planned_threshold(request)
+    if stain.reference is None:
+        watcher.warn(f"{stain.name} names no stain to translate it to: is its chromogen a marker?")
+    asked = request.marker_threshold
+    threshold = asked if asked is not None else _planned_threshold(request)
     tiles = Tiles(source=source, listing=listing, stain=stain, known=True)
     height, width = (min(_SIDE, side) for side in listing.largest)
     shown, _ = showing_tissue(tiles, _LOOKED_AT, height, width)

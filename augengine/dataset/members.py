@@ -76,9 +76,11 @@ def sample_json(
 
     Every sample of a dataset has the same fields with the same types and none is null, so that columnar readers can
     merge them: what is unknown is an empty text, or 0 um/px. ``variants`` says how many variants are written of the
-    source, itself not counted: 0 if it passes through untouched. With a gate there is ``counterstain_ssim`` too.
+    source, itself not counted: 0 if it passes through untouched. With a gate there is ``counterstain_ssim`` too, and
+    where markers are shuffled ``method``.
     """
-    gate = {} if spec.gate is None else {"counterstain_ssim": written.ssim}
+    more: dict[str, Any] = {} if spec.gate is None else {"counterstain_ssim": written.ssim}
+    more |= {} if spec.shuffle is None else {"method": spec.method}
     return {
         "source_key": sample.key,
         "stain": spec.stain,
@@ -88,14 +90,13 @@ def sample_json(
         "eps": float(spec.eps),
         "sigma": float(written.sigma),
         "seed": spec.seed,
-        "method": spec.method,
         "noise_version": NOISE_VERSION if spec.shuffle is None else SHUFFLE_VERSION,
         "engine_to_reference": engines.to_reference,
         "engine_from_reference": engines.from_reference,
         "precision": engines.precision,
         "mpp": float(sample.mpp or spec.mpp or 0),
         "source": sample.meta_text,
-        **gate,
+        **more,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from augengine.dataset.preparing import follow_plan, prepare
 from augengine.dataset.reopen import planned_engines
 from augengine.dataset.request import AugmentRequest
 from augengine.dataset.resolve import resolve
+from augengine.dataset.resolved import Run
 from augengine.progress import LogWatcher, Watcher
 from augengine.runs import (
     Retry,
@@ -60,8 +62,15 @@ def augment(request: AugmentRequest | None = None, watcher: Watcher | None = Non
             retry,
             hold,
             watcher,
-            about={"verdict": ready.verdict, "command": request.command()},
+            about={"verdict": ready.verdict, "command": _command(run)},
             notes=run.notes,
             look=partial(odd_classes, spec=run.spec),
         )
     return Summary(outcome=outcome, engines=ready.engines, verdict=ready.verdict)
+
+
+def _command(run: Run) -> str:
+    """The command that makes the same dataset, with the threshold that was found."""
+    shuffle = run.spec.shuffle
+    request = run.request if shuffle is None else replace(run.request, marker_threshold=shuffle.threshold)
+    return request.command()

@@ -16,12 +16,15 @@ from augengine.fleet.outfits import SameLibraries
 from augengine.machine import cpu_threads
 from augengine.spec import ShuffleSpec
 
+_LIBRARIES = ("numpy", "scipy", "scikit-image")
+"""What decides the pixels beside OpenCV, which the plan names as its encoder."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShuffleOutfit(SameLibraries):
     """What shuffles markers on a node."""
 
-    DECIDE_BYTES: ClassVar[tuple[str, ...]] = ("augengine", "numpy", "scikit-image")
+    DECIDE_BYTES: ClassVar[tuple[str, ...]] = ("augengine", *_LIBRARIES)
 
 
 def shuffling(run: Run) -> EnginesSpec:
@@ -30,7 +33,7 @@ def shuffling(run: Run) -> EnginesSpec:
     return no_engines(
         height,
         width,
-        made_by=f"shuffle {SHUFFLE_VERSION}, scikit-image {version('scikit-image')}, numpy {version('numpy')}",
+        made_by=", ".join([f"shuffle {SHUFFLE_VERSION}", *(f"{name} {version(name)}" for name in _LIBRARIES)]),
         why="markers are shuffled by colour deconvolution",
     )
 

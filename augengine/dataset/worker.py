@@ -30,7 +30,7 @@ from augengine.storage import path_of
 
 
 class Worker:
-    """Makes shards, one job after the other, over one pair of engines that it loads once.
+    """Makes shards, one job after the other, over one chain that it loads once.
 
     Args:
         spec: What to do with every job.

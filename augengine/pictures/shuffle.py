@@ -6,7 +6,7 @@ it cannot know: it fills the place with what lies around it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,7 @@ class MarkedPicture:
     """
 
     def __init__(self, rgb_hwc: RgbImage, rule: MarkerRule) -> None:
-        self._stain, self._tissue = rule.stain, tissue_mask(rgb_hwc)
+        self._stain, self._source, self._tissue = rule.stain, rgb_hwc, tissue_mask(rgb_hwc)
         labels = _label(rule.mask(rgb_hwc))
         amounts = concentrations(rgb_hwc, rule.stain)[..., 1:]
         plain = amounts[self._tissue & (labels == 0)]
@@ -67,15 +67,18 @@ class MarkedPicture:
         self.markers = sorted(_take(labels, np.maximum(chromogen, 0), residual), key=_size, reverse=True)
 
     def scaled(self, factor: float) -> RgbImage:
-        """The picture with ``factor`` times the chromogen of its markers, uint8 (H, W, 3); 0 takes the markers out.
+        """The picture with ``factor`` times the chromogen of its markers, uint8 (H, W, 3).
 
-        Chromogen that is no marker's stays. At 1 the markers are laid down again where they were.
+        Chromogen that is no marker's stays. 1 is the picture as it is; 0 takes the markers out, and fills in what lies
+        under them.
         """
+        if factor == 0:
+            return self.erased
         chromogen, residual = (np.zeros(self._tissue.shape) for _ in range(2))
         for marker in self.markers:
             place = _lie(marker, *marker.place, 0)
-            chromogen[place], residual[place] = factor * marker.chromogen, factor * marker.residual
-        return add_stain(self.erased, self._stain, chromogen=chromogen, residual=residual)
+            chromogen[place], residual[place] = (factor - 1) * marker.chromogen, (factor - 1) * marker.residual
+        return add_stain(self._source, self._stain, chromogen=chromogen, residual=residual)
 
     def shuffled(self, moves: Moves) -> RgbImage:
         """The picture with its markers at other places, uint8 (H, W, 3).
@@ -85,19 +88,26 @@ class MarkedPicture:
         Args:
             moves: As many draws as there are markers, or more.
         """
-        rows, columns = np.nonzero(self._tissue)
-        taken = np.zeros(self._tissue.shape, dtype=np.bool_)
+        taken, stays = (np.zeros(self._tissue.shape, dtype=np.bool_) for _ in range(2))
         chromogen, residual = (np.zeros(self._tissue.shape) for _ in range(2))
-        for marker, places, turns in zip(self.markers, moves.places, moves.turns, strict=False):
-            picked = (places * len(rows)).astype(np.int64)
-            tries = zip(rows[picked], columns[picked], turns, strict=True)
-            y, x = self._free_place(marker, tries, taken)
-            taken[y, x] = True
-            chromogen[y, x] = np.maximum(chromogen[y, x], marker.chromogen)
-            residual[y, x] = marker.residual
-        return add_stain(self.erased, self._stain, chromogen=chromogen, residual=residual)
+        for marker, tries in zip(self.markers, self._tries(moves), strict=False):
+            if (found := self._free_place(marker, tries, taken)) is None:
+                stays[_lie(marker, *marker.place, 0)] = True
+            else:
+                taken[found] = True
+                chromogen[found], residual[found] = marker.chromogen, marker.residual
+        made = add_stain(self.erased, self._stain, chromogen=chromogen, residual=residual)
+        return np.where((stays & ~taken)[..., None], self._source, made)
 
-    def _free_place(self, marker: Marker, tries: Iterator[tuple[int, int, int]], taken: MarkerMask) -> Pixels:
+    def _tries(self, moves: Moves) -> Iterator[Iterable[tuple[int, int, int]]]:
+        """For each marker rows, columns and turns to try, in order; none where there is no tissue."""
+        rows, columns = np.nonzero(self._tissue)
+        for places, turns in zip(moves.places, moves.turns, strict=True):
+            picked = (places * len(rows)).astype(np.int64) if len(rows) else np.zeros(0, dtype=np.int64)
+            yield zip(rows[picked], columns[picked], turns, strict=False)
+
+    def _free_place(self, marker: Marker, tries: Iterable[tuple[int, int, int]], taken: MarkerMask) -> Pixels | None:
+        """The first place that is within the picture, free and on tissue; None if no try has one."""
         own = _lie(marker, *marker.place, 0)
         wanted = min(_MIN_ON_TISSUE, float(self._tissue[own].mean()))
         height, width = taken.shape
@@ -107,7 +117,7 @@ class MarkedPicture:
                 continue
             if not taken[y, x].any() and self._tissue[y, x].mean() >= wanted:
                 return y, x
-        return own
+        return None
 
 
 Pixels = tuple[NDArray[np.int64], NDArray[np.int64]]

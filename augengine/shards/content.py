@@ -22,13 +22,16 @@ from augengine.spec import MAX_SIDE, AugmentSpec
 
 JSON_FIELDS: dict[str, type] = {
     "source_key": str, "stain": str, "reference": str, "variant": int, "variants": int, "eps": float, "sigma": float,
-    "seed": int, "method": str, "noise_version": int, "engine_to_reference": str,
+    "seed": int, "noise_version": int, "engine_to_reference": str,
     "engine_from_reference": str, "precision": str, "mpp": float, "source": str,
 }  # fmt: skip
 """What the json of every augmented sample states, and as what: columnar readers merge equal types alone."""
 
 GATE_FIELDS: dict[str, type] = {"counterstain_ssim": float}
 """What it states besides where there is a gate."""
+
+SHUFFLE_FIELDS: dict[str, type] = {"method": str}
+"""What it states besides where markers are shuffled."""
 
 TILE_FIELDS: Mapping[str, type] = {
     "mpp": float, "slide": str, "x": int, "y": int, "downsample": float, "class": str,
@@ -85,13 +88,15 @@ class Planned:
             becomes=Becomes.of(None, to_json(spec)),
             said={
                 "stain": spec.stain,
-                "method": spec.method,
+                **({} if spec.shuffle is None else {"method": spec.method}),
                 "eps": spec.eps,
                 "seed": spec.seed,
                 **{f"engine_{name}": engines[name] for name in ("to_reference", "from_reference")},
                 "precision": engines["precision"],
             },
-            fields=JSON_FIELDS if spec.gate is None else JSON_FIELDS | GATE_FIELDS,
+            fields=JSON_FIELDS
+            | ({} if spec.gate is None else GATE_FIELDS)
+            | ({} if spec.shuffle is None else SHUFFLE_FIELDS),
             variants=True,
         )
 

@@ -14,7 +14,7 @@ from skimage.measure import find_contours
 
 from augengine.cli.main import main
 from augengine.errors import SourceError
-from augengine_train.data.organ_cores import UNITS, read_cores
+from augengine_train.experiments.organ_cores import UNITS, read_cores
 from augengine_train.unet.tiles import find_tiles
 from tests.docs.test_pages import blocks
 from tests.support.places import ROOT
@@ -29,7 +29,8 @@ TOYS = {
 }
 
 
-CORES = [("kidney", 20), ("kidney", 31), ("kidney", 31), ("kidney", 44), ("lung", 50)]
+CORES = [(10, "kidney", 20), (100, "kidney", 31), (101, "kidney", 31), (1011, "kidney", 44), (203, "lung", 50)]
+"""Number, organ, age; the numbers are beginnings of each other."""
 
 
 def runs_of(mask: np.ndarray) -> str:
@@ -42,18 +43,16 @@ def runs_of(mask: np.ndarray) -> str:
 @pytest.fixture
 def downloaded(tmp_path: Path) -> Path:
     """Five cores, four of a kidney; two of these are of one sex and age."""
-    for name in ("train_images", "train_annotations"):
-        (tmp_path / name).mkdir()
+    for folder in ("train_images", "train_annotations"):
+        (tmp_path / folder).mkdir()
     rows = ["id,organ,data_source,img_height,img_width,pixel_size,tissue_thickness,rle,age,sex"]
-    for number, (organ, age) in enumerate(
-        [("kidney", 20), ("kidney", 31), ("kidney", 31), ("kidney", 44), ("lung", 50)]
-    ):
+    for number, (name, organ, age) in enumerate(CORES):
         picture, mask = glomerulus(SIDE, number)
-        Image.fromarray(picture).save(tmp_path / "train_images" / f"{100 + number}.tiff")
+        Image.fromarray(picture).save(tmp_path / "train_images" / f"{name}.tiff")
         rings = find_contours(np.pad(mask, 1).astype(float), 0.5)  # type: ignore[no-untyped-call]
         points = [[[float(x) - 0.5, float(y) - 0.5] for y, x in ring[:-1]] for ring in rings]
-        (tmp_path / "train_annotations" / f"{100 + number}.json").write_text(json.dumps(points))
-        rows.append(f"{100 + number},{organ},HPA,{SIDE},{SIDE},0.4,4,{runs_of(mask)},{age},Female")
+        (tmp_path / "train_annotations" / f"{name}.json").write_text(json.dumps(points))
+        rows.append(f"{name},{organ},HPA,{SIDE},{SIDE},0.4,4,{runs_of(mask)},{age},Female")
     (tmp_path / "train.csv").write_text("\n".join(rows) + "\n")
     return tmp_path
 
@@ -76,7 +75,7 @@ def test_the_commands_lead_from_the_files_to_the_table(downloaded: Path) -> None
 
 def test_run_lengths_go_down_the_columns_from_one(downloaded: Path) -> None:
     cores = read_cores(downloaded / "train.csv", "kidney")
-    assert [core.name for core in cores] == ["100", "101", "102", "103"]
+    assert [core.name for core in cores] == ["10", "100", "101", "1011"]
     for number, core in enumerate(cores):
         assert np.array_equal(core.mask(), glomerulus(SIDE, number)[1])
 
@@ -86,7 +85,7 @@ def test_polygons_give_the_same_tiles(downloaded: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(downloaded)
     masks = []
     for own, name in (([], "1"), (["--polygons", "train_annotations"], "glomerulus")):
-        out = f"cores-{name}"
+        out = "cores"
         laid = ["train", "organ-cores", "--table", "train.csv", "--images", "train_images", "--out", out, *own]
         done = CliRunner().invoke(main, laid)
         assert done.exit_code == 0, done.output
@@ -120,7 +119,8 @@ def test_a_table_of_another_form_is_refused(tmp_path: Path, table: str, organ: s
 
 
 @pytest.mark.parametrize(
-    ("runs", "said"), [("80 9", "leaves its picture"), ("1 x", "no list of run"), ("0 4", "leaves")]
+    ("runs", "said"),
+    [("80 9", "leaves its picture"), ("1 x", "no list of run"), ("0 4", "leaves"), ("5 3 9", "no list of run")],
 )
 def test_a_mask_that_leaves_its_picture_is_refused(tmp_path: Path, runs: str, said: str) -> None:
     (tmp_path / "t.csv").write_text(f"id,organ,img_height,img_width,pixel_size,rle\n1,lung,9,9,0.4,{runs}\n")
@@ -133,8 +133,8 @@ def test_a_picture_or_polygons_that_are_missing_are_named(downloaded: Path, monk
     monkeypatch.chdir(downloaded)
     common = ["train", "organ-cores", "--table", "train.csv", "--out", "cores"]
     missing = CliRunner().invoke(main, [*common, "--images", "elsewhere"])
-    assert (missing.exit_code, "there is no elsewhere/100.tiff" in missing.output) == (2, True)
-    (downloaded / "train_annotations" / "100.json").write_text("{}")
+    assert (missing.exit_code, "there is no elsewhere/10.tiff" in missing.output) == (2, True)
+    (downloaded / "train_annotations" / "10.json").write_text("{}")
     bad = CliRunner().invoke(main, [*common, "--images", "train_images", "--polygons", "train_annotations/none"])
     assert (bad.exit_code, "is no list of polygons" in bad.output) == (2, True)
 

@@ -74,7 +74,8 @@ def test_the_markers_are_scaled_where_they_are() -> None:
     image = marked_tissue(seed=2)
     picture, where = MarkedPicture(image, RULE), binary_erosion(RULE.mask(image), iterations=2)
     before = concentrations(image, STAIN)[where, 1].mean()
-    for factor in (0.0, 0.5, 1.0, 1.5):
+    assert np.array_equal(picture.scaled(1.0), image)
+    for factor in (0.0, 0.5, 1.5):
         after = concentrations(picture.scaled(factor), STAIN)[where, 1].mean()
         assert after == pytest.approx(factor * before, abs=0.015)
     assert np.array_equal(picture.scaled(0.0), picture.erased)
@@ -85,8 +86,8 @@ def test_a_marker_that_finds_no_place_stays() -> None:
     picture = MarkedPicture(image, RULE)
     count = len(picture.markers)
     corner = Moves(places=np.zeros((count, MAX_TRIES)), turns=np.zeros((count, MAX_TRIES), dtype=np.int64))
-    before, after = RULE.mask(image), RULE.mask(picture.shuffled(corner))
-    assert (before & after).sum() >= 0.95 * before.sum()
+    at_most_one = picture.shuffled(corner)
+    assert (at_most_one != image).any(axis=-1).sum() <= 3 * max(len(each.rows) for each in picture.markers)
 
 
 def test_a_picture_without_markers_stays_as_it_is() -> None:
@@ -99,5 +100,14 @@ def test_a_picture_without_markers_stays_as_it_is() -> None:
 def test_a_picture_that_is_all_marker_stays_as_it_is() -> None:
     image = np.full((40, 40, 3), (120, 70, 40), dtype=np.uint8)
     picture = MarkedPicture(image, RULE)
-    made = picture.shuffled(draw_moves(0, "a", 1, len(picture.markers)))
-    assert RULE.mask(made).all()
+    assert len(picture.markers) == 1
+    assert np.array_equal(picture.shuffled(draw_moves(0, "a", 1, 1)), image)
+
+
+def test_a_speck_on_glass_stays_where_it_is() -> None:
+    glass = np.full((60, 60, 3), 250, dtype=np.uint8)
+    glass[30, 30] = (150, 100, 60)
+    picture = MarkedPicture(glass, MarkerRule(stain=STAIN, threshold=0.02))
+    assert len(picture.markers) == 1
+    assert not tissue_mask(glass).any()
+    assert np.array_equal(picture.shuffled(draw_moves(0, "a", 1, 1)), glass)

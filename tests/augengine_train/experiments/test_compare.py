@@ -14,12 +14,14 @@ from click.testing import CliRunner, Result
 
 from augengine.errors import PlanMismatch, SourceError, SpecError, WeightsError
 from augengine.pictures.colour import concentrations
+from augengine.pictures.markers import MarkerRule
 from augengine.sample import SOURCE_VARIANT
 from augengine.stains import BUILT_IN
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.experiments.compare.__main__ import main
 from augengine_train.experiments.compare.analysis import Analysis, analyse
 from augengine_train.experiments.compare.arms import shown_tiles
+from augengine_train.experiments.compare.cell import dosed
 from augengine_train.experiments.compare.folds import cohort_of, deal_folds
 from augengine_train.experiments.compare.plan import AMOUNTS, ARMS, Arm, Comparing
 from augengine_train.experiments.compare.report import table
@@ -27,6 +29,7 @@ from augengine_train.experiments.compare.run import run
 from augengine_train.unet.measures import Counts, Measures
 from augengine_train.unet.tiles import Tile, find_tiles
 from tests.support.datasets import Listener
+from tests.support.marked_tissue import THRESHOLD, marked_tissue
 from tests.support.segmenter_tiles import names, tiny_recipe, write_tiles
 from tests.support.small_generator import write_small_pair
 
@@ -65,9 +68,9 @@ def wanted(tiles: tuple[Tile, ...], out: Path, **changes: Any) -> Comparing:
 
 
 def test_each_patient_is_tested_once_and_never_learnt_from_then(tiles: tuple[Tile, ...]) -> None:
-    folds = deal_folds(tiles, 3, seed=0)
+    folds = deal_folds(tiles, 3, 0, PATIENTS)
     assert sorted(name for fold in folds for name in fold) == list(PATIENTS)
-    assert folds == deal_folds(tiles, 3, seed=0)
+    assert folds == deal_folds(tiles, 3, 0, PATIENTS)
     for number, fold in enumerate(folds):
         cohort = cohort_of(tiles, folds, number)
         assert {tile.patient for tile in cohort.test} == set(fold)
@@ -76,21 +79,34 @@ def test_each_patient_is_tested_once_and_never_learnt_from_then(tiles: tuple[Til
 
 def test_folds_have_about_as_many_tiles(tiles: tuple[Tile, ...]) -> None:
     many = tuple(replace(tiles[0], key=f"k{i}", patient=f"p{min(i, 5)}") for i in range(20))
-    sizes = [sum(tile.patient in fold for tile in many) for fold in deal_folds(many, 3, seed=1)]
+    sizes = [sum(tile.patient in fold for tile in many) for fold in deal_folds(many, 3, 1, [f"p{i}" for i in range(6)])]
     assert sorted(sizes) == [2, 3, 15]
+
+
+def test_every_fold_has_a_patient_who_shows_something(tiles: tuple[Tile, ...]) -> None:
+    many = tuple(replace(tiles[0], key=f"k{i}", patient=f"p{i % 9}") for i in range(40))
+    for seed in range(20):
+        folds = deal_folds(many, 3, seed, ["p0", "p4", "p8"])
+        assert all(len(set(fold) & {"p0", "p4", "p8"}) == 1 for fold in folds)
 
 
 def test_tiles_without_patients_or_with_too_few_are_refused(tiles: tuple[Tile, ...]) -> None:
     with pytest.raises(SourceError, match="10 tiles say no patient"):
-        deal_folds([replace(tile, patient="") for tile in tiles], 3, seed=0)
-    with pytest.raises(SourceError, match="4 patients cannot be dealt into 5 folds") as caught:
-        deal_folds(tiles, 5, seed=0)
+        deal_folds([replace(tile, patient="") for tile in tiles], 3, 0, [])
+    with pytest.raises(SourceError, match="4 patients show something to find, 5 folds need one each") as caught:
+        deal_folds(tiles, 5, 0, PATIENTS)
     assert caught.value.hint == "--folds 4"
+    with pytest.raises(SourceError, match="2 patients show something") as caught:
+        deal_folds(tiles, 3, 0, PATIENTS[:2])
+    assert "tiles of more patients" in caught.value.hint
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"arms": ("shuffle",)}, {"arms": ("baseline",)}, {"folds": 2}, {"steps": 0}, {"arms": ("baseline", "baseline")}],
+    [
+        *({"arms": arms} for arms in (("shuffle",), ("baseline",), ("baseline", "baseline"))),
+        *({"folds": 2}, {"steps": 0}, {"eps": 0.1}, {"weights": Path("w")}),
+    ],
 )
 def test_a_comparison_checks_itself(tiles: tuple[Tile, ...], tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(SpecError):
@@ -134,6 +150,9 @@ def test_it_goes_on_with_what_is_missing_and_refuses_another_comparison(
         run(replace(every, steps=2), Listener())
     with pytest.raises(PlanMismatch, match="another comparison: tiles"):
         run(replace(every, tiles=tiles[:-1]), Listener())
+    swapped = (replace(tiles[0], patient=tiles[-1].patient), *tiles[1:])
+    with pytest.raises(PlanMismatch, match="another comparison: patients"):
+        run(replace(every, tiles=swapped), Listener())
 
 
 @pytest.mark.e2e
@@ -146,6 +165,27 @@ def test_the_arm_of_haematoxylin_shows_no_chromogen(compared: tuple[Comparing, l
         assert np.array_equal(reader.mask(one.mask), reader.mask(other.mask))
         picture = reader.image(other.images[SOURCE_VARIANT])
         assert concentrations(picture, every.stain)[..., 1].mean() < 0.003
+
+
+@pytest.mark.e2e
+def test_a_patient_who_shows_nothing_is_tested_too(tiles: tuple[Tile, ...], tmp_path: Path) -> None:
+    write_tiles(tmp_path, names("empty_", 2), seed=99, patient="healthy", shard="healthy", class_id=0)
+    every = wanted((*tiles, *find_tiles([str(tmp_path)])), tmp_path / "out", folds=4)
+    run(every, Listener())
+    found = json.loads((every.out / "compare.json").read_text())["analysis"]
+    assert found["patients_without_foreground"] == ["healthy"]
+    assert found["patients"] == list(PATIENTS)
+
+
+@pytest.mark.parametrize("arm", ["baseline", "haematoxylin"])
+def test_the_dose_reaches_what_an_arm_sees(arm: Arm) -> None:
+    image = marked_tissue(seed=1)
+    pictures = dict(dosed(image, MarkerRule(stain=BUILT_IN["cd68"], threshold=THRESHOLD), arm))
+    assert tuple(pictures) == AMOUNTS
+    assert (np.array_equal(pictures[1.0], image)) == (arm == "baseline")
+    assert not np.array_equal(pictures[0.0], pictures[1.0])
+    bare = arm == "haematoxylin"
+    assert all((concentrations(each, BUILT_IN["cd68"])[..., 1].mean() < 0.003) == bare for each in pictures.values())
 
 
 @pytest.mark.e2e
@@ -184,10 +224,10 @@ def judged(tiles: tuple[Tile, ...], values: Mapping[str, tuple[float, float]]) -
 
 
 def test_the_shuffle_is_taken_where_it_does_as_well(tiles: tuple[Tile, ...]) -> None:
-    found = judged(tiles, {"baseline": (0.4, 0.1), "shuffle": (0.6, 0.55), "paper": (0.6, 0.5)})
+    found = judged(tiles, {"baseline": (0.4, 0.1), "shuffle": (0.6, 0.55), "paper": (0.61, 0.5)})
     relies, helps, leans = found.verdict()
     assert "relies on the markers: without them F1 falls by" in relies
-    assert "These arms raise F1 on these patients: paper, shuffle; the shuffle is among them" in helps
+    assert "These arms raise F1 on these patients: paper, shuffle; shuffle is among them" in helps
     assert "rely less on the markers than the baseline: paper, shuffle" in leans
     assert found.pooled["baseline"][1.0].pixels.f1 == pytest.approx(0.57, abs=0.02)
 
@@ -195,6 +235,11 @@ def test_the_shuffle_is_taken_where_it_does_as_well(tiles: tuple[Tile, ...]) -> 
 def test_the_paper_is_taken_where_it_beats_the_shuffle(tiles: tuple[Tile, ...]) -> None:
     found = judged(tiles, {"baseline": (0.4, 0.1), "shuffle": (0.5, 0.4), "paper": (0.8, 0.7)})
     assert "paper raises it most: take it" in found.verdict()[1]
+
+
+def test_of_a_segmenter_that_finds_little_nothing_is_said(tiles: tuple[Tile, ...]) -> None:
+    found = judged(tiles, {"baseline": (0.1, 0.09), "shuffle": (0.1, 0.1)})
+    assert "cannot be said" in found.verdict()[0]
 
 
 def test_where_nothing_helps_it_says_so(tiles: tuple[Tile, ...]) -> None:

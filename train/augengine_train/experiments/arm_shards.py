@@ -11,7 +11,7 @@ from augengine.dataset import AugmentRequest, augment
 from augengine.errors import SpecError, WorkerError
 from augengine.pictures.chromogen import scale_chromogen
 from augengine.progress import Watcher
-from augengine.spec import NoiseSpec
+from augengine.spec import MIN_SIDE, NoiseSpec
 from augengine.stains import Stain
 from augengine_train.experiments.source_copy import write_sources
 from augengine_train.unet.arms import Control, write_control
@@ -91,6 +91,7 @@ class ArmShards:
             seed=self.seed,
             mpp=self.mpp,
             workers=1,
+            max_side=max(MIN_SIDE, *(max(tile.height, tile.width) for tile in find_tiles([str(self.source)]))),
             **options,
         )
         summary = augment(request, watcher)

@@ -83,7 +83,7 @@ def t_test(differences: Sequence[float]) -> tuple[float, float, float]:
     mean, n = statistics.fmean(differences), len(differences)
     error = statistics.stdev(differences) / math.sqrt(n)
     if error == 0:  # all units equal: no spread to test against
-        return (1.0 if mean == 0 else 0.0), mean, mean
+        return (1.0 if mean == 0 else 2.0 ** (1 - n)), mean, mean  # as the sign-flip test has it
     p = 2 * float(stats.t.sf(abs(mean) / error, n - 1))
     half = float(stats.t.ppf(1 - ALPHA / 2, n - 1)) * error
     return p, mean - half, mean + half
@@ -115,16 +115,16 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def power_of(units: int, effect: float) -> float:
-    """Power of the two-sided paired t-test at 5 % for a mean of ``effect`` deviations."""
-    critical, shift = float(stats.t.ppf(1 - ALPHA / 2, units - 1)), effect * math.sqrt(units)
+def power_of(units: int, effect: float, alpha: float = ALPHA) -> float:
+    """Power of the two-sided paired t-test at ``alpha`` for a mean of ``effect`` deviations."""
+    critical, shift = float(stats.t.ppf(1 - alpha / 2, units - 1)), effect * math.sqrt(units)
     return float(stats.nct.sf(critical, units - 1, shift) + stats.nct.cdf(-critical, units - 1, shift))
 
 
-def detectable_effect(units: int) -> float:
+def detectable_effect(units: int, alpha: float = ALPHA) -> float:
     """The effect, in deviations, that is found with a power of 80 %."""
     low, high = 0.0, 100.0
     while high - low > 1e-3:
         middle = (low + high) / 2
-        low, high = (middle, high) if power_of(units, middle) < POWER else (low, middle)
+        low, high = (middle, high) if power_of(units, middle, alpha) < POWER else (low, middle)
     return high

@@ -18,7 +18,7 @@ from augengine_train.phantom.packing import OPEN, OUT, SCLEROTIC, Packing
 from augengine_train.phantom.spec import NO_INFILTRATES, Correlation, Infiltrates
 
 INFILTRATE_RADIUS_UM = (60.0, 110.0)
-"""As glomeruli, so that size does not tell them apart."""
+"""Least and greatest radius of infiltrates: those of glomeruli, so that size does not tell them apart."""
 
 Window = tuple[slice, slice]
 

@@ -12,6 +12,7 @@ import click
 from augengine.stains import find_stain
 from augengine.tiling.patients import Patients
 from augengine.weights.home import home
+from augengine_train.experiments.compare.folds import patients_showing
 from augengine_train.experiments.compare.plan import ARMS, MIN_FOLDS, Arm, Comparing
 from augengine_train.experiments.compare.run import run
 from augengine_train.loop.commands import FILE, SETTINGS, Echo, PoliteCommand, interruptible
@@ -103,7 +104,8 @@ def _obey(
 ) -> None:
     tiles = _tiles(data, patients)
     sized = find_recipe(recipe).with_changes(width=width, depth=depth, crop=crop, shrink=shrink)
-    people = len({tile.patient for tile in tiles})
+    ids = parse_classes(classes)
+    people = len(patients_showing(tiles, ids))
     wanted = Comparing(
         tiles=tiles,
         stain=find_stain(stain, home() / "stains"),
@@ -111,7 +113,7 @@ def _obey(
         recipe=replace(sized, stain_jitter=False),
         arms=tuple(arm for arm in ARMS if not arms or arm == "baseline" or arm in arms),
         folds=folds or max(MIN_FOLDS, min(_DEFAULT_FOLDS, people)),
-        classes=parse_classes(classes),
+        classes=ids,
         **others,
     )
     for line in run(wanted, Echo(), workers=workers):

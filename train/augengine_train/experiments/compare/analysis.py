@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from augengine.errors import SourceError, SpecError
+from augengine_train.experiments.arm_shards import OF_GENERATORS
 from augengine_train.experiments.cells import Result
 from augengine_train.experiments.compare.plan import AMOUNTS, Arm, Comparing
 from augengine_train.experiments.statistics import (
+    ALPHA,
     Comparison,
     compare,
     detectable_effect,
@@ -21,6 +23,9 @@ from augengine_train.unet.measures import Measures
 
 MIN_UNITS = 3
 """Patients that show something to find; with fewer nothing is tested."""
+
+FINDS = 0.5
+"""F1 that a segmenter must reach for it to be said that it does not rely on the markers: R is never above F1."""
 
 RELIES = 0.05
 """F1 that a segmenter must lose without the markers, on the average, for it to be said to rely on them."""
@@ -71,8 +76,8 @@ class Analysis:
 
     @property
     def detectable(self) -> float:
-        """The effect, in deviations, that the tests find with a power of 80 %."""
-        return detectable_effect(len(self.units))
+        """The effect, in deviations, that is surely found with a power of 80 %: at the first step of Holm's method."""
+        return detectable_effect(len(self.units), alpha=ALPHA / len(self.f1))
 
     def lines(self) -> list[str]:
         """The comparisons and the verdict, a line each."""
@@ -104,6 +109,8 @@ class Analysis:
         interval = f"{seen.mean:+.2f} (95 % {seen.low:+.2f} ... {seen.high:+.2f})"
         if seen.low > 0 and seen.mean >= RELIES:
             return f"A segmenter trained on the tiles alone relies on the markers: without them F1 falls by {interval}."
+        if self.pooled["baseline"][1.0].pixels.f1 < FINDS:
+            return "Whether it relies on the markers cannot be said: trained on the tiles alone it finds too little."
         if seen.high < RELIES:
             return f"A segmenter trained on the tiles alone does not rely on the markers: R is {interval}."
         return f"Whether a segmenter trained on the tiles alone relies on the markers is not shown: R is {interval}."
@@ -114,11 +121,12 @@ class Analysis:
         harm = f" These lower it: {', '.join(losses)}." if losses else ""
         if not gains:
             return f"No arm is shown to raise F1 on these patients.{harm} Take none of them for its F1's sake."
-        if "shuffle" in gains and not self._beats("paper", "shuffle"):
-            advice = "the shuffle is among them and needs no generators: take it"
-        else:
-            best = max((each for each in self.f1 if each.verdict == "gain"), key=lambda each: each.mean)
-            advice = f"{best.name.partition(' ')[0]} raises it most: take it"
+        means = {each.name.partition(" ")[0]: each.mean for each in self.f1}
+        best, free = max(gains, key=means.__getitem__), [arm for arm in gains if arm not in OF_GENERATORS]
+        advice = f"{best} raises it most: take it"
+        if best in OF_GENERATORS and free and not self._beats("paper", "shuffle"):
+            simple = max(free, key=means.__getitem__)
+            advice = f"{simple} is among them and needs no generators: take it"
         return f"These arms raise F1 on these patients: {', '.join(gains)}; {advice}.{harm}"
 
     def _beats(self, arm: str, other: str) -> bool:

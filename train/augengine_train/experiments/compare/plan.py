@@ -13,7 +13,7 @@ from augengine.sample import SOURCE_VARIANT
 from augengine.stains import Stain
 from augengine_train.cyclegan.step import PrecisionOption
 from augengine_train.data.decoding import PlaceReader
-from augengine_train.experiments.arm_shards import SHOWN, Shown
+from augengine_train.experiments.arm_shards import OF_GENERATORS, SHOWN, Shown
 from augengine_train.experiments.cells import Cell
 from augengine_train.experiments.one_training import TrainingPlan
 from augengine_train.unet.cohort import Tiles
@@ -85,6 +85,9 @@ class Comparing:
         for name in ("repeats", "variants", "steps"):
             if getattr(self, name) < 1:
                 raise SpecError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not set(self.arms) & set(OF_GENERATORS) and (self.eps is not None or self.weights is not None):
+            hint = "leave them out, or add --arm paper"
+            raise SpecError("none of the arms has a use for --eps or --weights", hint=hint)
         if self.recipe.stain_jitter:
             raise SpecError("stain jitter is an arm of the comparison, so the recipe is without it")
 

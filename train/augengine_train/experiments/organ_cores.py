@@ -65,8 +65,8 @@ class Core:
         """
         try:
             numbers = np.array(self.runs.split(), dtype=np.int64)
-            starts, lengths = numbers[::2] - 1, numbers[1::2]
-            ends = starts + lengths
+            starts, lengths = numbers.reshape(-1, 2).T
+            starts, ends = starts - 1, starts - 1 + lengths
         except ValueError as error:
             raise SourceError(f"the mask of {self.name} is no list of run lengths: {error}") from error
         flat = np.zeros(self.height * self.width, dtype=np.uint8)
@@ -128,14 +128,17 @@ def lay_out(cores: Sequence[Core], organ: str, images: Path, out: Path, polygons
     """
     pictures = {core.name: _picture(images, core.name) for core in cores}
     for core in cores:
+        mask, outlines = out / f"{core.name}_mask.png", out / f"{core.name}.geojson"
         if polygons is None:
-            write_whole(out / f"{core.name}_mask.png", encode_mask(core.mask()))
+            write_whole(mask, encode_mask(core.mask()))
+            outlines.unlink(missing_ok=True)
         else:
-            write_whole(out / f"{core.name}.geojson", _geojson(polygons / f"{core.name}.json", UNITS.get(organ, organ)))
+            write_whole(outlines, _geojson(polygons / f"{core.name}.json", UNITS.get(organ, organ)))
+            mask.unlink(missing_ok=True)
         link = out / f"{core.name}{pictures[core.name].suffix}"
         if not link.is_symlink() and not link.exists():
             link.symlink_to(pictures[core.name].resolve())
-    rows = [f"{core.name}*,{core.donor},train,{core.mpp:g}" for core in cores]
+    rows = [f"{core.name},{core.donor},train,{core.mpp:g}" for core in cores]
     write_whole(out / "split.csv", "\n".join(["file,patient,split,mpp", *rows, ""]))
 
 
