@@ -242,6 +242,18 @@ def test_of_a_segmenter_that_finds_little_nothing_is_said(tiles: tuple[Tile, ...
     assert "cannot be said" in found.verdict()[0]
 
 
+def test_a_fall_with_more_chromogen_is_no_reliance_on_markers_alone(tiles: tuple[Tile, ...]) -> None:
+    values = {"baseline": (0.7, 0.2), "shuffle": (0.7, 0.7)}
+    arms: tuple[Arm, ...] = ("baseline", "shuffle")
+    results = cells(values)
+    assert not any("unusual colour" in line for line in judged(tiles, values).verdict())
+    for each in results:
+        for by_amount in each["patients"].values():
+            by_amount["1.5"] = by_amount["0"]
+    found = analyse(wanted(tiles, Path("out"), arms=arms, folds=8), results)
+    assert "part of R is the unusual colour" in found.verdict()[1]
+
+
 def test_where_nothing_helps_it_says_so(tiles: tuple[Tile, ...]) -> None:
     found = judged(tiles, {"baseline": (0.6, 0.59), "shuffle": (0.6, 0.6), "haematoxylin": (0.3, 0.3)})
     assert "does not rely on the markers" in found.verdict()[0]

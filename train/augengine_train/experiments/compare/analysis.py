@@ -95,7 +95,16 @@ class Analysis:
 
     def verdict(self) -> list[str]:
         """What follows, in words."""
-        return [self._on_reliance(), self._on_help(), *self._on_leaning()]
+        return [self._on_reliance(), *self._on_colour(), self._on_help(), *self._on_leaning()]
+
+    def _on_colour(self) -> list[str]:
+        """A caution where more chromogen costs the baseline F1 as less of it does: then R is not of markers alone."""
+        f1 = {amount: found.pixels.f1 for amount, found in self.pooled["baseline"].items()}
+        lost, reliance = f1[1.0] - f1[1.5], f1[1.0] - f1[0.0]
+        if lost < RELIES or lost < reliance / 4:
+            return []
+        said = f"With one and a half times their chromogen F1 falls too, by {lost:.2f}"
+        return [f"{said}: part of R is the unusual colour rather than the missing markers."]
 
     def _on_leaning(self) -> list[str]:
         less = [each.name.partition(" ")[0] for each in self.reliance if each.verdict == "loss"]
