@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,29 +18,18 @@ from augengine.sample import SOURCE_VARIANT
 from augengine.stains import BUILT_IN
 from augengine_train.data.decoding import PlaceReader
 from augengine_train.experiments.compare.__main__ import main
-from augengine_train.experiments.compare.analysis import Analysis, analyse
 from augengine_train.experiments.compare.arms import shown_tiles
 from augengine_train.experiments.compare.cell import dosed
 from augengine_train.experiments.compare.folds import cohort_of, deal_folds
 from augengine_train.experiments.compare.plan import AMOUNTS, ARMS, Arm, Comparing
-from augengine_train.experiments.compare.report import table
 from augengine_train.experiments.compare.run import run
-from augengine_train.unet.measures import Counts, Measures
 from augengine_train.unet.tiles import Tile, find_tiles
+from tests.support.comparisons import PATIENTS, wanted
+from tests.support.comparisons import tiles as tiles
 from tests.support.datasets import Listener
 from tests.support.marked_tissue import THRESHOLD, marked_tissue
-from tests.support.segmenter_tiles import names, tiny_recipe, write_tiles
+from tests.support.segmenter_tiles import names, write_tiles
 from tests.support.small_generator import write_small_pair
-
-PATIENTS = ("p0", "p1", "p2", "p3")
-
-
-@pytest.fixture(scope="module")
-def tiles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tile, ...]:
-    folder = tmp_path_factory.mktemp("tiles")
-    for number, patient in enumerate(PATIENTS):
-        write_tiles(folder, names(f"{patient}_", 2 + number % 2), seed=10 * number, patient=patient, shard=patient)
-    return find_tiles([str(folder)])
 
 
 @pytest.fixture(scope="module")
@@ -49,22 +37,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     write_small_pair(folder)
     return folder
-
-
-def wanted(tiles: tuple[Tile, ...], out: Path, **changes: Any) -> Comparing:
-    options: dict[str, Any] = {"arms": ("baseline", "shuffle"), "folds": 3, "variants": 1, "steps": 1}
-    return Comparing(
-        **{
-            "tiles": tiles,
-            "stain": BUILT_IN["cd68"],
-            "stain_option": "cd68",
-            "out": out,
-            "recipe": tiny_recipe(width=2),
-            "marker_threshold": 0.05,
-            **options,
-            **changes,
-        }
-    )
 
 
 def test_each_patient_is_tested_once_and_never_learnt_from_then(tiles: tuple[Tile, ...]) -> None:
@@ -192,88 +164,6 @@ def test_the_dose_reaches_what_an_arm_sees(arm: Arm) -> None:
 def test_without_generators_their_arms_are_refused(tiles: tuple[Tile, ...], tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
         run(wanted(tiles, tmp_path / "out", arms=("baseline", "paper"), weights=tmp_path), Listener())
-
-
-def cells(values: Mapping[str, tuple[float, float]], patients: int = 8) -> list[dict[str, Any]]:
-    """One fold a patient: arm -> share of the truth that is found, with markers and without."""
-
-    def measures(share: float, patient: int) -> dict[str, Any]:
-        hits = round(1000 * share) + patient
-        return Measures(Counts(hits, 0, 1000 - hits)).to_json()
-
-    return [
-        {
-            "repeat": 0,
-            "fold": fold,
-            "arm": arm,
-            "patients": {
-                f"p{fold}": {
-                    f"{amount:g}": measures(without if amount == 0 else found + 0.001 * (fold % 3), fold)
-                    for amount in AMOUNTS
-                }
-            },
-        }
-        for fold in range(patients)
-        for arm, (found, without) in values.items()
-    ]
-
-
-def judged(tiles: tuple[Tile, ...], values: Mapping[str, tuple[float, float]]) -> Analysis:
-    arms: tuple[Arm, ...] = tuple(arm for arm in ARMS if arm in values)
-    return analyse(wanted(tiles, Path("out"), arms=arms, folds=8), cells(values))
-
-
-def test_the_shuffle_is_taken_where_it_does_as_well(tiles: tuple[Tile, ...]) -> None:
-    found = judged(tiles, {"baseline": (0.4, 0.1), "shuffle": (0.6, 0.55), "paper": (0.61, 0.5)})
-    relies, helps, leans = found.verdict()
-    assert "relies on the markers: without them F1 falls by" in relies
-    assert "These arms raise F1 on these patients: paper, shuffle; shuffle is among them" in helps
-    assert "rely less on the markers than the baseline: paper, shuffle" in leans
-    assert found.pooled["baseline"][1.0].pixels.f1 == pytest.approx(0.57, abs=0.02)
-
-
-def test_the_paper_is_taken_where_it_beats_the_shuffle(tiles: tuple[Tile, ...]) -> None:
-    found = judged(tiles, {"baseline": (0.4, 0.1), "shuffle": (0.5, 0.4), "paper": (0.8, 0.7)})
-    assert "paper raises it most: take it" in found.verdict()[1]
-
-
-def test_of_a_segmenter_that_finds_little_nothing_is_said(tiles: tuple[Tile, ...]) -> None:
-    found = judged(tiles, {"baseline": (0.1, 0.09), "shuffle": (0.1, 0.1)})
-    assert "cannot be said" in found.verdict()[0]
-
-
-def test_a_fall_with_more_chromogen_is_no_reliance_on_markers_alone(tiles: tuple[Tile, ...]) -> None:
-    values = {"baseline": (0.7, 0.2), "shuffle": (0.7, 0.7)}
-    arms: tuple[Arm, ...] = ("baseline", "shuffle")
-    results = cells(values)
-    assert not any("unusual colour" in line for line in judged(tiles, values).verdict())
-    for each in results:
-        for by_amount in each["patients"].values():
-            by_amount["1.5"] = by_amount["0"]
-    found = analyse(wanted(tiles, Path("out"), arms=arms, folds=8), results)
-    assert "part of R is the unusual colour" in found.verdict()[1]
-
-
-def test_where_nothing_helps_it_says_so(tiles: tuple[Tile, ...]) -> None:
-    found = judged(tiles, {"baseline": (0.6, 0.59), "shuffle": (0.6, 0.6), "haematoxylin": (0.3, 0.3)})
-    assert "does not rely on the markers" in found.verdict()[0]
-    assert "No arm is shown to raise F1" in found.verdict()[1]
-    assert "These lower it: haematoxylin" in found.verdict()[1]
-    assert any("power of 80 %" in line for line in found.lines())
-    assert len(table(found)) == 7
-
-
-def test_patients_without_anything_to_find_count_in_the_pooled_numbers_alone(tiles: tuple[Tile, ...]) -> None:
-    results = cells({"baseline": (0.5, 0.5), "shuffle": (0.6, 0.5)})
-    for each in results[:2]:
-        each["patients"]["p0"] = {f"{amount:g}": Measures(Counts(0, 7, 0)).to_json() for amount in AMOUNTS}
-    found = analyse(wanted(tiles, Path("out"), folds=8), results)
-    assert (found.left_out, len(found.units)) == (("p0",), 7)
-    assert found.pooled["baseline"][1.0].pixels.false_positives == 7
-    with pytest.raises(SpecError, match="1 cells were not run"):
-        analyse(wanted(tiles, Path("out"), folds=8), results[:-1])
-    with pytest.raises(SourceError, match="2 patients show something to find, 3 are needed"):
-        analyse(wanted(tiles, Path("out"), folds=3), [each for each in results if each["fold"] < 3])
 
 
 def call(*arguments: object) -> Result:
