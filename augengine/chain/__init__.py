@@ -1,4 +1,4 @@
-"""From an encoded image to its variants: one seam (`base`), two implementations (`dali`, `plain`)."""
+"""From an encoded image to its variants: one seam (`base`), by generators (`dali`, `plain`) or without (`shuffle`)."""
 
 from __future__ import annotations
 
