@@ -20,7 +20,7 @@ MEANING: dict[Word, str] = {
 }
 
 NEXT_STEP: dict[Word, str] = {
-    "hides and responds": "open the report of `augengine probe`, move its slider, then augment with the eps that it names",
+    "hides and responds": "open the report of `augengine probe`, move its slider, then augment with its eps",
     "hardly responds": "train a pair that hides its markers: `augengine train cyclegan`, with [hiding] in its recipe",
     "unstable": "check the um/px of the tiles, the stain and the marker threshold; if they are right, the pair does "
     "not know this tissue: `augengine train cyclegan` trains one that does",

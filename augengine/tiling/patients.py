@@ -19,7 +19,7 @@ from augengine.storage import read_plain
 Split = Literal["train", "validation", "test"]
 
 _COLUMNS = ("file", "patient", "split")
-_ONE = "a row has a file's name or path, in shards a tile's key without an ending, or a glob; each needs just one patient"
+_ONE = "a row has a file's name or path, in shards a tile's key without an ending, or a glob; each needs one patient"
 MAX_PATIENTS_BYTES = 1 << 26
 _ROW = "a row is a file or a glob of files, its patient, and train, validation or test; a column mpp may follow"
 _CODING = "save it once more as UTF-8; in Excel that is 'CSV UTF-8'"
