@@ -37,6 +37,14 @@ def test_noise_of_the_papers_eps_leaves_the_nuclei(findings: Findings) -> None:
     assert noisy[1] > 0.95 * without
 
 
+@pytest.mark.e2e
+def test_crowded_markers_survive_though_it_has_never_seen_any() -> None:
+    tissue = Tissue(fields=24, side=256, mpp=0.5, patients=12, seed=0, correlations=(2.5, 4.0))
+    _, crowded = measure_phantoms("cd68", tissue, SAMPLE_WEIGHTS)
+    assert crowded is not None
+    assert crowded >= 0.85  # what docs/notes/reliance.md asks of a pair
+
+
 def test_its_card_says_that_it_knows_drawn_tissue_alone() -> None:
     pair = find_weights("pas", "cd68", [SAMPLE_WEIGHTS])
     assert pair.mpp == 0.5

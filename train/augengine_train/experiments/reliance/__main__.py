@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from augengine.json_values import to_json
-from augengine_train.cyclegan.finish import WEIGHTS
+from augengine.weights.home import SAMPLE_WEIGHTS
 from augengine_train.experiments.cells import CellLog, run_cells
 from augengine_train.experiments.folder_claim import claim
 from augengine_train.experiments.reliance.analysis import analyse
@@ -29,10 +29,10 @@ from augengine_train.phantom.spec import PhantomStain
 @click.option(
     "--weights",
     type=FILE,
-    default=Path("runs/phantom-hide", WEIGHTS),
-    help="Generators trained on drawn tissue with several correlations.",
+    default=SAMPLE_WEIGHTS,
+    help="Generators trained on drawn tissue; by default the sample set's pair, which knows CD68.",
 )
-@click.option("--stain", type=click.Choice(("cd34", "cd68")), default="cd34", help="Stain of the tissue.")
+@click.option("--stain", type=click.Choice(("cd34", "cd68")), default="cd68", help="Stain of the tissue.")
 @click.option("--units", type=click.IntRange(2), default=12, help="Number of units, each with tissue of its own.")
 @click.option("--first-unit", type=click.IntRange(0), default=0, help="Number of the first unit; a pilot takes others.")
 @click.option("--steps", type=click.IntRange(1), default=STEPS, help="Steps of each training.")

@@ -23,8 +23,8 @@ STEPS = 800
 
 
 def scaled_recipe() -> UnetRecipe:
-    """The segmenter for two CPU cores: 12 filters, tiles shrunk by 4, crops of 64 px."""
-    return replace(small(), name="reliance", width=12, shrink=4, crop=64, stain_jitter=False)
+    """The segmenter for two CPU cores: 12 filters, tiles shrunk by 8, crops of 64 px."""
+    return replace(small(), name="reliance", width=12, shrink=8, crop=64, stain_jitter=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Plan:
         seed: Root of every draw.
     """
 
-    stain: PhantomStain = "cd34"
+    stain: PhantomStain = "cd68"
     units: int = 12
     first_unit: int = 0
     arms: tuple[Arm, ...] = ARMS
@@ -61,8 +61,8 @@ class Plan:
     validation_patients: int = 3
     test_patients: int = 6
     tiles: int = 6
-    side: int = 256
-    mpp: float = 1.0
+    side: int = 512
+    mpp: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
