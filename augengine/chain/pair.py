@@ -42,12 +42,12 @@ class EnginesSpec:
 
     @property
     def in_words(self) -> str:
-        """What made the variants: the precision, or that no generator ran."""
+        """Say what made the variants: the precision of the engines, or that no generator ran."""
         return self.precision or "markers shuffled, without generators"
 
 
 def no_engines(height: int, width: int, *, made_by: str, why: str) -> EnginesSpec:
-    """What a plan records in the place of engines, where the pixels are made without any.
+    """Record, in the place of engines, that the pixels are made without any.
 
     Args:
         height, width: The largest sides of the images, in pixels.

@@ -60,7 +60,7 @@ class ShuffleChain:
         return list(self._pool.map(shuffle, self._turnstile.leave()))
 
     def between(self, image: RgbImage) -> RgbImage:
-        """What lies between a source and its variants, for the eye: the picture without its markers."""
+        """Draw the picture without its markers, to be shown between a source and its variants."""
         return MarkedPicture(image, self._rule).erased
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class ShuffleChain:
 
 
 def rule_of(spec: ShuffleSpec) -> MarkerRule:
-    """What counts as a marker."""
+    """The rule that tells markers from tissue, as a plan has it."""
     stain = Stain(name="shuffled", reference=None, chromogen=spec.chromogen, counterstain=spec.counterstain)
     return MarkerRule(stain=stain, threshold=spec.threshold)
 

@@ -170,7 +170,7 @@ class Augmenter:
             self._open, self._opened_in = OrderedDict(), os.getpid()
 
     def pair_for(self, pixels: RgbImage) -> Opened:
-        """What is open for the size of an image; opened if it was not."""
+        """Return what is open for images of this size, and open it first where nothing is."""
         self._forget_what_a_fork_left()
         size = self._source.size_for(pixels)
         if size not in self._open:

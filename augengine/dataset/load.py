@@ -40,7 +40,7 @@ class OpenChain(Chain, Protocol):
     """A chain that is ready to run, with all that it needs; closing it closes that too."""
 
     def between(self, image: RgbImage) -> RgbImage:
-        """What lies between a source and its variants, for the eye: uint8 (H, W, 3) of a uint8 (H, W, 3)."""
+        """Draw what is to be shown between a source and its variants: uint8 (H, W, 3) of a uint8 (H, W, 3)."""
         ...
 
 

@@ -12,6 +12,7 @@ import pytest
 from augengine.dataset import AugmentRequest, augment, predict, replay
 from augengine.dataset.augmenter import Augmenter
 from augengine.dataset.sheet import draw_sheet
+from augengine.dataset.shuffling import ShuffleOutfit
 from augengine.errors import PlanMismatch, SpecError, StainError
 from augengine.pictures.encode import decode_own, encode_image, encode_mask
 from augengine.pictures.masks import read_mask
@@ -165,6 +166,14 @@ def test_the_augmenter_refuses_what_it_would_not_read() -> None:
             refused()
     with pytest.raises(SpecError, match="takes no sigma"):
         shuffle(image, sigma=0.1)
+
+
+def test_a_node_is_told_by_the_libraries_that_decide_the_pixels() -> None:
+    outfit = ShuffleOutfit()
+    for name in ("numpy", "scipy", "scikit-image", "opencv"):
+        assert name in outfit.machine().lower()
+    worker = object()
+    assert outfit.fit(worker, lambda _: b"") is worker
 
 
 def test_masks_of_0_and_255_are_told_of(tiles: Path, tmp_path: Path) -> None:

@@ -61,6 +61,11 @@ def test_the_paper_is_taken_where_it_beats_the_shuffle(tiles: tuple[Tile, ...]) 
     assert "paper raises it most: take it" in found.verdict()[1]
 
 
+def test_an_arm_without_generators_is_taken_only_if_none_with_them_beats_it(tiles: tuple[Tile, ...]) -> None:
+    found = judged(tiles, {"baseline": (0.4, 0.1), "paper": (0.8, 0.7), "stain-jitter": (0.45, 0.2)})
+    assert "paper raises it most: take it" in found.verdict()[1]
+
+
 def test_of_a_segmenter_that_finds_little_nothing_is_said(tiles: tuple[Tile, ...]) -> None:
     found = judged(tiles, {"baseline": (0.1, 0.09), "shuffle": (0.1, 0.1)})
     assert "cannot be said" in found.verdict()[0]

@@ -28,6 +28,7 @@ from augengine_train.data import Domain, Patients, open_domain
 from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand
 from augengine_train.loop.logs import read_validations
 from augengine_train.phantom import Patient, Series, draw_field, write_series
+from augengine_train.phantom.options import correlation_option
 from augengine_train.phantom.spec import PhantomStain, deal_correlations
 from augengine_train.validate.grid import sample_grid
 
@@ -138,15 +139,7 @@ class Tissue:
 @click.option(
     "--seed", type=int, default=0, help="Random seed; the same seed draws the same phantoms and trains the same pairs."
 )
-@click.option(
-    "--correlation",
-    "correlations",
-    type=float,
-    multiple=True,
-    default=(1.0,),
-    help="Density of markers in glomeruli over that outside; 1 is no correlation. "
-    "Repeatable: several are dealt to the patients in turn.",
-)
+@correlation_option
 @hiding_options
 @click.option("--init-from", type=FILE, help="Pair to begin with: a folder of ONNX files, or a training's.")
 @click.option("--resume", is_flag=True, help="Go on where an earlier call was broken off.")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from augengine_train.loop.commands import FILE, SETTINGS, PoliteCommand
+from augengine_train.phantom.options import correlation_option
 from augengine_train.phantom.series import Series
 from augengine_train.phantom.shards import write_series
 from augengine_train.phantom.spec import STAINS, Infiltrates, PhantomStain, deal_correlations
@@ -32,15 +33,7 @@ from augengine_train.phantom.spec import STAINS, Infiltrates, PhantomStain, deal
     default=0,
     help="Number of the first patient; series with different patients share no person.",
 )
-@click.option(
-    "--correlation",
-    "correlations",
-    type=float,
-    multiple=True,
-    default=(1.0,),
-    help="Density of markers in glomeruli over that outside; 1 is no correlation. "
-    "Repeatable: several are dealt to the patients in turn.",
-)
+@correlation_option
 @click.option("--sclerotic-correlation", type=float, help="The same for sclerotic glomeruli; by default --correlation.")
 @click.option(
     "--infiltrates",

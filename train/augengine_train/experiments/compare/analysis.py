@@ -133,13 +133,17 @@ class Analysis:
         means = {each.name.partition(" ")[0]: each.mean for each in self.f1}
         best, free = max(gains, key=means.__getitem__), [arm for arm in gains if arm not in OF_GENERATORS]
         advice = f"{best} raises it most: take it"
-        if best in OF_GENERATORS and free and not self._beats("paper", "shuffle"):
+        if best in OF_GENERATORS and free:
             simple = max(free, key=means.__getitem__)
-            advice = f"{simple} is among them and needs no generators: take it"
+            if not self._beats(best, simple):
+                advice = f"{simple} is among them and needs no generators: take it"
         return f"These arms raise F1 on these patients: {', '.join(gains)}; {advice}.{harm}"
 
     def _beats(self, arm: str, other: str) -> bool:
-        return any(each.name == f"{arm} - {other}, F1" and each.verdict == "gain" for each in self.mechanism)
+        """Whether an arm raises F1 over another, patient by patient; both were compared with the baseline."""
+        gains = {each.name.partition(" ")[0]: each.differences for each in self.f1}
+        between = [one - two for one, two in zip(gains[arm], gains[other], strict=True)]
+        return compare(f"{arm} - {other}", between).verdict == "gain"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
