@@ -20,8 +20,10 @@ from augengine_train.unet.tiles import find_tiles
 
 Shown = Literal["reconstruction", "paper", "shuffle", "haematoxylin", "stain-jitter"]
 SHOWN: tuple[Shown, ...] = get_args(Shown)
-OF_GENERATORS: tuple[Shown, ...] = ("reconstruction", "paper")
+OF_GENERATORS: tuple[Shown | Control, ...] = ("reconstruction", "paper", "input-noise-cycled")
 """Arms that need a pair of generators."""
+
+_OF_NOISE: tuple[Control, ...] = ("input-noise", "input-noise-cycled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class ArmShards:
         source: Folder of the tiles' shards.
         stain: Their stain, with its vectors.
         stain_option: The stain's name or file, as the user gave it.
-        eps: Upper bound of the noise of the arm ``paper``; None takes the stain's own.
+        eps: Upper bound of the noise of the arms that have any; None takes the stain's own.
         variants: Variants written per tile.
         seed: Root of what is drawn.
         weights: Folder of generators, searched alone.
@@ -52,7 +54,7 @@ class ArmShards:
 
     @property
     def noise_bound(self) -> float:
-        """The eps of the arm ``paper``.
+        """The eps of the arms with noise.
 
         Raises:
             SpecError: None was given, and none is recommended for the stain.
@@ -62,7 +64,7 @@ class ArmShards:
             raise SpecError(f"nobody measured an eps for {self.stain.name}", hint="--eps; augengine probe finds one")
         return eps
 
-    def write(self, arm: Shown, folder: Path, watcher: Watcher) -> None:
+    def write(self, arm: Shown | Control, folder: Path, watcher: Watcher) -> None:
         """Write what an arm shows into a folder, unless it is there.
 
         Raises:
@@ -107,7 +109,8 @@ class ArmShards:
             translators = open_translators(self.stain, tiles, self.weights, **notes)
         # All reconstructions of a tile are equal: one serves, and the coin that shows it is the same.
         variants = 1 if arm == "reconstruction" else self.variants
-        noise = NoiseSpec(eps=1.0, seed=self.seed)  # of these controls only the jitter draws, by the seed alone
+        eps = self.noise_bound if arm in _OF_NOISE else 1.0  # the others draw by the seed alone
+        noise = NoiseSpec(eps=eps, seed=self.seed)
         try:
             write_control(arm, tiles, file, stain=self.stain, noise=noise, variants=variants, translators=translators)
         finally:

@@ -10,13 +10,13 @@ from augengine.json_values import to_json
 from augengine.weights.home import SAMPLE_WEIGHTS
 from augengine_train.experiments.cells import CellLog, run_cells
 from augengine_train.experiments.folder_claim import claim
+from augengine_train.experiments.phantom_pair import find_phantom_pair
 from augengine_train.experiments.reliance.analysis import analyse
 from augengine_train.experiments.reliance.arms import write_arms
 from augengine_train.experiments.reliance.cell import CellRunner
 from augengine_train.experiments.reliance.plan import STEPS, Plan, scaled_recipe
 from augengine_train.experiments.reliance.report import write_report
 from augengine_train.experiments.reliance.tissue import draw_tissue
-from augengine_train.experiments.table1.generators import find_generators
 from augengine_train.loop.commands import FILE, SETTINGS, Echo, PoliteCommand, interruptible
 from augengine_train.phantom.series import DRAWING_VERSION
 from augengine_train.phantom.spec import PhantomStain
@@ -70,7 +70,7 @@ def run(plan: Plan, out: Path, weights: Path, watcher: Echo, *, workers: int = 1
         WeightsError: The stain has no generators there.
         AugengineError: Tissue, generators or options that do not fit; finished cells stay.
     """
-    pair = find_generators(plan.stain, plan.mpp, weights).digests
+    pair = find_phantom_pair(plan.stain, plan.mpp, weights).digests
     decided = {**to_json(plan), "generators": dict(pair), "drawing": DRAWING_VERSION}
     claim(decided, out / "plan.json", "experiment")
     draw_tissue(plan, out, watcher.note)

@@ -15,26 +15,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from augengine.dataset import AugmentRequest, augment
-from augengine.errors import SourceError, WorkerError
+from augengine.errors import SourceError
 from augengine.progress import Watcher
-from augengine.spec import NoiseSpec
 from augengine.stains import find_stain
 from augengine.tiling.patients import Split
 from augengine_train.data.decoding import PlaceReader
+from augengine_train.experiments.arm_shards import ArmShards
 from augengine_train.experiments.cells import Cell
-from augengine_train.experiments.table1.plan import Arm, Plan, World
-from augengine_train.unet.arms import write_control
+from augengine_train.experiments.table1.plan import Plan, World
 from augengine_train.unet.cohort import Cohort, Tiles
 from augengine_train.unet.foreground import ForegroundMasks, check_masks
-from augengine_train.unet.online import open_translators
 from augengine_train.unet.predict import shown_part
 from augengine_train.unet.tiles import find_tiles
 
 _FIRST_PATIENT = 1000
 """`make phantom-weights` trains and measures its generators on patients below."""
-
-_ENGINES = ("reconstruction", "input-noise-cycled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,49 +194,17 @@ def write_arms(plan: Plan, data: Path, out: Path, weights: Path, watcher: Watche
     """
     for cell in plan.cells():
         if cell["percent"] == plan.fractions[0] and cell["arm"] != "baseline":
-            source, target = train_folder(cell, data), arm_folder(cell, out)
-            _write_arm(plan, cell["arm"], cell["stain"], source, target, weights, watcher)
+            _arm_shards(plan, cell, data, weights).write(cell["arm"], arm_folder(cell, out), watcher)
 
 
-def _write_arm(
-    plan: Plan, arm: Arm, stain_name: str, source: Path, target: Path, weights: Path, watcher: Watcher
-) -> None:
-    if arm == "paper":
-        _augment(plan, stain_name, source, target, weights, watcher)
-        return
-    assert arm != "baseline"
-    file = target / f"{stain_name}-000000.tar"
-    if file.is_file():
-        return
-    watcher.note(f"variants {target}")
-    stain, tiles = find_stain(stain_name), find_tiles([str(source)])
-    translators = open_translators(stain, tiles, weights) if arm in _ENGINES else None
-    noise = NoiseSpec(eps=plan.eps, seed=plan.seed)
-    # All reconstructions of a tile are equal: one serves, and the coin that shows it is the same.
-    variants = 1 if arm == "reconstruction" else plan.variants
-    try:
-        write_control(arm, tiles, file, stain=stain, noise=noise, variants=variants, translators=translators)
-    finally:
-        if translators is not None:
-            translators.close()
-
-
-# In float32 and on the plain chain, as the controls are: the arms differ by what they show alone.
-def _augment(plan: Plan, stain: str, source: Path, target: Path, weights: Path, watcher: Watcher) -> None:
-    request = AugmentRequest(
-        force=True,  # what the pair does is what is measured here
-        stain=stain,
-        source=str(source),
-        out=target,
+def _arm_shards(plan: Plan, cell: Cell, data: Path, weights: Path) -> ArmShards:
+    return ArmShards(
+        source=train_folder(cell, data),
+        stain=find_stain(cell["stain"]),
+        stain_option=cell["stain"],
         eps=plan.eps,
         variants=plan.variants,
         seed=plan.seed,
-        mpp=plan.mpp,
         weights=weights,
-        precision="float32",
-        chain="plain",
-        workers=1,
+        mpp=plan.mpp,
     )
-    summary = augment(request, watcher)
-    if not summary.complete():
-        raise WorkerError(f"augmenting {source} failed: {summary.failure_lines()[0]}", hint="run it again")
