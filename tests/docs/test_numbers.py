@@ -112,3 +112,20 @@ def test_table_1_says_what_its_cells_say() -> None:
     analysis = analyse(plan, said["cells"])
     for line in (*analysis.lines(), *table(plan, said["cells"])[:-2]):  # without its legend
         assert " ".join(line.split()) in page, line
+
+
+@pytest.mark.parametrize("arm", ["baseline", "reconstruction", "paper", "shuffle", "haematoxylin", "stain-jitter"])
+def test_the_page_on_vegf_says_what_each_arm_reached(arm: str) -> None:
+    arms = json.loads((DOCS / "results" / "vegf-compare.json").read_text())["analysis"]["pooled"]
+    f1 = [f"{arms[arm][dose]['pixels']['f1']:.3f}" for dose in ("1", "0", "0.5", "1.5")]
+    cells = [numbers(cell)[0] for cell in row((DOCS / "notes/vegf.md").read_text(encoding="utf-8"), f"{arm} |")]
+    assert [cells[1], *cells[7:10]] == f1
+
+
+def test_the_page_on_vegf_gives_the_verdicts() -> None:
+    page, results = unwrapped("notes/vegf.md").replace(" > ", " "), DOCS / "results"
+    for line in json.loads((results / "vegf-compare.json").read_text())["analysis"]["verdict"]:
+        assert line in page
+    probe = json.loads((results / "vegf-probe.json").read_text())
+    assert probe["verdict"]["word"] == "unstable"
+    assert f"Dice of {probe['markers']['dice']:.2f}" in page
