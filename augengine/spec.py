@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_args
 from augengine.errors import SpecError
 
 ImageFormat = Literal["png", "jpg", "webp"]
-Precision = Literal["float32", "float16", "bfloat16"]
+Precision = Literal["float32", "float16", "bfloat16", "int8"]
 Method = Literal["stain", "shuffle"]
 """How variants are made: by way of the reference stain, with noise there; or by markers shuffled in the picture."""
 

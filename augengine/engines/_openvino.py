@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.engines.base import EngineSpec, Manifest, check_batch
+from augengine.engines.onnx_int8 import to_int8
 from augengine.engines.onnx_types import fix_shape, read_model, save, to_float32
-from augengine.errors import BackendUnavailable, EngineError
+from augengine.errors import BackendUnavailable, EngineError, WrongDevice
 from augengine.machine import isa_limit
 from augengine.spec import Precision
 
@@ -31,6 +32,7 @@ _MODEL_FILE = "model.onnx"
 _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 _CPU_INFO = Path("/proc/cpuinfo")
 _NATIVE_BF16 = {"amx_bf16", "avx512_bf16", "avx_ne_convert"}
+_NATIVE_INT8 = {"amx_int8", "avx512_vnni", "avx_vnni", "avx_vnni_int8"}
 _TIERS = (("amx_bf16", "amx"), ("avx512_bf16", "avx512_bf16"), ("avx512f", "avx512"), ("avx2", "avx2"))
 
 
@@ -69,6 +71,13 @@ class OpenVinoBackend:
         capable = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return ("bfloat16", "float32") if capable and _NATIVE_BF16 & _cpu_flags() else ("float32",)
 
+    def why_no_int8(self) -> str:
+        """A CPU without instructions for it adds products of bytes up in 16 bits, which overflow."""
+        if not _NATIVE_INT8 & _cpu_flags():
+            return "this CPU has no instructions for products of bytes (AMX or VNNI)"
+        limit = isa_limit(os.environ)
+        return f"a variable limits oneDNN to {limit.removeprefix('max-')}" if limit and not _knows_int8(limit) else ""
+
     def static_batch(self, height: int, width: int) -> int:  # noqa: ARG002 - the seam's signature
         """Always 1, see above."""
         return 1
@@ -79,14 +88,16 @@ class OpenVinoBackend:
         Raises:
             EngineError: A precision or a batch that this backend does not have, or a graph it refuses.
         """
-        if spec.precision not in _HINTS or spec.batch != 1:
+        if spec.precision not in (*_HINTS, "int8") or spec.batch != 1:
             raise EngineError(
-                f"openvino makes engines of batch 1 in {' and '.join(_HINTS)}, asked for {spec.precision}, "
+                f"openvino makes engines of batch 1 in {', '.join(_HINTS)} and int8, asked for {spec.precision}, "
                 f"batch {spec.batch}"
             )
-        model = fix_shape(to_float32(read_model(onnx_file)), 1, spec.height, spec.width)
-        save(model, folder / _MODEL_FILE)
-        _compile(folder / _MODEL_FILE, spec.precision, threads=1)
+        model = to_float32(read_model(onnx_file))
+        if spec.int8 is not None:
+            model = to_int8(model, spec.int8, unsigned=True)
+        save(fix_shape(model, 1, spec.height, spec.width), folder / _MODEL_FILE)
+        _compile(folder / _MODEL_FILE, self._rest(spec.precision), threads=1)
         return ""
 
     def load(self, folder: Path, manifest: Manifest, *, threads: int) -> OpenVinoEngine:
@@ -95,9 +106,18 @@ class OpenVinoBackend:
         Raises:
             BackendUnavailable: The package is missing.
             EngineError: OpenVINO cannot read or compile the file.
+            WrongDevice: An int8 engine, and this CPU has no instructions for it.
         """
-        compiled = _compile(folder / _MODEL_FILE, manifest.spec.precision, threads=max(1, threads))
+        compiled = _compile(folder / _MODEL_FILE, self._rest(manifest.spec.precision), threads=max(1, threads))
         return OpenVinoEngine(compiled, manifest.spec)
+
+    def _rest(self, precision: Precision) -> Precision:
+        """The precision of what is not int8: the machine's own for engines of int8, else the engine's."""
+        if precision != "int8":
+            return precision
+        if reason := self.why_no_int8():
+            raise WrongDevice(f"int8 does not run here: {reason}", hint="--precision auto takes another")
+        return self.precisions()[0]
 
 
 class OpenVinoEngine:
@@ -222,6 +242,11 @@ def _installed_version() -> str:
         return importlib.metadata.version("openvino")
     except importlib.metadata.PackageNotFoundError as error:
         raise BackendUnavailable("openvino is not installed", hint="pip install openvino") from error
+
+
+def _knows_int8(limit: str) -> bool:
+    """Whether a limit of oneDNN, ``max-avx512_core_vnni``, leaves products of bytes in."""
+    return any(name in limit for name in ("vnni", "bf16", "fp16", "amx"))
 
 
 @cache

@@ -18,8 +18,8 @@ from augengine.digests import bytes_digest
 from augengine.engines.base import Array, EngineSpec, Manifest, check_batch
 from augengine.engines.driver import ForeignStream, compute_capability, why_no_driver
 from augengine.engines.gpu_memory import load_cupy, why_no_cupy
-from augengine.engines.onnx_float16 import to_float16
-from augengine.engines.onnx_types import INPUT, OUTPUT, fix_shape, read_model, to_bytes, to_float32
+from augengine.engines.onnx_typed import to_typed
+from augengine.engines.onnx_types import INPUT, OUTPUT, fix_shape, read_model, to_bytes
 from augengine.engines.trt_packages import PACKAGES, load_package
 from augengine.errors import BackendUnavailable, EngineError
 from augengine.spec import Precision
@@ -67,6 +67,10 @@ class TensorRtBackend:
         """float16 and float32. A bfloat16 ConvTranspose does not build in TensorRT for RTX 1.7."""
         return ("float16", "float32")
 
+    def why_no_int8(self) -> str:
+        """Every GPU that TensorRT supports multiplies bytes."""
+        return ""
+
     def static_batch(self, height: int, width: int) -> int:
         """8 up to 256 px, 4 above: work enough for a large GPU at 256 px, and half the waiting for a short batch."""
         return 8 if height * width <= 256 * 256 else 4
@@ -78,11 +82,9 @@ class TensorRtBackend:
             BackendUnavailable: Neither package is installed, or neither runs on this GPU.
             EngineError: A precision it does not have, or TensorRT refused the graph.
         """
-        if spec.precision not in self.precisions():
+        if spec.precision not in (*self.precisions(), "int8"):
             raise EngineError(f"tensorrt has no {spec.precision}", hint="--precision float16 or float32")
-        stored = read_model(onnx_file)
-        typed = to_float16(stored, float32_norm=True) if spec.precision == "float16" else to_float32(stored)
-        model = to_bytes(fix_shape(typed, spec.batch, spec.height, spec.width))
+        model = to_bytes(fix_shape(to_typed(read_model(onnx_file), spec), spec.batch, spec.height, spec.width))
         plan = _build_plan(self._package(), model, unlisted=self._unlisted)
         (folder / _PLAN).write_bytes(plan)
         return bytes_digest(plan)

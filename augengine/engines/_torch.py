@@ -83,6 +83,10 @@ class TorchBackend:
         """float16 on a GPU only: a CPU has no fast one, and this engine is the reference."""
         return ("float16", "float32") if _on_gpu() else ("float32",)
 
+    def why_no_int8(self) -> str:
+        """It makes none: it is the reference, and on a GPU TensorRT makes them."""
+        return "torch makes no int8 engines"
+
     def static_batch(self, height: int, width: int) -> int:
         """1 on a CPU; on a GPU 8 up to 256 px, 4 above."""
         if not _on_gpu():

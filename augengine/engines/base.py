@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from augengine.engines.int8_form import Int8Form
 from augengine.errors import BatchTooLarge, EngineError, SpecError
 from augengine.spec import MIN_SIDE, SIDE_MULTIPLE, Precision
 
@@ -69,12 +70,15 @@ class EngineSpec:
         precision: Precision of the arithmetic inside; input and output are always float32.
         height, width: Static, multiples of 4, at least 16.
         batch: Static batch the engine is compiled for.
+        int8: With the precision ``int8``: which convolutions run in it, and their ranges. The others run in the
+            machine's 16-bit type, or in float32 where it has none.
     """
 
     precision: Precision
     height: int
     width: int
     batch: int = 1
+    int8: Int8Form | None = None
 
     def __post_init__(self) -> None:
         for side in (self.height, self.width):
@@ -82,6 +86,8 @@ class EngineSpec:
                 raise SpecError(f"an engine's side is a multiple of {SIDE_MULTIPLE}, at least {MIN_SIDE}, got {side}")
         if self.batch < 1:
             raise SpecError(f"batch must be at least 1, got {self.batch}")
+        if (self.precision == "int8") != (self.int8 is not None):
+            raise SpecError(f"int8 engines, and no others, have an int8 form; the precision is {self.precision}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +133,11 @@ class Backend(Protocol):
         ...
 
     def precisions(self) -> tuple[Precision, ...]:
-        """What runs natively here, fastest first; ``float32`` is always in it."""
+        """What runs natively here without ranges, fastest first; ``float32`` is always in it, ``int8`` never."""
+        ...
+
+    def why_no_int8(self) -> str:
+        """Empty if it makes int8 engines on this machine, else the reason in a sentence."""
         ...
 
     def static_batch(self, height: int, width: int) -> int:

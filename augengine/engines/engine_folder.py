@@ -39,7 +39,10 @@ class StoredEngine:
 
 def engine_id(manifest: Manifest) -> str:
     """The digest that names an engine: equal for equal weights, backend, machine, shape and plan."""
-    return json_digest(to_json(manifest))
+    said = to_json(manifest)
+    if said["spec"]["int8"] is None:  # engines that were made before there was int8 keep their names
+        del said["spec"]["int8"]
+    return json_digest(said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,7 @@ def tidy(model: ModelProto, recipe: dict[str, Any]) -> ModelProto:
     Raises:
         WeightsError: Not a generator with input ``x`` and output ``y``.
     """
-    out = _copy(model)
+    out = copy_model(model)
     graph = out.graph
     for node in graph.node:
         node.doc_string = ""
@@ -130,7 +130,7 @@ def replace_weights(model: ModelProto, weights: Mapping[str, NDArray[np.float32]
             f"the graph's weights are not the generator's: {odd} differ",
             hint="install the pinned torch, see constraints.txt",
         )
-    out = _copy(model)
+    out = copy_model(model)
     for tensor in out.graph.initializer:
         if tensor.name in weights:
             tensor.CopyFrom(numpy_helper.from_array(weights[tensor.name].astype(np.float32), tensor.name))
@@ -146,7 +146,7 @@ def store_half(model: ModelProto) -> ModelProto:
     Raises:
         WeightsError: A weight outside float16's range, +-65504.
     """
-    out = _copy(model)
+    out = copy_model(model)
     constants = {tensor.name for tensor in constants_of(out) if _stays(tensor)}
     casts = [
         helper.make_node("Cast", [name], [name + _CAST_SUFFIX], name=f"cast {name}", to=TensorProto.FLOAT)
@@ -159,7 +159,7 @@ def store_half(model: ModelProto) -> ModelProto:
 
 def to_float32(model: ModelProto) -> ModelProto:
     """The stored form with its Casts folded away: a plain float32 graph with the same, rounded weights."""
-    out = _copy(model)
+    out = copy_model(model)
     folded = set(convert_initialisers(out, TensorProto.FLOAT16, np.float32))
     casts = [node for node in out.graph.node if node.op_type == "Cast" and node.input[0] in folded]
     replace_nodes(out, [node for node in out.graph.node if node not in casts])
@@ -173,14 +173,15 @@ def fix_shape(model: ModelProto, batch: int, height: int, width: int) -> ModelPr
     Raises:
         WeightsError: The generator does not give images of the size it takes.
     """
-    out = _copy(model)
+    out = copy_model(model)
     del out.graph.value_info[:]
     shape = (batch, 3, height, width)
     _set_shape(out, shape)
     return check_graph(out, f"the generator at {batch} x {height} x {width}", keep_shapes=True)
 
 
-def _copy(model: ModelProto) -> ModelProto:
+def copy_model(model: ModelProto) -> ModelProto:
+    """A model of its own, to be changed in place."""
     out = ModelProto()
     out.CopyFrom(model)
     return out

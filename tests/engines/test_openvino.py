@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from augengine.engines._openvino import MAX_IMAGES, OpenVinoBackend
+from augengine.engines._openvino_peaks import measure_form
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
 from augengine.errors import EngineError
 from augengine.spec import Precision
@@ -58,15 +59,23 @@ class TestOpenVinoBfloat16(OpenVinoContract):
     precision = "bfloat16"
 
 
-@pytest.mark.parametrize("precision", OpenVinoBackend().precisions())
+class TestOpenVinoInt8(OpenVinoContract):
+    precision = "int8"
+
+
+@pytest.mark.parametrize("precision", [*OpenVinoBackend().precisions(), "int8"])
 def test_the_bits_of_a_trained_generator_do_not_depend_on_threads_or_batch(
     precision: Precision, tmp_path: Path
 ) -> None:
     backend, side = OpenVinoBackend(), 128
-    spec = EngineSpec(precision=precision, height=side, width=side)
-    manifest = Manifest(weights_digest="", backend="openvino", backend_version="", device_class="", spec=spec)
-    backend.build(find_weights("pas", "cd68", weight_roots()).to_reference, spec, tmp_path)
+    if precision == "int8" and (reason := backend.why_no_int8()):
+        pytest.skip(reason)
+    onnx_file = find_weights("pas", "cd68", weight_roots()).to_reference
     x = np.random.default_rng(0).uniform(-1, 1, (3, 3, side, side)).astype(np.float32)
+    form = measure_form(onnx_file, x) if precision == "int8" else None
+    spec = EngineSpec(precision=precision, height=side, width=side, int8=form)
+    manifest = Manifest(weights_digest="", backend="openvino", backend_version="", device_class="", spec=spec)
+    backend.build(onnx_file, spec, tmp_path)
     one, two = (backend.load(tmp_path, manifest, threads=threads) for threads in (1, 2))
     whole, rows = np.empty_like(x), np.empty_like(x)
     two(x, whole)

@@ -18,7 +18,7 @@ import pytest
 
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.backends import backends, pick_backend
-from augengine.engines.base import EngineSpec
+from augengine.engines.base import EngineSpec, Manifest
 from augengine.engines.driver import why_no_driver
 from augengine.engines.engine_folder import StoredEngine, engine_id
 from augengine.engines.store import EngineStore
@@ -62,6 +62,18 @@ def store(tmp_path: Path) -> EngineStore:
 @pytest.fixture
 def stored(store: EngineStore, onnx_file: Path) -> StoredEngine:
     return store.build(onnx_file, BACKEND, SPEC)
+
+
+def test_ids_stay_what_they_were_before_int8() -> None:
+    spec = EngineSpec(precision="bfloat16", height=256, width=256)
+    made = Manifest(
+        weights_digest="0",
+        backend="openvino",
+        backend_version="openvino 2026.4.1",
+        device_class="cpu-x86_64-amx",
+        spec=spec,
+    )
+    assert engine_id(made) == "2fbbd48e639019b22ffd477a947dd600"
 
 
 def test_what_was_built_is_found_by_what_it_was_made_from(

@@ -14,6 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from augengine.engines._openvino_peaks import measure_form
 from augengine.engines._tensorrt import TensorRtBackend
 from augengine.engines.base import Array, Backend, Engine, EngineSpec, Manifest
 from augengine.engines.driver import compute_capability, why_no_driver
@@ -64,6 +65,15 @@ def test_a_plan_is_built_of_a_trained_generator(precision: Precision, tmp_path: 
 
 
 @needs_rtx
+def test_a_plan_is_built_in_int8(tmp_path: Path) -> None:
+    onnx_file = write_small_generator(tmp_path / "small.onnx")
+    form = measure_form(onnx_file, draw_images(2))
+    spec = EngineSpec(precision="int8", height=32, width=48, batch=8, int8=form)
+    (folder := tmp_path / "engine").mkdir()
+    assert TensorRtBackend().build(onnx_file, spec, folder)
+
+
+@needs_rtx
 def test_the_two_precisions_give_different_plans(tmp_path: Path) -> None:
     onnx_file = write_small_generator(tmp_path / "small.onnx")
     digests = {TensorRtBackend().build(onnx_file, spec_of(p), tmp_path) for p in TensorRtBackend().precisions()}
@@ -98,6 +108,7 @@ def test_without_a_driver_it_says_so_and_nothing_crashes(tmp_path: Path) -> None
 from pathlib import Path
 from augengine.weights.cards import find_weights
 from augengine.weights.home import weight_roots
+from augengine.engines._openvino_peaks import measure_form
 from augengine.engines._tensorrt import TensorRtBackend
 from augengine.engines.base import EngineSpec, Manifest
 from augengine.errors import BackendUnavailable
@@ -130,6 +141,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
 import sys
 from augengine.weights.cards import find_weights
 from augengine.weights.home import weight_roots
+from augengine.engines._openvino_peaks import measure_form
 from augengine.engines._tensorrt import TensorRtBackend
 # From here on nothing installed is found.
 sys.path[:] = [p for p in sys.path if "site-packages" not in p]

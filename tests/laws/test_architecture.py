@@ -52,7 +52,7 @@ OWNERS: dict[str, set[str]] = {
     "nvidia.dali": {"chain/_cuda.py", "chain/dali.py"},
     "nvidia.nvimgcodec": {"pictures/images.py"},
     "onnx": {
-        *(f"engines/onnx_{name}.py" for name in ("float16", "tensors", "types")),
+        *(f"engines/onnx_{name}.py" for name in ("float16", "int8", "tensors", "typed", "types")),
         *(f"importing/{name}.py" for name in ("cost", "export", "external_data", "foreign_onnx", "onnx_graph")),
     },
     "onnxruntime": {"importing/export.py"},

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from augengine.engines._openvino_peaks import measure_form
 from augengine.engines.base import Array, Backend, Engine, EngineSpec, Manifest, packages_of
 from augengine.errors import AugengineError, BatchTooLarge, EngineError
 from augengine.importing.export import run_onnx
@@ -21,7 +22,7 @@ from tests.support.small_generator import write_small_generator
 Images = NDArray[np.float32]
 HEIGHT, WIDTH = 32, 48
 
-GREY_LEVELS: Mapping[Precision, float] = {"float32": 0.0128, "float16": 2.0, "bfloat16": 8.0}
+GREY_LEVELS: Mapping[Precision, float] = {"float32": 0.0128, "float16": 2.0, "bfloat16": 8.0, "int8": 16.0}
 """Largest error against onnxruntime's float32, in grey levels of 8 bits (1 level = 2 / 255); 0.0128 is 1e-4."""
 
 
@@ -59,7 +60,9 @@ class EngineContract:
         backend = cls.make_backend()
         if reason := backend.why_unavailable():
             pytest.skip(reason)
-        if cls.precision not in backend.precisions():
+        if cls.precision == "int8" and (reason := backend.why_no_int8()):
+            pytest.skip(reason)
+        if cls.precision not in (*backend.precisions(), "int8"):
             pytest.skip(f"this machine does not compute in {cls.precision} natively")
         return backend
 
@@ -70,14 +73,18 @@ class EngineContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def manifest(cls, backend: Backend) -> Manifest:
+    def manifest(cls, backend: Backend, onnx_file: Path) -> Manifest:
         return Manifest(
             weights_digest="0",
             backend=backend.name,
             backend_version=backend.version(),
             device_class=backend.device_class(),
             spec=EngineSpec(
-                precision=cls.precision, height=HEIGHT, width=WIDTH, batch=backend.static_batch(HEIGHT, WIDTH)
+                precision=cls.precision,
+                height=HEIGHT,
+                width=WIDTH,
+                batch=backend.static_batch(HEIGHT, WIDTH),
+                int8=measure_form(onnx_file, draw_images(4, seed=7)) if cls.precision == "int8" else None,
             ),
         )
 

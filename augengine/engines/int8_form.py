@@ -1,0 +1,48 @@
+"""Which convolutions of a generator run in int8, and the range of what goes into each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Self
+
+from augengine.errors import SpecError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Int8Convolution:
+    """One convolution.
+
+    Attributes:
+        weight: Name of its weight in the ONNX file, ``model.10.conv_block.1.weight``.
+        peaks: For each input channel the magnitude that becomes the largest integer; larger ones are clipped.
+    """
+
+    weight: str
+    peaks: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.peaks or not all(math.isfinite(peak) and peak > 0 for peak in self.peaks):
+            raise SpecError(f"every input channel of {self.weight} needs a positive peak")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Int8Form:
+    """The convolutions of one generator that run in int8, in its order.
+
+    Attributes:
+        convolutions: At least one, each of another weight.
+    """
+
+    convolutions: tuple[Int8Convolution, ...]
+
+    def __post_init__(self) -> None:
+        names = [each.weight for each in self.convolutions]
+        if not names or len(set(names)) != len(names):
+            raise SpecError(f"int8 needs convolutions of different weights, got {names}")
+
+    def only(self, weights: Collection[str]) -> Self | None:
+        """The form with those convolutions alone; None if none of them is in it."""
+        kept = tuple(each for each in self.convolutions if each.weight in weights)
+        return type(self)(convolutions=kept) if kept else None
