@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from augengine.chain.base import ChainName
+from augengine.engines.int8_form import Int8Form
+from augengine.json_values import to_json
 from augengine.spec import Precision
+
+Int8Forms = tuple[Int8Form | None, Int8Form | None]
+"""The int8 forms of the generator to the reference and of the one back; None for one without any int8."""
+
+NO_INT8: Int8Forms = (None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +29,7 @@ class EnginesSpec:
         mpp: um/px the generators were trained at; 0 where there are none, and then any um/px will do.
         why: Why this precision, in a sentence.
         chain: Which chain runs them; two chains may differ by a grey level.
+        int8: For the precision int8: which convolutions of each generator run in it, and their ranges.
     """
 
     to_reference: str
@@ -34,6 +42,12 @@ class EnginesSpec:
     mpp: float
     why: str
     chain: ChainName = "dali"
+    int8: Int8Forms = NO_INT8
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain json values; a plan says nothing of int8 where there is none."""
+        said: dict[str, Any] = to_json(self)
+        return said if any(self.int8) else {name: value for name, value in said.items() if name != "int8"}
 
     @property
     def runs_pair(self) -> bool:

@@ -1,17 +1,17 @@
-"""What each precision of a stain's engines costs, as noise, and which of them a run gets."""
+"""What each precision of a stain's engines costs, as noise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from augengine.chain.pair import EnginesSpec
+from augengine.compiling.choosing import with_rates
+from augengine.compiling.int8_pair import Int8Search
 from augengine.compiling.pairs import BuiltPair, OnNote, compile_pairs, exact_of, load_pair
 from augengine.compiling.tiles import Tiles
 from augengine.engines.base import Backend
-from augengine.engines.fidelity import Budget, FloatBatch, choose_precision, measure
+from augengine.engines.fidelity import Budget, FloatBatch, Judge
 from augengine.engines.store import EngineStore
-from augengine.errors import SpecError
 from augengine.spec import Precision
 from augengine.weights.cards import WeightsPair
 
@@ -27,6 +27,7 @@ def build_pairs(
     height: int,
     width: int,
     tiles: Tiles,
+    eps: float | None = None,
     precisions: Sequence[Precision] | None = None,
     may_build: bool = True,
     measure_again: bool = False,
@@ -38,6 +39,7 @@ def build_pairs(
         weights, backend, height, width, precisions, may_build, on_note: The arguments of `compile_pairs`.
         store: Where engines and budgets are kept.
         tiles: Tiles of the stain; read only when something is measured.
+        eps: Upper bound of the noise that int8 is made for; without it there is no int8.
         measure_again: Measure also what has a stored budget.
 
     Returns:
@@ -45,44 +47,30 @@ def build_pairs(
 
     Raises:
         EngineError: `compile_pairs` raised it.
+        SpecError: int8 was asked for by name, and does not run here or does not fit.
     """
     pairs = compile_pairs(
         weights, backend, store, height=height, width=width, precisions=precisions, may_build=may_build, on_note=on_note
     )
     reference = exact_of(pairs)
-    return [_with_budget(pair, reference, store, tiles, measure_again, on_note) for pair in pairs]
-
-
-def choose_pair(pairs: Sequence[BuiltPair], eps: float, precision: Precision | None = None) -> EnginesSpec:
-    """The fastest pair within the noise budget at ``eps``, or the one of the ``precision`` asked for.
-
-    Raises:
-        SpecError: That precision was not built.
-    """
-    by_precision = {pair.precision: pair for pair in pairs}
-    if precision is not None and precision not in by_precision:
-        raise SpecError(f"the precision {precision} does not run here", hint=f"{', '.join(by_precision)}, or auto")
-    budgets = [pair.budget for pair in pairs if pair.budget is not None]
-    chosen = by_precision[precision or choose_precision(budgets, eps)]
-    return EnginesSpec(
-        to_reference=chosen.to_reference,
-        from_reference=chosen.from_reference,
-        weights=(chosen.weights.digests["to-reference"], chosen.weights.digests["from-reference"]),
-        backend=chosen.backend,
-        precision=chosen.precision,
-        height=chosen.height,
-        width=chosen.width,
-        mpp=chosen.weights.mpp,
-        why=_why(chosen, budgets, eps, asked=precision is not None),
+    judged = [_with_budget(pair, reference, store, tiles, measure_again, on_note) for pair in pairs]
+    asked = precisions is not None and "int8" in precisions
+    if eps is None or not (asked or precisions is None):
+        return judged
+    search = Int8Search(
+        weights=weights,
+        backend=backend,
+        store=store,
+        reference=reference,
+        sixteen=next((pair for pair in judged if pair is not reference), None),
+        tiles=tiles,
+        judging=budget_tiles(height, width),
+        measure_again=measure_again,
+        note=on_note if may_build else None,
     )
-
-
-def _why(chosen: BuiltPair, budgets: Sequence[Budget], eps: float, *, asked: bool) -> str:
-    if chosen.budget is not None:
-        return chosen.budget.verdict(eps) + (" (asked for)" if asked else "")
-    if asked or not budgets:
-        return "asked for" if asked else "nothing faster runs natively, or could be measured"
-    return "; ".join(budget.verdict(eps) for budget in budgets)
+    made = search.demand(eps) if asked else search.offer(eps)
+    built = [*([made] if made else []), *judged]
+    return built if precisions else with_rates(built, store, eps, measure_again=measure_again, note=on_note)
 
 
 def _with_budget(
@@ -133,7 +121,7 @@ def measure_pair(
     """
     exact, candidate = load_pair(reference, store), load_pair(pair, store)
     try:
-        return measure(exact, candidate, tiles_nchw, precision=pair.precision, surrogate=surrogate)
+        return Judge(exact, tiles_nchw, surrogate=surrogate).budget(candidate, pair.precision)
     finally:
         exact.close()
         candidate.close()

@@ -9,7 +9,6 @@ from augengine.compiling.tiles import Tiles
 from augengine.digests import canonical_json, json_digest
 from augengine.errors import ShardError, SpecError, TargetError
 from augengine.json_values import from_json, to_json
-from augengine.listing import digest_entries
 from augengine.measures.pair_verdict import PairVerdict
 from augengine.shards.records import read_json
 from augengine.storage.atomic import write_whole
@@ -29,9 +28,7 @@ def known_verdict(weights: WeightsPair, tiles: Tiles, eps: float) -> PairVerdict
 
 
 def _file(weights: WeightsPair, tiles: Tiles, eps: float) -> Path:
-    source = [digest_entries(unit.entries) for unit in tiles.listing.units]
-    stain = [*tiles.stain.chromogen, *tiles.stain.counterstain]
-    digest = json_digest([_FORMAT, dict(weights.digests), source, tiles.source.to_json(), stain, eps])
+    digest = json_digest([_FORMAT, dict(weights.digests), *tiles.identity(), eps])
     return open_home() / "verdicts" / f"{digest}.json"
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from augengine.chain.base import Translators
+from augengine.chain.pair import NO_INT8, Int8Forms
 from augengine.engines.base import Backend, EngineSpec
 from augengine.engines.fidelity import Budget, run_on_host
+from augengine.engines.int8_form import Int8Form
 from augengine.engines.store import EngineStore
 from augengine.errors import EngineError
 from augengine.json_values import to_json
@@ -34,6 +36,9 @@ class BuiltPair:
         height, width: Static size, pixels.
         to_reference, from_reference: Engine ids.
         budget: Against float32; None for float32 itself, and where no tile could be read.
+        int8: For the precision int8: which convolutions of each generator run in it; None for one without any.
+        left_out: Residual blocks that would cost more in int8 than the noise allows.
+        seconds: What an image takes there and back, in seconds; None where it was not timed.
     """
 
     weights: WeightsPair
@@ -44,6 +49,14 @@ class BuiltPair:
     to_reference: str
     from_reference: str
     budget: Budget | None = None
+    int8: Int8Forms = NO_INT8
+    left_out: tuple[str, ...] = ()
+    seconds: float | None = None
+
+    @property
+    def int8_blocks(self) -> tuple[str, ...]:
+        """The residual blocks that run in int8: ``to-reference model.10``."""
+        return name_blocks(self.int8)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -58,7 +71,16 @@ class BuiltPair:
             "to_reference": self.to_reference,
             "from_reference": self.from_reference,
             "budget": None if self.budget is None else to_json(self.budget),
+            "int8_blocks": list(self.int8_blocks),
+            "left_out": list(self.left_out),
+            "seconds_an_image": self.seconds,
         }
+
+
+def name_blocks(forms: Int8Forms) -> tuple[str, ...]:
+    """The residual blocks of a pair's int8 forms, each with its generator: ``to-reference model.10``."""
+    by_direction = zip(DIRECTIONS, forms, strict=True)
+    return tuple(f"{direction} {block}" for direction, form in by_direction for block in (form.blocks if form else ()))
 
 
 def compile_pairs(
@@ -90,7 +112,7 @@ def compile_pairs(
         EngineError: A compiler refused, the store cannot be written, or an engine is missing and may not be built.
     """
     wanted = [p for p in backend.precisions() if p == "float32" or precisions is None or p in precisions]
-    return [_build_pair(weights, backend, store, p, (height, width), on_note if may_build else None) for p in wanted]
+    return [build_pair(weights, backend, store, p, (height, width), on_note if may_build else None) for p in wanted]
 
 
 def exact_of(pairs: Sequence[BuiltPair]) -> BuiltPair:
@@ -98,18 +120,31 @@ def exact_of(pairs: Sequence[BuiltPair]) -> BuiltPair:
     return next(pair for pair in pairs if pair.precision == "float32")
 
 
-def _build_pair(
+def build_pair(
     weights: WeightsPair,
     backend: Backend,
     store: EngineStore,
     precision: Precision,
     size: tuple[int, int],
     note: OnNote | None,
+    int8: Int8Forms = NO_INT8,
 ) -> BuiltPair:
+    """Compile what is missing of one pair.
+
+    Args:
+        weights, backend, store: As in `compile_pairs`.
+        precision: Precision of the arithmetic inside.
+        size: Height and width in pixels.
+        note: Told what takes a while; None forbids compiling.
+        int8: The int8 forms, if the precision is int8.
+
+    Raises:
+        EngineError: A compiler refused, or an engine is missing and may not be built.
+    """
     height, width = size
-    spec = EngineSpec(precision=precision, height=height, width=width, batch=backend.static_batch(height, width))
     ids = []
-    for direction in DIRECTIONS:
+    for direction, form in zip(DIRECTIONS, int8, strict=True):
+        spec = engine_spec(backend, precision, size, form)
         stored = store.find(weights.digests[direction], backend, spec)
         if stored is None:
             what = f"{weights.reference}-{weights.stain} {direction}, {precision}, {width} x {height} px"
@@ -127,7 +162,17 @@ def _build_pair(
         width=width,
         to_reference=ids[0],
         from_reference=ids[1],
+        int8=int8,
     )
+
+
+def engine_spec(backend: Backend, precision: Precision, size: tuple[int, int], form: Int8Form | None) -> EngineSpec:
+    """What one of a pair's engines is made from; of an int8 pair, a generator without a form runs in the fastest of
+    the others' precisions."""
+    own = backend.precisions()[0] if precision == "int8" and form is None else precision
+    height, width = size
+    batch = backend.static_batch(height, width)
+    return EngineSpec(precision=own, height=height, width=width, batch=batch, int8=form)
 
 
 def load_pair(pair: BuiltPair, store: EngineStore) -> Translators:

@@ -58,6 +58,7 @@ def build_stains(
             height=side,
             width=side,
             tiles=Tiles(source=source, listing=source.scan(), stain=its_stain, known=pair.of_sample_set),
+            eps=its_stain.usual_eps,
             measure_again=True,
             on_note=on_note,
         )

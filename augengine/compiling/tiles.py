@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from augengine.chain.batches import pad_to
 from augengine.chain.translate import normalise
 from augengine.compiling.places import read_places, spread
 from augengine.errors import ContentError
-from augengine.listing import Listing
+from augengine.listing import Listing, digest_entries
 from augengine.pictures.arrays import Mask, RgbImage
 from augengine.pictures.colour import recolour
 from augengine.pictures.images import Decoder
@@ -66,6 +67,11 @@ class Tiles:
     def surrogate(self) -> bool:
         """Whether they are drawn tissue that the generators do not know; recoloured for stains of other colours."""
         return isinstance(self.source, SampleSet) and not self.known
+
+    def identity(self) -> list[Any]:
+        """What tells it from other tiles, as plain json values: the source, its files and the stain's vectors."""
+        files = [digest_entries(unit.entries) for unit in self.listing.units]
+        return [files, self.source.to_json(), [*self.stain.chromogen, *self.stain.counterstain]]
 
     def take(self, count: int, height: int, width: int) -> NDArray[np.float32] | None:
         """Up to ``count`` tiles, float32 (T, 3, height, width) in [-1, 1]; None if none can be read.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from augengine.chain.pair import EnginesSpec
-from augengine.compiling import BuiltPair, build_pairs, choose_pair
+from augengine.compiling import BuiltPair, build_pair, build_pairs, choose_pair
 from augengine.dataset.load import find_store
 from augengine.dataset.resolved import PairRun
 from augengine.engines.store import ENGINES, EngineStore, own_store
@@ -59,10 +59,19 @@ def _built(run: PairRun, store: EngineStore, watcher: Watcher) -> list[BuiltPair
         height=height,
         width=width,
         tiles=run.tiles,
+        eps=run.spec.eps,
         precisions=None if precision is None else (precision,),
         may_build=not run.request.no_build,
         on_note=watcher.note,
     )
+
+
+def _as_planned(run: PairRun, planned: EnginesSpec, store: EngineStore, watcher: Watcher) -> list[BuiltPair]:
+    """What this machine makes of a plan. int8 takes the ranges of the plan: another source would give others."""
+    if planned.precision != "int8":
+        return _built(run, store, watcher)
+    note = None if run.request.no_build else watcher.note
+    return [build_pair(run.weights, run.backend, store, "int8", run.size, note, planned.int8)]
 
 
 def _resume(run: PairRun, planned: EnginesSpec, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:
@@ -71,7 +80,7 @@ def _resume(run: PairRun, planned: EnginesSpec, watcher: Watcher) -> tuple[Engin
             store.check(engine)
         return store, planned
     store = own_store()
-    built = {(pair.to_reference, pair.from_reference) for pair in _built(run, store, watcher)}
+    built = {(pair.to_reference, pair.from_reference) for pair in _as_planned(run, planned, store, watcher)}
     if (planned.to_reference, planned.from_reference) not in built:
         raise WrongDevice(
             f"the dataset in {run.request.out} was begun with engines that this machine does not make",

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Self, cast
 
 from augengine.chain.pair import EnginesSpec
+from augengine.compiling import engine_spec
 from augengine.dataset.spec import WorkerSpec
 from augengine.digests import bytes_digest
 from augengine.engines.backends import pick_backend
-from augengine.engines.base import Backend, EngineSpec
+from augengine.engines.base import Backend
 from augengine.engines.engine_folder import StoredEngine
 from augengine.engines.store import EngineStore, own_store
 from augengine.errors import EngineError, WeightsError, WrongDevice
@@ -86,8 +87,7 @@ class EngineOutfit:
             return stored
         backend, weights = _backend(self.backend), engines.weights[index]
         assert engines.precision
-        batch = backend.static_batch(engines.height, engines.width)
-        spec = EngineSpec(precision=engines.precision, height=engines.height, width=engines.width, batch=batch)
+        spec = engine_spec(backend, engines.precision, (engines.height, engines.width), engines.int8[index])
         return own.find(weights, backend, spec) or own.build(_weights(weights, fetch), backend, spec)
 
     def _as_planned(self, own: EngineStore, worker: WorkerSpec, wanted: str) -> StoredEngine | None:

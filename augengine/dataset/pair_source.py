@@ -101,6 +101,7 @@ class PairSource:
             height=height,
             width=width,
             tiles=Tiles(source=source, listing=source.scan(), stain=self.stain, known=self.weights.of_sample_set),
+            eps=self.noise.eps,
             precisions=None if self.precision is None else (self.precision,),
             on_note=self.note,
         )

@@ -14,7 +14,7 @@ def make_plan(run: Run, engines: EnginesSpec) -> Plan:
     return Plan(
         spec=to_json(run.spec),
         source=run.source.to_json(),
-        engines=to_json(engines),
+        engines=engines.to_json(),
         encoder=encoder_version(),
         jobs=run.jobs,
     )

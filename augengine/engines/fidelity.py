@@ -8,7 +8,7 @@ before anything is rounded to 8 bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -124,56 +124,70 @@ class Budget:
         return from_json(cls, {name: _infinite(value) for name, value in data.items()})
 
 
-def measure(
-    reference: Pair,
-    candidate: Pair,
-    tiles_nchw: FloatBatch,
-    *,
-    precision: Precision,
-    sigmas: Sequence[float] = SIGMAS,
-    seed: int = 0,
-    surrogate: bool = False,
-) -> Budget:
-    """Measure a pair of engines against the float32 pair of the same generators.
+class Judge:
+    """Float32 engines on some tiles, which other engines of the same generators are measured against.
 
     Args:
         reference: float32 engines.
-        candidate: The engines to judge, of the same size.
         tiles_nchw: float32 (T, 3, height, width) in [-1, 1], T >= 1, of the stain.
-        precision: Precision of the candidate; only written down.
         sigmas: Standard deviations of the noise, ascending.
         seed: Random seed of the noise, which is keyed by the tile's index.
         surrogate: The tiles are recoloured from another stain; only written down.
 
     Raises:
         EngineError: The float32 engines give a non-finite value, or an engine fails.
-        SpecError: No tile, or sigmas that are not ascending.
+        SpecError: No tile.
     """
-    if len(tiles_nchw) < 1:
-        raise SpecError("a noise budget needs at least one tile", hint="give a source of real tiles with --tiles")
-    a_ref, chain_ref = _translate(reference, tiles_nchw)
-    response = [_rms(run_on_host(reference.from_reference, _noisy(a_ref, sigma, seed)) - chain_ref) for sigma in sigmas]
-    if not np.isfinite([_rms(a_ref), *response]).all():
-        raise EngineError("the float32 engines give non-finite values", hint="the weights are damaged")
-    a_low, chain_low = _translate(candidate, tiles_nchw)
-    error_a, error = _rms(a_low - a_ref), _rms(chain_low - chain_ref)
-    curves = np.stack(response, axis=1)
-    by_tile = [equivalent_sigma(e, sigmas, curve) for e, curve in zip(error.tolist(), curves.tolist(), strict=True)]
-    pooled = tuple(_pool(column) for column in response)
-    return Budget(
-        precision=precision,
-        tiles=len(tiles_nchw),
-        height=int(tiles_nchw.shape[2]),
-        width=int(tiles_nchw.shape[3]),
-        surrogate=surrogate,
-        error_a=_pool(error_a),
-        error_chain=_pool(error),
-        error_chain_range=(float(error.min()), float(error.max())),
-        sigmas=tuple(sigmas),
-        response=pooled,
-        equivalent_sigma=equivalent_sigma(_pool(error), sigmas, pooled),
-        equivalent_sigma_range=(min(by_tile), max(by_tile)),
-    )
+
+    def __init__(
+        self,
+        reference: Pair,
+        tiles_nchw: FloatBatch,
+        *,
+        sigmas: Sequence[float] = SIGMAS,
+        seed: int = 0,
+        surrogate: bool = False,
+    ) -> None:
+        if len(tiles_nchw) < 1:
+            raise SpecError("a noise budget needs at least one tile", hint="give a source of real tiles with --tiles")
+        self._tiles, self._sigmas, self._surrogate = tiles_nchw, tuple(sigmas), surrogate
+        self._a, self._chain = _translate(reference, tiles_nchw)
+        back = reference.from_reference
+        self._response = [_rms(run_on_host(back, _noisy(self._a, sigma, seed)) - self._chain) for sigma in self._sigmas]
+        if not np.isfinite([_rms(self._a), *self._response]).all():
+            raise EngineError("the float32 engines give non-finite values", hint="the weights are damaged")
+
+    @property
+    def a_nchw(self) -> FloatBatch:
+        """A' of the tiles in float32, (T, 3, height, width)."""
+        return self._a
+
+    def budget(self, candidate: Pair, precision: Precision) -> Budget:
+        """What a pair of engines of the same size costs; ``precision`` is only written down.
+
+        Raises:
+            EngineError: An engine fails.
+            SpecError: Sigmas that are not ascending.
+        """
+        a_low, chain_low = _translate(candidate, self._tiles)
+        error_a, error = _rms(a_low - self._a), _rms(chain_low - self._chain)
+        curves = zip(error.tolist(), np.stack(self._response, axis=1).tolist(), strict=True)
+        by_tile = [equivalent_sigma(each, self._sigmas, curve) for each, curve in curves]
+        pooled = tuple(_pool(column) for column in self._response)
+        return Budget(
+            precision=precision,
+            tiles=len(self._tiles),
+            height=int(self._tiles.shape[2]),
+            width=int(self._tiles.shape[3]),
+            surrogate=self._surrogate,
+            error_a=_pool(error_a),
+            error_chain=_pool(error),
+            error_chain_range=(float(error.min()), float(error.max())),
+            sigmas=self._sigmas,
+            response=pooled,
+            equivalent_sigma=equivalent_sigma(_pool(error), self._sigmas, pooled),
+            equivalent_sigma_range=(min(by_tile), max(by_tile)),
+        )
 
 
 def equivalent_sigma(error: float, sigmas: Sequence[float], response: Sequence[float]) -> float:
@@ -194,11 +208,6 @@ def equivalent_sigma(error: float, sigmas: Sequence[float], response: Sequence[f
         return float(sigmas[0] * error / curve[0])
     curve = np.maximum(curve, np.finfo(np.float64).tiny)
     return float(np.exp(np.interp(np.log(error), np.log(curve), np.log(np.asarray(sigmas)))))
-
-
-def choose_precision(budgets: Iterable[Budget], eps: float) -> Precision:
-    """The first of the budgets, given fastest first, that fits eps; float32 if none does."""
-    return next((budget.precision for budget in budgets if budget.fits(eps)), "float32")
 
 
 def _translate(pair: Pair, tiles_nchw: FloatBatch) -> tuple[FloatBatch, FloatBatch]:

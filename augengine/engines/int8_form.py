@@ -22,6 +22,11 @@ class Int8Convolution:
     weight: str
     peaks: tuple[float, ...]
 
+    @property
+    def block(self) -> str:
+        """Name of its residual block, ``model.10``."""
+        return self.weight.partition(".conv_block.")[0]
+
     def __post_init__(self) -> None:
         if not self.peaks or not all(math.isfinite(peak) and peak > 0 for peak in self.peaks):
             raise SpecError(f"every input channel of {self.weight} needs a positive peak")
@@ -41,6 +46,15 @@ class Int8Form:
         names = [each.weight for each in self.convolutions]
         if not names or len(set(names)) != len(names):
             raise SpecError(f"int8 needs convolutions of different weights, got {names}")
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Names of the residual blocks, in the generator's order: ``model.10``."""
+        return tuple(dict.fromkeys(each.block for each in self.convolutions))
+
+    def of_blocks(self, blocks: Collection[str]) -> Self | None:
+        """The form with the convolutions of those blocks alone; None if there is none."""
+        return self.only({each.weight for each in self.convolutions if each.block in blocks})
 
     def only(self, weights: Collection[str]) -> Self | None:
         """The form with those convolutions alone; None if none of them is in it."""

@@ -11,10 +11,11 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from augengine.engines.backends import backends
 from augengine.engines.base import Backend, Engine, EngineSpec, Manifest
@@ -37,6 +38,8 @@ from augengine.weights.home import open_home
 
 ENGINES = "engines"
 """Name of the folder of engines in a home, and in a dataset's own folder."""
+
+RecordT = TypeVar("RecordT")
 
 _BUDGETS = "budgets"
 _BUILDING = ".building-"
@@ -134,25 +137,29 @@ class EngineStore:
         return backend.load(stored.folder, stored.manifest, threads=threads)
 
     def write_budget(self, to_id: str, from_id: str, budget: Budget) -> None:
-        """Keep the noise budget of a pair of engines.
+        """Keep the noise budget of a pair of engines; errors as in `write_record`."""
+        self.write_record(_BUDGETS, f"{to_id}-{from_id}", budget)
+
+    def read_budget(self, to_id: str, from_id: str) -> Budget | None:
+        """The noise budget of a pair of engines, or None if none was measured or its file is damaged."""
+        return self.read_record(Budget.from_json, _BUDGETS, f"{to_id}-{from_id}")
+
+    def write_record(self, folder: str, name: str, value: Any) -> None:
+        """Keep what was measured, a dataclass, beside the engines.
 
         Raises:
             EngineError: The store cannot be written.
         """
-        file = self._budget_file(to_id, from_id)
+        file = self.root / folder / f"{name}.json"
         with translated(self.root), draft_of(file) as draft:
-            draft.write_text(json.dumps(to_json(budget), indent=2), encoding="utf-8")
+            draft.write_text(json.dumps(to_json(value), indent=2), encoding="utf-8")
 
-    def read_budget(self, to_id: str, from_id: str) -> Budget | None:
-        """The noise budget of a pair of engines, or None if none was measured or its file is damaged."""
+    def read_record(self, reader: Callable[[Any], RecordT], folder: str, name: str) -> RecordT | None:
+        """What `write_record` kept, as ``reader`` makes it of plain json; None if there is none, or it is damaged."""
         try:
-            file = self._budget_file(to_id, from_id)
-            return Budget.from_json(parse_json(read_plain(file, limit=MAX_RECORD_BYTES)))
+            return reader(parse_json(read_plain(self.root / folder / f"{name}.json", limit=MAX_RECORD_BYTES)))
         except (OSError, SpecError):
             return None
-
-    def _budget_file(self, to_id: str, from_id: str) -> Path:
-        return self.root / _BUDGETS / f"{to_id}-{from_id}.json"
 
     @contextmanager
     def _building(self) -> Iterator[Path]:

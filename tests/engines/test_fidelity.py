@@ -14,7 +14,7 @@ from PIL import Image
 
 from augengine.engines._openvino import OpenVinoBackend
 from augengine.engines.base import Engine, EngineSpec, Manifest
-from augengine.engines.fidelity import SIGMAS, Budget, choose_precision, equivalent_sigma, measure
+from augengine.engines.fidelity import SIGMAS, Budget, Judge, equivalent_sigma
 from augengine.errors import EngineError, SpecError
 from augengine.json_values import to_json
 from augengine.spec import Precision
@@ -91,7 +91,7 @@ def make_budget(precision: Precision = "bfloat16", sigma: float = 0.003) -> Budg
 
 
 def test_exact_engines_spend_nothing() -> None:
-    budget = measure(EXACT, EXACT, draw_tiles(), precision="float16")
+    budget = Judge(EXACT, draw_tiles()).budget(EXACT, "float16")
     assert (budget.error_a, budget.error_chain, budget.equivalent_sigma) == (0, 0, 0)
     assert budget.tiles == 3
     assert budget.fits(1e-6)
@@ -99,7 +99,7 @@ def test_exact_engines_spend_nothing() -> None:
 
 @pytest.mark.parametrize("sigma", [0.0004, 0.0025, 0.006, 0.03])
 def test_an_error_like_noise_of_a_sigma_is_found_to_equal_that_sigma(sigma: float) -> None:
-    budget = measure(EXACT, pair_of(perturbed(sigma), identity), draw_tiles(), precision="float16")
+    budget = Judge(EXACT, draw_tiles()).budget(pair_of(perturbed(sigma), identity), "float16")
     assert budget.equivalent_sigma == pytest.approx(sigma, rel=0.02)
     assert budget.error_a == pytest.approx(sigma, rel=0.02)
     low, high = budget.equivalent_sigma_range
@@ -111,19 +111,19 @@ def test_the_error_is_weighed_by_what_the_chain_does_with_noise() -> None:
     # A chain that halves noise hides half of an error of A', so the equivalent sigma stays.
     halving = pair_of(identity, lambda x: x * np.float32(0.5))
     low = pair_of(perturbed(0.004), lambda x: x * np.float32(0.5))
-    budget = measure(halving, low, draw_tiles(), precision="float16")
+    budget = Judge(halving, draw_tiles()).budget(low, "float16")
     assert budget.error_chain == pytest.approx(0.002, rel=0.02)
     assert budget.equivalent_sigma == pytest.approx(0.004, rel=0.02)
 
 
 def test_a_constant_shift_in_the_second_generator_counts() -> None:
-    budget = measure(EXACT, pair_of(identity, lambda x: x + np.float32(0.01)), draw_tiles(), precision="float16")
+    budget = Judge(EXACT, draw_tiles()).budget(pair_of(identity, lambda x: x + np.float32(0.01)), "float16")
     assert budget.error_a == 0
     assert budget.equivalent_sigma == pytest.approx(0.01, rel=0.02)
 
 
 def test_an_error_beyond_the_curve_is_infinite_and_null_in_json() -> None:
-    budget = measure(EXACT, pair_of(perturbed(0.2), identity), draw_tiles(), precision="float16")
+    budget = Judge(EXACT, draw_tiles()).budget(pair_of(perturbed(0.2), identity), "float16")
     assert budget.equivalent_sigma == math.inf
     assert json.loads(json.dumps(to_json(budget), allow_nan=False))["equivalent_sigma"] is None
     assert Budget.from_json(json.loads(json.dumps(to_json(budget)))) == budget
@@ -132,31 +132,23 @@ def test_an_error_beyond_the_curve_is_infinite_and_null_in_json() -> None:
 
 def test_a_candidate_that_gives_nan_is_refused_not_hidden() -> None:
     broken = pair_of(lambda x: x * np.float32(np.nan), identity)
-    budget = measure(EXACT, broken, draw_tiles(), precision="float16")
+    budget = Judge(EXACT, draw_tiles()).budget(broken, "float16")
     assert budget.error_chain == budget.equivalent_sigma == math.inf
     assert Budget.from_json(json.loads(json.dumps(to_json(budget), allow_nan=False))) == budget
 
 
 def test_a_reference_that_gives_nan_is_an_error() -> None:
     with pytest.raises(EngineError, match="non-finite"):
-        measure(pair_of(identity, lambda x: x * np.float32(np.nan)), EXACT, draw_tiles(), precision="float16")
+        Judge(pair_of(identity, lambda x: x * np.float32(np.nan)), draw_tiles()).budget(EXACT, "float16")
 
 
 def test_a_pair_that_does_not_react_to_noise_runs_in_float32() -> None:
     deaf = pair_of(identity, lambda x: np.zeros_like(x) + x.mean())
     low = pair_of(identity, lambda x: np.zeros_like(x) + x.mean() + np.float32(1e-5))
-    budget = measure(deaf, low, draw_tiles(2), precision="bfloat16")
+    budget = Judge(deaf, draw_tiles(2)).budget(low, "bfloat16")
     assert not budget.responds
-    assert choose_precision([budget], eps=0.9) == "float32"
+    assert not budget.fits(0.9)
     assert "hardly reacts" in budget.verdict(0.9)
-
-
-def test_the_fastest_precision_within_a_tenth_of_eps_is_chosen() -> None:
-    fast, slow = make_budget("bfloat16", 0.003), make_budget("float16", 0.0004)
-    assert choose_precision([fast, slow], eps=0.05) == "bfloat16"
-    assert choose_precision([fast, slow], eps=0.01) == "float16"
-    assert choose_precision([fast, slow], eps=0.001) == "float32"
-    assert choose_precision([], eps=0.05) == "float32"
 
 
 def test_the_verdict_names_the_precision_the_sigma_and_the_side() -> None:
@@ -196,7 +188,7 @@ def test_a_budget_that_makes_no_sense_is_refused(change: dict[str, object]) -> N
 
 def test_no_tiles_are_refused() -> None:
     with pytest.raises(SpecError, match="tile"):
-        measure(EXACT, EXACT, draw_tiles()[:0], precision="float16")
+        Judge(EXACT, draw_tiles()[:0]).budget(EXACT, "float16")
 
 
 def load_pair(folder: Path, precision: Precision, side: int) -> Pair:
@@ -219,10 +211,10 @@ def test_bfloat16_on_real_tissue_costs_a_small_and_measurable_sigma(shared_data:
     picture = np.asarray(Image.open(file).convert("RGB"), dtype=np.float32) / 127.5 - 1
     tiles = np.stack([picture[y : y + side, x : x + side] for y in (128, 256) for x in (128, 256)])
     exact, low = load_pair(tmp_path, "float32", side), load_pair(tmp_path, "bfloat16", side)
-    budget = measure(exact, low, np.ascontiguousarray(tiles.transpose(0, 3, 1, 2)), precision="bfloat16")
+    budget = Judge(exact, np.ascontiguousarray(tiles.transpose(0, 3, 1, 2))).budget(low, "bfloat16")
     # In A' bfloat16 loses about a grey level, 0.002, and never as much as the noise of eps = 0.05.
     assert 1e-4 < budget.error_a < 0.02
     assert 1e-4 < budget.equivalent_sigma < 0.025
     assert list(budget.response) == sorted(budget.response)
-    assert choose_precision([budget], eps=0.9) == "bfloat16"
-    assert choose_precision([budget], eps=0.0005) == "float32"
+    assert budget.fits(0.9)
+    assert not budget.fits(0.0005)
