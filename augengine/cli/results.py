@@ -35,6 +35,19 @@ def print_budgets(pairs: Sequence[BuiltPair], *, as_json: bool) -> None:
     drawn = any(pair.budget is not None and pair.budget.surrogate for pair in pairs)
     legend = "; (s): on drawn tiles, which the pair does not know" if drawn else ""
     print_line(f"errors: root mean square in [-1, 1] against float32{legend}")
+    for line in rate_lines(pairs):
+        print_line(line)
+
+
+def rate_lines(pairs: Sequence[BuiltPair]) -> list[str]:
+    """What an image takes there and back in each precision that was timed, a line for each pair of generators."""
+    timed = [pair for pair in pairs if pair.seconds is not None]
+    lines = []
+    for name, size in dict.fromkeys((pair.weights.name, (pair.height, pair.width)) for pair in timed):
+        own = [pair for pair in timed if (pair.weights.name, (pair.height, pair.width)) == (name, size)]
+        rates = ", ".join(f"{pair.precision} {1000 * (pair.seconds or 0):.0f} ms" for pair in own)
+        lines.append(f"{name}: an image there and back takes {rates}")
+    return lines
 
 
 def _budget_row(pair: BuiltPair) -> tuple[str, ...]:

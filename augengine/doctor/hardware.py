@@ -36,7 +36,8 @@ def _processor() -> Finding:
     if reason := backend.why_unavailable():
         return Finding(what="processor", value=f"{cpu_threads()} threads", level="note", advice=reason)
     precisions = backend.precisions()
-    value = f"{cpu_threads()} threads, {backend.device_class()}; runs {' and '.join(precisions)} natively"
+    native = [*([] if backend.why_no_int8() else ["int8"]), *precisions]
+    value = f"{cpu_threads()} threads, {backend.device_class()}; runs {' and '.join(native)} natively"
     if limit := isa_limit(os.environ):
         advice = "unset ONEDNN_MAX_CPU_ISA, unless you want the bytes of a smaller processor"
         return Finding(what="processor", value=f"{value}, limited to {limit}", level="note", advice=advice)

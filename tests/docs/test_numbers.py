@@ -122,6 +122,25 @@ def test_the_page_on_vegf_says_what_each_arm_reached(arm: str) -> None:
     assert [cells[1], *cells[7:10]] == f1
 
 
+INT8 = {
+    "bfloat16 everywhere": "bfloat16",
+    "one range a convolution": "one range, 100 %",
+    "the same, without the largest 0.001": "one range, 99.999 %",
+    "the same, without the largest 0.01 ": "one range, 99.99 %",
+    "a range for each channel": "a range a channel, times 1, floor 0",
+    "**with room": "a range a channel, times 1.25, floor 0.25",
+    "the same, judged": "half: a range a channel, times 1.25, floor 0.25",
+}
+
+
+@pytest.mark.parametrize("start", INT8)
+def test_the_page_on_int8_says_what_each_way_costs(start: str) -> None:
+    cases = json.loads((ROOT / "benchmarks/results/int8_error.json").read_text())["cases"].values()
+    said = [f"{rows[INT8[start]]:.4f}" for rows in (case["rows"] for case in cases) if INT8[start] in rows]
+    cells = row((DOCS / "notes/int8.md").read_text(encoding="utf-8"), start)
+    assert [cell for cell in cells[1:] if cell.strip("| ")] == said
+
+
 def test_the_page_on_vegf_gives_the_verdicts() -> None:
     page, results = unwrapped("notes/vegf.md").replace(" > ", " "), DOCS / "results"
     for line in json.loads((results / "vegf-compare.json").read_text())["analysis"]["verdict"]:

@@ -22,7 +22,17 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 # These need fields, slides, tissue, networks, a store or a cluster: tests/docs/. What storage.md and clusters.md show
 # is run by tests/storage/ and tests/fleet/ with other words than the pages'.
 TYPED_ELSEWHERE = {
-    *("clusters.md", "comparing.md", "hubmap.md", "importing.md", "phantom.md", "reliance.md", "results.md", "vegf.md"),
+    *(
+        "clusters.md",
+        "comparing.md",
+        "hubmap.md",
+        "importing.md",
+        "int8.md",
+        "phantom.md",
+        "reliance.md",
+        "results.md",
+        "vegf.md",
+    ),
     *("segmenter.md", "storage.md", "tiling.md", "training.md", "tutorial.md"),
 }
 SIDE = 64
