@@ -57,6 +57,13 @@ def interleave(contenders: Sequence[Contender], rounds: int) -> Seconds:
     return seconds
 
 
+def first_call(contender: Contender) -> float:
+    """Seconds of a contender's first call, which compiles or loads what later calls find ready."""
+    began = time.perf_counter()
+    contender.run()
+    return round(time.perf_counter() - began, 2)
+
+
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     """The lower quartile, the median and the upper quartile; of a single value three times that."""
     if len(values) == 1:

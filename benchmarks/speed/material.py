@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augengine.chain.base import Request, Translators
+from augengine.chain.translate import normalise
+from augengine.engines._openvino_peaks import measure_form
 from augengine.engines.backends import pick_backend
-from augengine.engines.base import EngineSpec
+from augengine.engines.base import Engine, EngineSpec
 from augengine.engines.store import EngineStore
 from augengine.generator import Generator
 from augengine.pictures.encode import encode_image
@@ -120,6 +122,14 @@ class Material:
         built = [store.get_or_build(file, backend, spec) for file in self.onnx()]
         there, back = (store.load(each.id, threads=self.threads) for each in built)
         return Translators(to_reference=there, from_reference=back)
+
+    def int8_engine(self) -> Engine:
+        """G_BA with every residual block in int8; its ranges are those of the tiles."""
+        store, backend, side = EngineStore(self.folder / "engines"), pick_backend("openvino"), self.size.side
+        file = self.onnx()[0]
+        form = measure_form(file, normalise(self.tiles[:2]))
+        built = store.get_or_build(file, backend, EngineSpec(precision="int8", height=side, width=side, int8=form))
+        return store.load(built.id, threads=self.threads)
 
 
 def precisions() -> tuple[Precision, ...]:

@@ -15,12 +15,16 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch._inductor import config as inductor
 
 from augengine.spec import Precision
 from benchmarks.rounds import Contender
 from benchmarks.speed.material import NOISE, Material
 
 Translate = Callable[[torch.Tensor], torch.Tensor]
+
+COMPILED = "torch.compile, bfloat16, channels_last, frozen"
+"""Name of the strongest loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,8 @@ class Loop:
 
 
 def peers(material: Material, variants: int, *, native: Sequence[Precision], compiles: bool) -> list[Contender]:
-    """Eager float32; bfloat16 with channels_last where it is native; compiled, if asked for; onnxruntime.
+    """Eager float32; bfloat16 with channels_last where it is native; compiled, if asked for, and compiled as a skilled
+    user would; onnxruntime.
 
     Args:
         material: What they work on.
@@ -60,8 +65,17 @@ def _loops(material: Material, native: Sequence[Precision], compiles: bool) -> I
     if compiles:
         there, back = (_in_torch(torch.compile(each)) for each in (ba, ab))
         yield Loop(name="torch.compile, float32", there=there, back=back)
+    if compiles and "bfloat16" in native:
+        there, back = (compiled(each) for each in (ba, ab))
+        yield Loop(name=COMPILED, there=there, back=back, precision="bfloat16")
     there, back = (_in_onnxruntime(file, material.threads) for file in material.onnx())
     yield Loop(name="onnxruntime, float32", there=there, back=back)
+
+
+def compiled(generator: torch.nn.Module) -> Translate:
+    """A generator as a skilled user would run it: compiled with frozen weights, bfloat16 by autocast, channels_last."""
+    inductor.freezing = True  # weights become constants that the compiler packs once
+    return _in_torch(torch.compile(_channels_last(generator)), autocast=True)
 
 
 def _channels_last(generator: torch.nn.Module) -> Any:

@@ -20,7 +20,7 @@ from benchmarks.speed.peak import matrix_products, peaks
 from benchmarks.speed.picture import STORED
 
 ROWS = ["decode", "G_BA", "noise", "G_AB", "encode PNG", "encode JPG", "tar", "chain plain", "chain dali"]
-ROWS += ["whole job,", "whole job, null engine", "whole job, null sink", "eager", "onnxruntime"]
+ROWS += ["pass, OpenVINO", "whole job,", "whole job, null engine", "whole job, null sink", "eager", "onnxruntime"]
 
 
 def test_contenders_take_turns_and_the_first_round_does_not_count() -> None:
@@ -38,6 +38,14 @@ def test_rates_are_medians_and_ratios_are_those_of_the_rounds() -> None:
     assert ratio([1.0, 2.0, 2.0], [2.0, 4.0, 4.0]) == 2.0
     found = row(Contender(name="x", run=int, images=4, gflop=100, flops_peak="float32"), [2.0], {"float32": 100.0})
     assert found == {"images_per_second": 2.0, "quartiles": [2.0, 2.0], "gflop_per_second": 50.0, "share_of_peak": 0.5}
+
+
+def test_what_a_skilled_user_gains_is_the_ratio_to_the_strongest_peer() -> None:
+    seconds = {"G_BA, bfloat16": [2.0], "whole job, png": [4.0], "pass, int8": [1.0]}
+    strongest = {"pass, torch.compile, bfloat16, channels_last, frozen": [3.0]}
+    strongest["torch.compile, bfloat16, channels_last, frozen, K = 1"] = [6.0]
+    assert speed.over_strongest(seconds | strongest) == {"whole job": 1.5, "pass": 1.5, "pass, int8": 3.0}
+    assert speed.over_strongest(seconds) == {}
 
 
 def test_the_peak_is_that_of_the_faster_library() -> None:
