@@ -6,9 +6,11 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 from augengine.chain import ChainName, make_chain
 from augengine.chain.base import Chain, ChainSpec, Translators
+from augengine.chain.pair import EnginesSpec
 from augengine.dataset import AugmentRequest
 from augengine.dataset.crew import worker_spec
 from augengine.dataset.engines import find_engines
@@ -102,11 +104,11 @@ def _worker(
     real = material.size.blocks > 0
     return Contender(
         name=f"{name}, {precision}, K = {variants}",
-        run=lambda: _finish(worker, jobs * calls, publishes=publishes),
+        run=lambda: finish(worker, jobs * calls, publishes=publishes),
         images=images,
         gflop=(1 + variants) * images * material.gflop if real else 0.0,
         flops_peak=precision if real else "",
-        repeat=lambda times: _finish(worker, jobs * calls * times, publishes=publishes),
+        repeat=lambda times: finish(worker, jobs * calls * times, publishes=publishes),
     )
 
 
@@ -133,14 +135,20 @@ def _start(
         workers=1,
         samples_per_shard=material.size.images,
     )
+    worker, jobs, _ = start(request, material.threads)
+    return worker, jobs
+
+
+def start(request: AugmentRequest, threads: int) -> tuple[Worker, list[Job], EnginesSpec]:
+    """A worker that is ready for a request, what it is to do, and the engines that were chosen."""
     run = resolve_pair(request, Listener())
     store, engines = find_engines(run, None, Listener())
-    (out / ".augengine" / "spool").mkdir(parents=True)
-    return Worker(worker_spec(run, engines, store, material.threads)), list(make_plan(run, engines).jobs)
+    (Path(str(request.out)) / ".augengine" / "spool").mkdir(parents=True)
+    return Worker(worker_spec(run, engines, store, threads)), list(make_plan(run, engines).jobs), engines
 
 
-def _finish(worker: Worker, jobs: Sequence[Job], *, publishes: bool) -> None:
-    """Hand the worker a shard ahead, as a run does."""
+def finish(worker: Worker, jobs: Sequence[Job], *, publishes: bool) -> None:
+    """Let a worker do its jobs, handed to it a shard ahead, as a run does."""
     under_way: deque[Future[Report]] = deque()
     for job in jobs:
         under_way.append(worker.submit(job, publishes=publishes))
