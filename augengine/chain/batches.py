@@ -120,6 +120,8 @@ class Preparation:
 def pad_to(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Reflect-pad (H, W, ...) right and bottom, again and again where the padding is wider than the image."""
     rows, columns = height - pixels.shape[0], width - pixels.shape[1]
+    if not rows and not columns:
+        return np.ascontiguousarray(pixels)
     return np.pad(pixels, ((0, rows), (0, columns), *[(0, 0)] * (pixels.ndim - 2)), mode="reflect")
 
 

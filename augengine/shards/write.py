@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 import shutil
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,14 +19,13 @@ from typing import Self
 
 from augengine.errors import ContentError, ShardError, TargetError
 from augengine.sample import MASK_EXT, MAX_MEMBER_BYTES
+from augengine.shards.tar_header import end_of_tar, member_header, padding
 from augengine.storage import AnyPath, path_of, publish_url
 
 Members = Sequence[tuple[str, bytes]]
 """The members of a sample: extension and bytes."""
 
 INDEX_VERSION = "v1.2"
-
-_WHOLE = 1 << 30  # members are in memory already: one write each, not one for every 16 KB
 
 _HINTS = {
     errno.ENOSPC: "free some space or choose another folder, then run again: finished shards are kept",
@@ -99,8 +97,6 @@ class ShardWriter:
         with target_errors(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             self._out = _HashingFile(file)
-            self._tar = tarfile.open(fileobj=self._out, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
-            self._tar.copybufsize = _WHOLE  # type: ignore[attr-defined]
 
     def add(self, key: str, members: Members) -> None:
         """Append a sample.
@@ -120,13 +116,12 @@ class ShardWriter:
         self._lines.append(" ".join(parts))
 
     def _add_member(self, key: str, extension: str, data: bytes) -> str:
-        info = tarfile.TarInfo(f"{key}.{extension}")
-        info.size = len(data)
-        info.mode = 0o644
-        offset = self._out.tell() + tarfile.BLOCKSIZE
-        self._tar.addfile(info, io.BytesIO(data))
-        self._tar.members.clear()  # type: ignore[attr-defined]  # tarfile remembers every member; memory must not grow with the shard
-        return f"{extension} {offset} {len(data)} {info.name}"
+        name = f"{key}.{extension}"
+        self._out.write(member_header(name, len(data)))
+        offset = self._out.tell()
+        self._out.write(data)
+        self._out.write(padding(len(data)))
+        return f"{extension} {offset} {len(data)} {name}"
 
     def close(self) -> Written:
         """Finish tar and index, ready for `publish`; a second call says the same again.
@@ -139,7 +134,7 @@ class ShardWriter:
         index = self.file.with_suffix(".idx")
         try:
             with target_errors(self.file):
-                self._tar.close()
+                self._out.write(end_of_tar(self._out.tell()))
                 self._out.close()
                 header = f"{INDEX_VERSION} {len(self._lines)}"
                 index.write_text("\n".join([header, *self._lines]) + "\n", encoding="utf-8")

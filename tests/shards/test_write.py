@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from augengine.errors import ContentError, ShardError, TargetError
 from augengine.jobs import Report
 from augengine.sample import Failure
 from augengine.shards import ShardWriter, members_of, publish, read_report, write_report
 from augengine.shards.layout import report_file, spool_folder
+from augengine.shards.tar_header import member_header
 from tests.support.small_shards import members, write_shard
 
 
@@ -23,6 +28,34 @@ def test_the_same_samples_give_the_same_bytes(tmp_path: Path) -> None:
     first, second = write_shard(tmp_path / "a.tar"), write_shard(tmp_path / "b.tar")
     assert first.read_bytes() == second.read_bytes()
     assert first.with_suffix(".idx").read_bytes() == second.with_suffix(".idx").read_bytes()
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 10_000])
+def test_a_shard_is_what_tarfile_would_write(tmp_path: Path, size: int) -> None:
+    named = [(f"tile-{number}", "png", bytes([number]) * (size + number)) for number in range(3)]
+    named += [("grün", "seg.png", b"m"), ("k" * 96, "png", b"x" * size)]
+    with ShardWriter(tmp_path / "ours.tar") as writer:
+        for key, extension, data in named:
+            writer.add(key, [(extension, data)])
+    with tarfile.open(tmp_path / "theirs.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+        for key, extension, data in named:
+            info = tarfile.TarInfo(f"{key}.{extension}")
+            info.size, info.mode = len(data), 0o644
+            tar.addfile(info, io.BytesIO(data))
+    assert (tmp_path / "ours.tar").read_bytes() == (tmp_path / "theirs.tar").read_bytes()
+
+
+@given(name=st.text(st.characters(categories=("L", "N")), min_size=1, max_size=25), size=st.integers(0, 8**11 - 1))
+def test_headers_are_those_of_tarfile(name: str, size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    assert member_header(name, size) == info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "surrogateescape")
+
+
+def test_what_a_header_cannot_say_is_refused() -> None:
+    for name, size in (("k" * 101, 1), ("k", 8**11)):
+        with pytest.raises(ShardError, match="no place in a tar"):
+            member_header(name, size)
 
 
 def test_a_writer_tells_digest_size_and_samples(tmp_path: Path) -> None:
