@@ -28,6 +28,7 @@ from augengine.engines.onnx_int8 import with_peaks
 from augengine.engines.onnx_types import fix_shape, read_model, to_bytes, to_float32
 from augengine.engines.store import EngineStore
 from augengine.sources import open_source
+from augengine.spec import Precision
 from augengine.stains import find_stain
 from augengine.storage.atomic import write_whole
 from augengine.weights.cards import find_weights
@@ -101,7 +102,9 @@ def measure(stain: str, folder: str, judges: str, work: Path) -> dict[str, Any]:
     elsewhere = folder != judges
     rows: dict[str, float] = {str(pair.precision): _row(others, pair, store) for pair in pairs[:-1]}
     for way in (way for way in WAYS if way.elsewhere or not elsewhere):
-        pair = build_pair(weights, backend, store, "int8", (SIDE, SIDE), lambda _: None, _forms(seen, way))
+        pair = build_pair(
+            weights, backend, store, "int8", (SIDE, SIDE), lambda _: None, _forms(seen, way, pairs[0].precision)
+        )
         rows[way.name] = _row(others if elsewhere else half if way.half else whole, pair, store)
         print(way.name, rows[way.name], flush=True)
     exact.close()
@@ -123,14 +126,15 @@ def _row(judge: Judge, pair: BuiltPair, store: EngineStore) -> float:
         candidate.close()
 
 
-def _forms(seen: list[Magnitudes], way: Way) -> Int8Forms:
+def _forms(seen: list[Magnitudes], way: Way, others: Precision) -> Int8Forms:
     step = 2 if way.half else 1
     there, back = (
         Int8Form(
             convolutions=tuple(
                 Int8Convolution(weight=weight, peaks=tuple(np.maximum(way.peaks(each[::step]), 1e-6).tolist()))
                 for weight, each in magnitudes.items()
-            )
+            ),
+            others=others,
         )
         for magnitudes in seen
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from augengine.compiling.choosing import with_rates
 from augengine.compiling.int8_pair import Int8Search
+from augengine.compiling.int8_ranges import ranging_on
 from augengine.compiling.pairs import BuiltPair, OnNote, compile_pairs, exact_of, load_pair
 from augengine.compiling.tiles import Tiles
 from augengine.engines.base import Backend
@@ -49,28 +50,29 @@ def build_pairs(
         EngineError: `compile_pairs` raised it.
         SpecError: int8 was asked for by name, and does not run here or does not fit.
     """
-    pairs = compile_pairs(
-        weights, backend, store, height=height, width=width, precisions=precisions, may_build=may_build, on_note=on_note
-    )
-    reference = exact_of(pairs)
-    judged = [_with_budget(pair, reference, store, tiles, measure_again, on_note) for pair in pairs]
     asked = precisions is not None and "int8" in precisions
+    plain = None if asked else precisions  # around int8 everything runs in the 16-bit type
+    pairs = compile_pairs(
+        weights, backend, store, height=height, width=width, precisions=plain, may_build=may_build, on_note=on_note
+    )
+    exact = exact_of(pairs)
+    judged = [_with_budget(pair, exact, store, tiles, measure_again, on_note) for pair in pairs]
     if eps is None or not (asked or precisions is None):
         return judged
+    half = next((pair for pair in judged if pair is not exact), None)
+    others = half.precision if half else exact.precision
     search = Int8Search(
-        weights=weights,
+        ranging=ranging_on(weights, tiles, height, width, judging=budget_tiles(height, width), others=others),
         backend=backend,
         store=store,
-        reference=reference,
-        sixteen=next((pair for pair in judged if pair is not reference), None),
-        tiles=tiles,
-        judging=budget_tiles(height, width),
+        exact=exact,
+        half=half,
         measure_again=measure_again,
         note=on_note if may_build else None,
     )
     made = search.demand(eps) if asked else search.offer(eps)
     built = [*([made] if made else []), *judged]
-    return built if precisions else with_rates(built, store, eps, measure_again=measure_again, note=on_note)
+    return built if asked else with_rates(built, store, eps, measure_again=measure_again, note=on_note)
 
 
 def _with_budget(

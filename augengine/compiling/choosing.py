@@ -11,6 +11,7 @@ from augengine.compiling.pairs import BuiltPair, OnNote, seconds_a_pass
 from augengine.engines.store import EngineStore
 from augengine.errors import SpecError
 from augengine.json_values import from_json
+from augengine.progress import counted
 from augengine.spec import Precision
 
 WORTH = 1.1
@@ -112,7 +113,7 @@ def _rate(name: str, pair: BuiltPair, store: EngineStore, measure_again: bool, n
     if known is None:
         note(f"timing {pair.precision}")
         known = Rate(seconds=seconds_a_pass(store, name))
-        store.write_record(_RATES, name, known)
+        store.keep_record(_RATES, name, known)
     return known.seconds
 
 
@@ -123,8 +124,9 @@ def _why(chosen: BuiltPair, pairs: Sequence[BuiltPair], eps: float, *, asked: bo
     if asked or not budgets:
         return "asked for" if asked else "nothing faster runs natively, or could be measured"
     if faster := [pair for pair in pairs if pair is not chosen and _fits(pair, eps)]:
-        ratio = max(_seconds(chosen) / _seconds(pair) for pair in faster if pair.seconds and chosen.seconds)
-        return f"{' and '.join(pair.precision for pair in faster)} would be {ratio:.2f} times as fast, {WORTH} is asked"
+        return "; ".join(
+            f"{pair.precision} takes {_seconds(pair) / _seconds(chosen):.2f} of its time" for pair in faster
+        )
     return "; ".join(budget.verdict(eps) for budget in budgets)
 
 
@@ -132,4 +134,4 @@ def _on_blocks(chosen: BuiltPair) -> str:
     if chosen.precision != "int8":
         return ""
     left_out = f", all but {', '.join(chosen.left_out)}" if chosen.left_out else ", all there are"
-    return f"; int8 in {len(chosen.int8_blocks)} residual blocks{left_out}"
+    return f"; int8 in {counted(len(chosen.int8_blocks), 'residual block')}{left_out}"

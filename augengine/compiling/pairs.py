@@ -13,7 +13,6 @@ from augengine.chain.base import Translators
 from augengine.chain.pair import NO_INT8, Int8Forms
 from augengine.engines.base import Backend, EngineSpec
 from augengine.engines.fidelity import Budget, run_on_host
-from augengine.engines.int8_form import Int8Form
 from augengine.engines.store import EngineStore
 from augengine.errors import EngineError
 from augengine.json_values import to_json
@@ -143,8 +142,8 @@ def build_pair(
     """
     height, width = size
     ids = []
-    for direction, form in zip(DIRECTIONS, int8, strict=True):
-        spec = engine_spec(backend, precision, size, form)
+    for index, direction in enumerate(DIRECTIONS):
+        spec = engine_spec(backend, precision, size, int8, index)
         stored = store.find(weights.digests[direction], backend, spec)
         if stored is None:
             what = f"{weights.reference}-{weights.stain} {direction}, {precision}, {width} x {height} px"
@@ -166,12 +165,17 @@ def build_pair(
     )
 
 
-def engine_spec(backend: Backend, precision: Precision, size: tuple[int, int], form: Int8Form | None) -> EngineSpec:
-    """What one of a pair's engines is made from; of an int8 pair, a generator without a form runs in the fastest of
-    the others' precisions."""
-    own = backend.precisions()[0] if precision == "int8" and form is None else precision
+def engine_spec(
+    backend: Backend, precision: Precision, size: tuple[int, int], int8: Int8Forms, index: int
+) -> EngineSpec:
+    """What the first or second of a pair's engines is made from.
+
+    A generator of an int8 pair that has no int8 form itself runs in the precision around the other's.
+    """
+    form, around = int8[index], next((each.others for each in int8 if each is not None), precision)
     height, width = size
     batch = backend.static_batch(height, width)
+    own = precision if form is not None else around
     return EngineSpec(precision=own, height=height, width=width, batch=batch, int8=form)
 
 

@@ -66,22 +66,16 @@ def _built(run: PairRun, store: EngineStore, watcher: Watcher) -> list[BuiltPair
     )
 
 
-def _as_planned(run: PairRun, planned: EnginesSpec, store: EngineStore, watcher: Watcher) -> list[BuiltPair]:
-    """What this machine makes of a plan. int8 takes the ranges of the plan: another source would give others."""
-    if planned.precision != "int8":
-        return _built(run, store, watcher)
-    note = None if run.request.no_build else watcher.note
-    return [build_pair(run.weights, run.backend, store, "int8", run.size, note, planned.int8)]
-
-
 def _resume(run: PairRun, planned: EnginesSpec, watcher: Watcher) -> tuple[EngineStore, EnginesSpec]:
     if store := find_store(run.request.out, planned):
         for engine in (planned.to_reference, planned.from_reference):
             store.check(engine)
         return store, planned
     store = own_store()
-    built = {(pair.to_reference, pair.from_reference) for pair in _as_planned(run, planned, store, watcher)}
-    if (planned.to_reference, planned.from_reference) not in built:
+    assert planned.precision
+    note = None if run.request.no_build else watcher.note
+    built = build_pair(run.weights, run.backend, store, planned.precision, run.size, note, planned.int8)
+    if (planned.to_reference, planned.from_reference) != (built.to_reference, built.from_reference):
         raise WrongDevice(
             f"the dataset in {run.request.out} was begun with engines that this machine does not make",
             hint="go on with it on a machine of the same kind and versions, or start in another folder",

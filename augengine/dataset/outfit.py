@@ -87,7 +87,7 @@ class EngineOutfit:
             return stored
         backend, weights = _backend(self.backend), engines.weights[index]
         assert engines.precision
-        spec = engine_spec(backend, engines.precision, (engines.height, engines.width), engines.int8[index])
+        spec = engine_spec(backend, engines.precision, (engines.height, engines.width), engines.int8, index)
         return own.find(weights, backend, spec) or own.build(_weights(weights, fetch), backend, spec)
 
     def _as_planned(self, own: EngineStore, worker: WorkerSpec, wanted: str) -> StoredEngine | None:

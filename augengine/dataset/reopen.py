@@ -63,6 +63,8 @@ def _store(folder: AnyPath, plan: Plan, engines: EnginesSpec) -> str:
     # The sample set's pair is built only where no stain is named.
     only = "" if plan.source == SampleSet().to_json() else f"--stain {plan.spec['stain']} "
     hint = f"augengine build-engines {only}--size {max(engines.height, engines.width)}"
+    if engines.precision == "int8":  # ranges are the plan's, which building anew would not give
+        hint = "type the command of its README again, which makes the engines of its plan"
     raise EngineError(f"the engines of {folder} are not on this machine", hint=hint)
 
 

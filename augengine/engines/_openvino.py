@@ -97,7 +97,7 @@ class OpenVinoBackend:
         if spec.int8 is not None:
             model = to_int8(model, spec.int8, unsigned=True)
         save(fix_shape(model, 1, spec.height, spec.width), folder / _MODEL_FILE)
-        _compile(folder / _MODEL_FILE, self._rest(spec.precision), threads=1)
+        _compile(folder / _MODEL_FILE, self._hint(spec), threads=1)
         return ""
 
     def load(self, folder: Path, manifest: Manifest, *, threads: int) -> OpenVinoEngine:
@@ -108,16 +108,16 @@ class OpenVinoBackend:
             EngineError: OpenVINO cannot read or compile the file.
             WrongDevice: An int8 engine, and this CPU has no instructions for it.
         """
-        compiled = _compile(folder / _MODEL_FILE, self._rest(manifest.spec.precision), threads=max(1, threads))
+        compiled = _compile(folder / _MODEL_FILE, self._hint(manifest.spec), threads=max(1, threads))
         return OpenVinoEngine(compiled, manifest.spec)
 
-    def _rest(self, precision: Precision) -> Precision:
-        """The precision of what is not int8: the machine's own for engines of int8, else the engine's."""
-        if precision != "int8":
-            return precision
+    def _hint(self, spec: EngineSpec) -> Precision:
+        """The precision of what is not int8."""
+        if spec.int8 is None:
+            return spec.precision
         if reason := self.why_no_int8():
             raise WrongDevice(f"int8 does not run here: {reason}", hint="--precision auto takes another")
-        return self.precisions()[0]
+        return spec.int8.others
 
 
 class OpenVinoEngine:
@@ -246,7 +246,7 @@ def _installed_version() -> str:
 
 def _knows_int8(limit: str) -> bool:
     """Whether a limit of oneDNN, ``max-avx512_core_vnni``, leaves products of bytes in."""
-    return any(name in limit for name in ("vnni", "bf16", "fp16", "amx"))
+    return any(name in limit for name in ("vnni", "bf16", "fp16", "amx", "avx10"))
 
 
 @cache

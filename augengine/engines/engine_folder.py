@@ -39,10 +39,14 @@ class StoredEngine:
 
 def engine_id(manifest: Manifest) -> str:
     """The digest that names an engine: equal for equal weights, backend, machine, shape and plan."""
-    said = to_json(manifest)
-    if said["spec"]["int8"] is None:  # engines that were made before there was int8 keep their names
+    return json_digest(_without_int8(to_json(manifest)))
+
+
+def _without_int8(said: dict[str, Any]) -> dict[str, Any]:
+    """A manifest that says nothing of int8 where there is none: as versions before it wrote, and name, engines."""
+    if said["spec"]["int8"] is None:
         del said["spec"]["int8"]
-    return json_digest(said)
+    return said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """
     files = {file.name: file_digest(file) for file in sorted(folder.iterdir())}
     with translated(folder):
-        text = json.dumps(to_json(ManifestFile(manifest=manifest, files=files)), indent=2)
+        said = to_json(ManifestFile(manifest=manifest, files=files))
+        text = json.dumps(said | {"manifest": _without_int8(said["manifest"])}, indent=2)
         (folder / _MANIFEST).write_text(text, encoding="utf-8")
 
 

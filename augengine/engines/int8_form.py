@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from augengine.errors import SpecError
+from augengine.spec import Precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +39,11 @@ class Int8Form:
 
     Attributes:
         convolutions: At least one, each of another weight.
+        others: Precision of everything else.
     """
 
     convolutions: tuple[Int8Convolution, ...]
+    others: Precision = "float32"
 
     def __post_init__(self) -> None:
         names = [each.weight for each in self.convolutions]
@@ -59,4 +62,4 @@ class Int8Form:
     def only(self, weights: Collection[str]) -> Self | None:
         """The form with those convolutions alone; None if none of them is in it."""
         kept = tuple(each for each in self.convolutions if each.weight in weights)
-        return type(self)(convolutions=kept) if kept else None
+        return replace(self, convolutions=kept) if kept else None

@@ -22,6 +22,8 @@ from augengine.errors import EngineError
 
 _BLOCK = re.compile(r"model\.(\d+)\.conv_block\.\d+\.weight")
 _MAX_INT8 = 127
+_MIN_OPSET = 13
+"""Before it weights have one step for all channels."""
 
 
 def residual_blocks(model: ModelProto) -> tuple[tuple[str, ...], ...]:
@@ -30,11 +32,14 @@ def residual_blocks(model: ModelProto) -> tuple[tuple[str, ...], ...]:
     Args:
         model: The stored form or the float32 form of a generator that augengine exported.
     """
-    stored = {tensor.name for tensor in model.graph.initializer}
+    if not any(each.domain == "" and each.version >= _MIN_OPSET for each in model.opset_import):
+        return ()
+    casts = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "Cast"}
     blocks: dict[int, list[str]] = defaultdict(list)
-    for name in sorted(stored, key=_natural):
-        if found := _BLOCK.fullmatch(name):
-            blocks[int(found[1])].append(name)
+    for node in model.graph.node:
+        weight = casts.get(node.input[1], node.input[1]) if node.op_type == "Conv" else ""
+        if found := _BLOCK.fullmatch(weight):
+            blocks[int(found[1])].append(weight)
     return tuple(tuple(blocks[number]) for number in sorted(blocks))
 
 
@@ -71,14 +76,13 @@ def with_peaks(model: ModelProto) -> tuple[ModelProto, tuple[str, ...]]:
     """The graph with the largest magnitude of each input channel of each residual convolution as further outputs.
 
     Returns:
-        It, whose further outputs are float32 (1, channels); and the names of the convolutions' weights, in their order.
+        It, whose further outputs are float32 (1, channels, 1, 1); and the names of the convolutions' weights, in their
+        order.
     """
     out = copy_model(model)
     weights = tuple(name for block in residual_blocks(model) for name in block)
     makers = {name: node for node in out.graph.node for name in node.output}
     by_weight = {node.input[1]: node for node in out.graph.node if node.op_type == "Conv"}
-    axes = numpy_helper.from_array(np.array([2, 3], np.int64), "peak.axes")
-    out.graph.initializer.append(axes)
     for weight in weights:
         source = _before_padding(by_weight[weight], makers)
         out.graph.node.extend(_peak_nodes(source, weight))
@@ -88,8 +92,7 @@ def with_peaks(model: ModelProto) -> tuple[ModelProto, tuple[str, ...]]:
 
 def _peak_nodes(source: str, weight: str) -> Iterator[NodeProto]:
     yield helper.make_node("Abs", [source], [f"{weight}.abs"], name=f"{weight}.abs")
-    maximum = [f"{weight}.abs", "peak.axes"]
-    yield helper.make_node("ReduceMax", maximum, [f"{weight}.peak"], name=f"{weight}.peak", keepdims=0)
+    yield helper.make_node("GlobalMaxPool", [f"{weight}.abs"], [f"{weight}.peak"], name=f"{weight}.peak")
 
 
 def _before_padding(node: NodeProto, makers: dict[str, NodeProto]) -> str:
@@ -160,7 +163,3 @@ def _with(node: NodeProto, inputs: dict[int, str], output: str) -> NodeProto:
         copied.input[index] = name
     copied.output[0] = output
     return copied
-
-
-def _natural(name: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", name)]

@@ -154,6 +154,15 @@ class EngineStore:
         with translated(self.root), draft_of(file) as draft:
             draft.write_text(json.dumps(to_json(value), indent=2), encoding="utf-8")
 
+    def keep_budget(self, to_id: str, from_id: str, budget: Budget) -> None:
+        """Keep a noise budget if the store can be written; else it is measured again at the next run."""
+        self.keep_record(_BUDGETS, f"{to_id}-{from_id}", budget)
+
+    def keep_record(self, folder: str, name: str, value: Any) -> None:
+        """Keep what was measured if the store can be written; else it is measured again at the next run."""
+        with suppress(EngineError):
+            self.write_record(folder, name, value)
+
     def read_record(self, reader: Callable[[Any], RecordT], folder: str, name: str) -> RecordT | None:
         """What `write_record` kept, as ``reader`` makes it of plain json; None if there is none, or it is damaged."""
         try:

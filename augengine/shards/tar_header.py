@@ -6,7 +6,7 @@ import tarfile
 
 from augengine.errors import ShardError
 
-MEMBER_BYTES = 8**11 - 1
+MAX_SIZE = 8**11 - 1
 """The largest member: USTAR says a size in eleven octal digits."""
 
 _NAME = 100
@@ -24,7 +24,7 @@ def member_header(name: str, size: int) -> bytes:
         ShardError: A longer name, or a larger member.
     """
     encoded = name.encode()
-    if len(encoded) > _NAME or size > MEMBER_BYTES:
+    if len(encoded) > _NAME or size > MAX_SIZE:
         raise ShardError(f"the member {name!r} of {size} bytes has no place in a tar", hint="shorten it")
     digits = b"%011o\0" % size
     total = _CHECKSUM + sum(encoded) + sum(digits)
@@ -50,4 +50,4 @@ def _template() -> bytes:
 
 _MODE, _TIME, _REST = _template()[_NAME:_SIZE], _template()[_SIZE + 12 : _SUM], _template()[_TYPE:]
 _CHECKSUM = sum(_MODE) + sum(_TIME) + sum(_REST) + sum(b" " * 8)
-"""Of all but the name and the size; the sum's own place counts as spaces."""
+"""The sum of all but the name and the size; its own place counts as spaces."""

@@ -127,7 +127,7 @@ class Material:
         """G_BA with every residual block in int8; its ranges are those of the tiles."""
         store, backend, side = EngineStore(self.folder / "engines"), pick_backend("openvino"), self.size.side
         file = self.onnx()[0]
-        form = measure_form(file, normalise(self.tiles[:2]))
+        form = measure_form(file, normalise(self.tiles[:2]), precisions()[0])
         built = store.get_or_build(file, backend, EngineSpec(precision="int8", height=side, width=side, int8=form))
         return store.load(built.id, threads=self.threads)
 

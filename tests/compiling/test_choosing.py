@@ -79,10 +79,10 @@ def test_what_is_asked_for_is_taken_whatever_the_clock_says(made: dict[Precision
 def test_the_choice_says_why(made: dict[Precision, BuiltPair]) -> None:
     int8 = choose(made, 0.05, int8=0.7, bfloat16=1.0, float32=5.0)
     assert "within the budget" in int8.why
-    assert "int8 in 1 residual blocks, all but from-reference model.11" in int8.why
+    assert "int8 in 1 residual block, all but from-reference model.11" in int8.why
     assert int8.int8 == (FORM, None)
     exact = choose(made, 0.05, bfloat16=0.95, float32=1.0)
-    assert exact.why == "bfloat16 would be 1.05 times as fast, 1.1 is asked"
+    assert exact.why == "bfloat16 takes 0.95 of its time"
 
 
 def test_a_plan_says_nothing_of_int8_where_there_is_none(made: dict[Precision, BuiltPair]) -> None:

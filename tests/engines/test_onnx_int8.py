@@ -11,7 +11,7 @@ from onnx import ModelProto, TensorProto
 
 from augengine.engines._openvino_peaks import FLOOR, MARGIN, measure_form
 from augengine.engines.int8_form import Int8Convolution, Int8Form
-from augengine.engines.onnx_int8 import residual_blocks, to_int8
+from augengine.engines.onnx_int8 import residual_blocks, to_int8, with_peaks
 from augengine.engines.onnx_types import fix_shape, read_model, recipe_of, to_float32
 from augengine.errors import EngineError, SpecError
 from augengine.importing.export import run_onnx
@@ -40,9 +40,7 @@ def tiles() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def form(onnx_file: Path, tiles: np.ndarray) -> Int8Form:
-    found = measure_form(onnx_file, tiles)
-    assert found is not None
-    return found
+    return measure_form(onnx_file, tiles, "float32")
 
 
 def error(model: ModelProto, other: ModelProto, tiles: np.ndarray) -> float:
@@ -102,8 +100,7 @@ def test_equalising_the_channels_lowers_the_error(model: ModelProto, form: Int8F
 def test_ranges_have_room_and_a_floor(onnx_file: Path, tiles: np.ndarray, form: Int8Form) -> None:
     for each in form.convolutions:
         assert min(each.peaks) >= 0.99 * FLOOR * max(each.peaks)
-    louder = measure_form(onnx_file, np.concatenate([tiles, -tiles]))
-    assert louder is not None
+    louder = measure_form(onnx_file, np.concatenate([tiles, -tiles]), "float32")
     pairs = zip(louder.convolutions, form.convolutions, strict=True)
     assert all(max(one.peaks) >= max(other.peaks) for one, other in pairs)
     assert MARGIN > 1
@@ -120,11 +117,40 @@ def test_a_graph_of_others_has_no_residual_blocks_of_ours(model: ModelProto) -> 
     assert residual_blocks(foreign) == ()
 
 
+def test_scales_of_norms_are_no_convolutions(tmp_path: Path) -> None:
+    """A generator whose norms have scales and shifts, as the recipe icube has."""
+    torch = pytest.importorskip("torch")
+    from augengine.generator import Generator, Recipe
+    from augengine.importing.export import to_onnx
+
+    torch.manual_seed(0)
+    affine = to_float32(to_onnx(Generator(Recipe.icube(width=4, blocks=1))))
+    ((first, second),) = residual_blocks(affine)
+    assert (first, second) == ("model.10.conv_block.1.weight", "model.10.conv_block.5.weight")
+    (tmp_path / "affine.onnx").write_bytes(affine.SerializeToString())
+    x = draw_images(2)
+    form = measure_form(tmp_path / "affine.onnx", x, "float32")
+    assert 0 < error(affine, to_int8(affine, form, unsigned=True), x) < 0.1
+
+
+@pytest.mark.parametrize("opset", [12, 13, 17])
+def test_older_operators_are_measured_or_refused(model: ModelProto, opset: int) -> None:
+    older = ModelProto()
+    older.CopyFrom(model)
+    older.opset_import[0].version = opset
+    if opset < 13:
+        assert residual_blocks(older) == ()
+        return
+    made, weights = with_peaks(fix_shape(model, 1, SIDE, SIDE))
+    assert {node.op_type for node in made.graph.node if node.name.endswith(".peak")} == {"GlobalMaxPool"}
+    assert residual_blocks(older) == residual_blocks(model)
+    assert len(weights) == 2 * len(residual_blocks(model))
+
+
 def test_a_small_generator_is_quantised_too(tmp_path: Path) -> None:
     onnx_file = write_small_generator(tmp_path / "small.onnx")
     x = draw_images(2)
-    form = measure_form(onnx_file, x)
-    assert form is not None
+    form = measure_form(onnx_file, x, "float32")
     model = to_float32(read_model(onnx_file))
     assert 0 < error(model, to_int8(model, form, unsigned=True), x) < 0.1
 

@@ -72,7 +72,7 @@ def test_the_bits_of_a_trained_generator_do_not_depend_on_threads_or_batch(
         pytest.skip(reason)
     onnx_file = find_weights("pas", "cd68", weight_roots()).to_reference
     x = np.random.default_rng(0).uniform(-1, 1, (3, 3, side, side)).astype(np.float32)
-    form = measure_form(onnx_file, x) if precision == "int8" else None
+    form = measure_form(onnx_file, x, backend.precisions()[0]) if precision == "int8" else None
     spec = EngineSpec(precision=precision, height=side, width=side, int8=form)
     manifest = Manifest(weights_digest="", backend="openvino", backend_version="", device_class="", spec=spec)
     backend.build(onnx_file, spec, tmp_path)

@@ -23,11 +23,10 @@ BACKEND = OpenVinoBackend()
 @pytest.mark.skipif(bool(BACKEND.why_no_int8()), reason=BACKEND.why_no_int8() or "it runs")
 def test_an_int8_engine_is_found_by_its_ranges(tmp_path: Path) -> None:
     store, onnx_file = EngineStore(tmp_path / "engines"), write_small_generator(tmp_path / "small.onnx")
-    form = measure_form(onnx_file, np.zeros((1, 3, 32, 48), np.float32))
+    form = measure_form(onnx_file, np.zeros((1, 3, 32, 48), np.float32), "float32")
     spec = replace(SPEC, precision="int8", int8=form)
     stored, digest = store.build(onnx_file, BACKEND, spec), digest_weights(onnx_file)
     assert store.find(digest, BACKEND, spec) == stored
-    assert form is not None
     first = form.convolutions[0]
     other = replace(form, convolutions=(replace(first, peaks=(9.0, *first.peaks[1:])), *form.convolutions[1:]))
     assert store.find(digest, BACKEND, replace(spec, int8=other)) is None

@@ -67,7 +67,7 @@ def test_a_plan_is_built_of_a_trained_generator(precision: Precision, tmp_path: 
 @needs_rtx
 def test_a_plan_is_built_in_int8(tmp_path: Path) -> None:
     onnx_file = write_small_generator(tmp_path / "small.onnx")
-    form = measure_form(onnx_file, draw_images(2))
+    form = measure_form(onnx_file, draw_images(2), "float16")
     spec = EngineSpec(precision="int8", height=32, width=48, batch=8, int8=form)
     (folder := tmp_path / "engine").mkdir()
     assert TensorRtBackend().build(onnx_file, spec, folder)

@@ -84,7 +84,9 @@ class EngineContract:
                 height=HEIGHT,
                 width=WIDTH,
                 batch=backend.static_batch(HEIGHT, WIDTH),
-                int8=measure_form(onnx_file, draw_images(4, seed=7)) if cls.precision == "int8" else None,
+                int8=measure_form(onnx_file, draw_images(4, seed=7), backend.precisions()[0])
+                if cls.precision == "int8"
+                else None,
             ),
         )
 
