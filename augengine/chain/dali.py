@@ -86,11 +86,13 @@ class DaliChain:
         self._call.close()
 
     def _prime(self) -> None:
-        """Run the graph ``depth`` times without its engines.
+        """Run the graph ``depth`` times: on a CPU without its engines, on a GPU with them (not yet run on a GPU).
 
         DALI's first `schedule_run` starts as many runs as the pipeline is deep, and each needs its input. Priming
-        spends that call, lets buffers grow to their size, and shows a graph that cannot run before there is work.
+        spends that call, lets buffers grow to their size, and shows a graph that cannot run before there is work. On a
+        GPU CuPy compiles its kernels at their first use, which takes seconds; so that use is here.
         """
+        self._call.idle = self._translators.device == "cpu"
         blank = np.zeros((self._translators.height, self._translators.width, 3), dtype=np.uint8)
         words, sigmas = np.zeros(2, dtype=np.uint32), np.zeros(self._spec.variants, dtype=np.float32)
         for _ in range(self.depth):
