@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -130,7 +131,14 @@ def measure(side: int, variants: int, image_format: str, sources: int, folder: P
     ours = {name: round(seconds * a_source, 3) for name, seconds in sorted(threads.items()) if seconds > 0}
     free = {name: round(seconds * a_source, 3) for name, seconds in clock.spent.items()}
     own = sum(ms for name, ms in ours.items() if name not in ("others", "MainThread"))
-    return {"threads_ms": ours, "without_the_lock_ms": free, "with_the_lock_ms": round(own - sum(free.values()), 3)}
+    return {
+        "side": side,
+        "variants": variants,
+        "format": image_format,
+        "threads_ms": ours,
+        "without_the_lock_ms": free,
+        "with_the_lock_ms": round(own - sum(free.values()), 3),
+    }
 
 
 def _watch(clock: Clock) -> None:
@@ -161,15 +169,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULT)
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    rows = {}
+    rows = []
     for side in given.sides:
         for image_format in ("png", "jpg"):
             with tempfile.TemporaryDirectory() as folder:
                 os.environ["AUGENGINE_HOME"] = folder
-                name = f"{side} px, K = {given.variants}, {image_format}"
-                rows[name] = measure(side, given.variants, image_format, given.sources, Path(folder))
-                print(name, json.dumps(rows[name]), flush=True)
-    write_whole(given.out, json.dumps({"machine": machine_facts(), "rows": rows}, indent=1) + "\n")
+                rows.append(measure(side, given.variants, image_format, given.sources, Path(folder)))
+                print(json.dumps(rows[-1]), flush=True)
+    command = "python -m benchmarks.host_cost " + " ".join(sys.argv[1:])
+    result = {"command": command, "machine": machine_facts(), "rows": rows}
+    write_whole(given.out, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

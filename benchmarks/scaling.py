@@ -12,7 +12,7 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
@@ -34,6 +34,7 @@ from benchmarks.speed.material import Material, Size
 
 RESULTS = Path(__file__).parent / "results"
 RESULT = RESULTS / "scaling.json"
+HOST = RESULTS / "host_cost.json"
 SOAKS = (RESULTS / "soak.json", RESULTS / "soak-s3.json")
 PAGE = Path(__file__).parents[1] / "docs" / "notes/scaling.md"
 GPUS = (1, 8, 64, 1024)
@@ -134,6 +135,25 @@ def _finish(tile: RgbImage, image_format: ImageFormat) -> bytes:
     return sha256(data).digest()
 
 
+def feeding(host: Sequence[Mapping[str, Any]], gflops: Mapping[int, float], tflops: float) -> str:
+    """What feeds one GPU, as Markdown: cores, and processes, since one process holds Python's lock once.
+
+    Args:
+        host: The rows of `benchmarks.host_cost`.
+        gflops: Side -> arithmetic of a pass, 10^9 operations.
+        tflops: What an engine reaches on the GPU, 10^12 operations a second.
+    """
+    heads = ("side, format", "sources/s", "CPU ms a source", "cores", "of them with Python's lock, ms", "processes")
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for row in host:
+        sources = 1000 * tflops / (gflops[row["side"]] * (1 + row["variants"]))
+        spent, locked = sum(row["threads_ms"].values()), row["with_the_lock_ms"]
+        cells = (f"{row['side']} px, {row['format'].upper()}", f"{sources:.0f}", f"{spent:.1f}")
+        cores, processes = sources * spent / 1000, sources * locked / 1000
+        lines.append("| " + " | ".join((*cells, f"{cores:.1f}", f"{locked:.2f}", f"{processes:.1f}")) + " |")
+    return "\n".join(lines)
+
+
 def table(result: dict[str, Any]) -> str:
     """The needs of every format as Markdown."""
     head = "| GPUs | variants/s | read MB/s | written MB/s | cores | shards/s | driver's core | paper's schedule, h |"
@@ -146,6 +166,14 @@ def table(result: dict[str, Any]) -> str:
             lines.append(f"| {gpus} | " + " | ".join(f"{value:,g}" for value in shown) + " |")
         lines += ["", _sums(result, name), ""]
     return "\n".join(lines).rstrip()
+
+
+def _gflops(host: Sequence[Mapping[str, Any]], width: int) -> dict[int, float]:
+    sides = {row["side"] for row in host}
+    return {
+        side: Material(size=Size(side=side, width=width, blocks=9, images=1), folder=Path(), threads=1).gflop
+        for side in sides
+    }
 
 
 def _sums(result: dict[str, Any], name: str) -> str:
@@ -191,6 +219,8 @@ def main() -> None:
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     fill(chosen.page, "benchmarks/results/scaling.json", table(result))
+    host = json.loads(HOST.read_text(encoding="utf-8"))["rows"]
+    fill(chosen.page, "benchmarks/results/host_cost.json", feeding(host, _gflops(host, chosen.width), chosen.tflops))
     sys.stdout.write(table(result) + "\n")
 
 

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.batch_memory import bytes_a_value
 from benchmarks.pages import END, begin
 from benchmarks.rounds import Contender, interleave, quartiles, ratio, row
-from benchmarks.scaling import Assumed, Measured, driver_ms, needs
+from benchmarks.scaling import Assumed, Measured, driver_ms, feeding, needs
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed.material import Size
 from benchmarks.speed.peak import matrix_products, peaks
@@ -82,6 +82,18 @@ def test_what_many_gpus_need_grows_in_proportion() -> None:
     assert many["cost_per_1000_variants"] == one["cost_per_1000_variants"]
     assert many["cores"] == 8 * one["cores"]
     assert many["papers_schedule_hours"] == pytest.approx(one["papers_schedule_hours"] / 8, rel=0.01)
+
+
+def test_what_feeds_a_gpu_is_reckoned_in_cores_and_processes() -> None:
+    row = {
+        "side": 256,
+        "variants": 4,
+        "format": "png",
+        "threads_ms": {"encode": 8.0, "drive": 2.0},
+        "with_the_lock_ms": 2,
+    }
+    line = feeding([row], {256: 100.0}, 500.0).splitlines()[-1]
+    assert line == "| 256 px, PNG | 1000 | 10.0 | 10.0 | 2.00 | 2.0 |"
 
 
 def test_a_bench_broken_off_leaves_the_sizes_it_has_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
