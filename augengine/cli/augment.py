@@ -178,16 +178,33 @@ def build_engines_command(
         show_default=True,
         help="Number of workers; auto: one per GPU, or one on a CPU; with --ray one per GPU or node.",
     ),
+    cloup.option(
+        "--workers-per-gpu",
+        default="1",
+        show_default=True,
+        help="Number of workers that share a GPU; auto: 3 up to 256 px, 2 above (not yet run on a GPU).",
+    ),
     ray_option,
     retry_failed_option,
     allow_failures_option,
 )
 def augment_command(
-    dry_run: bool, as_json: bool, allow_failures: int, workers: str, precision: str, **options: Any
+    dry_run: bool,
+    as_json: bool,
+    allow_failures: int,
+    workers: str,
+    workers_per_gpu: str,
+    precision: str,
+    **options: Any,
 ) -> None:
     """Write augmented shards of a stain's images."""
     chosen = cast(Precision | None, None if precision == "auto" else precision)
-    request = AugmentRequest(workers=parse_workers(workers), precision=chosen, **options)
+    request = AugmentRequest(
+        workers=parse_workers(workers),
+        workers_per_gpu=parse_workers(workers_per_gpu, "--workers-per-gpu"),
+        precision=chosen,
+        **options,
+    )
     with Console(quiet=as_json) as console:
         if dry_run:
             print_prediction(predict(request, console), as_json=as_json)

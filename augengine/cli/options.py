@@ -64,10 +64,10 @@ allow_failures_option = click.option(
 )
 
 
-def parse_workers(text: str) -> int | None:
-    """The value of ``--workers``: a number of at least 1, or None for ``auto``."""
+def parse_workers(text: str, option: str = "--workers") -> int | None:
+    """The value of an option that counts workers: a number of at least 1, or None for ``auto``."""
     if text == "auto":
         return None
     if text.isdecimal() and int(text) > 0:
         return int(text)
-    raise click.BadParameter(f"{text!r} is neither auto nor a number of at least 1", param_hint="--workers")
+    raise click.BadParameter(f"{text!r} is neither auto nor a number of at least 1", param_hint=option)

@@ -16,6 +16,9 @@ from augengine.machine import cpu_threads
 from augengine.runs import Crew, Hold
 from augengine.storage import Access
 
+_SMALL = 256 * 256
+"""Pixels of an image up to which three processes feed a GPU, two beyond: reckoned from docs/notes/scaling.md."""
+
 
 def make_crew(run: Run, ready: Ready, hold: Hold) -> Crew:
     """The workers of a run."""
@@ -39,17 +42,28 @@ def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore | None, threa
         store="" if store is None else str(store.root.absolute()),
         threads=threads,
         device_id=0 if run.on_gpu else None,
+        workers_per_gpu=workers_per_gpu(run),
         access=Access.of_environment(run.request.out, run.request.source, run.request.masks),
     )
 
 
 def shares(run: Run) -> tuple[int | None, int]:
-    """How many workers, and the CPU threads of each: one per GPU; on a CPU one worker uses every core best."""
+    """How many workers, and the CPU threads of each: as many per GPU as asked for; one uses all cores of a CPU best."""
     workers = run.request.workers
     if run.request.ray_address is not None:
         return workers, 1  # the cluster's nodes say how many fit, and their threads
+    places = gpu_count() * workers_per_gpu(run) if run.on_gpu else 1
     if workers is None:
-        workers = gpu_count() if run.on_gpu else 1
-    if run.on_gpu and workers > gpu_count():
-        raise SpecError(f"{workers} workers, but {gpu_count()} GPUs", hint="one worker per GPU: --workers auto")
+        workers = places
+    if run.on_gpu and workers > places:
+        what = f"{workers} workers, but {gpu_count()} GPUs for {workers_per_gpu(run)} each"
+        raise SpecError(what, hint="--workers auto, or more --workers-per-gpu")
     return workers, max(1, cpu_threads() // workers)
+
+
+def workers_per_gpu(run: Run) -> int:
+    """How many workers share a GPU; by default of small images more, since each costs a process as much Python."""
+    if not run.on_gpu:
+        return 1
+    height, width = run.listing.largest
+    return run.request.workers_per_gpu or (3 if height * width <= _SMALL else 2)

@@ -94,7 +94,13 @@ def _load_pair(worker: WorkerSpec) -> LoadedChain:
     engines = _load_translators(worker)
     on_gpu = engines.device == "cuda"
     try:
-        batch = chain_batch(engines, worker.spec.variants, worker.threads, device_id=worker.device_id or 0)
+        batch = chain_batch(
+            engines,
+            worker.spec.variants,
+            worker.threads,
+            device_id=worker.device_id or 0,
+            workers_per_gpu=worker.workers_per_gpu,
+        )
         spec = ChainSpec(noise=worker.spec.noise, variants=worker.spec.variants, batch=batch, threads=worker.threads)
         chain = make_chain(worker.engines.chain, engines, spec, device_id=worker.device_id if on_gpu else None)
     except BaseException:
@@ -104,7 +110,9 @@ def _load_pair(worker: WorkerSpec) -> LoadedChain:
     return LoadedChain(chain, engines)
 
 
-def chain_batch(engines: Translators, variants: int, threads: int, *, device_id: int = 0) -> int:
+def chain_batch(
+    engines: Translators, variants: int, threads: int, *, device_id: int = 0, workers_per_gpu: int = 1
+) -> int:
     """Source images per batch of the chain, as far as all their variants fit into memory.
 
     Args:
@@ -112,10 +120,11 @@ def chain_batch(engines: Translators, variants: int, threads: int, *, device_id:
         variants: K.
         threads: CPU threads.
         device_id: The GPU's ordinal; ignored on a CPU.
+        workers_per_gpu: Workers that share its memory.
     """
     values = variants * 3 * engines.height * engines.width
     if engines.device == "cuda":
-        return gpu_batch(engines.to_reference.batch, values, free_bytes(device_id))
+        return gpu_batch(engines.to_reference.batch, values, free_bytes(device_id) // workers_per_gpu)
     return cpu_batch(threads, values)
 
 

@@ -36,6 +36,7 @@ class AugmentRequest(AugmentOptions):
         backend, precision, chain: What runs; None lets the noise budget choose the precision.
         no_build: Refuse to compile a missing engine.
         workers: How many; None for one per GPU, or one on a CPU (in a cluster: one per node).
+        workers_per_gpu: How many share a GPU; None for three up to 256 px and two above. Not yet run on a GPU.
         ray_address: A running cluster.
         retry_failed: Make shards anew that lack samples.
         force: Do not look at the pair on tiles of the source first; a verdict that is known refuses nothing.
@@ -60,6 +61,7 @@ class AugmentRequest(AugmentOptions):
     chain: ChainName = "dali"
     no_build: bool = False
     workers: int | None = None
+    workers_per_gpu: int | None = 1
     ray_address: str | None = None
     retry_failed: bool = False
     force: bool = False
@@ -89,4 +91,4 @@ _UNREAD: Mapping[Method, tuple[str, ...]] = {
     "stain": ("marker_threshold",),
     "shuffle": ("eps", "weights", "precision", "backend", "chain", "no_build", "force"),
 }
-_UNTOLD = ("out", "no_build", "workers", "ray_address", "retry_failed")
+_UNTOLD = ("out", "no_build", "workers", "workers_per_gpu", "ray_address", "retry_failed")

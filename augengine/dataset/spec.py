@@ -24,6 +24,7 @@ class WorkerSpec:
         store: Folder of the engine store; empty without engines.
         threads: CPU threads for everything this worker does.
         device_id: GPU, or None on a CPU.
+        workers_per_gpu: How many workers share a GPU.
         access: What reaches its store, on any machine.
         fence: Looked at before a shard is published.
     """
@@ -35,5 +36,6 @@ class WorkerSpec:
     store: str
     threads: int = 1
     device_id: int | None = None
+    workers_per_gpu: int = 1
     access: Access = field(default_factory=Access)
     fence: Fence = field(default_factory=Fence)

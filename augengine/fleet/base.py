@@ -43,6 +43,11 @@ class WorkerSpec(Protocol):
         """GPU, or None on a CPU."""
         ...
 
+    @property
+    def workers_per_gpu(self) -> int:
+        """How many workers share a GPU; 1 on a CPU."""
+        ...
+
 
 class Outfit(Protocol):
     """What a node of a joined cluster must have before a worker starts on it. It is sent to the nodes."""

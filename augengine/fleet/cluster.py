@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import signal
@@ -100,7 +101,7 @@ def _init(ray: Any, address: str | None, workers: int | None, worker: WorkerSpec
     else:
         check_room(Path(tempfile.gettempdir()))
         workers = workers or 1
-        gpus = 0 if worker.device_id is None else workers
+        gpus = 0 if worker.device_id is None else math.ceil(workers / worker.workers_per_gpu)
         options = {
             "address": "local",
             "num_cpus": workers * worker.threads,
@@ -134,7 +135,8 @@ def _share(ray: Any, address: str | None, workers: int | None, worker: WorkerSpe
     if not address:
         workers = workers or 1
         return Cluster(ray, workers, worker.threads, _disjoint_cores(workers, worker.threads))
-    many, threads = crew(find_nodes(ray), workers, on_gpu=worker.device_id is not None)
+    on_gpu, per_gpu = worker.device_id is not None, worker.workers_per_gpu
+    many, threads = crew(find_nodes(ray), workers, on_gpu=on_gpu, per_gpu=per_gpu)
     # This machine's cores say nothing of the cluster's.
     return Cluster(ray, many, threads, ())
 

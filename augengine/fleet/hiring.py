@@ -41,7 +41,7 @@ class Hiring:
 
     def hire(self, place: int) -> Member:
         """Start an actor; it can be given jobs once it has answered."""
-        gpus = 0 if self.worker.device_id is None else 1
+        gpus = 0 if self.worker.device_id is None else 1 / self.worker.workers_per_gpu
         # One thread for each job held, one to ask for progress, one to close.
         remote = self.cluster.ray.remote(Actor).options(
             num_cpus=self.worker.threads,

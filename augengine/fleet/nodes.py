@@ -59,35 +59,37 @@ class Seen:
     trouble: str
 
 
-def crew(nodes: Sequence[Node], workers: int | None, *, on_gpu: bool) -> tuple[int, int]:
+def crew(nodes: Sequence[Node], workers: int | None, *, on_gpu: bool, per_gpu: int = 1) -> tuple[int, int]:
     """How many workers there are, and the CPU threads of each: as many as let all workers fit on the nodes.
 
     Args:
         nodes: The cluster's nodes.
         workers: How many are asked for; None for one per GPU, or on CPUs one per node.
-        on_gpu: Whether each needs a GPU.
+        on_gpu: Whether each needs a GPU, or a share of one.
+        per_gpu: How many workers share a GPU.
 
     Raises:
         WorkerError: They do not fit.
     """
-    gpus, cpus = sum(node.gpus for node in nodes), sum(node.cpus for node in nodes)
-    wanted = workers or (gpus if on_gpu else sum(node.cpus > 0 for node in nodes))
+    places, cpus = per_gpu * sum(node.gpus for node in nodes), sum(node.cpus for node in nodes)
+    wanted = workers or (places if on_gpu else sum(node.cpus > 0 for node in nodes))
     if not wanted:
         what = "GPUs" if on_gpu else "CPUs"
         raise WorkerError(f"no node of the cluster has {what}", hint="start its nodes with some: ray start --num-cpus")
-    if on_gpu and gpus < wanted:
-        raise WorkerError(f"the cluster has {gpus} GPUs, {wanted} workers need one each", hint="fewer --workers")
+    if on_gpu and places < wanted:
+        what = f"the cluster's GPUs have room for {places} workers, {per_gpu} each, and {wanted} are asked for"
+        raise WorkerError(what, hint="fewer --workers, or more --workers-per-gpu")
     if cpus < wanted:
         raise WorkerError(f"the cluster has {cpus} CPUs, {wanted} workers need one each", hint="fewer --workers")
     # Sums over the cluster do not tell whether they fit: a worker's threads and its GPU lie on one node.
     for threads in range(max(node.cpus for node in nodes), 0, -1):
-        if sum(_room(node, threads, on_gpu) for node in nodes) >= wanted:
+        if sum(_room(node, threads, per_gpu if on_gpu else 0) for node in nodes) >= wanted:
             return wanted, threads
     raise WorkerError(f"{wanted} workers with a GPU and a CPU each do not fit on the nodes", hint="fewer --workers")
 
 
-def _room(node: Node, threads: int, on_gpu: bool) -> int:
-    return min(node.cpus // threads, node.gpus) if on_gpu else node.cpus // threads
+def _room(node: Node, threads: int, per_gpu: int) -> int:
+    return min(node.cpus // threads, node.gpus * per_gpu) if per_gpu else node.cpus // threads
 
 
 def write_probe(target: str, inputs: Sequence[str]) -> Probe:

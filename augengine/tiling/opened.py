@@ -33,6 +33,7 @@ class TileWorkerSpec:
         keys: Slide's path -> its key; the surveys lie in the target under these.
         threads: CPU threads.
         device_id: None: tiles are cut on CPUs.
+        workers_per_gpu: 1, which says nothing here.
         access: What reaches its store, on any machine.
         fence: Looked at before a shard is published.
     """
@@ -42,6 +43,7 @@ class TileWorkerSpec:
     keys: Mapping[str, str]
     threads: int = 1
     device_id: int | None = None
+    workers_per_gpu: int = 1
     access: Access = field(default_factory=Access)
     fence: Fence = field(default_factory=Fence)
 

@@ -16,6 +16,7 @@ from augengine.dataset.outfit import EngineOutfit
 from augengine.errors import SpecError, WorkerError
 from augengine.fleet import fitting
 from augengine.fleet.cluster import find_nodes, join
+from augengine.fleet.hiring import Hiring
 from augengine.fleet.nodes import Node, Seen, check_nodes, crew, look, write_probe
 from tests.support.datasets import digests, leftovers, make
 from tests.support.node_cluster import WITHOUT_TOKENS, node_cluster, with_version
@@ -44,6 +45,14 @@ def test_a_crew_has_the_most_threads_with_which_it_fits(
     nodes: list[Node], workers: int | None, on_gpu: bool, expected: tuple[int, int]
 ) -> None:
     assert crew(nodes, workers, on_gpu=on_gpu) == expected
+
+
+def test_workers_that_share_a_gpu_have_less_of_the_cores() -> None:
+    nodes = [_node(16, 2), _node(64)]
+    assert crew(nodes, None, on_gpu=True, per_gpu=3) == (6, 2)
+    assert crew(nodes, 4, on_gpu=True, per_gpu=3) == (4, 4)
+    with pytest.raises(WorkerError, match="room for 6 workers, 3 each, and 7"):
+        crew(nodes, 7, on_gpu=True, per_gpu=3)
 
 
 def test_a_crew_that_no_node_has_room_for_is_refused() -> None:
@@ -81,6 +90,27 @@ class _Anywhere:
     target: str
     threads: int = 1
     device_id: int | None = None
+    workers_per_gpu: int = 1
+
+
+class _Idle:
+    """A worker that does nothing."""
+
+    samples_done = 0
+
+    def __init__(self, worker: object) -> None:
+        self.worker = worker
+
+
+@pytest.mark.e2e
+def test_two_workers_start_on_one_gpu(tmp_path: Path) -> None:
+    """Ray places by numbers, and asks no driver: no GPU is needed."""
+    worker = _Anywhere(str(tmp_path), device_id=0, workers_per_gpu=2)
+    with join(None, 2, worker) as cluster:
+        assert cluster.ray.cluster_resources()["GPU"] == 1
+        hiring = Hiring(cluster=cluster, worker=worker, start=_Idle, fitting=None, on_warning=print)  # type: ignore[arg-type]
+        members = [hiring.hire(place) for place in (0, 1)]
+        assert len(cluster.ray.get([member.arrival for member in members], timeout=120)) == 2
 
 
 @pytest.mark.e2e
