@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from augengine.compiling.choosing import with_rates
 from augengine.compiling.int8_pair import Int8Search
-from augengine.compiling.int8_ranges import ranging_on
+from augengine.compiling.int8_ranging import ranging_on
 from augengine.compiling.pairs import BuiltPair, OnNote, compile_pairs, exact_of, load_pair
 from augengine.compiling.tiles import Tiles
 from augengine.engines.base import Backend

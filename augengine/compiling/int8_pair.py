@@ -13,7 +13,8 @@ import numpy as np
 
 from augengine.chain.base import Translators
 from augengine.chain.translate import normalise
-from augengine.compiling.int8_ranges import Ranges, Ranging, find_ranges
+from augengine.compiling.int8_ranges import Ranges, find_ranges
+from augengine.compiling.int8_ranging import Ranging
 from augengine.compiling.pairs import BuiltPair, OnNote, build_pair, load_pair, name_blocks
 from augengine.digests import json_digest
 from augengine.engines.base import Backend

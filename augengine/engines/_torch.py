@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import platform
 import re
@@ -39,6 +40,7 @@ _INSTALL = "pip install 'augengine[train]'"
 _REBUILD = "delete its folder; it is built again at the next run"
 _OTHER = "use --backend openvino, or tensorrt, which compile the graph as it is"
 _thread_setting = Lock()
+_LOG = logging.getLogger("augengine.engines")
 
 
 class TorchBackend:
@@ -207,8 +209,28 @@ def _single_threaded_workers(threads: int) -> ThreadPoolExecutor:
 
 
 def _fusing() -> str:
-    """What fuses the float16 pass on the GPU that torch uses; empty without either."""
-    return "" if why_no_driver() or not _on_gpu() else fusing_version()
+    """What fuses the float16 pass on the GPU that torch uses; empty without either, or where it fails.
+
+    It is part of an engine's id: where Triton fails, the plain pass runs and the id says so.
+    """
+    if why_no_driver() or not _on_gpu() or not (version := fusing_version()):
+        return ""
+    return "" if _why_kernels_fail() else version
+
+
+@cache
+def _why_kernels_fail() -> str:
+    """Empty if Triton compiles and runs a small kernel on this GPU; else why not, which is logged once."""
+    # Here: Triton takes a second to import, and a torch for CPUs does not bring it.
+    from augengine.engines.fused import moments_of
+
+    try:
+        moments_of(_torch().zeros((1, 4, 4, 16), dtype=_torch().float16, device="cuda"), 1e-5)
+    except Exception as error:  # noqa: BLE001 - Triton raises whatever its compilers do
+        reason = f"{type(error).__name__}: {error}"
+        _LOG.warning("Triton fails on this GPU, so the plain pass runs, about half as fast: %s", reason)
+        return reason
+    return ""
 
 
 def _on_gpu() -> bool:

@@ -84,7 +84,7 @@ class CudaEngine:
             with exact(), torch.inference_mode():
                 chosen, how = choose_pass(partial(placed.translate, self._x), partial(record_pass, torch), torch.equal)
         except Exception as error:
-            raise explain(error, fused=fused) from error
+            raise explain(error) from error
         self._pass: Pass | None = chosen
         self.how = placed.kind + how
         self._done, self._lock = torch.cuda.Event(), Lock()  # type: ignore[no-untyped-call]
@@ -114,12 +114,12 @@ class CudaEngine:
             self._pass = self._x = None
 
 
-def explain(error: Exception, *, fused: bool) -> EngineError:
+def explain(error: Exception) -> EngineError:
     """torch raises RuntimeError; Triton whatever its compilers do, and a CompilationError of its own."""
     what = f"cannot load the generator onto the GPU: {type(error).__name__}: {error}"
-    if fused and not isinstance(error, RuntimeError):
-        return EngineError(what, hint="without Triton the plain pass runs")
-    return EngineError(what, hint="use fewer workers")
+    if isinstance(error, RuntimeError):
+        return EngineError(what, hint="use fewer workers")
+    return EngineError(what, hint="without Triton the plain pass runs: pip uninstall triton, then build the engines")
 
 
 def exact() -> Any:

@@ -106,18 +106,17 @@ def test_only_what_the_kernels_know_is_fused(recipe: Recipe, precision: Any, tri
 
 
 @pytest.mark.parametrize(
-    ("error", "fused", "hint"),
+    ("error", "hint"),
     [
-        (OSError("no such compiler"), True, "without Triton the plain pass runs"),
-        (AssertionError("libcuda"), True, "without Triton the plain pass runs"),
-        (RuntimeError("CUDA error: out of memory"), True, "use fewer workers"),
-        (RuntimeError("CUDA error: out of memory"), False, "use fewer workers"),
+        (OSError("no such compiler"), "without Triton the plain pass runs"),
+        (AssertionError("libcuda"), "without Triton the plain pass runs"),
+        (RuntimeError("CUDA error: out of memory"), "use fewer workers"),
     ],
 )
-def test_whatever_is_raised_at_load_is_an_engines_error(error: Exception, fused: bool, hint: str) -> None:
-    ours = explain(error, fused=fused)
+def test_whatever_is_raised_at_load_is_an_engines_error(error: Exception, hint: str) -> None:
+    ours = explain(error)
     assert str(error) in ours.message
-    assert ours.hint == hint
+    assert ours.hint.startswith(hint)
 
 
 @pytest.mark.parametrize("colour", [0, 2])

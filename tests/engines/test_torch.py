@@ -56,16 +56,20 @@ class TestTorchFloat16(TorchContract):
         assert getattr(engine, "how", "") == ("fused, " if "triton" in TorchBackend().version() else "") + RECORDED
 
 
-@pytest.mark.parametrize(("driver", "on_gpu"), [(True, True), (True, False), (False, False)])
+@pytest.mark.parametrize(
+    ("driver", "on_gpu", "fails"),
+    [(True, True, ""), (True, True, "CompilationError: at 3:5"), (True, False, ""), (False, False, "")],
+)
 def test_what_fuses_the_pass_tells_engines_apart_where_torch_uses_a_gpu(
-    driver: bool, on_gpu: bool, monkeypatch: pytest.MonkeyPatch
+    driver: bool, on_gpu: bool, fails: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(_torch, "_why_kernels_fail", lambda: fails)
     monkeypatch.setattr(_torch, "why_no_driver", lambda: "" if driver else "no NVIDIA driver here")
     monkeypatch.setattr(_torch, "_on_gpu", lambda: on_gpu)
     monkeypatch.setattr(_torch, "fusing_version", lambda: "fused 1 by triton 3.6.0")
     own = f"torch {torch.__version__.partition('+')[0]}"
     assert TorchBackend().version().startswith(own)
-    assert TorchBackend().version().endswith(", fused 1 by triton 3.6.0") == on_gpu
+    assert TorchBackend().version().endswith(", fused 1 by triton 3.6.0") == (on_gpu and not fails)
 
 
 @pytest.mark.parametrize(
