@@ -9,6 +9,9 @@ from dataclasses import fields
 import pytest
 
 from augengine.json_values import from_json
+from augengine_train.experiments.reliance.analysis import analyse as analyse_reliance
+from augengine_train.experiments.reliance.plan import Plan as ReliancePlan
+from augengine_train.experiments.reliance.report import table as reliance_table
 from augengine_train.experiments.statistics import Comparison
 from augengine_train.experiments.table1 import gathering
 from augengine_train.experiments.table1.analysis import analyse
@@ -120,6 +123,21 @@ def test_the_page_on_vegf_says_what_each_arm_reached(arm: str) -> None:
     f1 = [f"{arms[arm][dose]['pixels']['f1']:.3f}" for dose in ("1", "0", "0.5", "1.5")]
     cells = row((DOCS / "notes/vegf.md").read_text(encoding="utf-8"), f"{arm} |")
     assert [cells[1], *cells[7:10]] == f1
+
+
+def test_the_page_on_reliance_says_what_its_cells_say() -> None:
+    """The table and the verdict are reckoned anew from the committed cells."""
+    page = unwrapped("notes/reliance.md")
+    said = json.loads((DOCS / "results" / "reliance.json").read_text())
+    plan = from_json(ReliancePlan, {name: said["plan"][name] for name in _fields_of_reliance()})
+    found = analyse_reliance(plan, said["cells"])
+    assert said["analysis"]["verdict"] == found.verdict()
+    for line in (*reliance_table(found), *found.lines()):
+        assert " ".join(line.split()) in page, line
+
+
+def _fields_of_reliance() -> list[str]:
+    return [field.name for field in fields(ReliancePlan)]
 
 
 INT8 = {
