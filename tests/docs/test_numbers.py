@@ -166,3 +166,12 @@ def test_the_page_on_vegf_gives_the_verdicts() -> None:
     probe = json.loads((results / "vegf-probe.json").read_text())
     assert probe["verdict"]["word"] == "unstable"
     assert f"Dice of {probe['markers']['dice']:.2f}" in page
+
+
+def test_the_page_on_int8_says_how_fast_whole_jobs_are() -> None:
+    page = (DOCS / "notes/int8.md").read_text(encoding="utf-8")
+    for name, runs in json.loads((ROOT / "benchmarks/results/int8_job.json").read_text())["cases"].items():
+        for run in runs:
+            cells = row(page, f"{name} | {run['eps']:g} |")
+            assert cells[-1].strip("| ") == f"{run['int8_over_16_bit']:.2f}"
+            assert run["auto"].startswith("int8")
