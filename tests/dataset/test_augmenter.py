@@ -28,9 +28,9 @@ def test_its_pixels_are_those_that_augment_writes_for_the_key(small_weights: Pat
     pictures = {f"t{i}": stained(SIDE, i) for i in range(3)}
     for name, pixels in pictures.items():
         (folder / f"{name}.png").write_bytes(encode(pixels))
-    make(folder, tmp_path / "out", small_weights, variants=2, seed=7, eps=0.1)
+    make(folder, tmp_path / "out", small_weights, variants=2, seed=7, eps=0.1, precision="float32")
     written = members(tmp_path / "out")
-    with Augmenter("cd68", eps=0.1, weights=small_weights, seed=7) as augment:
+    with Augmenter("cd68", eps=0.1, weights=small_weights, seed=7, precision="float32") as augment:
         for name, pixels in pictures.items():
             made = augment(pixels, variants=2, key=name)
             assert made.shape == (2, SIDE, SIDE, 3)

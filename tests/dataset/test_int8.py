@@ -101,6 +101,7 @@ def test_without_building_a_new_source_is_refused(
 ) -> None:
     write_folder(tmp_path / "other", ["a"], height=64, width=64)
     shutil.copy(tmp_path / "other" / "a.png", tmp_path / "other" / "b.png")
+    augment(request_for(tmp_path / "first"))  # the other engines are there
     wanted = replace(request_for(tmp_path / "out"), source=str(tmp_path / "other"), no_build=True)
     with pytest.raises(EngineError, match="ranges of int8 are not measured"):
         augment(wanted)
