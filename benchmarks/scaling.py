@@ -143,7 +143,7 @@ def feeding(host: Sequence[Mapping[str, Any]], gflops: Mapping[int, float], tflo
         gflops: Side -> arithmetic of a pass, 10^9 operations.
         tflops: What an engine reaches on the GPU, 10^12 operations a second.
     """
-    heads = ("side, format", "sources/s", "CPU ms a source", "cores", "of them with Python's lock, ms", "processes")
+    heads = ("side, format", "sources/s", "CPU ms a source", "cores", "ms with Python's lock", "processes")
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for row in host:
         sources = 1000 * tflops / (gflops[row["side"]] * (1 + row["variants"]))

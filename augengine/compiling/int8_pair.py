@@ -94,7 +94,9 @@ class Int8Search:
 
     def offer(self, eps: float) -> BuiltPair | None:
         """The pair that `demand` gives, or None and a line that says why: a run goes on without int8."""
-        if self._why_not(eps):
+        if reason := self._why_not(eps):
+            if self.measure_again and self.note is not None:  # `build-engines` was asked for all there is
+                self.note(f"without int8: {reason}")
             return None
         try:
             return self.demand(eps)

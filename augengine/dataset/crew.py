@@ -62,8 +62,14 @@ def shares(run: Run) -> tuple[int | None, int]:
 
 
 def workers_per_gpu(run: Run) -> int:
-    """How many workers share a GPU; by default of small images more, since each costs a process as much Python."""
+    """How many workers share a GPU; ``auto`` takes more for small images, since each costs a process as much Python.
+
+    Raises:
+        SpecError: Several share a GPU, and the run is on a CPU.
+    """
     if not run.on_gpu:
+        if (run.request.workers_per_gpu or 1) > 1:
+            raise SpecError("--workers-per-gpu is for GPUs, and this run is on a CPU", hint="leave it out")
         return 1
     height, width = run.listing.largest
     return run.request.workers_per_gpu or (3 if height * width <= _SMALL else 2)

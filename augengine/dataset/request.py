@@ -70,6 +70,8 @@ class AugmentRequest(AugmentOptions):
         set_paths(self, ("out", "masks"), path_of)
         set_paths(self, ("weights",), Path)
         self._check_method()
+        if self.workers_per_gpu is not None and self.workers_per_gpu < 1:
+            raise SpecError(f"at least 1 worker uses a GPU, got {self.workers_per_gpu}", hint="None decides by size")
 
     def _check_method(self) -> None:
         """Refuse an unknown method, and options that the method would not look at."""

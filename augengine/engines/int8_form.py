@@ -43,7 +43,7 @@ class Int8Form:
     """
 
     convolutions: tuple[Int8Convolution, ...]
-    others: Precision = "float32"
+    others: Precision
 
     def __post_init__(self) -> None:
         names = [each.weight for each in self.convolutions]

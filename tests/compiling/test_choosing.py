@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from augengine.chain.pair import EnginesSpec
+from augengine.cli.results import rate_lines
 from augengine.compiling import BuiltPair, choose_pair
 from augengine.compiling.choosing import WORTH, with_rates
 from augengine.engines.int8_form import Int8Convolution, Int8Form
@@ -18,7 +19,9 @@ from augengine.spec import Precision
 from augengine.weights.cards import find_weights
 from tests.engines.test_fidelity import make_budget
 
-FORM = Int8Form(convolutions=(Int8Convolution(weight="model.10.conv_block.1.weight", peaks=(1.0, 2.5)),))
+FORM = Int8Form(
+    convolutions=(Int8Convolution(weight="model.10.conv_block.1.weight", peaks=(1.0, 2.5)),), others="bfloat16"
+)
 
 
 @pytest.fixture
@@ -90,6 +93,13 @@ def test_a_plan_says_nothing_of_int8_where_there_is_none(made: dict[Precision, B
     assert "int8" not in exact.to_json()
     for each in (exact, int8):
         assert from_json(EnginesSpec, each.to_json()) == each
+
+
+def test_build_engines_prints_what_was_timed(made: dict[Precision, BuiltPair]) -> None:
+    timed = [replace(made["int8"], seconds=0.0204), replace(made["bfloat16"], seconds=0.027), made["float32"]]
+    (line,) = rate_lines(timed)
+    assert line.endswith("an image there and back takes int8 20 ms, bfloat16 27 ms")
+    assert rate_lines([made["float32"]]) == []
 
 
 def test_one_pair_that_fits_needs_no_clock(made: dict[Precision, BuiltPair], tmp_path: Path) -> None:

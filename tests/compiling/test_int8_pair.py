@@ -124,6 +124,11 @@ def test_drawn_tissue_gives_no_ranges_for_other_pairs(store: EngineStore) -> Non
     drawn = Tiles(source=source, listing=source.scan(), stain=find_stain("cd68"))
     made = build_pairs(pair, BACKEND, store, height=SIDE, width=SIDE, tiles=drawn, eps=0.5, on_note=said.append)
     assert "int8" not in {each.precision for each in made}
+    again = build_pairs(
+        pair, BACKEND, store, height=SIDE, width=SIDE, tiles=drawn, eps=0.5, measure_again=True, on_note=said.append
+    )
+    assert "int8" not in {each.precision for each in again}
+    assert any("without int8: its ranges are measured on tiles of your own" in line for line in said)
     with pytest.raises(SpecError, match="tiles of your own"):
         build_pairs(pair, BACKEND, store, height=SIDE, width=SIDE, tiles=drawn, eps=0.5, precisions=["int8"])
 

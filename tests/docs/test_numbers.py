@@ -142,7 +142,7 @@ def _fields_of_reliance() -> list[str]:
 
 INT8 = {
     "bfloat16 everywhere": "bfloat16",
-    "one range a convolution": "one range, 100 %",
+    "one range per convolution": "one range, 100 %",
     "the same, without the largest 0.001": "one range, 99.999 %",
     "the same, without the largest 0.01 ": "one range, 99.99 %",
     "a range for each channel": "a range a channel, times 1, floor 0",

@@ -90,8 +90,9 @@ def test_equal_forms_give_equal_graphs(model: ModelProto, form: Int8Form) -> Non
 
 def test_equalising_the_channels_lowers_the_error(model: ModelProto, form: Int8Form, tiles: np.ndarray) -> None:
     """With one range for all channels of a convolution, quiet channels have few steps."""
-    flat = Int8Form(
-        convolutions=tuple(replace(each, peaks=(max(each.peaks),) * len(each.peaks)) for each in form.convolutions)
+    flat = replace(
+        form,
+        convolutions=tuple(replace(each, peaks=(max(each.peaks),) * len(each.peaks)) for each in form.convolutions),
     )
     equalised, plain = (error(model, to_int8(model, each, unsigned=True), tiles) for each in (form, flat))
     assert equalised < plain
@@ -156,10 +157,14 @@ def test_a_small_generator_is_quantised_too(tmp_path: Path) -> None:
 
 
 def test_a_form_of_another_generator_is_refused(model: ModelProto) -> None:
-    odd = Int8Form(convolutions=(Int8Convolution(weight="model.99.conv_block.1.weight", peaks=(1.0,)),))
+    odd = Int8Form(
+        convolutions=(Int8Convolution(weight="model.99.conv_block.1.weight", peaks=(1.0,)),), others="float32"
+    )
     with pytest.raises(EngineError, match=r"model\.99"):
         to_int8(model, odd, unsigned=True)
-    short = Int8Form(convolutions=(Int8Convolution(weight="model.10.conv_block.1.weight", peaks=(1.0,)),))
+    short = Int8Form(
+        convolutions=(Int8Convolution(weight="model.10.conv_block.1.weight", peaks=(1.0,)),), others="float32"
+    )
     with pytest.raises(EngineError, match="128 input channels"):
         to_int8(model, short, unsigned=True)
 
@@ -171,4 +176,4 @@ def test_values_check_themselves() -> None:
     each = Int8Convolution(weight="w", peaks=(1.0,))
     for convolutions in ((), (each, each)):
         with pytest.raises(SpecError, match="different weights"):
-            Int8Form(convolutions=convolutions)
+            Int8Form(convolutions=convolutions, others="float32")
