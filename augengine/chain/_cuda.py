@@ -1,17 +1,19 @@
 """The GPU branch of the chain: G_BA, the noise kernel and G_AB on one CUDA stream.
 
 Not yet run on a GPU. What could be checked without one is: the kernel's arithmetic, by compiling it as C and
-comparing it with `augengine.draws.noise`, and its syntax, by nvcc: see `augengine.draws.noise_kernel`.
+comparing it with `augengine.draws.noise`, and its syntax, by nvcc: see `augengine.draws.noise_kernel`. So is the kernel
+that looks for values that are not finite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augengine.chain._finite_kernel import FINITE_KERNEL
 from augengine.chain.base import Translators
 from augengine.chain.translate import Finite, run_engine
 from augengine.draws.noise import FloatImage, GaussianNoise
@@ -20,6 +22,9 @@ from augengine.engines.gpu_memory import INSTALL, load_cupy
 from augengine.errors import ChainError
 
 _THREADS = 256
+_VALUES_A_THREAD = 16
+"""What a thread looks at when values that are not finite are sought: a few large reads, and blocks for every GPU."""
+
 _CUDA_DEVICE = 2  # DLPack's number for CUDA memory
 
 
@@ -53,10 +58,11 @@ class CudaTranslation:
         self._translators, self._variants, self._device_id = translators, variants, device_id
         # No fused multiply-add: the sum a + sigma * n is rounded as on a CPU.
         self._kernel = self._cp.RawKernel(noise.kernel, "add_noise", options=("--fmad=false",))
+        self._clear = self._cp.RawKernel(FINITE_KERNEL, "clear_where_not_finite")
         self._next = 0
         try:
             with self._cp.cuda.Device(device_id):
-                compile_kernel(self._kernel)
+                compile_kernels({"noise": self._kernel, "finite flag": self._clear})
                 self._allocate(batch, buffers)
         except MemoryError as error:
             hint = "fewer variants or smaller images need less"
@@ -95,7 +101,9 @@ class CudaTranslation:
         flat = (n * self._variants, *image)
         run_engine(self._translators.from_reference, noisy.reshape(flat), y_nkchw.reshape(flat), stream=stream)
         # Found out on the GPU: the host would have to wait for the stream to look for itself.
-        finite[:, 0] = self._finite(a_nchw) & self._finite(y_nkchw)
+        finite.fill(1)
+        for made in (a_nchw, y_nkchw):
+            self.clear_where_not_finite(made, finite)
         return y_nkchw, finite
 
     def on_dali_stream(
@@ -134,8 +142,16 @@ class CudaTranslation:
         arguments = (np.uint64(total), a_nchw, out_nkchw, key_words, sigmas, *sizes)
         self._kernel((-(-total // _THREADS),), (_THREADS,), arguments)
 
-    def _finite(self, x: Any) -> Any:
-        return self._cp.isfinite(x).all(axis=tuple(range(1, x.ndim)))
+    def clear_where_not_finite(self, x: Any, finite: Any) -> None:
+        """Set a sample's flag to 0 where one of its values is not finite, on CuPy's current stream.
+
+        Args:
+            x: Device float32, dense, its first axis N samples.
+            finite: Device uint8 (N, 1); other flags are left as they are.
+        """
+        blocks = -(-x.size // (_THREADS * _VALUES_A_THREAD))
+        arguments = (np.uint64(x.size), np.uint64(x.size // len(x)), x, finite)
+        self._clear((blocks,), (_THREADS,), arguments)
 
     def _dense(self, capsules: list[Any]) -> Any:
         """Return one array over a batch's samples, without a copy where DALI laid them out one after the other."""
@@ -152,17 +168,21 @@ class CudaTranslation:
         return self._cp.ndarray((len(rows), *first.shape), first.dtype, self._cp.cuda.MemoryPointer(memory, 0))
 
 
-def compile_kernel(kernel: Any) -> None:
-    """Compile a `cupy.RawKernel` for the current device.
+def compile_kernels(kernels: Mapping[str, Any]) -> None:
+    """Compile kernels for the current device.
+
+    Args:
+        kernels: A `cupy.RawKernel` under each name.
 
     Raises:
         ChainError: NVRTC is missing, does not fit the driver, or refuses the source.
     """
-    try:
-        kernel.compile()
-    except Exception as error:  # CuPy's CompileException derives from nothing narrower
-        hint = f"the compiler NVRTC and its headers come with the extras: {INSTALL}"
-        raise ChainError(f"the noise kernel cannot be compiled: {error}", hint=hint) from error
+    for name, kernel in kernels.items():
+        try:
+            kernel.compile()
+        except Exception as error:  # CuPy's CompileException derives from nothing narrower
+            hint = f"the compiler NVRTC and its headers come with the extras: {INSTALL}"
+            raise ChainError(f"the kernel of the {name} cannot be compiled: {error}", hint=hint) from error
 
 
 class _Held:

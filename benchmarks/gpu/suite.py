@@ -16,6 +16,7 @@ _JOB = (*_GRAPH, "fsspec", "braceexpand", "skimage")
 FILES: Mapping[str, Sequence[str]] = {
     "tests/engines/test_fused.py": ("torch", "triton"),
     "tests/chain/test_noise_gpu.py": ("cupy",),
+    "tests/chain/test_finite_gpu.py": ("cupy",),
     "tests/engines/test_torch.py": ("torch", "cupy"),
     "tests/engines/test_tensorrt.py": ("tensorrt|tensorrt_rtx", "cupy"),
     "tests/chain/test_dali_gpu.py": _GRAPH,

@@ -64,7 +64,7 @@ def test_what_needs_more_names_what_is_missing(part: str, rehearsed: dict[str, A
 
 def test_the_gpu_tests_that_engines_need_are_collected_there() -> None:
     files = [file for file, needed in FILES.items() if set(needed) <= {"torch", "triton", "cupy"}]
-    assert len(files) == 3
+    assert len(files) == 4
     only = ("--collect-only", "-q", "-m", "gpu")
     done = on_bare_machine("-m", "pytest", "-p", "tests.support.bare_machine", *only, *files)
     assert "error" not in done.stdout, done.stdout

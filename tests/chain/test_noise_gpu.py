@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,20 +10,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from augengine.chain._cuda import compile_kernel
+from augengine.chain._cuda import compile_kernels
 from augengine.draws.noise import add_noise
 from augengine.draws.noise_kernel import NOISE_CORE, NOISE_KERNEL
 from augengine.draws.philox import derive_key
 from augengine.errors import ChainError
+from tests.support.cuda_source import for_this_processor, to_ptx
 from tests.support.gpu import cupy_or_skip
 
 FloatArray = NDArray[np.float32]
 AddNoise = Callable[[FloatArray, NDArray[np.uint32], FloatArray], FloatArray]
 
 HOST = """
-#include <math.h>
-#define __device__
-%s
 void add_noise(u64 total, const float* a, float* out, const u32* key_words, const float* sigmas,
                u32 variants, u32 height, u32 width) {
     for (u64 i = 0; i < total; ++i) noisy_pixel(i, a, out, key_words, sigmas, variants, height, width);
@@ -36,14 +32,7 @@ void add_noise(u64 total, const float* a, float* out, const u32* key_words, cons
 @pytest.fixture(scope="module")
 def compiled_kernel(tmp_path_factory: pytest.TempPathFactory) -> AddNoise:
     """The kernel's arithmetic, compiled for this processor."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        pytest.skip("no C compiler to check the kernel's arithmetic with")
-    folder = tmp_path_factory.mktemp("kernel")
-    (folder / "noise.c").write_text(HOST % NOISE_CORE)
-    command = [compiler, "-O1", "-ffp-contract=off", "-shared", "-fPIC", "noise.c", "-o", "noise.so", "-lm"]
-    subprocess.run(command, cwd=folder, check=True)
-    library = ctypes.CDLL(str(folder / "noise.so"))
+    library = for_this_processor(NOISE_CORE + HOST, tmp_path_factory.mktemp("kernel"))
 
     def run(a_nchw: FloatArray, key_words: NDArray[np.uint32], sigmas: FloatArray) -> FloatArray:
         (n, _, height, width), variants = a_nchw.shape, sigmas.shape[1]
@@ -82,13 +71,7 @@ def test_the_kernels_arithmetic_gives_the_noise_of_the_cpu(compiled_kernel: AddN
 
 
 def test_the_kernel_is_cuda(tmp_path: Path) -> None:
-    nvcc, host_compiler = shutil.which("nvcc"), shutil.which("g++")
-    if nvcc is None or host_compiler is None:
-        pytest.skip("no nvcc to compile the kernel with")
-    (tmp_path / "noise.cu").write_text(NOISE_KERNEL)
-    command = [nvcc, "-ptx", "--fmad=false", "-Werror=all-warnings", "noise.cu", "-o", "noise.ptx"]
-    subprocess.run(command, cwd=tmp_path, check=True)
-    assert "add_noise" in (tmp_path / "noise.ptx").read_text()
+    assert "add_noise" in to_ptx(NOISE_KERNEL, tmp_path)
 
 
 class Refused(Exception):
@@ -110,15 +93,15 @@ class Kernel:
     "error", [RuntimeError("libnvrtc.so.13: cannot open shared object file"), Refused("noise.cu(3): error")]
 )
 def test_a_kernel_that_cannot_be_compiled_names_what_brings_the_compiler(error: Exception) -> None:
-    with pytest.raises(ChainError, match="the noise kernel cannot be compiled: ") as caught:
-        compile_kernel(Kernel(error))
+    with pytest.raises(ChainError, match="the kernel of the noise cannot be compiled: ") as caught:
+        compile_kernels({"finite flag": Kernel(None), "noise": Kernel(error)})
     assert str(error) in str(caught.value)
     assert "augengine[rtx]" in caught.value.hint
     assert "batch" not in caught.value.hint
 
 
 def test_a_kernel_that_can_be_compiled_is_left_alone() -> None:
-    compile_kernel(Kernel(None))
+    compile_kernels({"noise": Kernel(None)})
 
 
 @pytest.mark.gpu
