@@ -49,14 +49,14 @@ def worker_spec(run: Run, engines: EnginesSpec, store: EngineStore | None, threa
 
 def shares(run: Run) -> tuple[int | None, int]:
     """How many workers, and the CPU threads of each: as many per GPU as asked for; one uses all cores of a CPU best."""
-    workers = run.request.workers
+    workers, per_gpu = run.request.workers, workers_per_gpu(run)
     if run.request.ray_address is not None:
         return workers, 1  # the cluster's nodes say how many fit, and their threads
-    places = gpu_count() * workers_per_gpu(run) if run.on_gpu else 1
+    places = gpu_count() * per_gpu if run.on_gpu else 1
     if workers is None:
         workers = places
     if run.on_gpu and workers > places:
-        what = f"{workers} workers, but {gpu_count()} GPUs for {workers_per_gpu(run)} each"
+        what = f"{workers} workers, but {gpu_count()} GPUs for {per_gpu} each"
         raise SpecError(what, hint="--workers auto, or more --workers-per-gpu")
     return workers, max(1, cpu_threads() // workers)
 

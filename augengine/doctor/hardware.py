@@ -42,7 +42,8 @@ def _processor() -> Finding:
         advice = "unset ONEDNN_MAX_CPU_ISA, unless you want the bytes of a smaller processor"
         return Finding(what="processor", value=f"{value}, limited to {limit}", level="note", advice=advice)
     if precisions == ("float32",):
-        advice = "float32 is used; a processor with AVX512-BF16 or AMX is faster"
+        taken = "float32" if len(native) == 1 else "int8 where the noise bears it, else float32,"
+        advice = f"{taken} is used; a processor with AVX512-BF16 or AMX is faster"
         return Finding(what="processor", value=value, level="note", advice=advice)
     return Finding(what="processor", value=value)
 

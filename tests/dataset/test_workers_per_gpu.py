@@ -20,9 +20,13 @@ def test_less_than_one_worker_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.skipif(not why_no_driver(), reason="this machine has a GPU")
-def test_several_are_refused_on_a_cpu(small_weights: Path, tmp_path: Path) -> None:
+def test_several_are_refused_on_a_cpu_before_anything_is_made(
+    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUGENGINE_HOME", str(tmp_path / "home"))
     source = write_folder(tmp_path / "in", ["a"], height=64, width=64)
     with pytest.raises(SpecError, match="this run is on a CPU"):
         augment(
             stain="cd68", source=str(source), out=tmp_path / "out", weights=small_weights, mpp=0.5, workers_per_gpu=2
         )
+    assert not (tmp_path / "home").exists()

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from augengine.cli.main import main
 from augengine.doctor import Examination, Finding, examine, hardware, made, packages
+from augengine.engines._openvino import OpenVinoBackend
 from tests.support.small_generator import write_small_pair
 
 
@@ -66,6 +67,21 @@ def test_a_processor_that_is_held_back_is_noted(monkeypatch: pytest.MonkeyPatch)
     assert found.level == "note"
     assert "max-avx2" in found.value
     assert found.advice.startswith("unset ONEDNN_MAX_CPU_ISA")
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [("no instructions for it", "float32 is used; "), ("", "int8 where the noise bears it, else ")],
+)
+def test_a_processor_without_a_16_bit_type_is_told_what_is_used(
+    monkeypatch: pytest.MonkeyPatch, reason: str, advice: str
+) -> None:
+    monkeypatch.setattr(OpenVinoBackend, "precisions", lambda _: ("float32",))
+    monkeypatch.setattr(OpenVinoBackend, "why_no_int8", lambda _: reason)
+    found = by_name(examine())["processor"]
+    assert found.level == "note"
+    assert found.advice.startswith(advice)
+    assert ("int8" in found.value) is not bool(reason)
 
 
 def test_too_little_room_is_noted_and_a_folder_that_is_not_there_yet_is_looked_for_above(
