@@ -8,7 +8,7 @@ from augengine.compiling.known_verdicts import known_verdict
 from augengine.compiling.pairs import BuiltPair, build_pair, compile_pairs, engine_spec, load_pair, seconds_a_pass
 from augengine.compiling.stains import DEFAULT_SIZE, build_stains
 from augengine.compiling.tiles import Tile, Tiles
-from augengine.compiling.tissue_tiles import showing_tissue, to_inputs
+from augengine.compiling.tissue_tiles import showing_tissue, tiles_to_judge, to_inputs
 from augengine.compiling.verdicts import find_verdict
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "measure_pair",
     "seconds_a_pass",
     "showing_tissue",
+    "tiles_to_judge",
     "to_inputs",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from augengine.chain.translate import normalise
 from augengine.compiling.tiles import Tile, Tiles
-from augengine.compiling.tissue_tiles import with_most_marker
+from augengine.compiling.tissue_tiles import tiles_with_most_marker
 from augengine.digests import json_digest
 from augengine.engines.fidelity import FloatBatch
 from augengine.engines.onnx_int8 import residual_blocks
@@ -18,10 +18,9 @@ from augengine.errors import SourceError
 from augengine.spec import Precision
 from augengine.weights.cards import DIRECTIONS, WeightsPair
 
-_FORMAT = 1
+_FORMAT = 2
 """Counts up when ranges are measured in another way."""
 
-_LOOKED_AT = 64
 _RANGED = 3
 """Tiles with the most marker, for each that judges; those that judge are then left out."""
 
@@ -75,7 +74,7 @@ class Ranging:
         judges, marked = self.judges(), tuple[Tile, ...]()
         with suppress(SourceError):  # no tissue: the judges will do
             count = self.judging * _RANGED
-            marked, _ = with_most_marker(self.tiles, count, self.height, self.width, looked_at=_LOOKED_AT)
+            marked = tiles_with_most_marker(self.tiles, count, self.height, self.width).shown
         keys = {each.key for each in judges}
         chosen = [each for each in marked if each.key not in keys] or judges
         return np.ascontiguousarray(normalise([each.image_hwc for each in chosen]))

@@ -15,8 +15,8 @@ from augengine.storage.atomic import write_whole
 from augengine.weights.cards import WeightsPair
 from augengine.weights.home import open_home
 
-_FORMAT = 1
-"""Counts up when the rules of the verdict change."""
+_FORMAT = 2
+"""Counts up when the rules of the verdict change, the choice of its tiles included."""
 
 
 def known_verdict(weights: WeightsPair, tiles: Tiles, eps: float) -> PairVerdict | None:

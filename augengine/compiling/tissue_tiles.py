@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from augengine.chain.translate import normalise
 from augengine.compiling.tiles import Tile, Tiles
 from augengine.draws.noise import FloatImage
 from augengine.errors import SourceError
-from augengine.measures.tile_numbers import most_marked
+from augengine.measures.tile_numbers import most_marked, sampled_by_marker
+from augengine.pictures.arrays import RgbImage
 from augengine.pictures.colour import tissue_mask
 from augengine.pictures.markers import MarkerRule, derive_threshold
 from augengine.sample import Failure
 
 MIN_TISSUE = 0.05
 """Share of a tile that must be tissue: below it there is a rim, and nothing to say about markers."""
+
+_LOOKED_AT = 64
+"""Tiles, spread over the source, among which some are chosen by their markers."""
+
+_LOOKED_AT_PX = _LOOKED_AT * 1024 * 1024
+"""Pixels of them at most, so that large tiles do not fill the memory."""
 
 # Grey levels; a tile of one colour, compression included, deviates less.
 _MIN_DEVIATION = 1.0
@@ -46,21 +54,52 @@ def showing_tissue(tiles: Tiles, count: int, height: int, width: int) -> tuple[t
     return tuple(shown), tuple(left_out)
 
 
-def with_most_marker(
-    tiles: Tiles, count: int, height: int, width: int, *, looked_at: int
-) -> tuple[tuple[Tile, ...], MarkerRule]:
-    """Up to ``count`` tiles, those with the most marker among ``looked_at`` that are spread over the source.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedTiles:
+    """Tiles of a source that were chosen by their markers.
 
-    Returns:
-        The tiles in the source's order, and what counts as a marker on all that were looked at.
+    Attributes:
+        shown: At least one, in the source's order.
+        markers: What counts as a marker on all tiles that were looked at.
+        left_out: Samples that were passed over, and why.
+    """
+
+    shown: tuple[Tile, ...]
+    markers: MarkerRule
+    left_out: tuple[Failure, ...]
+
+
+def tiles_to_judge(tiles: Tiles, count: int, height: int, width: int) -> MarkedTiles:
+    """Up to ``count`` tiles that a pair is judged on, by all that judge: see `sampled_by_marker`.
 
     Raises:
         SourceError: None shows tissue.
     """
-    shown, _ = showing_tissue(tiles, looked_at, height, width)
+    return _chosen(tiles, count, height, width, sampled_by_marker)
+
+
+def tiles_with_most_marker(tiles: Tiles, count: int, height: int, width: int) -> MarkedTiles:
+    """Up to ``count`` tiles, those with the most marker.
+
+    Raises:
+        SourceError: None shows tissue.
+    """
+    return _chosen(tiles, count, height, width, most_marked)
+
+
+def _chosen(
+    tiles: Tiles,
+    count: int,
+    height: int,
+    width: int,
+    choose: Callable[[Sequence[RgbImage], MarkerRule, int], list[int]],
+) -> MarkedTiles:
+    looked_at = max(count, min(_LOOKED_AT, _LOOKED_AT_PX // (height * width)))
+    shown, left_out = showing_tissue(tiles, looked_at, height, width)
     images = [tile.image_hwc for tile in shown]
     markers = MarkerRule(stain=tiles.stain, threshold=derive_threshold(images, tiles.stain))
-    return tuple(shown[i] for i in most_marked(images, markers, count)), markers
+    chosen = tuple(shown[i] for i in choose(images, markers, count))
+    return MarkedTiles(shown=chosen, markers=markers, left_out=left_out)
 
 
 def _judged(found: Tile | Failure) -> Tile | Failure:

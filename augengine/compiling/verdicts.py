@@ -7,7 +7,7 @@ from collections.abc import Callable
 from augengine.compiling.exact_engines import exact_engines
 from augengine.compiling.known_verdicts import keep_verdict, known_verdict
 from augengine.compiling.tiles import Tiles
-from augengine.compiling.tissue_tiles import to_inputs, with_most_marker
+from augengine.compiling.tissue_tiles import tiles_to_judge, to_inputs
 from augengine.errors import SourceError
 from augengine.measures import run_cycles
 from augengine.measures.pair_verdict import MAX_TILES, PairVerdict, judge_pair, no_tissue
@@ -15,9 +15,6 @@ from augengine.measures.tile_numbers import number_tiles
 from augengine.measures.verdict import DEFAULT_RULE
 from augengine.spec import BackendName, round_side
 from augengine.weights.cards import WeightsPair
-
-LOOKED_AT = 64
-"""Tiles, spread over the source, of which those with the most marker are measured."""
 
 _SIDE = 256
 """Longest side of a tile, px: eight of them take 40 passes, about 16 s on two cores for the package's pairs."""
@@ -51,11 +48,11 @@ def _measure(
 ) -> PairVerdict:
     height, width = (round_side(min(side, _SIDE), weights.multiple) for side in tiles.listing.largest)
     try:
-        shown, markers = with_most_marker(tiles, MAX_TILES, height, width, looked_at=LOOKED_AT)
+        found = tiles_to_judge(tiles, MAX_TILES, height, width)
     except SourceError as error:
         return no_tissue(error.message)
-    images, keys = [tile.image_hwc for tile in shown], [tile.key for tile in shown]
+    images, keys = [tile.image_hwc for tile in found.shown], [tile.key for tile in found.shown]
     with exact_engines(weights, backend, height, width, note) as engines:
-        cycles = run_cycles(keys, to_inputs(shown), engines.to_reference, engines.from_reference)
-        numbers = number_tiles(images, cycles, engines.from_reference, markers, DEFAULT_RULE, sigmas=(eps,))
+        cycles = run_cycles(keys, to_inputs(found.shown), engines.to_reference, engines.from_reference)
+        numbers = number_tiles(images, cycles, engines.from_reference, found.markers, DEFAULT_RULE, sigmas=(eps,))
     return judge_pair(numbers, keys=tuple(keys), surrogate=tiles.surrogate)

@@ -13,7 +13,7 @@ from augengine.measures.verdict import DEFAULT_RULE, MEANING, NEXT_STEP, Bounds,
 from augengine.progress import counted
 
 MAX_TILES = 8
-"""Tiles that a pair is judged on: those with the most marker of many that were looked at."""
+"""Tiles that a pair is judged on, of many that were looked at: see `sampled_by_marker`."""
 
 MIN_MARKER_PX = 500
 """Marker pixels over all tiles below which nothing can be said: about two macrophages at 0.5 um/px."""

@@ -150,6 +150,47 @@ def _overlap(first: Sequence[MarkerMask], second: Sequence[MarkerMask]) -> Overl
 
 def most_marked(images: Sequence[RgbImage], markers: MarkerRule, count: int) -> list[int]:
     """Which images hold the most marker, at most ``count`` of them, in their own order."""
-    pixels = [int(markers.mask(image).sum()) for image in images]
-    taken = sorted(range(len(images)), key=lambda i: (-pixels[i], i))[:count]
-    return sorted(taken)
+    return sorted(_descending(_marker_pixels(images, markers))[:count])
+
+
+def sampled_by_marker(images: Sequence[RgbImage], markers: MarkerRule, count: int) -> list[int]:
+    """Which images a pair is judged on, at most ``count`` of them, in their own order: by `sample_by_size`."""
+    return sample_by_size(_marker_pixels(images, markers), count)
+
+
+def sample_by_size(sizes: Sequence[int], count: int) -> list[int]:
+    """Numbers of at most ``count`` of some things: each part of them, whichever it is in, is taken equally often.
+
+    What is larger than its share is taken for certain. The rest stands in a row, the large ones first, and steps of
+    equal length along their sizes say which are taken (Madow, Annals of Mathematical Statistics 20, 1949). Things of
+    no size are taken only where there are too few others.
+
+    Args:
+        sizes: One for each thing, from 0 on.
+        count: How many are wanted.
+
+    Returns:
+        Their numbers, ascending.
+    """
+    row = _descending(sizes)
+    certain = 0
+    while certain < min(count, len(row)) and _is_certain(sizes, row[certain:], count - certain):
+        certain += 1
+    left = min(count, len(row)) - certain
+    ends = np.cumsum([sizes[i] for i in row[certain:]])
+    steps = (np.arange(left) + 0.5) * (ends[-1] / left) if left else []
+    taken = np.searchsorted(ends, steps, side="right")
+    return sorted([*row[:certain], *(row[certain + int(place)] for place in taken)])
+
+
+def _is_certain(sizes: Sequence[int], row: Sequence[int], count: int) -> bool:
+    return sizes[row[0]] * count >= sum(sizes[i] for i in row)
+
+
+def _marker_pixels(images: Sequence[RgbImage], markers: MarkerRule) -> list[int]:
+    return [int(markers.mask(image).sum()) for image in images]
+
+
+def _descending(sizes: Sequence[int]) -> list[int]:
+    """Numbers of the sizes, the largest first; equal ones stay in their order."""
+    return sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))

@@ -6,7 +6,7 @@ from augengine.compiling import Tiles, showing_tissue, to_inputs
 from augengine.dataset.check import check_source_mpp
 from augengine.draws.noise import FloatImage
 from augengine.errors import SourceError
-from augengine.pictures.markers import MarkerRule, derive_threshold
+from augengine.pictures.markers import MarkerRule
 from augengine.probing.request import SpecimenRequest
 from augengine.probing.scanning import scan
 from augengine.probing.specimen import Specimen
@@ -50,6 +50,5 @@ def reference_tiles(text: str, specimen: Specimen, request: SpecimenRequest) -> 
 
 
 def marker_rule(specimen: Specimen, threshold: float | None) -> MarkerRule:
-    """What counts as a marker: from that concentration on, or from the one that the tiles tell."""
-    found = derive_threshold(specimen.images, specimen.stain) if threshold is None else threshold
-    return MarkerRule(stain=specimen.stain, threshold=found)
+    """What counts as a marker: from that concentration on, or what the tiles that were looked at tell."""
+    return specimen.markers if threshold is None else MarkerRule(stain=specimen.stain, threshold=threshold)

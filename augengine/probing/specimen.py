@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from augengine.compiling import BuiltPair, Tile, Tiles, exact_engines, generators_for, showing_tissue, to_inputs
+from augengine.compiling import BuiltPair, Tile, Tiles, exact_engines, generators_for, tiles_to_judge, to_inputs
 from augengine.dataset.check import check_source_mpp
 from augengine.draws.noise import FloatImage
 from augengine.engines.base import Backend
 from augengine.measures import Translate
 from augengine.pictures.arrays import RgbImage
+from augengine.pictures.markers import MarkerRule
 from augengine.probing.request import SpecimenRequest
 from augengine.probing.scanning import scan
 from augengine.sample import Failure
@@ -31,7 +32,8 @@ class Specimen:
         stain: The stain and its vectors.
         weights: The generators.
         backend: What runs them.
-        tiles: uint8 (H, W, 3) of one size, at least one.
+        tiles: uint8 (H, W, 3) of one size, at least one; chosen as `augment` chooses those that it judges a pair on.
+        markers: What counts as a marker on all tiles that were looked at for that.
         left_out: Samples that were passed over, and why.
         surrogate: The tiles are those of the sample set, which these generators do not know.
         exact: The float32 engines.
@@ -42,6 +44,7 @@ class Specimen:
     weights: WeightsPair
     backend: Backend
     tiles: tuple[Tile, ...]
+    markers: MarkerRule
     left_out: tuple[Failure, ...]
     surrogate: bool
     exact: BuiltPair
@@ -83,13 +86,14 @@ def open_specimen(request: SpecimenRequest, *, note: OnNote, warn: OnNote) -> It
     check_source_mpp(listing, weights.mpp, stated=request.mpp, allowed=request.allow_mpp, warn=warn)
     height, width = (round_side(min(side, request.size), weights.multiple) for side in listing.largest)
     tiles = Tiles(source=source, listing=listing, stain=stain, known=weights.of_sample_set)
-    shown, left_out = showing_tissue(tiles, request.tiles, height, width)
+    found = tiles_to_judge(tiles, request.tiles, height, width)
     with exact_engines(weights, request.backend, height, width, note) as engines:
         yield Specimen(
             stain=stain,
             weights=weights,
-            tiles=shown,
-            left_out=left_out,
+            tiles=found.shown,
+            markers=found.markers,
+            left_out=found.left_out,
             surrogate=tiles.surrogate,
             backend=engines.backend,
             exact=engines.built,

@@ -130,7 +130,9 @@ def test_a_verdict_is_measured_once_for_a_pair_and_a_source(copies: Path, tiles:
     assert looks == [1, 0, 1]
 
 
-def test_the_tiles_with_the_most_marker_are_looked_at_wherever_they_lie_in_a_tar(copies: Path, tmp_path: Path) -> None:
+def test_few_tiles_with_markers_are_found_among_many_with_specks_wherever_they_lie_in_a_tar(
+    copies: Path, tmp_path: Path
+) -> None:
 
     marked = {35, 47, 59}
     pale = np.clip(tissue(SIDE, SIDE, 0), 150, 255).astype(np.uint8)

@@ -17,7 +17,6 @@ from augengine.measures.objects import MarkerObjects
 from augengine.probing import Bounds, Probe
 from augengine.probing.measuring import measure
 from augengine.probing.report import Cost, integral
-from augengine.probing.specimen import Specimen
 from tests.support.known_pairs import KnownPair, copying, forgetting, hiding, squeezing
 from tests.support.known_specimen import shown, specimen
 from tests.support.pictures import tissue
@@ -114,7 +113,6 @@ def test_what_a_precision_costs_is_told_as_noise() -> None:
 
 def test_tissue_without_any_marker_is_refused(small_weights: Path) -> None:
     plain = Tile(key="t", image_hwc=tissue(96, 96))
-    bare = specimen(copying(), small_weights, shown())
-    bare = Specimen(**{name: getattr(bare, name) for name in bare.__slots__} | {"tiles": (plain,)})
+    bare = specimen(copying(), small_weights, (plain,))
     with pytest.raises(SourceError, match=r"none of 1 tiles holds a cd68 marker \(a concentration above 0.020\)"):
         measure(bare, asked(), lambda _: None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from augengine.compiling import BuiltPair, Tile
 from augengine.engines._openvino import OpenVinoBackend
+from augengine.pictures.markers import MarkerRule, derive_threshold
 from augengine.probing.specimen import Specimen
 from augengine.sample import Failure
 from augengine.weights.cards import find_weights
@@ -23,11 +24,13 @@ def specimen(pair: KnownPair, weights: Path, tiles: Sequence[Tile]) -> Specimen:
     """Tiles, and a known pair under the name of a folder's CD68 generators."""
     generators = find_weights("pas", "cd68", [weights])
     height, width = tiles[0].image_hwc.shape[:2]
+    threshold = derive_threshold([tile.image_hwc for tile in tiles], CD68)
     return Specimen(
         stain=CD68,
         weights=generators,
         backend=OpenVinoBackend(),
         tiles=tuple(tiles),
+        markers=MarkerRule(stain=CD68, threshold=threshold),
         left_out=(Failure("t9", "the tile is of one colour"),),
         surrogate=False,
         exact=BuiltPair(

@@ -9,7 +9,7 @@ from torch import nn
 
 from augengine.measures import run_cycles
 from augengine.measures.pair_verdict import MAX_TILES, PairVerdict, judge_pair
-from augengine.measures.tile_numbers import most_marked, number_tiles
+from augengine.measures.tile_numbers import number_tiles, sampled_by_marker
 from augengine.measures.verdict import DEFAULT_RULE
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.markers import MarkerRule, derive_threshold
@@ -17,7 +17,7 @@ from augengine.stains import Stain
 from augengine_train.validate.tiles import SIDE, as_translate, cut_tiles, to_input
 
 _LOOKED_AT = 64
-"""Tiles of which those with the most marker are taken, as `augment` does."""
+"""Tiles among which those that judge are chosen, as `augment` does."""
 
 
 def judge_networks(
@@ -45,7 +45,7 @@ def judge_networks(
     there, back = (as_translate(network, device) for network in (to_reference, from_reference))
     tiles = cut_tiles(images, side=SIDE, count=_LOOKED_AT)
     markers = MarkerRule(stain=stain, threshold=derive_threshold(tiles, stain))
-    shown = [tiles[i] for i in most_marked(tiles, markers, MAX_TILES)]
+    shown = [tiles[i] for i in sampled_by_marker(tiles, markers, MAX_TILES)]
     keys = [f"tile-{number}" for number in range(len(shown))]
     cycles = run_cycles(keys, [to_input(tile) for tile in shown], there, back)
     return judge_pair(
