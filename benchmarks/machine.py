@@ -11,7 +11,7 @@ from typing import Any
 
 from augengine.machine import isa_limit
 
-_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
 def machine_facts() -> dict[str, Any]:

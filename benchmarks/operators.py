@@ -12,12 +12,14 @@ import statistics
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from augengine.engines._openvino import OpenVinoBackend, core, settings
+from augengine.engines.onnx_int8 import to_int8
 from augengine.engines.onnx_types import fix_shape, read_model, save, to_float32
 from augengine.spec import Precision
 from benchmarks.machine import machine_facts, versions
@@ -41,9 +43,13 @@ def measure(material: Material, precision: Precision, rounds: int) -> dict[str, 
 
 
 def _compile(material: Material, precision: Precision) -> Any:
-    side, file = material.size.side, material.folder / "operators.onnx"
-    save(fix_shape(to_float32(read_model(material.onnx()[0])), 1, side, side), file)
-    return core().compile_model(core().read_model(file), "CPU", settings(precision, 1) | {"PERF_COUNT": True})
+    side, file, others = material.size.side, material.folder / "operators.onnx", precision
+    model = to_float32(read_model(material.onnx()[0]))
+    if precision == "int8":
+        form = material.int8_form()
+        model, others = to_int8(model, form, unsigned=True), form.others
+    save(fix_shape(model, 1, side, side), file)
+    return core().compile_model(core().read_model(file), "CPU", settings(others, 1) | {"PERF_COUNT": True})
 
 
 def _shares(counters: Any) -> dict[str, float]:
@@ -52,6 +58,11 @@ def _shares(counters: Any) -> dict[str, float]:
         seconds[each.node_type] += each.real_time.total_seconds()
     whole = sum(seconds.values())
     return {kind: value / whole for kind, value in seconds.items()}
+
+
+def _precisions() -> Sequence[Precision]:
+    backend = OpenVinoBackend()
+    return backend.precisions() if backend.why_no_int8() else ("int8", *backend.precisions())
 
 
 def main() -> None:
@@ -65,9 +76,9 @@ def main() -> None:
     found: dict[str, Any] = {}
     for side in chosen.sides:
         with tempfile.TemporaryDirectory() as name:
-            size = Size(side=side, width=chosen.width, blocks=chosen.blocks, images=1)
+            size = Size(side=side, width=chosen.width, blocks=chosen.blocks, images=2)
             material = Material(size=size, folder=Path(name), threads=1)
-            found[str(side)] = {each: measure(material, each, chosen.rounds) for each in OpenVinoBackend().precisions()}
+            found[str(side)] = {each: measure(material, each, chosen.rounds) for each in _precisions()}
     result = {
         "command": "python -m benchmarks.operators " + " ".join(sys.argv[1:]),
         "what": "median share of a pass by kind of operator, one stream of one thread",

@@ -23,8 +23,7 @@ from benchmarks.speed.material import Material, Size, precisions
 from benchmarks.speed.ours import chain, whole
 from benchmarks.speed.passes import COMPILED, INT8, passes
 from benchmarks.speed.peak import matrix_products, peaks
-from benchmarks.speed.peers import COMPILED as COMPILED_LOOP
-from benchmarks.speed.peers import peers
+from benchmarks.speed.peers import FROZEN, peers
 from benchmarks.speed.stages import stages
 from benchmarks.speed.trained import trained_rows
 
@@ -97,8 +96,9 @@ def over_strongest(an_image: Seconds) -> dict[str, float]:
         an_image: Contender -> seconds an image, a value a round.
     """
     ours = {"whole job": "whole job,", "pass": "G_BA", "pass, int8": INT8}
-    theirs = {"whole job": COMPILED_LOOP, "pass": COMPILED, "pass, int8": COMPILED}
-    found = {name: (_starting(an_image, ours[name]), _starting(an_image, theirs[name])) for name in ours}
+    strongest = {name: seconds for name, seconds in an_image.items() if FROZEN in name}
+    theirs = {name: "torch.compile" if name == "whole job" else COMPILED for name in ours}
+    found = {name: (_starting(an_image, ours[name]), _starting(strongest, theirs[name])) for name in ours}
     return {name: ratio(own, their) for name, (own, their) in found.items() if own and their}
 
 

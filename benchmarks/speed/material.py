@@ -14,6 +14,7 @@ from augengine.chain.translate import normalise
 from augengine.engines._openvino_peaks import measure_form
 from augengine.engines.backends import pick_backend
 from augengine.engines.base import Engine, EngineSpec
+from augengine.engines.int8_form import Int8Form
 from augengine.engines.store import EngineStore
 from augengine.generator import Generator
 from augengine.pictures.encode import encode_image
@@ -126,10 +127,12 @@ class Material:
     def int8_engine(self) -> Engine:
         """G_BA with every residual block in int8; its ranges are those of the tiles."""
         store, backend, side = EngineStore(self.folder / "engines"), pick_backend("openvino"), self.size.side
-        file = self.onnx()[0]
-        form = measure_form(file, normalise(self.tiles[:2]), precisions()[0])
-        built = store.get_or_build(file, backend, EngineSpec(precision="int8", height=side, width=side, int8=form))
-        return store.load(built.id, threads=self.threads)
+        spec = EngineSpec(precision="int8", height=side, width=side, int8=self.int8_form())
+        return store.load(store.get_or_build(self.onnx()[0], backend, spec).id, threads=self.threads)
+
+    def int8_form(self) -> Int8Form:
+        """Every residual block of G_BA in int8, by the ranges of two tiles."""
+        return measure_form(self.onnx()[0], normalise(self.tiles[:2]), precisions()[0])
 
 
 def precisions() -> tuple[Precision, ...]:

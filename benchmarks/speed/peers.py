@@ -23,8 +23,8 @@ from benchmarks.speed.material import NOISE, Material
 
 Translate = Callable[[torch.Tensor], torch.Tensor]
 
-COMPILED = "torch.compile, bfloat16, channels_last, frozen"
-"""Name of the strongest loop."""
+FROZEN = "channels_last, frozen"
+"""How the name of the strongest loop ends, before its K."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,33 +60,43 @@ def _loops(material: Material, native: Sequence[Precision], compiles: bool) -> I
     ba, ab = material.generators
     yield Loop(name="eager loop, float32", there=_in_torch(ba), back=_in_torch(ab))
     if "bfloat16" in native:
-        there, back = (_in_torch(_channels_last(each), autocast=True) for each in (ba, ab))
+        there, back = (_in_torch(_channels_last(each), channels_last=True, autocast=True) for each in (ba, ab))
         yield Loop(name="eager loop, bfloat16, channels_last", there=there, back=back, precision="bfloat16")
     if compiles:
         there, back = (_in_torch(torch.compile(each)) for each in (ba, ab))
         yield Loop(name="torch.compile, float32", there=there, back=back)
-    if compiles and "bfloat16" in native:
-        there, back = (compiled(each) for each in (ba, ab))
-        yield Loop(name=COMPILED, there=there, back=back, precision="bfloat16")
+        best = best_in_torch(native)
+        there, back = (compiled(each, best) for each in (ba, ab))
+        yield Loop(name=f"torch.compile, {best}, {FROZEN}", there=there, back=back, precision=best)
     there, back = (_in_onnxruntime(file, material.threads) for file in material.onnx())
     yield Loop(name="onnxruntime, float32", there=there, back=back)
 
 
-def compiled(generator: torch.nn.Module) -> Translate:
-    """A generator as a skilled user would run it: compiled with frozen weights, bfloat16 by autocast, channels_last."""
-    inductor.freezing = True  # weights become constants that the compiler packs once
-    return _in_torch(torch.compile(_channels_last(generator)), autocast=True)
+def best_in_torch(native: Sequence[Precision]) -> Precision:
+    """The fastest precision that torch's compiler has here: bfloat16 where the machine computes it natively."""
+    return "bfloat16" if "bfloat16" in native else "float32"
+
+
+def compiled(generator: torch.nn.Module, precision: Precision) -> Translate:
+    """A generator as a skilled user would run it: compiled, weights frozen, channels_last, bfloat16 by autocast."""
+    inner = _in_torch(torch.compile(_channels_last(generator)), channels_last=True, autocast=precision == "bfloat16")
+
+    def translate(x: torch.Tensor) -> torch.Tensor:
+        with inductor.patch(freezing=True):  # weights become constants that the compiler packs once
+            return inner(x)
+
+    return translate
 
 
 def _channels_last(generator: torch.nn.Module) -> Any:
     return copy.deepcopy(generator).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _in_torch(generator: Any, *, autocast: bool = False) -> Translate:
+def _in_torch(generator: Any, *, channels_last: bool = False, autocast: bool = False) -> Translate:
     def translate(x: torch.Tensor) -> torch.Tensor:
         cast: AbstractContextManager[Any] = torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext()
         with torch.inference_mode(), cast:
-            x = x.to(memory_format=torch.channels_last) if autocast else x
+            x = x.to(memory_format=torch.channels_last) if channels_last else x
             out: torch.Tensor = generator(x).float()
             return out
 

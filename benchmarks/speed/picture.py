@@ -15,12 +15,15 @@ from matplotlib.figure import Figure
 
 from benchmarks.pages import fill
 from benchmarks.speed import RESULT
-from benchmarks.speed.tables import rows_table, targets_table, trained_table
+from benchmarks.speed.tables import passes_table, rows_table, targets_table, trained_table
 
 DOCS = Path(__file__).parents[2] / "docs"
 STORED = "benchmarks/results/speed.json"
 IN_VECTORS = "benchmarks/results/speed-avx512-bf16*.json"
 """Runs with tiles forbidden, a size each; made by hand on a processor that has tiles (docs/notes/performance.md)."""
+
+IN_BYTES = "benchmarks/results/speed-avx512-vnni*.json"
+"""Runs on a processor that multiplies bytes and no 16-bit numbers, a size or more each."""
 
 _OURS, _LOOP = "#2a6f97", "#b0b0b0"
 _SHOWN = ("whole job,", "eager", "torch.compile", "onnxruntime")
@@ -28,14 +31,21 @@ _SHOWN = ("whole job,", "eager", "torch.compile", "onnxruntime")
 
 def tables(result: dict[str, Any]) -> dict[str, str]:
     """What stands in a table's mark -> the table."""
-    files = sorted(DOCS.parent.glob(IN_VECTORS))
-    sizes = [size for file in files for size in json.loads(file.read_text(encoding="utf-8"))["sizes"]]
     return {
         STORED: rows_table(result),
         f"{STORED}, targets": targets_table(result),
         f"{STORED}, trained": trained_table(result),
-        f"{IN_VECTORS}, targets": targets_table({"sizes": sorted(sizes, key=lambda size: size["side"])}),
+        f"{IN_VECTORS}, targets": targets_table(_together(IN_VECTORS)),
+        f"{IN_BYTES}, targets": targets_table(_together(IN_BYTES)),
+        f"{IN_BYTES}, passes": passes_table(_together(IN_BYTES)),
     }
+
+
+def _together(pattern: str) -> dict[str, Any]:
+    """The sizes of all files that a pattern names, the small ones first."""
+    files = sorted(DOCS.parent.glob(pattern))
+    sizes = [size for file in files for size in json.loads(file.read_text(encoding="utf-8"))["sizes"]]
+    return {"sizes": sorted(sizes, key=lambda size: (size["side"], size["variants"]))}
 
 
 def bars(result: dict[str, Any], file: Path) -> None:

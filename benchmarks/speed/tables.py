@@ -72,9 +72,24 @@ def targets_table(result: Numbers) -> str:
     lines.append(_line(["whole job over the eager loop", promised, *eager]))
     lines.append(_line(["over that loop in bfloat16 and channels_last", "", *map(_over_bfloat16, sizes)]))
     lines += [_line(cells) for name in _OVER if any((cells := _over_strongest(sizes, name))[2:])]
+    if any(int8 := [_int8_over(size) for size in sizes]):
+        lines.append(_line(["pass, int8 over the engine's own", "", *int8]))
     first = [_FIRST.cell(size["command"]["first_shard_started_s"], 1) for size in sizes]
     lines.append(_line(["first shard begun, s", _FIRST.said(), *first]))
     lines.append(_line(["peak memory of `augment`, MiB", "", *(f"{s['command']['peak_mib']:.0f}" for s in sizes)]))
+    return "\n".join(lines)
+
+
+def passes_table(result: Numbers) -> str:
+    """One pass of G_BA by each means, at the first K of each side, beside the strongest of what a user would write."""
+    lines = ["| size | one pass of G_BA | images/s | over torch.compile, frozen |", "|---|---|---|---|"]
+    for side in dict.fromkeys(size["side"] for size in result["sizes"]):
+        size = next(each for each in result["sizes"] if each["side"] == side)
+        theirs = _row(size, "pass, torch.compile").get("images_per_second")
+        for name, row in size["rows"].items():
+            if name.startswith(("G_BA", "pass, ")):
+                over = f"{row['images_per_second'] / theirs:.2f}" if theirs else ""
+                lines.append(_line([f"{side} px", name.removeprefix("pass, "), row["images_per_second"], over]))
     return "\n".join(lines)
 
 
@@ -107,7 +122,12 @@ def _over_bfloat16(size: Numbers) -> str:
 
 def _over_strongest(sizes: Sequence[Numbers], name: str) -> list[str]:
     found = (size.get("over_the_strongest_peer", {}).get(name) for size in sizes)
-    return [f"{name} over torch.compile in bfloat16, frozen", "", *(f"{each:.2f}" if each else "" for each in found)]
+    return [f"{name} over torch.compile, frozen", "", *(f"{each:.2f}" if each else "" for each in found)]
+
+
+def _int8_over(size: Numbers) -> str:
+    bytes_, own = (_row(size, name).get("images_per_second") for name in ("pass, int8", "G_BA"))
+    return f"{bytes_ / own:.2f}" if bytes_ and own else ""
 
 
 def _row(size: Numbers, start: str) -> Numbers:

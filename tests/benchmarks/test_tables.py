@@ -10,7 +10,7 @@ from benchmarks import scaling
 from benchmarks.pages import END, begin
 from benchmarks.speed import RESULT
 from benchmarks.speed.picture import DOCS, tables
-from benchmarks.speed.tables import Target, rows_table, targets_table, trained_table
+from benchmarks.speed.tables import Target, passes_table, rows_table, targets_table, trained_table
 
 
 def result(**changes: Any) -> dict[str, Any]:
@@ -52,6 +52,20 @@ def test_what_is_missed_is_in_bold() -> None:
         "**15.1** |",
     ]
     assert Target().cell(None, 1) == ""
+
+
+def test_passes_stand_beside_the_strongest_of_what_a_user_would_write() -> None:
+    given = result()
+    rates = {"pass, int8": 8.0, "pass, torch.compile, float32, channels_last, frozen": 2.0}
+    given["sizes"][0]["rows"] |= {name: {"images_per_second": rate} for name, rate in rates.items()}
+    table = passes_table(given)
+    assert cells(table, "256 px | G_BA, bfloat16")[2:] == ["4.0", "2.00 |"]
+    assert cells(table, "256 px | int8")[2:] == ["8.0", "4.00 |"]
+    assert cells(table, "256 px | torch.compile")[-1] == "1.00 |"
+    assert len(table.splitlines()) == 2 + 3
+    assert cells(targets_table(given), "pass, int8 over the engine's own")[2] == "2.00 |"
+    assert "int8" not in targets_table(result())
+    assert passes_table(result()).endswith("| 4.0 |  |")
 
 
 def test_a_row_on_random_weights_says_that_its_error_is_not_known() -> None:

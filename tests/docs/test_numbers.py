@@ -17,7 +17,7 @@ from augengine_train.experiments.table1 import gathering
 from augengine_train.experiments.table1.analysis import analyse
 from augengine_train.experiments.table1.plan import Plan
 from augengine_train.experiments.table1.report import table
-from tests.support.docs_tables import DOCS, Found, numbers, row, two
+from tests.support.docs_tables import DOCS, Found, numbers, row, table_of, two
 from tests.support.places import ROOT
 
 PAIRS = ("cd68-half-um", "cd68", "cd34")
@@ -168,10 +168,23 @@ def test_the_page_on_vegf_gives_the_verdicts() -> None:
     assert f"Dice of {probe['markers']['dice']:.2f}" in page
 
 
-def test_the_page_on_int8_says_how_fast_whole_jobs_are() -> None:
-    page = (DOCS / "notes/int8.md").read_text(encoding="utf-8")
-    for name, runs in json.loads((ROOT / "benchmarks/results/int8_job.json").read_text())["cases"].items():
+@pytest.mark.parametrize("file", ["int8_job.json", "int8_job-vnni.json"])
+def test_the_page_on_int8_says_how_fast_whole_jobs_are(file: str) -> None:
+    table = table_of((DOCS / "notes/int8.md").read_text(encoding="utf-8"), f"benchmarks/results/{file}")
+    for name, runs in json.loads((ROOT / "benchmarks/results" / file).read_text())["cases"].items():
         for run in runs:
-            cells = row(page, f"{name} | {run['eps']:g} |")
+            cells = row(table, f"{name} | {run['eps']:g} |")
             assert cells[-1].strip("| ") == f"{run['int8_over_16_bit']:.2f}"
+            assert cells[-2] == str(run["rows"]["int8"]["images_per_second"])
+            assert f"sigma {cells[3]}: within" in run["engines"]["int8"]
+            assert f"int8 in {cells[2]} " in run["engines"]["int8"]
             assert run["auto"].startswith("int8")
+
+
+def test_the_page_on_performance_says_what_other_forms_cost() -> None:
+    sides = json.loads((ROOT / "benchmarks/results/operator_forms.json").read_text())["sides"]
+    page = (DOCS / "notes/performance.md").read_text(encoding="utf-8")
+    for form in ("padding as slices", "padding gathered", "norm written out"):
+        measured = [sides[side][kind][form]["times"] for kind in (0, 1) for side in ("256", "508")]
+        assert [cell.strip("| ") for cell in row(page, form)[1:]] == [f"{times:.2f}" for times in measured]
+    assert {sides[side][1]["padding as slices"]["rms_apart"] for side in sides} == {0.12}

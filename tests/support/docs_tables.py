@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from benchmarks.pages import END, begin
 from tests.support.places import ROOT
 
 DOCS = ROOT / "docs"
@@ -22,3 +23,8 @@ def numbers(cell: str) -> list[str]:
 def row(page: str, start: str) -> list[str]:
     (line,) = (line for line in page.splitlines() if line.startswith(f"| {start}"))
     return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def table_of(page: str, result: str) -> str:
+    """The table between the marks of a stored result."""
+    return page.partition(begin(result))[2].partition(END)[0]
