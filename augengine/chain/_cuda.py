@@ -1,8 +1,7 @@
 """The GPU branch of the chain: G_BA, the noise kernel and G_AB on one CUDA stream.
 
-Not yet run on a GPU. What could be checked without one is: the kernel's arithmetic, by compiling it as C and
-comparing it with `augengine.draws.noise`, and its syntax, by nvcc: see `augengine.draws.noise_kernel`. So is the kernel
-that looks for values that are not finite.
+Not yet run on a GPU. What could be checked without one is: the arithmetic of both kernels, by compiling it as C, and
+their syntax, by nvcc. The noise is compared with `augengine.draws.noise`: see `augengine.draws.noise_kernel`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from augengine.errors import ChainError
 
 _THREADS = 256
 _VALUES_A_THREAD = 16
-"""What a thread looks at when values that are not finite are sought: a few large reads, and blocks for every GPU."""
+"""Values that a thread looks at for those that are not finite."""
 
 _CUDA_DEVICE = 2  # DLPack's number for CUDA memory
 
@@ -62,7 +61,7 @@ class CudaTranslation:
         self._next = 0
         try:
             with self._cp.cuda.Device(device_id):
-                compile_kernels({"noise": self._kernel, "finite flag": self._clear})
+                compile_kernels({"noise kernel": self._kernel, "kernel for finite values": self._clear})
                 self._allocate(batch, buffers)
         except MemoryError as error:
             hint = "fewer variants or smaller images need less"
@@ -182,7 +181,7 @@ def compile_kernels(kernels: Mapping[str, Any]) -> None:
             kernel.compile()
         except Exception as error:  # CuPy's CompileException derives from nothing narrower
             hint = f"the compiler NVRTC and its headers come with the extras: {INSTALL}"
-            raise ChainError(f"the kernel of the {name} cannot be compiled: {error}", hint=hint) from error
+            raise ChainError(f"the {name} cannot be compiled: {error}", hint=hint) from error
 
 
 class _Held:

@@ -93,7 +93,7 @@ def _specimen_options(tiles: int) -> Callable[[Callable[..., None]], Callable[..
             type=click.IntRange(min=1),
             default=tiles,
             show_default=True,
-            help="How many tiles are measured, of 64 spread over the source: more marker, more likely.",
+            help="Number of tiles; they are chosen among 64 that are spread over the source.",
         ),
         click.option(
             "--size",

@@ -117,6 +117,7 @@ def print_probe(found: Probe, out: Path, *, as_json: bool) -> None:
         objects = f"{point.objects.kept}, {point.objects.lost}, {point.objects.new}"
         table.add_row(f"{noise.sigma:g}", f"{noise.response:.4f}", *cells, objects)
     print_table(table)
-    for line in (*found.lines(), *(f"left out: {each.key}: {each.reason}" for each in tissue.left_out)):
+    for line in found.lines():
         print_line(line)
+    print_some([f"left out: {each.key}: {each.reason}" for each in tissue.left_out], f"{out}/probe.json")
     print_line(f"open {out}/report.html in a browser; {out}/probe.json holds the numbers")

@@ -9,7 +9,8 @@ from augengine.chain.translate import normalise
 from augengine.compiling.tiles import Tile, Tiles
 from augengine.draws.noise import FloatImage
 from augengine.errors import SourceError
-from augengine.measures.tile_numbers import most_marked, sampled_by_marker
+from augengine.measures.pair_verdict import CANDIDATES
+from augengine.measures.tile_numbers import evenly_marked, most_marked
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.colour import tissue_mask
 from augengine.pictures.markers import MarkerRule, derive_threshold
@@ -18,11 +19,11 @@ from augengine.sample import Failure
 MIN_TISSUE = 0.05
 """Share of a tile that must be tissue: below it there is a rim, and nothing to say about markers."""
 
-_LOOKED_AT = 64
-"""Tiles, spread over the source, among which some are chosen by their markers."""
+_MAX_PIXELS = CANDIDATES * 1024 * 1024
+"""Largest number of pixels of all candidates together, so that large tiles do not fill the memory."""
 
-_LOOKED_AT_PX = _LOOKED_AT * 1024 * 1024
-"""Pixels of them at most, so that large tiles do not fill the memory."""
+Choice = Callable[[Sequence[RgbImage], MarkerRule, int], list[int]]
+"""Which of some images are taken, at most so many."""
 
 # Grey levels; a tile of one colour, compression included, deviates less.
 _MIN_DEVIATION = 1.0
@@ -60,8 +61,8 @@ class MarkedTiles:
 
     Attributes:
         shown: At least one, in the source's order.
-        markers: What counts as a marker on all tiles that were looked at.
-        left_out: Samples that were passed over, and why.
+        markers: What counts as a marker.
+        left_out: Samples that could not be candidates, and why.
     """
 
     shown: tuple[Tile, ...]
@@ -69,49 +70,46 @@ class MarkedTiles:
     left_out: tuple[Failure, ...]
 
 
-def tiles_to_judge(tiles: Tiles, count: int, height: int, width: int) -> MarkedTiles:
-    """Up to ``count`` tiles that a pair is judged on, by all that judge: see `sampled_by_marker`.
+def tiles_to_judge(tiles: Tiles, count: int, height: int, width: int, *, threshold: float | None = None) -> MarkedTiles:
+    """Up to ``count`` tiles for the verdict on a pair, chosen by `evenly_marked` among `CANDIDATES`.
+
+    Args:
+        tiles: Of the source.
+        count: How many at most.
+        height, width: Size of a tile in pixels; of tiles above 1024 px a side there are fewer candidates.
+        threshold: Concentration from which on a pixel is a marker; None derives it from the candidates.
 
     Raises:
         SourceError: None shows tissue.
     """
-    return _chosen(tiles, count, height, width, sampled_by_marker)
+    return _chosen(tiles, count, height, width, evenly_marked, threshold)
 
 
 def tiles_with_most_marker(tiles: Tiles, count: int, height: int, width: int) -> MarkedTiles:
-    """Up to ``count`` tiles, those with the most marker.
-
-    Raises:
-        SourceError: None shows tissue.
-    """
-    return _chosen(tiles, count, height, width, most_marked)
+    """Up to ``count`` tiles, those with the most marker among `CANDIDATES`; arguments and errors as above."""
+    return _chosen(tiles, count, height, width, most_marked, None)
 
 
-def _chosen(
-    tiles: Tiles,
-    count: int,
-    height: int,
-    width: int,
-    choose: Callable[[Sequence[RgbImage], MarkerRule, int], list[int]],
-) -> MarkedTiles:
-    looked_at = max(count, min(_LOOKED_AT, _LOOKED_AT_PX // (height * width)))
-    shown, left_out = showing_tissue(tiles, looked_at, height, width)
+def _chosen(tiles: Tiles, count: int, height: int, width: int, choose: Choice, threshold: float | None) -> MarkedTiles:
+    candidates = max(count, min(CANDIDATES, _MAX_PIXELS // (height * width)))
+    shown, left_out = showing_tissue(tiles, candidates, height, width)
     images = [tile.image_hwc for tile in shown]
-    markers = MarkerRule(stain=tiles.stain, threshold=derive_threshold(images, tiles.stain))
+    found = derive_threshold(images, tiles.stain) if threshold is None else threshold
+    markers = MarkerRule(stain=tiles.stain, threshold=found)
     chosen = tuple(shown[i] for i in choose(images, markers, count))
     return MarkedTiles(shown=chosen, markers=markers, left_out=left_out)
 
 
 def _judged(found: Tile | Failure) -> Tile | Failure:
-    if isinstance(found, Failure) or not (reason := why_left_out(found)):
+    if isinstance(found, Failure) or not (reason := why_left_out(found.image_hwc)):
         return found
     return Failure(found.key, reason)
 
 
-def why_left_out(tile: Tile) -> str:
+def why_left_out(image_hwc: RgbImage) -> str:
     """Why a tile has nothing to look at, in a sentence; empty if it has."""
-    if float(tile.image_hwc.std(axis=(0, 1)).max()) < _MIN_DEVIATION:
+    if float(image_hwc.std(axis=(0, 1)).max()) < _MIN_DEVIATION:
         return "the tile is of one colour"
-    if (tissue := float(tissue_mask(tile.image_hwc).mean())) < MIN_TISSUE:
+    if (tissue := float(tissue_mask(image_hwc).mean())) < MIN_TISSUE:
         return f"{tissue:.1%} of the tile is tissue, {MIN_TISSUE:.0%} is needed"
     return ""

@@ -13,7 +13,10 @@ from augengine.measures.verdict import DEFAULT_RULE, MEANING, NEXT_STEP, Bounds,
 from augengine.progress import counted
 
 MAX_TILES = 8
-"""Tiles that a pair is judged on, of many that were looked at: see `sampled_by_marker`."""
+"""Tiles that a pair is judged on: see `evenly_marked`."""
+
+CANDIDATES = 64
+"""Tiles, spread over the source, that they are chosen from."""
 
 MIN_MARKER_PX = 500
 """Marker pixels over all tiles below which nothing can be said: about two macrophages at 0.5 um/px."""
@@ -42,7 +45,7 @@ class PairVerdict:
         word: The verdict, or that there is none.
         reason: Its figures, in words.
         sure: Whether the whole interval over the tiles gives this verdict.
-        tiles: Tiles that were looked at.
+        tiles: How many tiles were measured.
         marker_px: Marker pixels in all of them.
         dice: Dice of the markers of b and of its reconstruction without noise; None where there are none.
         dice_interval: The same, the ends of the interval over tiles.

@@ -153,38 +153,29 @@ def most_marked(images: Sequence[RgbImage], markers: MarkerRule, count: int) -> 
     return sorted(_descending(_marker_pixels(images, markers))[:count])
 
 
-def sampled_by_marker(images: Sequence[RgbImage], markers: MarkerRule, count: int) -> list[int]:
-    """Which images a pair is judged on, at most ``count`` of them, in their own order: by `sample_by_size`."""
-    return sample_by_size(_marker_pixels(images, markers), count)
+def evenly_marked(images: Sequence[RgbImage], markers: MarkerRule, count: int) -> list[int]:
+    """Which images a pair is judged on, at most ``count`` of them, in their own order: see `spread_by_size`."""
+    return spread_by_size(_marker_pixels(images, markers), count)
 
 
-def sample_by_size(sizes: Sequence[int], count: int) -> list[int]:
-    """Numbers of at most ``count`` of some things: each part of them, whichever it is in, is taken equally often.
+def spread_by_size(sizes: Sequence[int], count: int) -> list[int]:
+    """Choose things of all sizes evenly, from the largest down to half of the mean.
 
-    What is larger than its share is taken for certain. The rest stands in a row, the large ones first, and steps of
-    equal length along their sizes say which are taken (Madow, Annals of Mathematical Statistics 20, 1949). Things of
-    no size are taken only where there are too few others.
+    What is smaller than half of the mean is passed over, so that a few large things are found among many specks.
+    The rest stands in a row by size. The row is cut into ``count`` equal parts, and the middle of each is taken.
 
     Args:
         sizes: One for each thing, from 0 on.
-        count: How many are wanted.
+        count: How many are wanted. Where too few are large enough, the largest of all are taken.
 
     Returns:
-        Their numbers, ascending.
+        At most ``count`` different numbers of things, ascending.
     """
     row = _descending(sizes)
-    certain = 0
-    while certain < min(count, len(row)) and _is_certain(sizes, row[certain:], count - certain):
-        certain += 1
-    left = min(count, len(row)) - certain
-    ends = np.cumsum([sizes[i] for i in row[certain:]])
-    steps = (np.arange(left) + 0.5) * (ends[-1] / left) if left else []
-    taken = np.searchsorted(ends, steps, side="right")
-    return sorted([*row[:certain], *(row[certain + int(place)] for place in taken)])
-
-
-def _is_certain(sizes: Sequence[int], row: Sequence[int], count: int) -> bool:
-    return sizes[row[0]] * count >= sum(sizes[i] for i in row)
+    large = [i for i in row if 2 * sizes[i] * len(row) >= sum(sizes)]
+    row = large if len(large) > count else row[:count]
+    taken = min(count, len(row))
+    return sorted(row[(2 * part + 1) * len(row) // (2 * taken)] for part in range(taken))
 
 
 def _marker_pixels(images: Sequence[RgbImage], markers: MarkerRule) -> list[int]:

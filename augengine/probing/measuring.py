@@ -25,7 +25,7 @@ from augengine.measures.verdict import DEFAULT_RULE, Evidence, Kept, choose_eps
 from augengine.pictures.markers import MarkerMask, MarkerRule, contrast, dice, share
 from augengine.probing.costs import measure_costs
 from augengine.probing.gallery import Gallery
-from augengine.probing.reference import marker_rule, reference_tiles
+from augengine.probing.reference import reference_tiles
 from augengine.probing.report import INTEGRATED_TO, Cost, Markers, NoisePoint, Probe, Tissue, kept_at
 from augengine.probing.request import ProbeRequest
 from augengine.probing.specimen import OnNote, Specimen
@@ -54,7 +54,7 @@ def measure(
         price: Measures what precisions cost.
         gallery: Takes the pictures, and a third draw of each sigma for the eye; None takes none.
     """
-    rule = marker_rule(specimen, request.threshold)
+    rule = specimen.markers
     masks = _masks(specimen, rule)
     if (area := share(masks)) < _FEW:
         note(f"{area:.2%} of the pixels are marker: numbers about markers rest on few of them")

@@ -15,7 +15,6 @@ from augengine.pictures.markers import MarkerRule, chromogen
 from augengine.pictures.pages import Cell, draw_page, heat_map, outlined, where_to_look
 from augengine.probing.chosen_eps import eps_found
 from augengine.probing.output import make_folder, write_files
-from augengine.probing.reference import marker_rule
 from augengine.probing.request import PreviewRequest
 from augengine.probing.specimen import OnNote, Specimen, open_specimen
 
@@ -39,16 +38,15 @@ def preview(
         AugengineError: `open_specimen` raised it.
     """
     found = None if request.probed is None else eps_found(request.probed, request.specimen.stain)
-    with open_specimen(request.specimen, note=note, warn=warn) as specimen:
+    with open_specimen(request.specimen, threshold=request.threshold, note=note, warn=warn) as specimen:
         make_folder(request.out.parent)  # before the work, not after it
-        rule = marker_rule(specimen, request.threshold)
         cycles = run_cycles(specimen.keys, specimen.inputs, specimen.to_reference, specimen.from_reference)
         sigma = request.sigma or found or specimen.stain.usual_eps
         drawn = [_drawn(cycles, specimen, sigma, request.seed, variant) for variant in range(1, request.draws + 1)]
         pages = {
             "": _by_sigma(specimen, cycles, request),
             "-draws": _by_draw(specimen, drawn, sigma),
-            "-markers": _where_markers_move(specimen, drawn, sigma, rule),
+            "-markers": _where_markers_move(specimen, drawn, sigma, specimen.markers),
         }
     return _write(request.out, pages)
 

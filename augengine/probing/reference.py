@@ -1,4 +1,4 @@
-"""What a specimen is compared with: real tiles of the reference stain, and what counts as a marker."""
+"""What a specimen is compared with: real tiles of the reference stain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from augengine.compiling import Tiles, showing_tissue, to_inputs
 from augengine.dataset.check import check_source_mpp
 from augengine.draws.noise import FloatImage
 from augengine.errors import SourceError
-from augengine.pictures.markers import MarkerRule
 from augengine.probing.request import SpecimenRequest
 from augengine.probing.scanning import scan
 from augengine.probing.specimen import Specimen
@@ -47,8 +46,3 @@ def reference_tiles(text: str, specimen: Specimen, request: SpecimenRequest) -> 
         )
     shown, _ = showing_tissue(tiles, request.tiles, height, width)
     return to_inputs(shown)
-
-
-def marker_rule(specimen: Specimen, threshold: float | None) -> MarkerRule:
-    """What counts as a marker: from that concentration on, or what the tiles that were looked at tell."""
-    return specimen.markers if threshold is None else MarkerRule(stain=specimen.stain, threshold=threshold)

@@ -33,7 +33,7 @@ class SpecimenRequest:
         mpp: um/px of a source that does not say.
         allow_mpp: Accept um/px far from the generators' own.
         size: Longest side of a tile, pixels; larger images are cropped at their centre.
-        tiles: How many are measured, of 64 that are spread over the source; those with more marker are likelier to be.
+        tiles: How many; they are chosen among 64 that are spread over the source.
     """
 
     stain: str

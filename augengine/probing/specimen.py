@@ -33,8 +33,8 @@ class Specimen:
         weights: The generators.
         backend: What runs them.
         tiles: uint8 (H, W, 3) of one size, at least one; chosen as `augment` chooses those that it judges a pair on.
-        markers: What counts as a marker on all tiles that were looked at for that.
-        left_out: Samples that were passed over, and why.
+        markers: What counts as a marker.
+        left_out: Samples that could not be chosen, and why.
         surrogate: The tiles are those of the sample set, which these generators do not know.
         exact: The float32 engines.
         to_reference, from_reference: Both of them, as functions of images of that size.
@@ -68,11 +68,14 @@ class Specimen:
 
 
 @contextmanager
-def open_specimen(request: SpecimenRequest, *, note: OnNote, warn: OnNote) -> Iterator[Specimen]:
+def open_specimen(
+    request: SpecimenRequest, *, threshold: float | None = None, note: OnNote, warn: OnNote
+) -> Iterator[Specimen]:
     """Find tissue and engines; missing ones are compiled. The engines are closed at the end.
 
     Args:
         request: What is asked for.
+        threshold: Chromogen concentration of a marker; None derives it from the tiles.
         note, warn: Told in a line.
 
     Raises:
@@ -86,7 +89,7 @@ def open_specimen(request: SpecimenRequest, *, note: OnNote, warn: OnNote) -> It
     check_source_mpp(listing, weights.mpp, stated=request.mpp, allowed=request.allow_mpp, warn=warn)
     height, width = (round_side(min(side, request.size), weights.multiple) for side in listing.largest)
     tiles = Tiles(source=source, listing=listing, stain=stain, known=weights.of_sample_set)
-    found = tiles_to_judge(tiles, request.tiles, height, width)
+    found = tiles_to_judge(tiles, request.tiles, height, width, threshold=threshold)
     with exact_engines(weights, request.backend, height, width, note) as engines:
         yield Specimen(
             stain=stain,

@@ -68,12 +68,13 @@ def test_the_kernel_is_cuda(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [1, 4096, 4097, 3 * 508 * 508])
-def test_its_threads_are_enough_for_a_few_values_each(values: int) -> None:
-    launched = list[tuple[tuple[int, ...], tuple[int, ...]]]()
-    own = SimpleNamespace(_clear=lambda grid, block, _: launched.append((grid, block)))
+def test_it_is_launched_with_threads_for_all_values_and_told_what_a_sample_holds(values: int) -> None:
+    launched = list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]()
+    own = SimpleNamespace(_clear=lambda grid, block, given: launched.append((grid, block, given[:2])))
     x = np.empty((2, values), np.float32)
     CudaTranslation.clear_where_not_finite(cast(CudaTranslation, own), x, np.ones((2, 1), np.uint8))
-    ((blocks,), (threads,)) = launched[0]
+    (blocks,), (threads,), sizes = launched[0]
+    assert sizes == (2 * values, values)
     assert blocks >= 1
     assert 16 * (blocks - 1) * threads < 2 * values <= 16 * blocks * threads
 

@@ -93,8 +93,8 @@ class Kernel:
     "error", [RuntimeError("libnvrtc.so.13: cannot open shared object file"), Refused("noise.cu(3): error")]
 )
 def test_a_kernel_that_cannot_be_compiled_names_what_brings_the_compiler(error: Exception) -> None:
-    with pytest.raises(ChainError, match="the kernel of the noise cannot be compiled: ") as caught:
-        compile_kernels({"finite flag": Kernel(None), "noise": Kernel(error)})
+    with pytest.raises(ChainError, match="the noise kernel cannot be compiled: ") as caught:
+        compile_kernels({"other": Kernel(None), "noise kernel": Kernel(error)})
     assert str(error) in str(caught.value)
     assert "augengine[rtx]" in caught.value.hint
     assert "batch" not in caught.value.hint

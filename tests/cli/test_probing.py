@@ -78,7 +78,7 @@ def test_the_same_command_gives_the_same_bytes(
 @pytest.mark.e2e
 def test_the_command_previews(tiles: Path, copies: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "look.png"
-    more = ("--tiles", 2, "--sigmas", "0,0.1", "--draws", 3, "--sigma", 0.1, "--out", out)
+    more = ("--tiles", 3, "--sigmas", "0,0.1", "--draws", 3, "--sigma", 0.1, "--out", out)
     result = call("preview", *options(tiles, copies, *more))
     assert result.exit_code == 0, result.output
     files = [Path(line) for line in result.stdout.splitlines()]

@@ -1,4 +1,4 @@
-"""All that judge a pair look at the same tiles of a source."""
+"""`probe` and `augment` judge a pair on the same tiles of a source."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from augengine.compiling import find_verdict
-from augengine.compiling.tissue_tiles import tiles_with_most_marker
+from augengine.compiling import Tiles, find_verdict
+from augengine.compiling.tissue_tiles import tiles_to_judge, tiles_with_most_marker
 from augengine.dataset import AugmentRequest
 from augengine.dataset.resolve import resolve_pair
 from augengine.probing import SpecimenRequest
 from augengine.probing.specimen import open_specimen
+from augengine.sources import open_source
+from augengine.stains import BUILT_IN
 from tests.support.datasets import Listener
 from tests.support.pictures import encode, stained
 from tests.support.small_generator import write_small_pair
@@ -44,3 +46,11 @@ def test_probe_and_augment_judge_a_pair_on_the_same_tiles(source: Path, tmp_path
     most = tiles_with_most_marker(run.tiles, len(specimen.keys), SIDE, SIDE)
     assert most.markers == specimen.markers
     assert {tile.key for tile in most.shown} != set(specimen.keys)
+
+
+def test_a_threshold_that_is_given_decides_what_a_marker_is(source: Path, tmp_path: Path) -> None:
+    found = open_source(str(source), stain="cd68")
+    tiles = Tiles(source=found, listing=found.scan(), stain=BUILT_IN["cd68"])
+    pale, dark = (tiles_to_judge(tiles, 1, SIDE, SIDE, threshold=threshold) for threshold in (0.001, 0.03))
+    assert (pale.markers.threshold, dark.markers.threshold) == (0.001, 0.03)
+    assert pale.shown[0].key != dark.shown[0].key

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from augengine.measures.tile_numbers import most_marked, sample_by_size, sampled_by_marker
+from augengine.measures.tile_numbers import evenly_marked, most_marked, spread_by_size
 from tests.support.known_pairs import RULE
 from tests.support.pictures import spotted
 
@@ -13,43 +12,40 @@ from tests.support.pictures import spotted
 @pytest.mark.parametrize(
     ("sizes", "count", "taken"),
     [
-        ([5, 5, 5, 5], 2, [1, 3]),
-        ([5, 5, 5, 5], 4, [0, 1, 2, 3]),
-        ([5, 5, 5, 5], 9, [0, 1, 2, 3]),
-        ([4, 3, 2, 1], 1, [1]),
-        ([1, 2, 3, 4], 1, [2]),
-        ([100, 1, 1, 1], 2, [0, 2]),
+        ([9, 8, 7, 6, 6, 5, 5, 4], 4, [1, 3, 5, 7]),
+        ([9, 8, 7, 6, 6, 5, 5, 4], 2, [2, 6]),
+        ([4, 5, 5, 6, 6, 7, 8, 9], 2, [2, 5]),
+        ([9, 8, 7, 6], 1, [2]),
+        ([9, 8, 7, 6], 9, [0, 1, 2, 3]),
+        ([8, 8, 8, 3], 2, [0, 2]),
+        ([8, 8, 8, 1, 1], 2, [0, 2]),
         ([0, 9, 0, 0, 9], 2, [1, 4]),
         ([0, 9, 0, 0, 9], 3, [0, 1, 4]),
-        ([0, 0, 0], 2, [0, 1]),
+        ([0, 0, 0], 2, [0, 2]),
         ([], 2, []),
         ([3, 1], 0, []),
     ],
 )
-def test_sizes_decide_what_is_taken(sizes: list[int], count: int, taken: list[int]) -> None:
-    assert sample_by_size(sizes, count) == taken
-
-
-def test_each_is_taken_once_and_what_is_twice_as_large_twice_as_often() -> None:
-    random = np.random.default_rng(0)
-    taken = np.zeros(2)
-    for _ in range(300):
-        large = random.random(40) < 0.5
-        sizes = [2 if each else 1 for each in large]
-        found = sample_by_size(sizes, 8)
-        assert len(set(found)) == len(found) == 8
-        taken += [np.mean(large[found] / large.sum()), np.mean(~large[found] / (~large).sum())]
-    assert taken[0] / taken[1] == pytest.approx(2, rel=0.1)
+def test_sizes_are_taken_evenly_from_the_largest_to_half_of_the_mean(
+    sizes: list[int], count: int, taken: list[int]
+) -> None:
+    assert spread_by_size(sizes, count) == taken
 
 
 def test_specks_do_not_hide_the_few_tiles_with_markers() -> None:
     sizes = [17] * 60
     sizes[35], sizes[47], sizes[59] = 602, 655, 651
-    assert {35, 47, 59} <= set(sample_by_size(sizes, 8))
+    assert {35, 47, 59} <= set(spread_by_size(sizes, 8))
+
+
+def test_crowded_tiles_do_not_stand_for_all() -> None:
+    sizes = [300] * 20 + [100] * 40
+    taken = spread_by_size(sizes, 6)
+    assert sum(number >= 20 for number in taken) == 4
 
 
 def test_markers_are_the_size_of_a_tile() -> None:
     spots = [spotted(128, each) for each in (1, 9, 0, 4)]
     assert most_marked(spots, RULE, 2) == [1, 3]
-    assert sampled_by_marker(spots, RULE, 2) == [1, 3]
-    assert sampled_by_marker(spots[:1] * 9, RULE, 3) == [1, 4, 7]
+    assert evenly_marked(spots, RULE, 2) == [1, 3]
+    assert evenly_marked(spots[:1] * 9, RULE, 3) == [1, 4, 7]

@@ -31,7 +31,7 @@ def test_a_tile_without_tissue_or_of_one_colour_is_left_out_and_one_without_mark
         (tissue(64, 64), ""),
         (stained(64), ""),
     ):
-        found = why_left_out(Tile(key="t", image_hwc=pixels))
+        found = why_left_out(pixels)
         assert reason in found
         assert bool(reason) == bool(found)
 

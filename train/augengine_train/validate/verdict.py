@@ -7,17 +7,15 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from augengine.compiling.tissue_tiles import why_left_out
 from augengine.measures import run_cycles
-from augengine.measures.pair_verdict import MAX_TILES, PairVerdict, judge_pair
-from augengine.measures.tile_numbers import number_tiles, sampled_by_marker
+from augengine.measures.pair_verdict import CANDIDATES, MAX_TILES, PairVerdict, judge_pair
+from augengine.measures.tile_numbers import evenly_marked, number_tiles
 from augengine.measures.verdict import DEFAULT_RULE
 from augengine.pictures.arrays import RgbImage
 from augengine.pictures.markers import MarkerRule, derive_threshold
 from augengine.stains import Stain
 from augengine_train.validate.tiles import SIDE, as_translate, cut_tiles, to_input
-
-_LOOKED_AT = 64
-"""Tiles among which those that judge are chosen, as `augment` does."""
 
 
 def judge_networks(
@@ -43,9 +41,10 @@ def judge_networks(
         CheckpointError: Output that is not finite.
     """
     there, back = (as_translate(network, device) for network in (to_reference, from_reference))
-    tiles = cut_tiles(images, side=SIDE, count=_LOOKED_AT)
+    cut = cut_tiles(images, side=SIDE, count=CANDIDATES)
+    tiles = [tile for tile in cut if not why_left_out(tile)] or cut
     markers = MarkerRule(stain=stain, threshold=derive_threshold(tiles, stain))
-    shown = [tiles[i] for i in sampled_by_marker(tiles, markers, MAX_TILES)]
+    shown = [tiles[i] for i in evenly_marked(tiles, markers, MAX_TILES)]
     keys = [f"tile-{number}" for number in range(len(shown))]
     cycles = run_cycles(keys, [to_input(tile) for tile in shown], there, back)
     return judge_pair(
