@@ -1,7 +1,7 @@
-"""``python -m benchmarks.int8_job --case NAME STAIN IN ...``: the whole job in int8 beside that in the 16-bit type.
+"""``python -m benchmarks.int8_job --case NAME STAIN IN ...``: the whole job in int8 beside that without.
 
-Trained pairs work on real tiles. At each eps int8 has as many blocks as the noise bears, and `auto` says what it would
-take. The jobs of an eps take turns.
+Without int8 it runs in the machine's 16-bit type, or in float32 where there is none. Trained pairs work on real tiles.
+At each eps int8 has as many blocks as the noise bears, and `auto` says what it would take. Jobs of an eps take turns.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shlex
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,10 +33,10 @@ _SOURCES = 32
 
 def measure(stain: str, folder: str, eps: float, variants: int, rounds: int) -> dict[str, Any]:
     """One pair at one eps: rates, their ratio, the blocks in int8, and what auto takes."""
-    sixteen = pick_backend("openvino").precisions()[0]
+    other = pick_backend("openvino").precisions()[0]
     with tempfile.TemporaryDirectory() as work, ExitStack() as stack:
         contenders, said = list[Contender](), dict[str, str]()
-        for precision in ("int8", sixteen):
+        for precision in ("int8", other):
             try:
                 made, why = _job(stain, folder, eps, variants, Path(work), precision, stack)
             except SpecError as error:
@@ -47,7 +49,7 @@ def measure(stain: str, folder: str, eps: float, variants: int, rounds: int) -> 
     return {
         "eps": eps,
         "rows": rows,
-        "int8_over_16_bit": ratio(seconds["int8"], seconds[sixteen]),
+        "int8_over_the_other": ratio(seconds["int8"], seconds[other]),
         "engines": said,
         "auto": auto,
     }
@@ -100,7 +102,12 @@ def main() -> None:
     for name, stain, folder in given.case:
         cases[name] = [measure(stain, folder, eps, given.variants, given.rounds) for eps in given.eps]
         print(name, json.dumps(cases[name], indent=1), flush=True)
-    facts = {"machine": machine_facts(), "versions": versions(["openvino"]), "variants": given.variants}
+    facts = {
+        "command": "python -m benchmarks.int8_job " + shlex.join(sys.argv[1:]),
+        "machine": machine_facts(),
+        "versions": versions(["openvino"]),
+        "variants": given.variants,
+    }
     write_whole(given.out, json.dumps({**facts, "cases": cases}, indent=1) + "\n")
 
 

@@ -1,7 +1,7 @@
 """``python -m benchmarks.operator_forms``: whether paddings and norms are cheaper in another form that OpenVINO knows.
 
 The reflection padding of every generator is ONNX's Pad. Here it is also written as slices that are concatenated, and as
-gathered rows and columns; its bits stay equal. The norm is InstanceNormalization. Here it is also written out with the
+gathered rows and columns. The norm is InstanceNormalization. Here it is also written out with the
 mean of squares. (As GroupNormalization with a channel a group, OpenVINO 2026.4.1 dies by a segmentation fault while it
 compiles.) What a pass costs is CPU time on one stream, so that a busy machine tells about the same; forms take turns.
 """
@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from augengine.engines._openvino import OpenVinoBackend, core, settings
 from augengine.engines._openvino_peaks import measure_form
 from augengine.engines.onnx_int8 import to_int8
-from augengine.engines.onnx_types import copy_model, fix_shape, read_model, replace_nodes, to_bytes, to_float32
+from augengine.engines.onnx_types import INPUT, copy_model, fix_shape, read_model, replace_nodes, to_bytes, to_float32
 from augengine.storage.atomic import write_whole
 from augengine.weights.cards import find_weights
 from augengine.weights.home import weight_roots
@@ -135,15 +136,30 @@ def measure(side: int, rounds: int, *, int8: bool) -> dict[str, Any]:
             began = time.process_time()
             request.infer({0: x})
             spent[name].append(time.process_time() - began)
-    own = "as it is"
+    own, right = "as it is", {name: _in_onnxruntime(rewrite(stored, form), x) for name, form in FORMS.items()}
     return {
         name: {
             "cpu_ms": round(1000 * statistics.median(values), 1),
             "times": round(statistics.median(a / b for a, b in zip(values, spent[own], strict=True)), 3),
-            "rms_apart": float(f"{np.sqrt(np.square(made[name] - made[own]).mean()):.2g}"),
+            "rms_apart": _rms(made[name] - made[own]),
+            "rms_apart_in_onnxruntime": _rms(right[name] - right[own]),
         }
         for name, values in spent.items()
     } | {"precision": f"int8 and {hint}" if int8 else hint}
+
+
+def _rms(difference: NDArray[np.float32]) -> float:
+    return float(f"{np.sqrt(np.square(difference).mean()):.2g}")
+
+
+def _in_onnxruntime(model: ModelProto, x_nchw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the graph gives when nothing in it is fused: whether a form says the same as another."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(to_bytes(model), options, providers=["CPUExecutionProvider"])
+    made: NDArray[np.float32] = session.run(None, {INPUT: x_nchw})[0]
+    return made
 
 
 def _stored(x_nchw: NDArray[np.float32], *, int8: bool) -> ModelProto:

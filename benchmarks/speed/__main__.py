@@ -12,6 +12,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from augengine.chain import ChainName
 from augengine.machine import cpu_threads
 from augengine.spec import Precision
@@ -21,9 +23,9 @@ from benchmarks.speed import RESULT
 from benchmarks.speed.command import command_row
 from benchmarks.speed.material import Material, Size, precisions
 from benchmarks.speed.ours import chain, whole
-from benchmarks.speed.passes import COMPILED, INT8, passes
+from benchmarks.speed.passes import passes
 from benchmarks.speed.peak import matrix_products, peaks
-from benchmarks.speed.peers import FROZEN, peers
+from benchmarks.speed.peers import peers
 from benchmarks.speed.stages import stages
 from benchmarks.speed.trained import trained_rows
 
@@ -34,6 +36,7 @@ PACKAGES = ("augengine", "openvino", "nvidia-dali-cuda130", "torch", "onnxruntim
 
 def measure(size: Size, variants: int, rounds: int, peak_side: int, *, compiles: bool) -> dict[str, Any]:
     """Everything of one size and one K, in the same rounds."""
+    torch._dynamo.reset()  # what was compiled for another size would make this one's shapes dynamic
     with tempfile.TemporaryDirectory() as name:
         os.environ["AUGENGINE_HOME"] = name
         material = Material(size=size, folder=Path(name), threads=cpu_threads())
@@ -85,25 +88,7 @@ def summarise(
         "rows": rows,
         "whole_job_over_engine": ratio(ours, engine),
         "whole_job_over_eager_loop": ratio(ours, eager),
-        "over_the_strongest_peer": over_strongest(an_image),
     }
-
-
-def over_strongest(an_image: Seconds) -> dict[str, float]:
-    """What a skilled user gains: ours over torch.compile as they would use it; empty where that was not run.
-
-    Args:
-        an_image: Contender -> seconds an image, a value a round.
-    """
-    ours = {"whole job": "whole job,", "pass": "G_BA", "pass, int8": INT8}
-    strongest = {name: seconds for name, seconds in an_image.items() if FROZEN in name}
-    theirs = {name: "torch.compile" if name == "whole job" else COMPILED for name in ours}
-    found = {name: (_starting(an_image, ours[name]), _starting(strongest, theirs[name])) for name in ours}
-    return {name: ratio(own, their) for name, (own, their) in found.items() if own and their}
-
-
-def _starting(an_image: Seconds, start: str) -> list[float]:
-    return next((values for name, values in an_image.items() if name.startswith(start)), [])
 
 
 def main() -> None:

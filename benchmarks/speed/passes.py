@@ -15,7 +15,7 @@ from augengine.engines.onnx_types import fix_shape, read_model, to_bytes, to_flo
 from augengine.spec import Precision
 from benchmarks.rounds import Contender
 from benchmarks.speed.material import Material
-from benchmarks.speed.peers import FROZEN, best_in_torch, compiled
+from benchmarks.speed.peers import FROZEN, compiled, in_torch
 
 INT8 = "pass, int8"
 COMPILED = "pass, torch.compile"
@@ -37,7 +37,7 @@ def passes(material: Material, *, native: Sequence[Precision], compiles: bool, s
             run=run,
             images=images,
             gflop=images * material.gflop,
-            flops_peak=best_in_torch(native),
+            flops_peak="bfloat16" if "bfloat16" in native else "float32",
         )
         for name, run, images in _means(material, native, compiles, stack)
     ]
@@ -51,18 +51,22 @@ def _means(
         engine = stack.enter_context(closing(material.int8_engine()))
         out = np.empty_like(x)
         yield INT8, lambda: run_engine(engine, x, out), len(x)
-    best = best_in_torch(native)
-    if compiles:
-        translate, few = compiled(material.generators[0], best), torch.from_numpy(x[: material.size.peer_images])
-
-        def run() -> None:
-            torch.set_num_threads(material.threads)
-            for each in few:
-                translate(each[None])
-
-        yield f"{COMPILED}, {best}, {FROZEN}", run, len(few)
-    queue = _throughput(material, "bf16" if best == "bfloat16" else "f32")
+    few = torch.from_numpy(x[: material.size.peer_images])
+    for precision in in_torch(native) if compiles else ():
+        yield f"{COMPILED}, {precision}, {FROZEN}", _one_by_one(material, precision, few), len(few)
+    queue = _throughput(material, "bf16" if "bfloat16" in native else "f32")
     yield SAMPLE_TOOL, lambda: _drain(queue, x), len(x)
+
+
+def _one_by_one(material: Material, precision: Precision, x_nchw: torch.Tensor) -> Callable[[], object]:
+    translate = compiled(material.generators[0], precision)
+
+    def run() -> None:
+        torch.set_num_threads(material.threads)
+        for each in x_nchw:
+            translate(each[None])
+
+    return run
 
 
 def _throughput(material: Material, precision: str) -> Any:

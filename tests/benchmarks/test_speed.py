@@ -40,14 +40,6 @@ def test_rates_are_medians_and_ratios_are_those_of_the_rounds() -> None:
     assert found == {"images_per_second": 2.0, "quartiles": [2.0, 2.0], "gflop_per_second": 50.0, "share_of_peak": 0.5}
 
 
-def test_what_a_skilled_user_gains_is_the_ratio_to_the_strongest_peer() -> None:
-    seconds = {"G_BA, bfloat16": [2.0], "whole job, png": [4.0], "pass, int8": [1.0]}
-    strongest = {"pass, torch.compile, bfloat16, channels_last, frozen": [3.0], "torch.compile, float32, K = 1": [9.0]}
-    strongest["torch.compile, bfloat16, channels_last, frozen, K = 1"] = [6.0]
-    assert speed.over_strongest(seconds | strongest) == {"whole job": 1.5, "pass": 1.5, "pass, int8": 3.0}
-    assert speed.over_strongest(seconds) == {}
-
-
 def test_the_peak_is_that_of_the_faster_library() -> None:
     products = [*matrix_products("float32", 64, 1), *matrix_products("bfloat16", 64, 1)]
     by_torch, by_numpy, narrow = (each.name for each in products)

@@ -57,12 +57,16 @@ def test_what_is_missed_is_in_bold() -> None:
 def test_passes_stand_beside_the_strongest_of_what_a_user_would_write() -> None:
     given = result()
     rates = {"pass, int8": 8.0, "pass, torch.compile, float32, channels_last, frozen": 2.0}
+    rates |= {"pass, torch.compile, bfloat16, channels_last, frozen": 1.0}
+    rates |= {"torch.compile, float32, K = 1": 1.5, "torch.compile, float32, channels_last, frozen, K = 1": 1.2}
     given["sizes"][0]["rows"] |= {name: {"images_per_second": rate} for name, rate in rates.items()}
     table = passes_table(given)
     assert cells(table, "256 px | G_BA, bfloat16")[2:] == ["4.0", "2.00 |"]
     assert cells(table, "256 px | int8")[2:] == ["8.0", "4.00 |"]
-    assert cells(table, "256 px | torch.compile")[-1] == "1.00 |"
-    assert len(table.splitlines()) == 2 + 3
+    assert [line.split(" | ")[3] for line in table.splitlines() if "torch.compile, " in line] == ["1.00 |", "0.50 |"]
+    assert len(table.splitlines()) == 2 + 4
+    for name, times in (("whole job", "2.00 |"), ("pass", "2.00 |"), ("pass, int8", "4.00 |")):
+        assert cells(targets_table(given), f"{name} over the fastest of torch.compile")[2] == times
     assert cells(targets_table(given), "pass, int8 over the engine's own")[2] == "2.00 |"
     assert "int8" not in targets_table(result())
     assert passes_table(result()).endswith("| 4.0 |  |")
