@@ -13,6 +13,7 @@ from augengine.errors import SpecError
 from augengine.json_values import from_json
 from augengine.progress import counted
 from augengine.spec import Precision
+from augengine.weights.cards import DIRECTIONS, Direction
 
 WORTH = 1.1
 """How many times as fast a less exact pair must be to be taken: clocks scatter, and exactness is worth something."""
@@ -104,14 +105,16 @@ def _seconds(pair: BuiltPair) -> float:
 
 
 def _timed(pair: BuiltPair, store: EngineStore, measure_again: bool, note: OnNote) -> BuiltPair:
-    there, back = (_rate(name, pair, store, measure_again, note) for name in (pair.to_reference, pair.from_reference))
-    return replace(pair, seconds=there + back)
+    known = partial(_rate, pair, store, measure_again, note)
+    return replace(pair, seconds=known(DIRECTIONS[0], pair.to_reference) + known(DIRECTIONS[1], pair.from_reference))
 
 
-def _rate(name: str, pair: BuiltPair, store: EngineStore, measure_again: bool, note: OnNote) -> float:
+def _rate(
+    pair: BuiltPair, store: EngineStore, measure_again: bool, note: OnNote, direction: Direction, name: str
+) -> float:
     known = None if measure_again else store.read_record(partial(from_json, Rate), _RATES, name)
     if known is None:
-        note(f"timing {pair.precision}")
+        note(f"timing {pair.weights.reference}-{pair.weights.stain} {direction}, {pair.precision}")
         known = Rate(seconds=seconds_a_pass(store, name))
         store.keep_record(_RATES, name, known)
     return known.seconds
