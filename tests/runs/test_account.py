@@ -98,11 +98,12 @@ def test_no_shard_report_or_plan_depends_on_when_and_how_long_it_ran(
 def test_a_mended_sample_is_made_by_a_retry_which_touches_no_other_shard(
     tiles: Path, small_weights: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    make(tiles, out, small_weights, samples_per_shard=2)
+    # In one precision: the ranges of int8 are those of the source, and a mended sample is another source.
+    out, one = tmp_path / "out", {"samples_per_shard": 2, "precision": "float32"}
+    make(tiles, out, small_weights, **one)
     before, times = digests(out), {file.name: file.stat().st_mtime_ns for file in out.glob("*.tar")}
     (tiles / BAD).write_bytes(encode(tissue(seed=2)))
-    made = make(tiles, out, small_weights, samples_per_shard=2, retry_failed=True)
+    made = make(tiles, out, small_weights, **one, retry_failed=True)
     assert made.complete()
     assert made.resumed == 2
     changed = {name for name, digest in digests(out).items() if digest != before[name]}
@@ -110,7 +111,7 @@ def test_a_mended_sample_is_made_by_a_retry_which_touches_no_other_shard(
     assert {f.name for f in out.glob("*.tar") if f.stat().st_mtime_ns != times[f.name]} == {"cd68-000001.tar"}
     assert summary(out)["run"]["shards_retried"] == 1
     assert verify(out).ok
-    make(tiles, tmp_path / "clean", small_weights, samples_per_shard=2)
+    make(tiles, tmp_path / "clean", small_weights, **one)
     assert digests(out) == digests(tmp_path / "clean")
 
 
