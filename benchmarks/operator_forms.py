@@ -1,9 +1,9 @@
 """``python -m benchmarks.operator_forms``: whether paddings and norms are cheaper in another form that OpenVINO knows.
 
 The reflection padding of every generator is ONNX's Pad. Here it is also written as slices that are concatenated, and as
-gathered rows and columns. The norm is InstanceNormalization. Here it is also written out with the
-mean of squares. (As GroupNormalization with a channel a group, OpenVINO 2026.4.1 dies by a segmentation fault while it
-compiles.) What a pass costs is CPU time on one stream, so that a busy machine tells about the same; forms take turns.
+gathered rows and columns. The norm is InstanceNormalization. Here it is also written out with the mean of squares. (As
+GroupNormalization with one channel per group, OpenVINO 2026.4.1 dies by a segmentation fault while it compiles.) CPU
+time on one stream is measured, so that a busy machine tells about the same. The forms take turns.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def rewrite(model: ModelProto, form: tuple[str, Form] | None) -> ModelProto:
 
 
 def measure(side: int, rounds: int, *, int8: bool) -> dict[str, Any]:
-    """CPU milliseconds of a pass of the cd68 pair in each form, and how far its output is from that of the form it has.
+    """CPU milliseconds of a pass of the cd68 pair in each form, and how far its output is from that of `as it is`.
 
     Args:
         side: Of the image, px.
@@ -153,7 +153,7 @@ def _rms(difference: NDArray[np.float32]) -> float:
 
 
 def _in_onnxruntime(model: ModelProto, x_nchw: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the graph gives when nothing in it is fused: whether a form says the same as another."""
+    """The graph's output in another runtime, which changes nothing in it: so two forms can be compared."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3

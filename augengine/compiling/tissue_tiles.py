@@ -23,7 +23,7 @@ _MAX_PIXELS = CANDIDATES * 1024 * 1024
 """Largest number of pixels of all candidates together, so that large tiles do not fill the memory."""
 
 Choice = Callable[[Sequence[RgbImage], MarkerRule, int], list[int]]
-"""Which of some images are taken, at most so many."""
+"""Chooses among images by their markers: the images, what counts as a marker, how many at most -> their numbers."""
 
 # Grey levels; a tile of one colour, compression included, deviates less.
 _MIN_DEVIATION = 1.0
@@ -76,7 +76,7 @@ def tiles_to_judge(tiles: Tiles, count: int, height: int, width: int, *, thresho
     Args:
         tiles: Of the source.
         count: How many at most.
-        height, width: Size of a tile in pixels; of tiles above 1024 px a side there are fewer candidates.
+        height, width: Size of a tile in pixels. Above 1024 px a side there are fewer candidates, to save memory.
         threshold: Concentration from which on a pixel is a marker; None derives it from the candidates.
 
     Raises:

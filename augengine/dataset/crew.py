@@ -62,7 +62,7 @@ def shares(run: Run) -> tuple[int | None, int]:
 
 
 def workers_per_gpu(run: Run) -> int:
-    """How many workers share a GPU; ``auto`` takes more for small images, since each costs a process as much Python.
+    """How many workers share a GPU. ``auto`` takes more for small images: each keeps Python as busy as a large one.
 
     Raises:
         SpecError: Several share a GPU, and the run is on a CPU.

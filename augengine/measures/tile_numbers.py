@@ -154,7 +154,7 @@ def most_marked(images: Sequence[RgbImage], markers: MarkerRule, count: int) -> 
 
 
 def evenly_marked(images: Sequence[RgbImage], markers: MarkerRule, count: int) -> list[int]:
-    """Which images a pair is judged on, at most ``count`` of them, in their own order: see `spread_by_size`."""
+    """Numbers of the images that a pair is judged on, at most ``count``, ascending; see `spread_by_size`."""
     return spread_by_size(_marker_pixels(images, markers), count)
 
 

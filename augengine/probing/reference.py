@@ -1,4 +1,4 @@
-"""What a specimen is compared with: real tiles of the reference stain."""
+"""Real tiles of the reference stain, which a specimen is compared with."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import Any
 
 from augengine.probing.gallery import Gallery
@@ -36,8 +35,7 @@ def probe(request: ProbeRequest | None = None, watcher: Watcher | None = None, *
     """
     request = as_request(request, options)
     watcher = watcher or LogWatcher()
-    look = partial(open_specimen, note=watcher.note, warn=watcher.warn)
-    with look(request.specimen, threshold=request.threshold) as specimen:
+    with open_specimen(request.specimen, threshold=request.threshold, note=watcher.note, warn=watcher.warn) as specimen:
         make_folder(request.out)  # before a minute's work, not after it
         gallery = Gallery()
         found = measure(specimen, request, watcher.note, gallery=gallery)

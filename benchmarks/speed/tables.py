@@ -41,7 +41,7 @@ _EAGER = {1: Target(least=2.0, aim=2.3), 4: Target(least=3.2, aim=3.7)}
 _FIRST = Target(most=15)
 _OVER = {"whole job": ("whole job,", "torch.compile"), "pass": ("G_BA", "pass, torch.compile")}
 _OVER |= {"pass, int8": ("pass, int8", "pass, torch.compile")}
-"""What is compared -> how ours begins, and how theirs do."""
+"""What is compared -> how the name of our row begins, and how the names of the rival rows do."""
 
 
 def rows_table(result: Numbers) -> str:

@@ -1,4 +1,4 @@
-"""Workers that share a GPU: counted, and refused where there is none."""
+"""How many workers may share a GPU, and that several are refused where there is none."""
 
 from __future__ import annotations
 

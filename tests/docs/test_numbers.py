@@ -198,8 +198,22 @@ def test_the_page_on_performance_says_what_a_skilled_user_gains() -> None:
     line = "The whole job is {} times as fast as the fastest loop of `torch.compile` at 256 px and K = 1, "
     line += "{} times at K = 4, and {} times at 508 px."
     assert line.format(*(_over_loops(sizes[size]) for size in ((256, 1), (256, 4), (508, 1)))) in page
+    compiled, own = ({_int8_over(sizes[size], start) for size in ((256, 1), (508, 1))} for start in PASSES)
+    assert {f"A pass in int8 is {times} times as fast as one of `torch.compile`" in page for times in compiled} == {
+        True
+    }
+    assert own == {"2.5"}
+    assert "There a pass is 2.5 times as fast at 256 and at 508 px" in unwrapped("notes/int8.md")
     first = [f"{sizes[size]['command']['first_shard_started_s']:.1f}" for size in ((256, 1), (256, 4), (508, 1))]
     assert "after {} s at 256 px and K = 1, {} s at K = 4, and {} s at 508 px".format(*first) in page
+
+
+PASSES = ("pass, torch.compile", "G_BA")
+
+
+def _int8_over(size: Found, start: str) -> str:
+    rates = {name: row["images_per_second"] for name, row in size["rows"].items()}
+    return f"{rates['pass, int8'] / next(rate for name, rate in rates.items() if name.startswith(start)):.1f}"
 
 
 def _over_loops(size: Found) -> str:
